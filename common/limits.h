@@ -1,0 +1,35 @@
+// Every limit that is part of the contract, in one place. What exceeds one is refused with its name, never truncated.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tenfold {
+
+// R1. Digits as written in a number's mantissa, and the size of its written exponent.
+inline constexpr int kMaxNumberDigits = 40;
+inline constexpr int kMaxNumberExponent = 60;
+// An initial score is below 2^kInitialScoreBits units in size.
+inline constexpr int kInitialScoreBits = 120;
+
+inline constexpr size_t kMaxRecordBytes = 1 << 20;
+inline constexpr size_t kMaxKeyBytes = 1 << 10;
+
+inline constexpr size_t kMaxSpecBytes = 64 << 10;
+inline constexpr size_t kMaxScoreTerms = 64;
+inline constexpr size_t kMaxFields = 256;
+inline constexpr uint32_t kMaxTop = 1000;
+inline constexpr uint32_t kMinBatchIntervalMs = 10;
+inline constexpr uint32_t kMaxBatchIntervalMs = 3'600'000;
+
+// Shards of a job: partition index i lies in shard i mod kShards.
+inline constexpr uint32_t kShards = 64;
+
+// Bad records kept as samples, a partition, and the bytes kept of each.
+inline constexpr size_t kMaxBadSamples = 3;
+inline constexpr size_t kMaxSampleBytes = 80;
+
+// gRPC refuses larger messages; replies that could be larger are cut into parts of about half of it.
+inline constexpr size_t kMaxMessageBytes = 16 << 20;
+
+}  // namespace tenfold
