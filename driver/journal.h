@@ -1,0 +1,41 @@
+// What the driver remembers (R3): a RocksDB in DIR/journal, synced before Append returns. Records other than batches are
+// kept for ever, under their sequence; batches under (job id, batch), the old ones trimmed. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "journal.pb.h"
+
+namespace tenfold {
+
+class Journal {
+ public:
+  // Opens or creates it. FAILED_PRECONDITION if another driver has it open; DATA_LOSS, naming what and where, if it is
+  // damaged: a checksum is wrong, a record does not parse, a sequence or batch number is missing. A last record that was
+  // cut off while it was written is no damage: it never was.
+  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& data_dir);
+  virtual ~Journal() = default;
+
+  // Every record but batches in order, and after them the last batch of each job.
+  virtual absl::Status Replay(const std::function<void(const JournalRecord&)>& record) const = 0;
+
+  // Appends all or none; sets their `sequence` (not of batches). Durable on return. After an error nothing more is taken.
+  virtual absl::Status Append(std::vector<JournalRecord>* records) = 0;
+
+  // NOT_FOUND if it was never committed; OUT_OF_RANGE, naming the oldest kept, if it was trimmed.
+  virtual absl::StatusOr<BatchCommitted> ReadBatch(const std::string& job_id, uint64_t batch) const = 0;
+  // Deletes the job's batches below `first_kept`; the last batch stays whatever is asked.
+  virtual absl::Status Trim(const std::string& job_id, uint64_t first_kept) = 0;
+
+  // The last batch a sink took: advisory, survives the end of the process but not for certain a loss of power. 0 if none.
+  virtual uint64_t Delivered(const std::string& job_id, const std::string& sink) const = 0;
+  virtual absl::Status SetDelivered(const std::string& job_id, const std::string& sink, uint64_t batch) = 0;
+};
+
+}  // namespace tenfold
