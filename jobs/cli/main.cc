@@ -1,1 +1,3 @@
-int main() { return 0; }
+#include "jobs/cli/cli.h"
+
+int main(int argc, char** argv) { return tenfold::RunCli(argc, argv); }
