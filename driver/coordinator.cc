@@ -1,0 +1,230 @@
+#include "driver/coordinator.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+const std::string& JobIdOf(const JournalRecord& record) {
+  static const std::string none;
+  switch (record.kind_case()) {
+    case JournalRecord::kJobSubmitted:
+      return record.job_submitted().job_id();
+    case JournalRecord::kPartitionsAdded:
+      return record.partitions_added().job_id();
+    case JournalRecord::kShardsAssigned:
+      return record.shards_assigned().job_id();
+    case JournalRecord::kBatchCommitted:
+      return record.batch_committed().job_id();
+    case JournalRecord::kJobFailed:
+      return record.job_failed().job_id();
+    case JournalRecord::kJobCancelled:
+      return record.job_cancelled().job_id();
+    default:
+      return none;
+  }
+}
+
+}  // namespace
+
+Coordinator::Coordinator(uint32_t lease_ms) { cluster_.lease_ms = lease_ms; }
+
+void Coordinator::Replay(const JournalRecord& record) {
+  Actions none;
+  Apply(record, record.time_ms(), &none);
+}
+
+void Coordinator::Start(const std::string& new_cluster_id, int64_t now_ms, Actions* actions) {
+  cluster_.awaiting_until_ms = now_ms + cluster_.lease_ms;
+  if (cluster_.cluster_id.empty()) {
+    JournalRecord created;
+    created.mutable_cluster_created()->set_cluster_id(new_cluster_id);
+    actions->push_back(AppendRecord{std::move(created)});
+  }
+  JournalRecord epoch;
+  epoch.mutable_epoch_started()->set_epoch(cluster_.epoch + 1);
+  actions->push_back(AppendRecord{std::move(epoch)});
+}
+
+void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* actions) {
+  switch (record.kind_case()) {
+    case JournalRecord::kClusterCreated:
+      cluster_.cluster_id = record.cluster_created().cluster_id();
+      return;
+    case JournalRecord::kEpochStarted:
+      cluster_.epoch = record.epoch_started().epoch();
+      return;
+    case JournalRecord::kJobSubmitted: {
+      const JobSubmitted& submitted = record.job_submitted();
+      submitting_.erase(submitted.spec().name());
+      jobs_[submitted.job_id()] = std::make_unique<JobMachine>(&cluster_, submitted, record.time_ms());
+      return;
+    }
+    case JournalRecord::KIND_NOT_SET:
+      LOG(FATAL) << "a journal record without a kind";
+    default:
+      break;
+  }
+  JobMachine* job = Find(JobIdOf(record));
+  if (job == nullptr) return;
+  job->Apply(record, now_ms, actions);
+  if (record.has_job_cancelled()) jobs_.erase(JobIdOf(record));
+  if (record.has_shards_assigned() || record.has_job_cancelled()) CountShards();
+}
+
+void Coordinator::OnJournaled(const JournalRecord& record, int64_t now_ms, Actions* actions) {
+  Apply(record, now_ms, actions);
+  if (record.has_epoch_started()) started_ = true;
+  if (record.has_epoch_started() || record.has_job_submitted()) OnTime(now_ms, actions);
+}
+
+void Coordinator::OnTime(int64_t now_ms, Actions* actions) {
+  if (!started_) return;
+  CheckLeases(now_ms, actions);
+  for (auto& [id, job] : jobs_) job->OnTime(now_ms, actions);
+}
+
+int64_t Coordinator::NextTimeMs() const {
+  int64_t next = std::numeric_limits<int64_t>::max();
+  if (!started_) return next;
+  for (const auto& [id, worker] : cluster_.workers) {
+    if (worker.live) next = std::min(next, worker.last_heard_ms + cluster_.lease_ms);
+  }
+  if (cluster_.awaiting_until_ms != 0) next = std::min(next, cluster_.awaiting_until_ms);
+  for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTimeMs());
+  return next;
+}
+
+void Coordinator::CheckLeases(int64_t now_ms, Actions* actions) {
+  bool changed = false;
+  for (auto& [id, worker] : cluster_.workers) {
+    if (!worker.live || now_ms - worker.last_heard_ms < cluster_.lease_ms) continue;
+    LOG(WARNING) << "worker " << id << " at " << worker.address << " is lost: nothing heard for " << now_ms - worker.last_heard_ms << " ms";
+    worker.live = false;
+    changed = true;
+  }
+  if (cluster_.awaiting_until_ms != 0 && now_ms >= cluster_.awaiting_until_ms) {
+    cluster_.awaiting_until_ms = 0;
+    changed = true;
+  }
+  if (changed) TellWorkersChanged(now_ms, actions);
+}
+
+void Coordinator::TellWorkersChanged(int64_t now_ms, Actions* actions) {
+  for (auto& [id, job] : jobs_) job->OnWorkersChanged(now_ms, actions);
+}
+
+absl::StatusOr<HeartbeatReply> Coordinator::OnHeartbeat(const HeartbeatRequest& request, int64_t now_ms, Actions* actions) {
+  if (!started_) return absl::UnavailableError("the driver is starting");
+  if (!request.cluster_id().empty() && request.cluster_id() != cluster_.cluster_id) {
+    return absl::PermissionDeniedError(absl::StrCat("the worker's data directory belongs to cluster ", request.cluster_id(),
+                                                    ", this driver's cluster is ", cluster_.cluster_id));
+  }
+  WorkerInfo& worker = cluster_.workers[request.worker_id()];
+  const bool changed = !worker.live || worker.incarnation != request.incarnation() || worker.address != request.address();
+  if (changed) LOG(INFO) << "worker " << request.worker_id() << " at " << request.address() << " is there";
+  worker.address = request.address();
+  worker.incarnation = request.incarnation();
+  worker.last_heard_ms = now_ms;
+  worker.live = true;
+  worker.job_ids = {request.job_ids().begin(), request.job_ids().end()};
+
+  HeartbeatReply reply;
+  reply.set_cluster_id(cluster_.cluster_id);
+  reply.set_epoch(cluster_.epoch);
+  reply.set_lease_ms(cluster_.lease_ms);
+  for (const std::string& job_id : request.job_ids()) {
+    if (!jobs_.contains(job_id)) reply.add_dropped_job_ids(job_id);
+  }
+  if (changed) {
+    CountShards();
+    TellWorkersChanged(now_ms, actions);
+  }
+  return reply;
+}
+
+void Coordinator::CountShards() {
+  for (auto& [id, worker] : cluster_.workers) worker.shards = 0;
+  for (const auto& [id, job] : jobs_) {
+    for (const ShardAssignment& shard : job->assignment()) {
+      if (const auto it = cluster_.workers.find(shard.owner()); it != cluster_.workers.end()) ++it->second.shards;
+    }
+  }
+}
+
+absl::Status Coordinator::Submit(const JobSubmitted& submitted, Actions* actions) {
+  if (!started_) return absl::UnavailableError("the driver is starting");
+  const std::string& name = submitted.spec().name();
+  if (const JobMachine* job = FindJob(name); job != nullptr || submitting_.contains(name)) {
+    return absl::AlreadyExistsError(absl::StrCat("the name ", name, " is taken by ", job != nullptr && job->state() == JOB_FAILED ? "a failed job" : "a job",
+                                                 "; cancel that one first (tenfold cancel ", name, "), or choose another name"));
+  }
+  submitting_[name] = submitted.job_id();
+  JournalRecord record;
+  *record.mutable_job_submitted() = submitted;
+  actions->push_back(AppendRecord{std::move(record)});
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Cancel(const std::string& job, Actions* actions) {
+  const JobMachine* found = FindJob(job);
+  if (found == nullptr) return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
+  Find(found->job_id())->Cancel(actions);
+  return absl::OkStatus();
+}
+
+void Coordinator::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms, Actions* actions) {
+  if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_ms, actions);
+}
+
+void Coordinator::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_ms, Actions* actions) {
+  if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_ms, actions);
+}
+
+void Coordinator::OnAssignReply(const SendAssign& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_ms, Actions* actions) {
+  if (JobMachine* job = Find(sent.request.id().job_id())) job->OnAssignReply(sent.worker, sent.request, reply, now_ms, actions);
+}
+
+void Coordinator::OnPrepareReply(const SendPrepare& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_ms, Actions* actions) {
+  if (JobMachine* job = Find(sent.request.id().job_id())) job->OnPrepareReply(sent.worker, sent.request, reply, now_ms, actions);
+}
+
+void Coordinator::OnFoldReply(const SendFold& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_ms, Actions* actions) {
+  if (JobMachine* job = Find(sent.request.id().job_id())) job->OnFoldReply(sent.worker, sent.request, reply, now_ms, actions);
+}
+
+void Coordinator::OnLookUpReply(const SendLookUp& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_ms, Actions* actions) {
+  if (JobMachine* job = Find(sent.request.id().job_id())) job->OnLookUpReply(sent.worker, sent.request, reply, now_ms, actions);
+}
+
+JobMachine* Coordinator::Find(const std::string& job_id) {
+  const auto it = jobs_.find(job_id);
+  return it == jobs_.end() ? nullptr : it->second.get();
+}
+
+const JobMachine* Coordinator::FindJob(const std::string& job) const {
+  if (const auto it = jobs_.find(job); it != jobs_.end()) return it->second.get();
+  for (const auto& [id, machine] : jobs_) {
+    if (machine->name() == job) return machine.get();
+  }
+  return nullptr;
+}
+
+ListWorkersReply Coordinator::Workers() const {
+  ListWorkersReply reply;
+  for (const auto& [id, worker] : cluster_.workers) {
+    WorkerStatus* status = reply.add_workers();
+    status->set_worker(id);
+    status->set_address(worker.address);
+    status->set_state(worker.live ? WORKER_LIVE : WORKER_LOST);
+    status->set_shards(static_cast<uint32_t>(worker.shards));
+  }
+  return reply;
+}
+
+}  // namespace tenfold

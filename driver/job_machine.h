@@ -1,0 +1,212 @@
+// One job's decisions at the driver: assign, plan, fold, merge, commit, publish, and what follows when something is lost.
+// A state machine without I/O, clocks or threads: events in, actions out. What it must remember it asks to be journalled,
+// and acts on it only when Apply brings the record back, which is also how a driver that starts again gets here.
+//
+// Rules R3, R5, R6 and R7 of the design hold here. Used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "driver.pb.h"
+#include "driver/action.h"
+#include "driver/batch_planner.h"
+#include "driver/global_top_k.h"
+#include "journal.pb.h"
+#include "worker.pb.h"
+
+namespace tenfold {
+
+struct WorkerInfo {
+  std::string address;
+  uint64_t incarnation = 0;
+  int64_t last_heard_ms = 0;
+  // Heard within its lease.
+  bool live = false;
+  // Jobs of which it has states.
+  std::set<std::string> job_ids;
+  // Shards it owns over all jobs.
+  size_t shards = 0;
+};
+
+// All workers of the cluster, and what of the cluster every job needs to know. Owned by the coordinator.
+struct ClusterView {
+  std::string cluster_id;
+  uint64_t epoch = 0;
+  uint32_t lease_ms = 3000;
+  // Before this time a worker that was never heard may still come back.
+  int64_t awaiting_until_ms = 0;
+  std::map<std::string, WorkerInfo> workers;
+};
+
+class JobMachine {
+ public:
+  // `cluster` outlives the object.
+  JobMachine(const ClusterView* cluster, const JobSubmitted& submitted, int64_t submitted_at_ms);
+  ~JobMachine();
+
+  // A record of this job is journalled, now or before the driver started.
+  void Apply(const JournalRecord& record, int64_t now_ms, Actions* actions);
+
+  // Events. A reply that belongs to nothing under way is ignored.
+  void OnWorkersChanged(int64_t now_ms, Actions* actions);
+  void OnTime(int64_t now_ms, Actions* actions);
+  void OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms, Actions* actions);
+  // `begins`: first offsets kept, by partition index.
+  struct Found {
+    std::vector<Partition> added;
+    std::vector<int64_t> begins;
+  };
+  void OnPartitions(const absl::StatusOr<Found>& found, int64_t now_ms, Actions* actions);
+  void OnAssignReply(const std::string& worker, const AssignRequest& request, const absl::StatusOr<AssignReply>& reply,
+                     int64_t now_ms, Actions* actions);
+  void OnPrepareReply(const std::string& worker, const PrepareRequest& request, const absl::StatusOr<PrepareReply>& reply,
+                      int64_t now_ms, Actions* actions);
+  void OnFoldReply(const std::string& worker, const FoldRequest& request, const absl::StatusOr<FoldReply>& reply,
+                   int64_t now_ms, Actions* actions);
+  void OnLookUpReply(const std::string& worker, const LookUpRequest& request, const absl::StatusOr<LookUpReply>& reply,
+                     int64_t now_ms, Actions* actions);
+  // The user cancels it: asks for the record that ends it.
+  void Cancel(Actions* actions);
+
+  // The next time OnTime has something to do if nothing else happens.
+  int64_t NextTimeMs() const;
+
+  JobState state() const;
+  const std::string& job_id() const { return job_id_; }
+  const std::string& name() const { return spec_.name(); }
+  const JobSpec& spec() const { return spec_; }
+  const std::string& brokers() const { return brokers_; }
+  const std::vector<Partition>& partitions() const { return partitions_; }
+  const std::vector<ShardAssignment>& assignment() const { return assignment_; }
+  const BatchCommitted& last_batch() const { return last_batch_; }
+  // As last seen.
+  uint64_t lag() const;
+  JobStatus Status() const;
+
+ private:
+  // Where the job stands in making a batch. kIdle also covers a job that failed or was cancelled.
+  enum class Phase { kIdle, kQueryingEnds, kAssigning, kFolding, kMerging, kCommitting };
+
+  struct Acknowledged {
+    uint64_t incarnation = 0;
+    uint64_t assignment = 0;
+  };
+  struct PrepareUnderWay {
+    uint64_t incarnation = 0;
+    uint64_t assignment = 0;
+    int64_t sent_ms = 0;
+    // The batch whose offsets are the targets, and its digests.
+    std::vector<int64_t> next_offsets;
+    std::vector<Digest> digests;
+  };
+  // What is left to ask one worker in this step of the merge, and what came so far.
+  struct LookUpUnderWay {
+    size_t index = 0;
+    std::vector<LookUpRequest> left;
+    std::vector<GlobalTopK::Partial> found;
+    std::vector<GlobalTopK::Partial> at_or_above;
+  };
+
+  void Advance(int64_t now_ms, Actions* actions);
+  bool Reassign(int64_t now_ms, Actions* actions);
+  void BeginAttempt(int64_t now_ms, Actions* actions);
+  void BeginAssign(int64_t now_ms, Actions* actions);
+  void BeginFold(int64_t now_ms, Actions* actions);
+  void BeginMerge(int64_t now_ms, Actions* actions);
+  void AskNext(int64_t now_ms, Actions* actions);
+  void Commit(int64_t now_ms, Actions* actions);
+  // Gives the attempt up; the next starts at `retry_ms`.
+  void EndAttempt(std::string waiting_for, int64_t retry_ms);
+  void Fail(const std::string& reason, Actions* actions);
+  void Append(JournalRecord record, Actions* actions);
+
+  // Workers that own nothing are told too, outside of attempts; then the prepared shards are folded on.
+  void AssignOthers(Actions* actions);
+  void SendPrepares(int64_t now_ms, Actions* actions);
+
+  void ApplyBatch(const BatchCommitted& batch, int64_t now_ms, Actions* actions);
+  // Empty if the replies can be summed (R5), else why not.
+  std::string CheckCompositions() const;
+  // The first owned shard that is exactly at the journal's offsets with another digest.
+  std::optional<uint32_t> FindDoubtfulShard() const;
+  void Doubt(uint32_t shard, const std::string& worker, Actions* actions);
+
+  RequestId MakeId(const std::string& worker) const;
+  AssignRequest MakeAssign(const std::string& worker) const;
+  size_t Shards() const;
+  std::set<std::string> Owners() const;
+  std::vector<uint32_t> PartitionsOf(uint32_t shard) const;
+  bool IsAcknowledged(const std::string& worker) const;
+  bool IsOver() const { return failed_ || cancelled_; }
+  std::string Name(uint32_t partition) const;
+
+  const ClusterView* const cluster_;
+  const std::string job_id_;
+  const JobSpec spec_;
+  const std::string brokers_;
+  const int64_t submitted_at_ms_;
+
+  // Journalled.
+  std::vector<Partition> partitions_;
+  std::vector<ShardAssignment> assignment_;
+  uint64_t assignment_number_ = 0;
+  BatchCommitted last_batch_;
+  // last_batch_'s, with start offsets for what was added since.
+  std::vector<int64_t> next_offsets_;
+  bool failed_ = false;
+  bool cancelled_ = false;
+  std::string failure_;
+
+  // A record is on its way to the journal: nothing else is decided until it is there.
+  bool appending_ = false;
+  bool cancel_asked_ = false;
+  std::vector<Partition> found_partitions_;
+  bool finding_partitions_ = false;
+  int64_t next_find_ms_ = 0;
+
+  // What is known of workers; void when the driver starts.
+  std::map<std::string, Acknowledged> acknowledged_;
+  std::set<std::string> assigning_others_;
+  std::map<std::string, PrepareUnderWay> preparing_;
+  // Shards whose owner is below the journal; prepared shards that may change hands, with the worker.
+  std::set<uint32_t> behind_;
+  std::map<uint32_t, std::string> ready_;
+  // Shard -> worker that has to drop its state of it; and how often the shard was doubted.
+  std::map<uint32_t, std::string> doubtful_;
+  std::map<uint32_t, int> doubts_;
+  bool can_refold_ = true;
+
+  // The attempt under way.
+  Phase phase_ = Phase::kIdle;
+  uint64_t attempt_ = 0;
+  uint64_t query_ = 0;
+  int64_t next_start_ms_ = 0;
+  int64_t started_ms_ = 0;
+  int64_t replied_ms_ = 0;
+  BatchPlan plan_;
+  bool replaying_ = false;
+  std::vector<std::string> owners_;
+  std::set<std::string> unanswered_;
+  std::map<std::string, FoldReply> replies_;
+  std::unique_ptr<GlobalTopK> merge_;
+  std::map<std::string, LookUpUnderWay> look_ups_;
+
+  // Carried from batch to batch.
+  std::vector<int64_t> ends_;
+  std::map<std::string, Int128> thresholds_;
+  std::vector<PartitionState> counters_;
+  uint32_t overhead_ms_ = 0;
+  double records_per_second_ = 0;
+  std::optional<int64_t> truncated_since_ms_;
+  std::string waiting_for_;
+};
+
+}  // namespace tenfold
