@@ -1,0 +1,50 @@
+// Fetch, decode and aggregate, as a job at a worker uses them: ranges of the log in, what they add to each shard out. The
+// real one is worker/batch_task.h; the simulator's reads a log in memory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/units.h"
+#include "state.pb.h"
+#include "worker/delta_table.h"
+#include "worker/job_core.h"
+
+namespace tenfold {
+
+struct FoldOptions {
+  absl::Duration budget;
+  // Stop at exactly the ends: records read beyond one are left.
+  bool exact = false;
+  // Polled between records read: true ends the fold early.
+  std::function<bool()> stop;
+};
+
+struct FoldOutcome {
+  struct Shard {
+    // As the range's, with offsets, counters, samples, last record and digest advanced.
+    ShardState state;
+    // Sorted by key; views live until the folder's next Fold.
+    std::vector<Delta> deltas;
+  };
+  // Every shard given, moved or not.
+  std::vector<Shard> shards;
+  // A record or an offset that stops the job, with its place: nothing of the fold counts.
+  std::optional<std::string> failure;
+  // What it had to wait for; empty if nothing.
+  std::string waiting_for;
+};
+
+// Used by one thread at a time.
+class RangeFolder {
+ public:
+  virtual ~RangeFolder() = default;
+  // Folds until every partition is at its end or beyond, or the budget is spent.
+  virtual FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) = 0;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,286 @@
+#include "worker/worker_job.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/digest.h"
+#include "common/fault_point.h"
+#include "common/limits.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+// A reply's entries beyond the depth asked for; what is left out is bounded by the floor.
+constexpr size_t kMaxReplyEntries = 16'384;
+
+uint64_t MicrosSince(absl::Time start) { return static_cast<uint64_t>(absl::ToInt64Microseconds(absl::Now() - start)); }
+
+void AddEntry(std::string_view key, Units sum, google::protobuf::RepeatedPtrField<Entry>* entries) {
+  Entry* entry = entries->Add();
+  entry->set_key(key.data(), key.size());
+  *entry->mutable_sum() = ToProto(sum);
+}
+
+}  // namespace
+
+WorkerJob::WorkerJob(const Options& options, const std::vector<ShardState>& found)
+    : options_(options), core_(options.job_id, options.incarnation) {
+  for (const ShardState& state : found) core_.Restore(state);
+}
+
+absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
+  {
+    std::lock_guard lock(core_mutex_);
+    if (absl::Status admitted = core_.AdmitAssign(request.id(), options_.cluster_id); !admitted.ok()) return admitted;
+  }
+  std::lock_guard sums(sums_mutex_);
+  assign_waits_ = true;
+  std::lock_guard prepare(prepare_mutex_);
+  assign_waits_ = false;
+  if (stopping_) return absl::UnavailableError("the worker is stopping");
+
+  JobCore::AssignPlan plan;
+  {
+    std::lock_guard lock(core_mutex_);
+    if (core_.IsSuperseded(request.id())) return absl::AbortedError("a later request was seen");
+    plan = core_.PlanAssign(request);
+  }
+  // A state found on disk is as good as its scan: if its rows do not make its digest, the log decides.
+  std::vector<uint32_t> unsound;
+  for (const uint32_t shard : plan.verify) {
+    bool sound = false;
+    if (absl::Status scanned = Verify(shard, &sound); !scanned.ok() && !absl::IsDataLoss(scanned)) return scanned;
+    if (!sound) unsound.push_back(shard);
+  }
+  if (!unsound.empty()) {
+    std::vector<ShardKey> keys;
+    for (const uint32_t shard : unsound) {
+      LOG(ERROR) << "job " << options_.job_id << ": the state of shard " << shard << " on disk is damaged; it is dropped and folded again";
+      keys.push_back(Key(shard));
+    }
+    if (absl::Status dropped = options_.store->Drop(keys); !dropped.ok()) return dropped;
+    std::lock_guard lock(core_mutex_);
+    for (const uint32_t shard : unsound) core_.Forget(shard);
+    plan = core_.PlanAssign(request);
+  }
+  if (absl::Status done = DoAssign(request, &plan); !done.ok()) {
+    // Half done: the sums are made anew by the next.
+    totals_ = Totals();
+    std::lock_guard lock(core_mutex_);
+    core_.ForgetRoles();
+    return done;
+  }
+
+  AssignReply reply;
+  std::lock_guard lock(core_mutex_);
+  core_.Assigned(request, plan);
+  for (const uint32_t shard : request.owned()) *reply.add_shards() = core_.Position(shard);
+  for (const uint32_t shard : request.prepared()) *reply.add_shards() = core_.Position(shard);
+  return reply;
+}
+
+absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan) {
+  spec_ = request.spec();
+  if (sums_folder_ == nullptr && request.owned_size() > 0) {
+    absl::StatusOr<std::unique_ptr<RangeFolder>> folder = options_.make_folder(request);
+    if (!folder.ok()) return folder.status();
+    sums_folder_ = *std::move(folder);
+  }
+  if (request.prepared().empty()) {
+    prepare_folder_.reset();
+  } else if (prepare_folder_ == nullptr) {
+    absl::StatusOr<std::unique_ptr<RangeFolder>> folder = options_.make_folder(request);
+    if (!folder.ok()) return folder.status();
+    prepare_folder_ = *std::move(folder);
+  }
+
+  for (const uint32_t shard : plan->leave) {
+    if (absl::Status left = AddToTotals(shard, -1); !left.ok()) return left;
+  }
+  std::vector<ShardKey> drop;
+  for (const uint32_t shard : plan->drop) drop.push_back(Key(shard));
+  if (!drop.empty()) {
+    if (absl::Status dropped = options_.store->Drop(drop); !dropped.ok()) return dropped;
+  }
+  std::vector<ShardStore::NewShard> create;
+  for (ShardState& state : plan->create) {
+    std::vector<Delta> rows;
+    Uint128 digest = 0;
+    for (const InitialScore& initial : request.spec().initial()) {
+      if (state.id().shard() != 0) break;
+      const absl::StatusOr<Units> score = ParseUnits(initial.score());
+      if (!score.ok()) return score.status();
+      rows.push_back({initial.key(), 1, *score});
+      digest += DigestTerm(initial.key(), 1, *score);
+    }
+    *state.mutable_digest() = ToProto(digest);
+    create.push_back({state, std::move(rows)});
+  }
+  if (!create.empty()) {
+    if (absl::Status created = options_.store->Create(create); !created.ok()) return created;
+  }
+  for (const uint32_t shard : plan->join) {
+    if (absl::Status joined = AddToTotals(shard, 1); !joined.ok()) return joined;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WorkerJob::AddToTotals(uint32_t shard, int sign) {
+  const absl::StatusOr<Uint128> digest = options_.store->Scan(Key(shard), [&](std::string_view key, uint64_t count, Units sum) {
+    totals_.Add(key, sign * static_cast<int64_t>(count), sign * sum);
+  });
+  return digest.status();
+}
+
+absl::Status WorkerJob::Verify(uint32_t shard, bool* sound) const {
+  const absl::StatusOr<Uint128> digest = options_.store->Scan(Key(shard), [](std::string_view, uint64_t, Units) {});
+  if (!digest.ok()) return digest.status();
+  std::lock_guard lock(core_mutex_);
+  *sound = *digest == FromProto(core_.state(shard).digest());
+  return absl::OkStatus();
+}
+
+absl::Status WorkerJob::Persist(const FoldOutcome& outcome) {
+  std::vector<ShardStore::Update> updates;
+  for (const FoldOutcome::Shard& shard : outcome.shards) updates.push_back({&shard.state, shard.deltas});
+  if (updates.empty()) return absl::OkStatus();
+  if (absl::Status committed = options_.store->Commit(updates, spec_.wal()); !committed.ok()) return committed;
+  std::lock_guard lock(core_mutex_);
+  for (const FoldOutcome::Shard& shard : outcome.shards) core_.Persisted(shard.state);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
+  {
+    std::lock_guard lock(core_mutex_);
+    if (absl::Status admitted = core_.AdmitFold(request.id(), options_.cluster_id); !admitted.ok()) return admitted;
+  }
+  std::lock_guard sums(sums_mutex_);
+  std::vector<JobCore::ShardRange> ranges;
+  {
+    std::lock_guard lock(core_mutex_);
+    if (core_.IsSuperseded(request.id())) return absl::AbortedError("a later request was seen");
+    absl::StatusOr<std::vector<JobCore::ShardRange>> planned = core_.PlanFold(request);
+    if (!planned.ok()) return planned.status();
+    ranges = *std::move(planned);
+  }
+  if (sums_folder_ == nullptr) return absl::FailedPreconditionError("the worker owns no shard of the job");
+
+  const absl::Time start = absl::Now();
+  FoldOptions options;
+  options.budget = absl::Milliseconds(request.budget_ms());
+  options.exact = request.exact();
+  options.stop = [&] {
+    std::lock_guard lock(core_mutex_);
+    return stopping_ || core_.IsSuperseded(request.id());
+  };
+  FoldOutcome outcome = sums_folder_->Fold(ranges, options);
+  FoldReply reply;
+  if (outcome.failure) {
+    reply.mutable_failure()->set_reason(*outcome.failure);
+    return reply;
+  }
+  std::erase_if(outcome.shards, [&](const FoldOutcome::Shard& shard) {
+    std::lock_guard lock(core_mutex_);
+    const ShardState& before = core_.state(shard.state.id().shard());
+    for (int i = 0; i < before.partitions_size(); ++i) {
+      if (before.partitions(i).next_offset() != shard.state.partitions(i).next_offset()) return false;
+    }
+    return true;
+  });
+  reply.set_fold_us(MicrosSince(start));
+  reply.set_waiting_for(outcome.waiting_for);
+  const absl::Time persist = absl::Now();
+  if (absl::Status persisted = Persist(outcome); !persisted.ok()) return persisted;
+  FaultPoint("worker.persisted");
+  for (const FoldOutcome::Shard& shard : outcome.shards) {
+    for (const Delta& delta : shard.deltas) totals_.Add(delta.key, static_cast<int64_t>(delta.count), delta.sum);
+  }
+  reply.set_persist_us(MicrosSince(persist));
+  if (stopping_) return absl::UnavailableError("the worker is stopping");
+  Answer(request, &reply);
+  return reply;
+}
+
+void WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
+  {
+    std::lock_guard lock(core_mutex_);
+    core_.Answered(request.id());
+    for (const uint32_t s : core_.owned()) {
+      const ShardPosition position = core_.Position(s);
+      reply->mutable_composition()->MergeFrom(position.offsets());
+      *reply->add_shards() = position;
+      for (const PartitionState& partition : core_.state(s).partitions()) *reply->add_partitions() = partition;
+    }
+  }
+  std::optional<Units> threshold;
+  if (request.has_threshold()) threshold = FromProto(request.threshold());
+  const Totals::Top top = totals_.Highest(request.depth(), threshold, kMaxReplyEntries);
+  for (const TotalEntry& entry : top.entries) AddEntry(entry.key, entry.sum, reply->mutable_entries());
+  if (top.floor) *reply->mutable_floor() = ToProto(*top.floor);
+}
+
+absl::StatusOr<LookUpReply> WorkerJob::LookUp(const LookUpRequest& request) {
+  std::lock_guard sums(sums_mutex_);
+  {
+    std::lock_guard lock(core_mutex_);
+    if (absl::Status admitted = core_.AdmitLookUp(request, options_.cluster_id); !admitted.ok()) return admitted;
+  }
+  LookUpReply reply;
+  for (const std::string& key : request.keys()) {
+    if (const std::optional<Units> sum = totals_.Find(key)) AddEntry(key, *sum, reply.mutable_found());
+  }
+  if (request.has_at_or_above()) {
+    std::vector<TotalEntry> entries;
+    reply.set_next(totals_.AtOrAbove(FromProto(request.at_or_above()), request.from(), kMaxMessageBytes / 4, &entries));
+    for (const TotalEntry& entry : entries) AddEntry(entry.key, entry.sum, reply.mutable_at_or_above());
+  }
+  return reply;
+}
+
+absl::StatusOr<PrepareReply> WorkerJob::Prepare(const PrepareRequest& request) {
+  std::lock_guard prepare(prepare_mutex_);
+  if (stopping_) return absl::UnavailableError("the worker is stopping");
+  std::vector<JobCore::ShardRange> ranges;
+  {
+    std::lock_guard lock(core_mutex_);
+    if (absl::Status admitted = core_.AdmitPrepare(request.id(), options_.cluster_id); !admitted.ok()) return admitted;
+    absl::StatusOr<std::vector<JobCore::ShardRange>> planned = core_.PlanPrepare(request);
+    if (!planned.ok()) return planned.status();
+    ranges = *std::move(planned);
+  }
+  if (prepare_folder_ == nullptr) return absl::FailedPreconditionError("the worker prepares no shard of the job");
+
+  FoldOptions options;
+  options.budget = absl::Milliseconds(request.budget_ms());
+  options.exact = true;
+  options.stop = [&] { return stopping_ || assign_waits_; };
+  const FoldOutcome outcome = prepare_folder_->Fold(ranges, options);
+  PrepareReply reply;
+  if (outcome.failure) {
+    reply.mutable_failure()->set_reason(*outcome.failure);
+    return reply;
+  }
+  reply.set_waiting_for(outcome.waiting_for);
+  if (absl::Status persisted = Persist(outcome); !persisted.ok()) return persisted;
+  FaultPoint("worker.prepared");
+  std::lock_guard lock(core_mutex_);
+  for (const FoldOutcome::Shard& shard : outcome.shards) *reply.add_shards() = core_.Position(shard.state.id().shard());
+  return reply;
+}
+
+absl::Status WorkerJob::Drop() {
+  Stop();
+  std::scoped_lock lanes(sums_mutex_, prepare_mutex_);
+  sums_folder_.reset();
+  prepare_folder_.reset();
+  std::vector<ShardKey> shards;
+  for (uint32_t shard = 0; shard < kShards; ++shard) shards.push_back(Key(shard));
+  return options_.store->Drop(shards);
+}
+
+}  // namespace tenfold

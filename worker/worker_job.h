@@ -1,0 +1,79 @@
+// One job at a worker: does what worker/job_core.h decides to state, sums and log, and answers the driver's requests.
+// Thread-safe. Requests that touch the sums run one after another; a Prepare, which touches none, runs beside them, and an
+// Assign alone. A request that is no longer the latest is cut short.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "job_spec.pb.h"
+#include "state.pb.h"
+#include "worker.pb.h"
+#include "worker/job_core.h"
+#include "worker/range_folder.h"
+#include "worker/shard_store.h"
+#include "worker/totals.h"
+
+namespace tenfold {
+
+class WorkerJob {
+ public:
+  struct Options {
+    std::string cluster_id;
+    std::string job_id;
+    uint64_t incarnation = 0;
+    // Outlives the object.
+    ShardStore* store = nullptr;
+    // Makes the folder of one lane (sums, or preparation) from the job's spec and brokers.
+    std::function<absl::StatusOr<std::unique_ptr<RangeFolder>>(const AssignRequest& assign)> make_folder;
+  };
+
+  // `found`: the job's states in the store.
+  WorkerJob(const Options& options, const std::vector<ShardState>& found);
+
+  absl::StatusOr<AssignReply> Assign(const AssignRequest& request);
+  absl::StatusOr<PrepareReply> Prepare(const PrepareRequest& request);
+  absl::StatusOr<FoldReply> Fold(const FoldRequest& request);
+  absl::StatusOr<LookUpReply> LookUp(const LookUpRequest& request);
+
+  // The job is over: waits for what runs, drops every state. Nothing may be asked of the object afterwards.
+  absl::Status Drop();
+  // What runs is cut short, what comes is refused with UNAVAILABLE.
+  void Stop() { stopping_ = true; }
+
+ private:
+  absl::Status DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan);
+  // Adds a shard's rows to the totals, or takes them out.
+  absl::Status AddToTotals(uint32_t shard, int sign);
+  absl::Status Verify(uint32_t shard, bool* sound) const;
+  absl::Status Persist(const FoldOutcome& outcome);
+  void Answer(const FoldRequest& request, FoldReply* reply);
+  ShardKey Key(uint32_t shard) const { return {options_.job_id, shard}; }
+
+  const Options options_;
+  std::atomic<bool> stopping_ = false;
+  // An Assign waits for the preparation to end.
+  std::atomic<bool> assign_waits_ = false;
+
+  // One request of the lane at a time. An Assign takes both, sums first.
+  std::mutex sums_mutex_;
+  std::mutex prepare_mutex_;
+  // Guarded by sums_mutex_ (and Assign's hold of both).
+  std::unique_ptr<RangeFolder> sums_folder_;
+  Totals totals_;
+  // Guarded by prepare_mutex_.
+  std::unique_ptr<RangeFolder> prepare_folder_;
+  // Set by Assign under both.
+  JobSpec spec_;
+
+  mutable std::mutex core_mutex_;
+  JobCore core_;  // guarded by core_mutex_
+};
+
+}  // namespace tenfold
