@@ -103,6 +103,8 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   }
   std::vector<ShardKey> drop;
   for (const uint32_t shard : plan->drop) drop.push_back(Key(shard));
+  // Also what an assignment that was not finished left.
+  for (const ShardState& state : plan->create) drop.push_back(Key(state.id().shard()));
   if (!drop.empty()) {
     if (absl::Status dropped = options_.store->Drop(drop); !dropped.ok()) return dropped;
   }
