@@ -1,0 +1,496 @@
+#include "driver/driver.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/process.h"
+#include "common/random_id.h"
+#include "glog/logging.h"
+#include "jobs/job_spec.h"
+
+namespace tenfold {
+namespace {
+
+constexpr uint32_t kMaxWaitMs = 60'000;
+// How often the journal is relieved of old batches, in batches.
+constexpr uint64_t kTrimEvery = 100;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(const Options& options) {
+  std::unique_ptr<Driver> driver(new Driver(options));
+  absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(options.data_dir);
+  if (!journal.ok()) return journal.status();
+  driver->journal_ = *std::move(journal);
+  const absl::Status replayed = driver->journal_->Replay([&](const JournalRecord& record) { driver->coordinator_.Replay(record); });
+  if (!replayed.ok()) return replayed;
+  driver->workers_ = std::make_unique<WorkerClient>();
+  for (const auto& [id, job] : driver->coordinator_.jobs()) {
+    if (absl::Status opened = driver->OpenJob(*job); !opened.ok()) return opened;
+  }
+  driver->journal_thread_ = std::thread([d = driver.get()] { d->RunJournal(); });
+  driver->loop_thread_ = std::thread([d = driver.get()] { d->RunLoop(); });
+  driver->Post([d = driver.get()] {
+    Actions actions;
+    d->coordinator_.Start(RandomId(), d->NowMs(), &actions);
+    d->Do(&actions);
+  });
+  return driver;
+}
+
+Driver::Driver(const Options& options)
+    : options_(options),
+      started_wall_ms_(absl::ToUnixMillis(absl::Now())),
+      started_(std::chrono::steady_clock::now()),
+      coordinator_(options.lease_ms) {}
+
+Driver::~Driver() {
+  Stop();
+  // Completions of calls still post to the loop.
+  if (loop_thread_.joinable()) {
+    {
+      std::lock_guard lock(mutex_);
+      loop_ends_ = true;
+    }
+    posted_.notify_all();
+    loop_thread_.join();
+  }
+  if (journal_thread_.joinable()) {
+    {
+      std::lock_guard lock(journal_mutex_);
+      journal_ends_ = true;
+    }
+    journal_posted_.notify_all();
+    journal_thread_.join();
+  }
+  workers_.reset();
+  parts_.clear();
+}
+
+void Driver::Stop() {
+  stopping_ = true;
+  std::lock_guard lock(committed_mutex_);
+  committed_.notify_all();
+}
+
+int64_t Driver::NowMs() const {
+  const auto since = std::chrono::steady_clock::now() - started_;
+  return started_wall_ms_ + std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+}
+
+bool Driver::Post(std::function<void()> event) {
+  {
+    std::lock_guard lock(mutex_);
+    if (loop_ends_) return false;
+    events_.push_back(std::move(event));
+  }
+  posted_.notify_one();
+  return true;
+}
+
+template <typename Answer>
+absl::StatusOr<Answer> Driver::Ask(std::function<absl::StatusOr<Answer>()> question) {
+  auto answer = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
+  std::future<absl::StatusOr<Answer>> future = answer->get_future();
+  if (stopping_ || !Post([answer, question] { answer->set_value(question()); })) return absl::UnavailableError("the driver is stopping");
+  return future.get();
+}
+
+void Driver::RunLoop() {
+  while (true) {
+    std::deque<std::function<void()>> events;
+    {
+      std::unique_lock lock(mutex_);
+      const int64_t next_ms = coordinator_.NextTimeMs();
+      const auto wake = [&] { return loop_ends_ || !events_.empty(); };
+      if (next_ms == std::numeric_limits<int64_t>::max()) {
+        posted_.wait(lock, wake);
+      } else {
+        posted_.wait_until(lock, started_ + std::chrono::milliseconds(next_ms - started_wall_ms_), wake);
+      }
+      if (loop_ends_ && events_.empty()) return;
+      events.swap(events_);
+    }
+    for (const auto& event : events) event();
+    if (NowMs() >= coordinator_.NextTimeMs()) {
+      Actions actions;
+      coordinator_.OnTime(NowMs(), &actions);
+      Do(&actions);
+    }
+  }
+}
+
+void Driver::RunJournal() {
+  while (true) {
+    std::vector<JournalRecord> records;
+    {
+      std::unique_lock lock(journal_mutex_);
+      journal_posted_.wait(lock, [&] { return journal_ends_ || !appends_.empty(); });
+      if (journal_ends_) return;
+      records.swap(appends_);
+    }
+    // What waited together is written together: one sync serves all jobs.
+    const absl::Status appended = journal_->Append(&records);
+    if (!appended.ok()) {
+      LOG(ERROR) << "the driver ends: " << appended.message();
+      google::FlushLogFiles(google::INFO);
+      _exit(kExitRefused);
+    }
+    Post([this, records = std::move(records)] {
+      for (const JournalRecord& record : records) OnJournaled(record);
+    });
+  }
+}
+
+void Driver::OnJournaled(const JournalRecord& record) {
+  Actions actions;
+  coordinator_.OnJournaled(record, NowMs(), &actions);
+  if (record.has_job_submitted()) {
+    const std::string& id = record.job_submitted().job_id();
+    const absl::Status opened = OpenJob(*coordinator_.jobs().at(id));
+    if (const auto it = submitting_.find(id); it != submitting_.end()) {
+      it->second.set_value(opened);
+      submitting_.erase(it);
+    }
+  }
+  Do(&actions);
+}
+
+absl::Status Driver::OpenJob(const JobMachine& job) {
+  absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(job.spec(), job.brokers());
+  if (!log.ok()) return log.status();
+  JobSinks::Options options;
+  options.job_id = job.job_id();
+  options.spec = job.spec();
+  options.data_dir = options_.data_dir;
+  options.allowed_folders = options_.sink_folders;
+  JobParts& parts = parts_[job.job_id()];
+  parts.log = *std::move(log);
+  parts.sinks = JobSinks::Start(options, journal_.get());
+  if (job.last_batch().batch() > 0) parts.sinks->OnCommitted(job.last_batch().batch(), job.partitions());
+  std::lock_guard lock(committed_mutex_);
+  committed_batches_[job.job_id()] = job.last_batch().batch();
+  return absl::OkStatus();
+}
+
+// ---- actions ----
+
+void Driver::Do(Actions* actions) {
+  for (const Action& action : *actions) std::visit([this](const auto& a) { Do(a); }, action);
+}
+
+std::string Driver::AddressOf(const std::string& worker) const {
+  const auto it = coordinator_.cluster().workers.find(worker);
+  return it == coordinator_.cluster().workers.end() ? "" : it->second.address;
+}
+
+void Driver::Do(const SendAssign& send) {
+  workers_->Send(AddressOf(send.worker), send, [this, send](absl::StatusOr<AssignReply> reply) {
+    Post([this, send, reply = std::move(reply)] {
+      Actions actions;
+      coordinator_.OnAssignReply(send, reply, NowMs(), &actions);
+      Do(&actions);
+    });
+  });
+}
+
+void Driver::Do(const SendPrepare& send) {
+  workers_->Send(AddressOf(send.worker), send, [this, send](absl::StatusOr<PrepareReply> reply) {
+    Post([this, send, reply = std::move(reply)] {
+      Actions actions;
+      coordinator_.OnPrepareReply(send, reply, NowMs(), &actions);
+      Do(&actions);
+    });
+  });
+}
+
+void Driver::Do(const SendFold& send) {
+  workers_->Send(AddressOf(send.worker), send, [this, send](absl::StatusOr<FoldReply> reply) {
+    Post([this, send, reply = std::move(reply)] {
+      Actions actions;
+      coordinator_.OnFoldReply(send, reply, NowMs(), &actions);
+      Do(&actions);
+    });
+  });
+}
+
+void Driver::Do(const SendLookUp& send) {
+  workers_->Send(AddressOf(send.worker), send, [this, send](absl::StatusOr<LookUpReply> reply) {
+    Post([this, send, reply = std::move(reply)] {
+      Actions actions;
+      coordinator_.OnLookUpReply(send, reply, NowMs(), &actions);
+      Do(&actions);
+    });
+  });
+}
+
+void Driver::Do(const QueryEnds& query) {
+  const auto parts = parts_.find(query.job_id);
+  const JobMachine* job = coordinator_.FindJob(query.job_id);
+  if (parts == parts_.end() || job == nullptr) return;
+  parts->second.log->QueryEnds(job->partitions(), [this, query](absl::StatusOr<std::vector<int64_t>> ends) {
+    Post([this, query, ends = std::move(ends)] {
+      Actions actions;
+      coordinator_.OnEnds(query, ends, NowMs(), &actions);
+      Do(&actions);
+    });
+  });
+}
+
+void Driver::Do(const FindPartitions& find) {
+  const auto parts = parts_.find(find.job_id);
+  const JobMachine* job = coordinator_.FindJob(find.job_id);
+  if (parts == parts_.end() || job == nullptr) return;
+  parts->second.log->FindPartitions(job->partitions(), [this, find](absl::StatusOr<JobMachine::Found> found) {
+    Post([this, find, found = std::move(found)] {
+      Actions actions;
+      coordinator_.OnPartitions(find.job_id, found, NowMs(), &actions);
+      Do(&actions);
+    });
+  });
+}
+
+void Driver::Do(const AppendRecord& append) {
+  {
+    std::lock_guard lock(journal_mutex_);
+    appends_.push_back(append.record);
+    appends_.back().set_time_ms(NowMs());
+  }
+  journal_posted_.notify_one();
+}
+
+void Driver::Do(const PublishBatch& publish) {
+  const uint64_t batch = publish.batch.batch();
+  {
+    std::lock_guard lock(committed_mutex_);
+    committed_batches_[publish.job_id] = batch;
+  }
+  committed_.notify_all();
+  const auto parts = parts_.find(publish.job_id);
+  const JobMachine* job = coordinator_.FindJob(publish.job_id);
+  if (parts == parts_.end() || job == nullptr) return;
+  parts->second.sinks->OnCommitted(batch, job->partitions());
+  const std::vector<int64_t> next_offsets(publish.batch.next_offsets().begin(), publish.batch.next_offsets().end());
+  std::vector<Partition> partitions = job->partitions();
+  partitions.resize(next_offsets.size());
+  parts->second.log->SetGroupOffsets(partitions, next_offsets);
+  if (batch % kTrimEvery == 0 && batch > options_.kept_batches) {
+    const uint64_t first_kept = std::min(batch - options_.kept_batches, parts->second.sinks->DeliveredByAll()) + 1;
+    const absl::Status trimmed = journal_->Trim(publish.job_id, first_kept);
+    if (!trimmed.ok()) LOG(ERROR) << "old batches of job " << job->name() << " stay in the journal: " << trimmed.message();
+  }
+}
+
+void Driver::Do(const CloseJob& close) {
+  JobParts parts;
+  if (const auto it = parts_.find(close.job_id); it != parts_.end()) {
+    parts = std::move(it->second);
+    parts_.erase(it);
+  }
+  {
+    std::lock_guard lock(committed_mutex_);
+    committed_batches_.erase(close.job_id);
+  }
+  committed_.notify_all();
+  const auto waiting = cancelling_.find(close.job_id);
+  if (waiting == cancelling_.end()) return;
+  // The parts end, which takes a while, on the thread that waits.
+  for (const auto& done : waiting->second) done(std::exchange(parts, {}));
+  cancelling_.erase(waiting);
+}
+
+// ---- requests ----
+
+absl::StatusOr<HeartbeatReply> Driver::Heartbeat(const HeartbeatRequest& request) {
+  return Ask<HeartbeatReply>([this, &request]() {
+    Actions actions;
+    absl::StatusOr<HeartbeatReply> reply = coordinator_.OnHeartbeat(request, NowMs(), &actions);
+    Do(&actions);
+    return reply;
+  });
+}
+
+std::string Driver::BrokersOf(const JobSpec& spec) const {
+  return spec.source().brokers().empty() ? options_.kafka : spec.source().brokers();
+}
+
+absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
+  const JobSpec& spec = request.spec();
+  if (const std::string unsound = CheckJobSpec(spec); !unsound.empty()) return absl::InvalidArgumentError(unsound);
+  if (absl::Status sinks = JobSinks::Check(spec, options_.sink_folders); !sinks.ok()) return sinks;
+  JobSubmitted submitted;
+  submitted.set_job_id(RandomId());
+  *submitted.mutable_spec() = spec;
+  submitted.set_brokers(BrokersOf(spec));
+  {
+    const absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, submitted.brokers());
+    if (!log.ok()) return log.status();
+    const absl::StatusOr<std::vector<Partition>> partitions = (*log)->Resolve();
+    if (!partitions.ok()) return partitions.status();
+    submitted.mutable_partitions()->Add(partitions->begin(), partitions->end());
+  }
+  auto promise = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> journaled = promise->get_future();
+  const absl::StatusOr<bool> taken = Ask<bool>([&]() -> absl::StatusOr<bool> {
+    Actions actions;
+    if (absl::Status submit = coordinator_.Submit(submitted, &actions); !submit.ok()) return submit;
+    submitting_[submitted.job_id()] = std::move(*promise);
+    Do(&actions);
+    return true;
+  });
+  if (!taken.ok()) return taken.status();
+  if (absl::Status opened = journaled.get(); !opened.ok()) return opened;
+  SubmitReply reply;
+  reply.set_job_id(submitted.job_id());
+  return reply;
+}
+
+absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
+  auto promise = std::make_shared<std::promise<JobParts>>();
+  std::future<JobParts> closed = promise->get_future();
+  std::string name;
+  const absl::StatusOr<std::string> job_id = Ask<std::string>([&]() -> absl::StatusOr<std::string> {
+    const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
+    if (!job.ok()) return job.status();
+    name = (*job)->name();
+    const std::string id = (*job)->job_id();
+    cancelling_[id].push_back([promise](JobParts parts) { promise->set_value(std::move(parts)); });
+    Actions actions;
+    if (absl::Status cancelled = coordinator_.Cancel(id, &actions); !cancelled.ok()) return cancelled;
+    Do(&actions);
+    return id;
+  });
+  if (!job_id.ok()) return job_id.status();
+  JobParts parts = closed.get();
+  if (parts.sinks != nullptr) {
+    parts.sinks.reset();
+    const absl::Status retired = JobSinks::Retire(options_.data_dir, name, *job_id);
+    if (!retired.ok()) LOG(ERROR) << "the sink folder of job " << name << " keeps its name: " << retired.message();
+  }
+  CancelReply reply;
+  reply.set_job_id(*job_id);
+  return reply;
+}
+
+absl::StatusOr<const JobMachine*> Driver::FindJob(const std::string& job) const {
+  const JobMachine* found = coordinator_.FindJob(job);
+  if (found == nullptr) return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
+  return found;
+}
+
+JobStatus Driver::StatusOf(const JobMachine& job) const {
+  JobStatus status = job.Status();
+  if (const auto it = parts_.find(job.job_id()); it != parts_.end()) {
+    for (SinkStatus& sink : it->second.sinks->Status()) *status.add_sinks() = std::move(sink);
+  }
+  return status;
+}
+
+absl::StatusOr<ListJobsReply> Driver::ListJobs() {
+  return Ask<ListJobsReply>([this]() -> absl::StatusOr<ListJobsReply> {
+    std::map<std::string, JobStatus> by_name;
+    for (const auto& [id, job] : coordinator_.jobs()) by_name[job->name()] = StatusOf(*job);
+    ListJobsReply reply;
+    for (auto& [name, status] : by_name) *reply.add_jobs() = std::move(status);
+    return reply;
+  });
+}
+
+absl::StatusOr<JobStatus> Driver::GetStatus(const GetStatusRequest& request) {
+  return Ask<JobStatus>([&]() -> absl::StatusOr<JobStatus> {
+    const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
+    if (!job.ok()) return job.status();
+    return StatusOf(**job);
+  });
+}
+
+absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, const std::function<bool()>& is_cancelled) {
+  std::string job_id;
+  const auto look = [&]() -> absl::StatusOr<GetBatchReply> {
+    const absl::StatusOr<const JobMachine*> job = FindJob(job_id.empty() ? request.job() : job_id);
+    if (!job.ok()) return job.status();
+    job_id = (*job)->job_id();
+    GetBatchReply reply;
+    reply.set_job((*job)->name());
+    *reply.mutable_spec() = WithoutSecrets((*job)->spec());
+    reply.set_brokers((*job)->brokers());
+    reply.mutable_partitions()->Add((*job)->partitions().begin(), (*job)->partitions().end());
+    *reply.mutable_batch() = (*job)->last_batch();
+    reply.set_lag((*job)->lag());
+    return reply;
+  };
+  absl::StatusOr<GetBatchReply> reply = Ask<GetBatchReply>(look);
+  if (!reply.ok()) return reply;
+  const uint64_t wanted = request.batch() == 0 ? std::max<uint64_t>(1, reply->batch().batch()) : request.batch();
+  if (reply->batch().batch() < wanted) {
+    if (request.wait_ms() == 0) {
+      return absl::NotFoundError(reply->batch().batch() == 0
+                                     ? absl::StrCat("job ", reply->job(), " has no batch yet")
+                                     : absl::StrCat("job ", reply->job(), " has no batch ", wanted, " yet; the last is ", reply->batch().batch()));
+    }
+    const absl::Time deadline = absl::Now() + absl::Milliseconds(std::min(request.wait_ms(), kMaxWaitMs));
+    bool there = true;
+    std::unique_lock lock(committed_mutex_);
+    while (!stopping_) {
+      const auto it = committed_batches_.find(job_id);
+      there = it != committed_batches_.end();
+      if (!there || it->second >= wanted || is_cancelled()) break;
+      if (absl::Now() >= deadline) return absl::DeadlineExceededError(absl::StrCat("batch ", wanted, " of job ", reply->job(), " is not there yet"));
+      // Wakes now and then to see whether anybody still waits.
+      committed_.wait_for(lock, std::min(absl::ToChronoMilliseconds(deadline - absl::Now()), std::chrono::milliseconds(200)));
+    }
+    lock.unlock();
+    if (stopping_) return absl::UnavailableError("the driver is stopping");
+    reply = Ask<GetBatchReply>(look);
+    if (!reply.ok()) return reply;
+  }
+  if (reply->batch().batch() == wanted) return reply;
+  absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id, wanted);
+  if (!batch.ok()) return batch.status();
+  *reply->mutable_batch() = *std::move(batch);
+  const int partitions = reply->batch().next_offsets_size();
+  reply->mutable_partitions()->DeleteSubrange(partitions, reply->partitions_size() - partitions);
+  return reply;
+}
+
+absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
+  struct Job {
+    std::string id;
+    std::shared_ptr<JobLog> log;
+    std::vector<Partition> partitions;
+  };
+  const absl::StatusOr<Job> job = Ask<Job>([&]() -> absl::StatusOr<Job> {
+    const absl::StatusOr<const JobMachine*> found = FindJob(request.job());
+    if (!found.ok()) return found.status();
+    return Job{(*found)->job_id(), parts_.at((*found)->job_id()).log, (*found)->partitions()};
+  });
+  if (!job.ok()) return job.status();
+  absl::StatusOr<JobMachine::Found> found = job->log->Find(job->partitions);
+  if (!found.ok()) return found.status();
+  Post([this, id = job->id, found = *std::move(found)] {
+    Actions actions;
+    coordinator_.OnPartitions(id, found, NowMs(), &actions);
+    Do(&actions);
+  });
+  const absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> watermarks = job->log->HighWatermarks();
+  if (!watermarks.ok()) return watermarks.status();
+  GetEndsReply reply;
+  for (const auto& [partition, offset] : *watermarks) {
+    EndOffset* end = reply.add_ends();
+    end->set_topic(partition.topic);
+    end->set_partition(partition.partition);
+    end->set_end_offset(offset);
+  }
+  return reply;
+}
+
+absl::StatusOr<ListWorkersReply> Driver::ListWorkers() {
+  return Ask<ListWorkersReply>([this]() -> absl::StatusOr<ListWorkersReply> { return coordinator_.Workers(); });
+}
+
+}  // namespace tenfold

@@ -1,0 +1,147 @@
+#include "driver/job_log.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+constexpr absl::Duration kTimeout = absl::Seconds(3);
+
+std::vector<TopicPartition> ToTopicPartitions(const std::vector<Partition>& partitions) {
+  std::vector<TopicPartition> list;
+  list.reserve(partitions.size());
+  for (const Partition& partition : partitions) list.push_back({partition.topic(), partition.partition()});
+  return list;
+}
+
+}  // namespace
+
+void JobLog::Lane::Post(std::function<void()> task) {
+  {
+    std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  posted_.notify_one();
+}
+
+void JobLog::Lane::Run(const std::stop_token& stop) {
+  while (true) {
+    std::function<void()> task;
+    {
+      std::unique_lock lock(mutex_);
+      if (!posted_.wait(lock, stop, [&] { return !tasks_.empty(); }) || stop.stop_requested()) return;
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+    }
+    task();
+  }
+}
+
+absl::StatusOr<std::unique_ptr<JobLog>> JobLog::Create(const JobSpec& spec, const std::string& brokers) {
+  LogConfig config;
+  config.brokers = brokers;
+  config.properties = {spec.source().properties().begin(), spec.source().properties().end()};
+  absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
+  if (!client.ok()) return client.status();
+  return std::unique_ptr<JobLog>(new JobLog(spec, *std::move(client)));
+}
+
+JobLog::JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client)
+    : topics_(spec.source().topics().begin(), spec.source().topics().end()),
+      start_(spec.source().start()),
+      group_(absl::StrCat("tenfold-", spec.name())),
+      client_(std::move(client)) {}
+
+JobLog::~JobLog() = default;
+
+absl::StatusOr<std::vector<TopicPartition>> JobLog::AllPartitions() {
+  const absl::StatusOr<std::vector<int32_t>> counts = client_->PartitionCounts(topics_, kTimeout);
+  if (!counts.ok()) return counts.status();
+  std::vector<TopicPartition> partitions;
+  for (size_t t = 0; t < topics_.size(); ++t) {
+    for (int32_t p = 0; p < (*counts)[t]; ++p) partitions.push_back({topics_[t], p});
+  }
+  return partitions;
+}
+
+absl::StatusOr<std::vector<Partition>> JobLog::Resolve() {
+  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
+  if (!all.ok()) return all.status();
+  const auto position = start_ == START_LATEST ? LogClient::Position::kStableEnd : LogClient::Position::kBegin;
+  const absl::StatusOr<std::vector<int64_t>> offsets = client_->Offsets(*all, position, kTimeout);
+  if (!offsets.ok()) return offsets.status();
+  std::vector<Partition> partitions(all->size());
+  for (size_t i = 0; i < all->size(); ++i) {
+    partitions[i].set_topic((*all)[i].topic);
+    partitions[i].set_partition((*all)[i].partition);
+    partitions[i].set_start_offset((*offsets)[i]);
+  }
+  return partitions;
+}
+
+absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobLog::HighWatermarks() {
+  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
+  if (!all.ok()) return all.status();
+  const absl::StatusOr<std::vector<int64_t>> offsets = client_->Offsets(*all, LogClient::Position::kHighWatermark, kTimeout);
+  if (!offsets.ok()) return offsets.status();
+  std::vector<std::pair<TopicPartition, int64_t>> watermarks;
+  for (size_t i = 0; i < all->size(); ++i) watermarks.emplace_back((*all)[i], (*offsets)[i]);
+  return watermarks;
+}
+
+absl::StatusOr<JobMachine::Found> JobLog::Find(const std::vector<Partition>& known) {
+  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
+  if (!all.ok()) return all.status();
+  const std::vector<TopicPartition> known_partitions = ToTopicPartitions(known);
+  const std::set<TopicPartition> seen(known_partitions.begin(), known_partitions.end());
+  std::vector<TopicPartition> asked = known_partitions;
+  for (const TopicPartition& partition : *all) {
+    if (!seen.contains(partition)) asked.push_back(partition);
+  }
+  const absl::StatusOr<std::vector<int64_t>> begins = client_->Offsets(asked, LogClient::Position::kBegin, kTimeout);
+  if (!begins.ok()) return begins.status();
+  JobMachine::Found found;
+  found.begins.assign(begins->begin(), begins->begin() + static_cast<std::ptrdiff_t>(known.size()));
+  for (size_t i = known.size(); i < asked.size(); ++i) {
+    Partition& partition = found.added.emplace_back();
+    partition.set_topic(asked[i].topic);
+    partition.set_partition(asked[i].partition);
+    partition.set_start_offset((*begins)[i]);
+  }
+  return found;
+}
+
+void JobLog::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) {
+  ends_.Post([this, list = ToTopicPartitions(partitions), done = std::move(done)] {
+    done(client_->Offsets(list, LogClient::Position::kStableEnd, kTimeout));
+  });
+}
+
+void JobLog::FindPartitions(const std::vector<Partition>& known, FoundDone done) {
+  metadata_.Post([this, known, done = std::move(done)] {
+    CommitPending();
+    done(Find(known));
+  });
+}
+
+void JobLog::SetGroupOffsets(const std::vector<Partition>& partitions, const std::vector<int64_t>& next_offsets) {
+  std::lock_guard lock(mutex_);
+  pending_ = {ToTopicPartitions(partitions), next_offsets};
+}
+
+void JobLog::CommitPending() {
+  std::optional<GroupOffsets> pending;
+  {
+    std::lock_guard lock(mutex_);
+    pending.swap(pending_);
+  }
+  if (!pending) return;
+  const absl::Status committed = client_->CommitOffsets(group_, pending->partitions, pending->next_offsets, kTimeout);
+  if (!committed.ok()) VLOG(1) << "offsets of group " << group_ << " (for lag tools only) were not committed: " << committed.message();
+}
+
+}  // namespace tenfold

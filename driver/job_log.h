@@ -1,0 +1,80 @@
+// What the driver asks of Kafka for one job: ends, new partitions, and advisory group offsets. Two threads, so that a slow
+// metadata call does not hold up a batch. Completions are called on these threads: the receiver only posts them.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/log.h"
+#include "driver/job_machine.h"
+#include "job_spec.pb.h"
+#include "state.pb.h"
+
+namespace tenfold {
+
+class JobLog {
+ public:
+  static absl::StatusOr<std::unique_ptr<JobLog>> Create(const JobSpec& spec, const std::string& brokers);
+  // Waits for the call under way, which ends by its timeout.
+  ~JobLog();
+
+  // The partitions of the job's topics, resolved to start offsets as the spec says.
+  absl::StatusOr<std::vector<Partition>> Resolve();
+  // High watermarks of all partitions that the topics have now.
+  absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> HighWatermarks();
+  // New partitions, and where those known begin.
+  absl::StatusOr<JobMachine::Found> Find(const std::vector<Partition>& known);
+
+  using EndsDone = std::function<void(absl::StatusOr<std::vector<int64_t>>)>;
+  void QueryEnds(const std::vector<Partition>& partitions, EndsDone done);
+  using FoundDone = std::function<void(absl::StatusOr<JobMachine::Found>)>;
+  void FindPartitions(const std::vector<Partition>& known, FoundDone done);
+  // What to commit for lag tools, with the next FindPartitions; the newest offsets win.
+  void SetGroupOffsets(const std::vector<Partition>& partitions, const std::vector<int64_t>& next_offsets);
+
+ private:
+  // Runs tasks in order on one thread.
+  class Lane {
+   public:
+    Lane() : thread_([this](const std::stop_token& stop) { Run(stop); }) {}
+    void Post(std::function<void()> task);
+
+   private:
+    void Run(const std::stop_token& stop);
+
+    std::mutex mutex_;
+    std::condition_variable_any posted_;
+    std::deque<std::function<void()>> tasks_;
+    std::jthread thread_;
+  };
+
+  struct GroupOffsets {
+    std::vector<TopicPartition> partitions;
+    std::vector<int64_t> next_offsets;
+  };
+
+  JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client);
+  void CommitPending();
+  absl::StatusOr<std::vector<TopicPartition>> AllPartitions();
+
+  const std::vector<std::string> topics_;
+  const StartPosition start_;
+  const std::string group_;
+  const std::unique_ptr<LogClient> client_;
+
+  std::mutex mutex_;
+  std::optional<GroupOffsets> pending_;  // guarded by mutex_
+
+  Lane ends_;
+  Lane metadata_;
+};
+
+}  // namespace tenfold
