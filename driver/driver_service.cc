@@ -1,0 +1,51 @@
+#include "driver/driver_service.h"
+
+#include <utility>
+
+#include "common/rpc.h"
+
+namespace tenfold {
+namespace {
+
+template <typename Reply>
+grpc::Status Answer(absl::StatusOr<Reply> from, Reply* reply) {
+  if (!from.ok()) return ToGrpc(from.status());
+  *reply = *std::move(from);
+  return grpc::Status::OK;
+}
+
+}  // namespace
+
+grpc::Status DriverServiceImpl::Heartbeat(grpc::ServerContext*, const HeartbeatRequest* request, HeartbeatReply* reply) {
+  return Answer(driver_->Heartbeat(*request), reply);
+}
+
+grpc::Status DriverServiceImpl::Submit(grpc::ServerContext*, const SubmitRequest* request, SubmitReply* reply) {
+  return Answer(driver_->Submit(*request), reply);
+}
+
+grpc::Status DriverServiceImpl::Cancel(grpc::ServerContext*, const CancelRequest* request, CancelReply* reply) {
+  return Answer(driver_->Cancel(*request), reply);
+}
+
+grpc::Status DriverServiceImpl::ListJobs(grpc::ServerContext*, const ListJobsRequest*, ListJobsReply* reply) {
+  return Answer(driver_->ListJobs(), reply);
+}
+
+grpc::Status DriverServiceImpl::GetStatus(grpc::ServerContext*, const GetStatusRequest* request, JobStatus* reply) {
+  return Answer(driver_->GetStatus(*request), reply);
+}
+
+grpc::Status DriverServiceImpl::GetBatch(grpc::ServerContext* context, const GetBatchRequest* request, GetBatchReply* reply) {
+  return Answer(driver_->GetBatch(*request, [context] { return context->IsCancelled(); }), reply);
+}
+
+grpc::Status DriverServiceImpl::GetEnds(grpc::ServerContext*, const GetEndsRequest* request, GetEndsReply* reply) {
+  return Answer(driver_->GetEnds(*request), reply);
+}
+
+grpc::Status DriverServiceImpl::ListWorkers(grpc::ServerContext*, const ListWorkersRequest*, ListWorkersReply* reply) {
+  return Answer(driver_->ListWorkers(), reply);
+}
+
+}  // namespace tenfold

@@ -1,0 +1,207 @@
+#include "worker/worker.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/random_id.h"
+#include "common/rpc.h"
+#include "glog/logging.h"
+#include "worker/batch_task.h"
+
+namespace tenfold {
+namespace {
+
+// Until the driver has named its lease.
+constexpr uint32_t kFirstLeaseMs = 3000;
+// Heartbeats a lease: several may be lost.
+constexpr uint32_t kBeatsPerLease = 6;
+
+}  // namespace
+
+Worker::Worker(const Options& options) : options_(options), incarnation_(RandomNumber()) {}
+
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Open(const Options& options) {
+  std::unique_ptr<Worker> worker(new Worker(options));
+  absl::StatusOr<Identity> identity = ReadOrMakeIdentity(options.data_dir);
+  if (!identity.ok()) return identity.status();
+  worker->identity_ = *std::move(identity);
+  if (absl::Status opened = worker->OpenStore(); !opened.ok()) return opened;
+
+  std::map<std::string, std::vector<ShardState>> found;
+  std::vector<ShardKey> unreadable;
+  for (const ShardKey& shard : worker->store_->Shards()) {
+    absl::StatusOr<ShardState> state = worker->store_->Read(shard);
+    if (state.ok()) {
+      found[shard.first].push_back(*std::move(state));
+    } else {
+      LOG(ERROR) << "shard " << shard.second << " of job " << shard.first << " is dropped and folded again: " << state.status().message();
+      unreadable.push_back(shard);
+    }
+  }
+  if (absl::Status dropped = worker->store_->Drop(unreadable); !dropped.ok()) return dropped;
+  for (const auto& [job_id, states] : found) worker->jobs_[job_id] = worker->MakeJob(job_id, states);
+  return worker;
+}
+
+absl::Status Worker::OpenStore() {
+  absl::StatusOr<std::unique_ptr<StateStore>> store = StateStore::Open(options_.data_dir);
+  if (absl::IsDataLoss(store.status())) {
+    const std::string aside = absl::StrCat(options_.data_dir, "/state.damaged-", absl::FormatTime("%Y%m%dT%H%M%S", absl::Now(), absl::UTCTimeZone()));
+    LOG(ERROR) << store.status().message() << "; it is set aside as " << aside << ", and its shards are folded again from the log";
+    std::error_code error;
+    std::filesystem::rename(absl::StrCat(options_.data_dir, "/state"), aside, error);
+    if (error) return absl::DataLossError(absl::StrCat(store.status().message(), "; it cannot be set aside: ", error.message()));
+    store = StateStore::Open(options_.data_dir);
+  }
+  if (!store.ok()) return store.status();
+  store_ = *std::move(store);
+  return absl::OkStatus();
+}
+
+Worker::~Worker() { Stop(); }
+
+void Worker::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const auto& [id, job] : jobs_) job->Stop();
+  }
+  heartbeat_ = {};
+  if (store_ == nullptr) return;
+  if (absl::Status flushed = store_->Flush(); !flushed.ok()) LOG(ERROR) << "what is in no log is lost and folded again: " << flushed.message();
+}
+
+std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std::vector<ShardState>& found) {
+  WorkerJob::Options options;
+  options.cluster_id = identity_.cluster_id;
+  options.job_id = job_id;
+  options.incarnation = incarnation_;
+  options.store = store_.get();
+  options.make_folder = [threads = options_.threads](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<RangeFolder>> {
+    LogConfig log;
+    log.brokers = assign.brokers();
+    log.properties = {assign.spec().source().properties().begin(), assign.spec().source().properties().end()};
+    absl::StatusOr<std::unique_ptr<BatchTask>> task = BatchTask::Create(assign.spec(), log, threads);
+    if (!task.ok()) return task.status();
+    return *std::move(task);
+  };
+  return std::make_shared<WorkerJob>(options, found);
+}
+
+void Worker::StartHeartbeat(std::function<void(const absl::Status&)> refused) {
+  heartbeat_ = std::jthread([this, refused = std::move(refused)](const std::stop_token& stop) { RunHeartbeat(stop, refused); });
+}
+
+void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused) {
+  const std::unique_ptr<DriverService::Stub> driver = DriverService::NewStub(MakeChannel(options_.driver));
+  uint32_t lease_ms = kFirstLeaseMs;
+  bool reached = true;
+  while (!stop.stop_requested()) {
+    const absl::Status beat = Beat(driver.get(), &lease_ms);
+    if (absl::IsPermissionDenied(beat)) return refused(beat);
+    if (beat.ok() != reached) {
+      reached = beat.ok();
+      if (reached) {
+        LOG(INFO) << "the driver at " << options_.driver << " is there";
+      } else {
+        LOG(WARNING) << "waiting for the driver at " << options_.driver << ": " << beat.message();
+      }
+    }
+    std::unique_lock lock(mutex_);
+    stopped_.wait_for(lock, stop, std::chrono::milliseconds(lease_ms / kBeatsPerLease), [] { return false; });
+  }
+}
+
+absl::Status Worker::Beat(DriverService::Stub* driver, uint32_t* lease_ms) {
+  HeartbeatRequest request;
+  request.set_incarnation(incarnation_);
+  request.set_address(options_.advertise);
+  {
+    std::lock_guard lock(mutex_);
+    request.set_cluster_id(identity_.cluster_id);
+    request.set_worker_id(identity_.worker_id);
+    for (const auto& [id, job] : jobs_) request.add_job_ids(id);
+  }
+  HeartbeatReply reply;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(*lease_ms / 2));
+  const absl::Status sent = FromGrpc(driver->Heartbeat(&context, request, &reply), "");
+  if (!sent.ok()) return sent;
+  *lease_ms = std::max<uint32_t>(reply.lease_ms(), kBeatsPerLease);
+  {
+    std::lock_guard lock(mutex_);
+    if (identity_.cluster_id.empty()) {
+      Identity joined = identity_;
+      joined.cluster_id = reply.cluster_id();
+      // Requests are refused until this is durable, and the next heartbeat tries again.
+      if (absl::Status written = WriteIdentity(options_.data_dir, joined); !written.ok()) return written;
+      identity_ = joined;
+      LOG(INFO) << "worker " << identity_.worker_id << " joined cluster " << identity_.cluster_id;
+    }
+  }
+  for (const std::string& job_id : reply.dropped_job_ids()) DropJob(job_id);
+  return absl::OkStatus();
+}
+
+void Worker::DropJob(const std::string& job_id) {
+  std::shared_ptr<WorkerJob> job;
+  {
+    std::lock_guard lock(mutex_);
+    const auto it = jobs_.find(job_id);
+    if (it == jobs_.end()) return;
+    job = it->second;
+    jobs_.erase(it);
+  }
+  if (absl::Status dropped = job->Drop(); !dropped.ok()) {
+    LOG(ERROR) << "states of job " << job_id << ", which is over, stay on disk until the next start: " << dropped.message();
+  }
+}
+
+absl::StatusOr<std::shared_ptr<WorkerJob>> Worker::FindJob(const RequestId& id) {
+  std::lock_guard lock(mutex_);
+  if (stopping_) return absl::UnavailableError("the worker is stopping");
+  const auto it = jobs_.find(id.job_id());
+  if (it == jobs_.end()) return absl::FailedPreconditionError("the job is not assigned to the worker");
+  return it->second;
+}
+
+absl::StatusOr<AssignReply> Worker::Assign(const AssignRequest& request) {
+  const std::string& job_id = request.id().job_id();
+  std::shared_ptr<WorkerJob> job;
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_ || identity_.cluster_id.empty()) return absl::UnavailableError("the worker is starting or stopping");
+    if (request.id().cluster_id() != identity_.cluster_id) {
+      return absl::PermissionDeniedError(absl::StrCat("this worker belongs to cluster ", identity_.cluster_id));
+    }
+    std::shared_ptr<WorkerJob>& found = jobs_[job_id];
+    if (found == nullptr) found = MakeJob(job_id, {});
+    job = found;
+  }
+  return job->Assign(request);
+}
+
+absl::StatusOr<PrepareReply> Worker::Prepare(const PrepareRequest& request) {
+  const absl::StatusOr<std::shared_ptr<WorkerJob>> job = FindJob(request.id());
+  if (!job.ok()) return job.status();
+  return (*job)->Prepare(request);
+}
+
+absl::StatusOr<FoldReply> Worker::Fold(const FoldRequest& request) {
+  const absl::StatusOr<std::shared_ptr<WorkerJob>> job = FindJob(request.id());
+  if (!job.ok()) return job.status();
+  return (*job)->Fold(request);
+}
+
+absl::StatusOr<LookUpReply> Worker::LookUp(const LookUpRequest& request) {
+  const absl::StatusOr<std::shared_ptr<WorkerJob>> job = FindJob(request.id());
+  if (!job.ok()) return job.status();
+  return (*job)->LookUp(request);
+}
+
+}  // namespace tenfold

@@ -1,0 +1,78 @@
+// The worker: its jobs, its state on disk, and the heartbeat that keeps it a member of the cluster. Thread-safe.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "driver.grpc.pb.h"
+#include "worker.pb.h"
+#include "worker/identity.h"
+#include "worker/state_store.h"
+#include "worker/worker_job.h"
+
+namespace tenfold {
+
+class Worker {
+ public:
+  struct Options {
+    std::string data_dir;
+    std::string driver;
+    // Where the driver reaches this worker.
+    std::string advertise;
+    size_t threads = 1;
+  };
+
+  // Opens the data directory and finds the states in it. FAILED_PRECONDITION if another process has it open. A state store
+  // that does not open is set aside, and its shards are folded again.
+  static absl::StatusOr<std::unique_ptr<Worker>> Open(const Options& options);
+  ~Worker();
+
+  // Where the driver reaches it; set before StartHeartbeat if not known when opened.
+  void SetAdvertised(std::string address) { options_.advertise = std::move(address); }
+  const std::string& advertised() const { return options_.advertise; }
+
+  // Begins to tell the driver that it is there; `refused` is called once, from another thread, if the driver will never
+  // have it.
+  void StartHeartbeat(std::function<void(const absl::Status&)> refused);
+  // What runs is cut short; state that is in no log is written out.
+  void Stop();
+
+  absl::StatusOr<AssignReply> Assign(const AssignRequest& request);
+  absl::StatusOr<PrepareReply> Prepare(const PrepareRequest& request);
+  absl::StatusOr<FoldReply> Fold(const FoldRequest& request);
+  absl::StatusOr<LookUpReply> LookUp(const LookUpRequest& request);
+
+ private:
+  explicit Worker(const Options& options);
+
+  absl::Status OpenStore();
+  void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
+  absl::Status Beat(DriverService::Stub* driver, uint32_t* lease_ms);
+  std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found);
+  // FAILED_PRECONDITION if the job was never assigned here.
+  absl::StatusOr<std::shared_ptr<WorkerJob>> FindJob(const RequestId& id);
+  void DropJob(const std::string& job_id);
+
+  Options options_;
+  const uint64_t incarnation_;
+  std::unique_ptr<StateStore> store_;
+
+  std::mutex mutex_;
+  Identity identity_;                                      // guarded by mutex_
+  std::map<std::string, std::shared_ptr<WorkerJob>> jobs_;  // guarded by mutex_
+  bool stopping_ = false;                                  // guarded by mutex_
+
+  std::condition_variable_any stopped_;
+  std::jthread heartbeat_;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,35 @@
+#include "worker/worker_service.h"
+
+#include <utility>
+
+#include "common/rpc.h"
+
+namespace tenfold {
+namespace {
+
+template <typename Reply>
+grpc::Status Answer(absl::StatusOr<Reply> from, Reply* reply) {
+  if (!from.ok()) return ToGrpc(from.status());
+  *reply = *std::move(from);
+  return grpc::Status::OK;
+}
+
+}  // namespace
+
+grpc::Status WorkerServiceImpl::Assign(grpc::ServerContext*, const AssignRequest* request, AssignReply* reply) {
+  return Answer(worker_->Assign(*request), reply);
+}
+
+grpc::Status WorkerServiceImpl::Prepare(grpc::ServerContext*, const PrepareRequest* request, PrepareReply* reply) {
+  return Answer(worker_->Prepare(*request), reply);
+}
+
+grpc::Status WorkerServiceImpl::Fold(grpc::ServerContext*, const FoldRequest* request, FoldReply* reply) {
+  return Answer(worker_->Fold(*request), reply);
+}
+
+grpc::Status WorkerServiceImpl::LookUp(grpc::ServerContext*, const LookUpRequest* request, LookUpReply* reply) {
+  return Answer(worker_->LookUp(*request), reply);
+}
+
+}  // namespace tenfold
