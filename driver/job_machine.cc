@@ -293,6 +293,11 @@ void JobMachine::OnAssignReply(const std::string& worker, const AssignRequest& r
     for (const PartitionOffset& offset : position.offsets()) {
       if (offset.partition() < next_offsets_.size() && offset.next_offset() < next_offsets_[offset.partition()]) behind_.insert(s);
     }
+    if (awaited && IsDoubtful(position)) {
+      EndAttempt(absl::StrCat("shard ", s), now_ms);
+      Doubt(s, worker, actions);
+      return Advance(now_ms, actions);
+    }
   }
   if (awaited) {
     unanswered_.erase(worker);
@@ -362,18 +367,12 @@ std::string JobMachine::CheckCompositions() const {
   return "";
 }
 
-std::optional<uint32_t> JobMachine::FindDoubtfulShard() const {
-  for (const auto& [worker, reply] : replies_) {
-    for (const ShardPosition& position : reply.shards()) {
-      if (static_cast<int>(position.shard()) >= last_batch_.digests_size()) continue;
-      bool at_journal = true;
-      for (const PartitionOffset& offset : position.offsets()) {
-        at_journal &= offset.partition() < next_offsets_.size() && offset.next_offset() == next_offsets_[offset.partition()];
-      }
-      if (at_journal && !SameDigest(position.digest(), last_batch_.digests(static_cast<int>(position.shard())))) return position.shard();
-    }
+bool JobMachine::IsDoubtful(const ShardPosition& position) const {
+  if (static_cast<int>(position.shard()) >= last_batch_.digests_size()) return false;
+  for (const PartitionOffset& offset : position.offsets()) {
+    if (offset.partition() >= next_offsets_.size() || offset.next_offset() != next_offsets_[offset.partition()]) return false;
   }
-  return std::nullopt;
+  return !SameDigest(position.digest(), last_batch_.digests(static_cast<int>(position.shard())));
 }
 
 void JobMachine::Doubt(uint32_t shard, const std::string& worker, Actions* actions) {
@@ -394,9 +393,13 @@ void JobMachine::BeginMerge(int64_t now_ms, Actions* actions) {
     fold_us = std::max(fold_us, reply.fold_us());
     if (waiting_for.empty() && !reply.waiting_for().empty()) waiting_for = reply.waiting_for();
   }
-  if (const std::optional<uint32_t> shard = FindDoubtfulShard()) {
-    EndAttempt(absl::StrCat("shard ", *shard), now_ms);
-    return Doubt(*shard, assignment_[*shard].owner(), actions);
+  for (const auto& [worker, reply] : replies_) {
+    for (const ShardPosition& position : reply.shards()) {
+      if (!IsDoubtful(position)) continue;
+      const uint32_t shard = position.shard();
+      EndAttempt(absl::StrCat("shard ", shard), now_ms);
+      return Doubt(shard, assignment_[shard].owner(), actions);
+    }
   }
   const std::string unfit = CheckCompositions();
   if (replaying_) {

@@ -135,8 +135,8 @@ class JobMachine {
   void ApplyBatch(const BatchCommitted& batch, int64_t now_ms, Actions* actions);
   // Empty if the replies can be summed (R5), else why not.
   std::string CheckCompositions() const;
-  // The first owned shard that is exactly at the journal's offsets with another digest.
-  std::optional<uint32_t> FindDoubtfulShard() const;
+  // Exactly at the journal's offsets with another digest (R4).
+  bool IsDoubtful(const ShardPosition& position) const;
   void Doubt(uint32_t shard, const std::string& worker, Actions* actions);
 
   RequestId MakeId(const std::string& worker) const;

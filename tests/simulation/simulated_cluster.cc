@@ -1,0 +1,449 @@
+#include "tests/simulation/simulated_cluster.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+constexpr uint32_t kLeaseMs = 3000;
+constexpr int64_t kFaultsForMs = 60'000;
+constexpr int64_t kCatchUpWithinMs = 120'000;
+constexpr char kCluster[] = "simulated";
+
+}  // namespace
+
+SimulatedCluster::SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits) : random_(seed), hits_(hits) {}
+SimulatedCluster::~SimulatedCluster() = default;
+
+void SimulatedCluster::At(int64_t delay_ms, std::function<void()> run) {
+  events_.push({now_ms_ + delay_ms, ++order_, std::move(run)});
+}
+
+void SimulatedCluster::AtDriver(int64_t delay_ms, std::function<void(Actions*)> run) {
+  At(delay_ms, [this, life = driver_life_, run = std::move(run)] {
+    if (coordinator_ == nullptr || life != driver_life_) return;
+    Actions actions;
+    run(&actions);
+    Do(&actions);
+  });
+}
+
+// ---- jobs and their log ----
+
+std::string SimulatedCluster::MakeRecord() {
+  if (Chance(0.03)) return Chance(0.5) ? "page1|one|2|3" : "page1|1|2";
+  const uint64_t keys = Chance(0.5) ? 8 : 40;
+  return absl::StrCat("page", Draw(keys), "|", Draw(10), "|", Draw(10), ".", Draw(1000), "|", static_cast<int>(Draw(3)) - 1,
+                      Chance(0.1) ? "0e-12" : "");
+}
+
+void SimulatedCluster::AddRecords(Job* job, size_t records) {
+  for (size_t i = 0; i < records; ++i) {
+    std::vector<SimulatedLog::Slot>& partition = job->log.partitions[Draw(job->log.partitions.size())];
+    if (Chance(0.05)) {
+      partition.push_back({true, ""});
+    } else {
+      partition.push_back({false, MakeRecord()});
+    }
+  }
+}
+
+void SimulatedCluster::MakeJobs() {
+  const size_t count = 1 + Draw(2);
+  for (size_t i = 0; i < count; ++i) {
+    const std::string id = absl::StrCat("id", i);
+    Job& job = jobs_[id];
+    job.submitted.set_job_id(id);
+    job.submitted.set_brokers("simulated:9092");
+    JobSpec* spec = job.submitted.mutable_spec();
+    spec->set_name(absl::StrCat("job", i));
+    spec->mutable_source()->add_topics("events");
+    spec->mutable_format()->set_separator("|");
+    for (const char* field : {"page", "clicks", "minutes", "like"}) spec->mutable_format()->add_fields(field);
+    spec->set_key("page");
+    for (const auto& [constant, field] : {std::pair{"0.8", "clicks"}, {"0.8", "minutes"}, {Chance(0.3) ? "-7" : "1", "like"}}) {
+      ScoreTerm* term = spec->add_score();
+      term->set_constant(constant);
+      term->set_field(field);
+    }
+    spec->set_top(static_cast<uint32_t>(1 + Draw(10)));
+    spec->set_batch_interval_ms(static_cast<uint32_t>(50 + Draw(2000)));
+    if (Chance(0.5)) {
+      InitialScore* initial = spec->add_initial();
+      initial->set_key("page1");
+      initial->set_score("12.5");
+    }
+    spec->set_wal(static_cast<WalMode>(Draw(3)));
+    job.log.partitions.resize(Chance(0.1) ? 63 + Draw(5) : 1 + Draw(6));
+    for (size_t p = 0; p < job.log.partitions.size(); ++p) {
+      if (Chance(0.5)) job.log.partitions[p].resize(Draw(5), {true, ""});
+      Partition* partition = job.submitted.add_partitions();
+      partition->set_topic("events");
+      partition->set_partition(static_cast<int32_t>(p));
+      partition->set_start_offset(job.log.End(p));
+    }
+    AddRecords(&job, Draw(400));
+    AtDriver(static_cast<int64_t>(100 + Draw(3000)), [this, id](Actions* actions) { coordinator_->Submit(jobs_[id].submitted, actions).IgnoreError(); });
+  }
+}
+
+// ---- driver ----
+
+void SimulatedCluster::StartDriver() {
+  ++driver_life_;
+  coordinator_ = std::make_unique<Coordinator>(kLeaseMs);
+  for (const JournalRecord& record : journal_) coordinator_->Replay(record);
+  Actions actions;
+  coordinator_->Start(kCluster, now_ms_, &actions);
+  Do(&actions);
+}
+
+void SimulatedCluster::CrashDriver() {
+  Hit("fault: driver killed");
+  // What was being written is there or not.
+  for (size_t durable = Draw(appending_.size() + 1); durable > 0; --durable) {
+    Hit("fault: driver killed between journal and publish");
+    Journal(appending_.front());
+    appending_.pop_front();
+  }
+  appending_.clear();
+  coordinator_.reset();
+  ++driver_life_;
+  At(static_cast<int64_t>(100 + Draw(6000)), [this] { StartDriver(); });
+}
+
+void SimulatedCluster::Journal(const JournalRecord& record) {
+  journal_.push_back(record);
+  if (record.has_job_submitted()) {
+    Job& job = jobs_.at(record.job_submitted().job_id());
+    job.partitions.assign(record.job_submitted().partitions().begin(), record.job_submitted().partitions().end());
+  } else if (record.has_partitions_added()) {
+    Hit("step: partitions added");
+    Job& job = jobs_.at(record.partitions_added().job_id());
+    for (const Partition& partition : record.partitions_added().partitions()) job.partitions.push_back(partition);
+  } else if (record.has_batch_committed()) {
+    CheckBatch(record.batch_committed());
+  } else if (record.has_job_failed()) {
+    wrong_ = absl::StrCat("job ", record.job_failed().job_id(), " failed: ", record.job_failed().reason());
+  } else if (record.has_shards_assigned()) {
+    for (const ShardAssignment& shard : record.shards_assigned().shards()) {
+      if (!shard.next_owner().empty()) Hit(shard.owner().empty() ? "step: doubted shard folded again" : "step: shard moves");
+    }
+  } else if (record.has_epoch_started() && record.epoch_started().epoch() > 1) {
+    Hit("step: driver started again from its journal");
+  }
+}
+
+void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
+  Job& job = jobs_.at(batch.job_id());
+  if (!wrong_.empty()) return;
+  if (batch.batch() != job.last.batch() + 1) wrong_ = absl::StrCat("batch ", batch.batch(), " follows batch ", job.last.batch());
+  const auto partitions = static_cast<size_t>(batch.next_offsets_size());
+  if (partitions > job.partitions.size()) wrong_ = "a batch has more partitions than are journalled";
+  if (!wrong_.empty()) return;
+  if (job.oracle == nullptr || partitions != job.checked.size()) {
+    // More partitions, maybe more shards: from the start.
+    job.oracle = std::make_unique<Oracle>(job.submitted.spec(), partitions);
+    job.checked.clear();
+    for (size_t p = 0; p < partitions; ++p) job.checked.push_back(job.partitions[p].start_offset());
+  }
+  for (size_t p = 0; p < partitions; ++p) {
+    const int64_t end = batch.next_offsets(static_cast<int>(p));
+    if (end < job.checked[p] || end > job.log.End(p)) wrong_ = absl::StrCat("partition ", p, " goes to offset ", end, " from ", job.checked[p]);
+    for (; wrong_.empty() && job.checked[p] < end; ++job.checked[p]) {
+      const SimulatedLog::Slot& slot = job.log.partitions[p][static_cast<size_t>(job.checked[p])];
+      if (!slot.marker) job.oracle->Add(p, slot.value);
+    }
+  }
+  if (wrong_.empty()) {
+    const std::string difference = job.oracle->Difference(batch);
+    if (!difference.empty()) wrong_ = absl::StrCat("batch ", batch.batch(), " of ", batch.job_id(), ": ", difference);
+  }
+  if (batch.proof().rounds() > 1) Hit("step: second round of the merge");
+  if (batch.batch_records() + job.last.records() != batch.records()) wrong_ = "batch_records is not the difference of records";
+  job.last = batch;
+  Hit("step: batch committed");
+}
+
+void SimulatedCluster::CheckTime() {
+  if (coordinator_ != nullptr && coordinator_->NextTimeMs() <= now_ms_) {
+    Actions actions;
+    coordinator_->OnTime(now_ms_, &actions);
+    Do(&actions);
+  }
+  At(10, [this] { CheckTime(); });
+}
+
+// ---- actions ----
+
+void SimulatedCluster::Do(Actions* actions) {
+  for (const Action& action : *actions) std::visit([this](const auto& a) { Do(a); }, action);
+}
+
+WorkerJob* SimulatedCluster::JobAt(Worker* worker, const std::string& job_id, bool make) {
+  std::unique_ptr<WorkerJob>& job = worker->jobs[job_id];
+  if (job == nullptr && make) {
+    WorkerJob::Options options;
+    options.cluster_id = kCluster;
+    options.job_id = job_id;
+    options.incarnation = worker->incarnation;
+    options.store = &worker->store;
+    options.make_folder = [this, job_id](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<RangeFolder>> {
+      return std::make_unique<SimulatedFolder>(&jobs_.at(job_id).log, assign.spec(), &random_);
+    };
+    job = std::make_unique<WorkerJob>(options, worker->store.States(job_id));
+  }
+  return job.get();
+}
+
+template <typename Reply, typename Send>
+void SimulatedCluster::Carry(const Send& send, std::function<absl::StatusOr<Reply>(WorkerJob*)> ask,
+                             std::function<void(const absl::StatusOr<Reply>&, Actions*)> done) {
+  const auto it = std::find_if(workers_.begin(), workers_.end(), [&](const auto& worker) { return worker->id == send.worker; });
+  CHECK(it != workers_.end());
+  Worker* worker = it->get();
+  const std::string job_id = send.request.id().job_id();
+  constexpr bool makes = std::is_same_v<Reply, AssignReply>;
+  const auto visit = [this, worker, job_id, ask]() -> absl::StatusOr<Reply> {
+    if (!worker->up || worker->cut_until_ms > now_ms_) return absl::UnavailableError("no route");
+    WorkerJob* job = JobAt(worker, job_id, makes);
+    if (job == nullptr) return absl::FailedPreconditionError("the job is not assigned to the worker");
+    absl::StatusOr<Reply> reply = ask(job);
+    if (absl::IsAborted(reply.status())) Hit("step: stale request refused");
+    if (absl::IsFailedPrecondition(reply.status())) Hit("step: request that does not fit refused");
+    return reply;
+  };
+  if (faults_ && Chance(0.02)) {
+    Hit("fault: request doubled and late");
+    At(static_cast<int64_t>(Draw(5000)), [visit] { visit().IgnoreError(); });
+  }
+  const auto fail = [this, done](int64_t delay_ms) {
+    AtDriver(delay_ms, [done](Actions* actions) { done(absl::UnavailableError("lost"), actions); });
+  };
+  if (faults_ && Chance(0.01)) {
+    Hit("fault: request lost");
+    return fail(1000);
+  }
+  const int64_t there_ms = static_cast<int64_t>(Chance(0.05) ? Draw(800) : Draw(20));
+  At(there_ms, [this, visit, done, fail, life = driver_life_] {
+    auto reply = std::make_shared<absl::StatusOr<Reply>>(visit());
+    if (life != driver_life_) return;
+    if (faults_ && Chance(0.01)) {
+      Hit("fault: reply lost");
+      return fail(1000);
+    }
+    const int64_t back_ms = static_cast<int64_t>(Chance(0.05) ? Draw(800) : Draw(20));
+    AtDriver(back_ms, [done, reply](Actions* actions) { done(*reply, actions); });
+    if (faults_ && Chance(0.02)) {
+      Hit("fault: reply doubled");
+      AtDriver(back_ms + static_cast<int64_t>(Draw(2000)), [done, reply](Actions* actions) { done(*reply, actions); });
+    }
+  });
+}
+
+void SimulatedCluster::Do(const SendAssign& send) {
+  if (send.request.owned().empty() && send.request.prepared().empty()) Hit("step: job dropped from a worker");
+  Carry<AssignReply>(
+      send, [send](WorkerJob* job) { return job->Assign(send.request); },
+      [this, send](const absl::StatusOr<AssignReply>& reply, Actions* actions) { coordinator_->OnAssignReply(send, reply, now_ms_, actions); });
+}
+
+void SimulatedCluster::Do(const SendPrepare& send) {
+  Hit("step: shard prepared");
+  Carry<PrepareReply>(
+      send, [send](WorkerJob* job) { return job->Prepare(send.request); },
+      [this, send](const absl::StatusOr<PrepareReply>& reply, Actions* actions) { coordinator_->OnPrepareReply(send, reply, now_ms_, actions); });
+}
+
+void SimulatedCluster::Do(const SendFold& send) {
+  if (send.request.exact()) Hit("step: state below the journal replayed");
+  Carry<FoldReply>(
+      send, [send](WorkerJob* job) { return job->Fold(send.request); },
+      [this, send](const absl::StatusOr<FoldReply>& reply, Actions* actions) { coordinator_->OnFoldReply(send, reply, now_ms_, actions); });
+}
+
+void SimulatedCluster::Do(const SendLookUp& send) {
+  Hit("step: look-up");
+  Carry<LookUpReply>(
+      send, [send](WorkerJob* job) { return job->LookUp(send.request); },
+      [this, send](const absl::StatusOr<LookUpReply>& reply, Actions* actions) { coordinator_->OnLookUpReply(send, reply, now_ms_, actions); });
+}
+
+void SimulatedCluster::Do(const QueryEnds& query) {
+  AtDriver(static_cast<int64_t>(Draw(20)), [this, query](Actions* actions) {
+    if (faults_ && Chance(0.03)) {
+      Hit("fault: Kafka unreachable");
+      return coordinator_->OnEnds(query, absl::UnavailableError("Kafka is not reachable"), now_ms_, actions);
+    }
+    const JobMachine* job = coordinator_->FindJob(query.job_id);
+    if (job == nullptr) return;
+    std::vector<int64_t> ends;
+    for (size_t p = 0; p < job->partitions().size(); ++p) ends.push_back(jobs_.at(query.job_id).log.End(p));
+    coordinator_->OnEnds(query, ends, now_ms_, actions);
+  });
+}
+
+void SimulatedCluster::Do(const FindPartitions& find) {
+  AtDriver(static_cast<int64_t>(Draw(50)), [this, find](Actions* actions) {
+    const JobMachine* job = coordinator_->FindJob(find.job_id);
+    if (job == nullptr) return;
+    JobMachine::Found found;
+    found.begins.assign(job->partitions().size(), 0);
+    for (size_t p = job->partitions().size(); p < jobs_.at(find.job_id).log.partitions.size(); ++p) {
+      Partition& partition = found.added.emplace_back();
+      partition.set_topic("events");
+      partition.set_partition(static_cast<int32_t>(p));
+    }
+    coordinator_->OnPartitions(find.job_id, found, now_ms_, actions);
+  });
+}
+
+void SimulatedCluster::Do(const AppendRecord& append) {
+  appending_.push_back(append.record);
+  appending_.back().set_time_ms(now_ms_);
+  AtDriver(static_cast<int64_t>(Draw(10)), [this](Actions* actions) {
+    // The oldest first, whichever delay was shorter.
+    const JournalRecord record = appending_.front();
+    appending_.pop_front();
+    Journal(record);
+    coordinator_->OnJournaled(record, now_ms_, actions);
+  });
+}
+
+void SimulatedCluster::Do(const PublishBatch& publish) {
+  const Job& job = jobs_.at(publish.job_id);
+  if (publish.batch.batch() > job.last.batch()) wrong_ = absl::StrCat("batch ", publish.batch.batch(), " is published before it is journalled");
+}
+
+void SimulatedCluster::Do(const CloseJob&) {}
+
+// ---- workers and faults ----
+
+void SimulatedCluster::StartWorker(Worker* worker) {
+  worker->up = true;
+  worker->incarnation = random_();
+  for (const std::string& job_id : worker->store.JobIds()) JobAt(worker, job_id, true);
+  Beat(worker, worker->incarnation);
+}
+
+void SimulatedCluster::Beat(Worker* worker, uint64_t incarnation) {
+  if (!worker->up || worker->incarnation != incarnation) return;
+  if (worker->cut_until_ms <= now_ms_) {
+    HeartbeatRequest request;
+    request.set_cluster_id(kCluster);
+    request.set_worker_id(worker->id);
+    request.set_incarnation(incarnation);
+    request.set_address(worker->id);
+    for (const auto& [id, job] : worker->jobs) {
+      if (job != nullptr) request.add_job_ids(id);
+    }
+    AtDriver(static_cast<int64_t>(Draw(20)), [this, request](Actions* actions) { coordinator_->OnHeartbeat(request, now_ms_, actions).IgnoreError(); });
+  }
+  At(500, [this, worker, incarnation] { Beat(worker, incarnation); });
+}
+
+void SimulatedCluster::CrashWorker(Worker* worker) {
+  worker->up = false;
+  worker->jobs.clear();
+  worker->store.Crash(&random_);
+  if (Chance(0.2)) {
+    Hit("fault: disk lost");
+    worker->store.LoseDisk();
+  } else if (Chance(0.15) && worker->store.Damage(false, &random_)) {
+    Hit("fault: row damaged on disk");
+  }
+  At(static_cast<int64_t>(50 + Draw(8000)), [this, worker] { StartWorker(worker); });
+}
+
+void SimulatedCluster::Fault() {
+  if (!faults_) return;
+  At(static_cast<int64_t>(200 + Draw(4000)), [this] { Fault(); });
+  Worker* worker = workers_[Draw(workers_.size())].get();
+  switch (Draw(8)) {
+    case 0:
+    case 1:
+      if (!worker->up) return;
+      Hit("fault: worker killed");
+      return CrashWorker(worker);
+    case 2:
+      Hit("fault: worker cut off");
+      worker->cut_until_ms = now_ms_ + static_cast<int64_t>(Draw(8000));
+      return;
+    case 3:
+      if (coordinator_ != nullptr) CrashDriver();
+      return;
+    case 4: {
+      Job& job = jobs_.at(absl::StrCat("id", Draw(jobs_.size())));
+      if (job.partitions.empty() || job.log.partitions.size() > 70) return;
+      Hit("fault: partitions grow");
+      job.log.partitions.resize(job.log.partitions.size() + 1 + Draw(3));
+      return;
+    }
+    case 5:
+      if (workers_.size() >= 5) return;
+      Hit("fault: worker joins");
+      workers_.push_back(std::make_unique<Worker>());
+      workers_.back()->id = absl::StrCat("w", workers_.size());
+      return StartWorker(workers_.back().get());
+    default:
+      for (auto& [id, job] : jobs_) AddRecords(&job, Draw(200));
+  }
+}
+
+bool SimulatedCluster::CaughtUp() const {
+  for (const auto& [id, job] : jobs_) {
+    if (static_cast<size_t>(job.last.next_offsets_size()) != job.log.partitions.size()) return false;
+    for (size_t p = 0; p < job.log.partitions.size(); ++p) {
+      if (job.last.next_offsets(static_cast<int>(p)) != job.log.End(p)) return false;
+    }
+  }
+  return true;
+}
+
+std::string SimulatedCluster::Run() {
+  for (size_t w = 1 + Draw(4); w > 0; --w) {
+    workers_.push_back(std::make_unique<Worker>());
+    workers_.back()->id = absl::StrCat("w", workers_.size());
+    At(static_cast<int64_t>(Draw(3000)), [this, worker = workers_.back().get()] { StartWorker(worker); });
+  }
+  StartDriver();
+  MakeJobs();
+  CheckTime();
+  At(3000, [this] { Fault(); });
+  const int64_t faults_end_ms = now_ms_ + kFaultsForMs;
+  int64_t end_ms = faults_end_ms + kCatchUpWithinMs;
+  while (wrong_.empty() && now_ms_ < end_ms) {
+    CHECK(!events_.empty());
+    const Event event = events_.top();
+    events_.pop();
+    now_ms_ = event.at_ms;
+    event.run();
+    if (faults_ && now_ms_ >= faults_end_ms) {
+      faults_ = false;
+      for (const auto& worker : workers_) worker->cut_until_ms = 0;
+      // A job whose submission was lost with its driver is submitted again.
+      for (auto& [id, job] : jobs_) {
+        if (!job.partitions.empty()) continue;
+        for (size_t p = static_cast<size_t>(job.submitted.partitions_size()); p < job.log.partitions.size(); ++p) job.log.partitions.pop_back();
+        At(10'000, [this, &job] {
+          AtDriver(0, [this, &job](Actions* actions) { coordinator_->Submit(job.submitted, actions).IgnoreError(); });
+        });
+      }
+    }
+    if (!faults_ && CaughtUp()) return wrong_;
+  }
+  if (!wrong_.empty()) return wrong_;
+  std::string state;
+  if (coordinator_ != nullptr) {
+    for (const auto& [id, job] : coordinator_->jobs()) absl::StrAppend(&state, "; ", job->Status().ShortDebugString());
+  }
+  return absl::StrCat("not caught up ", kCatchUpWithinMs / 1000, " s after the last fault", state);
+}
+
+}  // namespace tenfold

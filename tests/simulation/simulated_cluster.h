@@ -1,0 +1,114 @@
+// A whole cluster in one thread and virtual time: the production coordinator and worker jobs, with a network that loses,
+// delays, doubles and reorders, and processes that die at any step. One seed gives one run. Every batch is compared with
+// the oracle when it is journalled.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "driver/coordinator.h"
+#include "jobs/oracle.h"
+#include "tests/simulation/simulated_worker.h"
+#include "worker/worker_job.h"
+
+namespace tenfold {
+
+class SimulatedCluster {
+ public:
+  // `hits` counts, over all runs, how often each fault and each step of recovery happened.
+  SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits);
+  ~SimulatedCluster();
+
+  // Empty, or what went wrong: a batch that differs from the oracle, a gap, or a job that never catches up.
+  std::string Run();
+
+ private:
+  struct Worker {
+    std::string id;
+    bool up = false;
+    uint64_t incarnation = 0;
+    // Cut off from the driver until then.
+    int64_t cut_until_ms = 0;
+    SimulatedStore store;
+    std::map<std::string, std::unique_ptr<WorkerJob>> jobs;
+  };
+  struct Job {
+    JobSubmitted submitted;
+    SimulatedLog log;
+    // Follows the journal.
+    std::vector<Partition> partitions;
+    BatchCommitted last;
+    std::vector<int64_t> checked;
+    std::unique_ptr<Oracle> oracle;
+  };
+  struct Event {
+    int64_t at_ms = 0;
+    uint64_t order = 0;
+    std::function<void()> run;
+    bool operator<(const Event& other) const { return std::tie(at_ms, order) > std::tie(other.at_ms, other.order); }
+  };
+
+  uint64_t Draw(uint64_t below) { return random_() % below; }
+  bool Chance(double probability) { return std::uniform_real_distribution<double>(0, 1)(random_) < probability; }
+  void Hit(const std::string& what) { ++(*hits_)[what]; }
+  void At(int64_t delay_ms, std::function<void()> run);
+  // Runs only while the driver that asked for it is still the one.
+  void AtDriver(int64_t delay_ms, std::function<void(Actions*)> run);
+
+  void MakeJobs();
+  void AddRecords(Job* job, size_t records);
+  std::string MakeRecord();
+
+  void StartDriver();
+  void CrashDriver();
+  void StartWorker(Worker* worker);
+  void CrashWorker(Worker* worker);
+  void Beat(Worker* worker, uint64_t incarnation);
+  void Fault();
+  void CheckTime();
+
+  void Do(Actions* actions);
+  void Do(const SendAssign& send);
+  void Do(const SendPrepare& send);
+  void Do(const SendFold& send);
+  void Do(const SendLookUp& send);
+  void Do(const QueryEnds& query);
+  void Do(const FindPartitions& find);
+  void Do(const AppendRecord& append);
+  void Do(const PublishBatch& publish);
+  void Do(const CloseJob& close);
+
+  // Carries a request to a worker and its reply back, or an error.
+  template <typename Reply, typename Send>
+  void Carry(const Send& send, std::function<absl::StatusOr<Reply>(WorkerJob*)> ask,
+             std::function<void(const absl::StatusOr<Reply>&, Actions*)> done);
+  WorkerJob* JobAt(Worker* worker, const std::string& job_id, bool make);
+
+  void Journal(const JournalRecord& record);
+  void CheckBatch(const BatchCommitted& batch);
+  bool CaughtUp() const;
+
+  std::mt19937_64 random_;
+  std::map<std::string, int>* const hits_;
+  std::priority_queue<Event> events_;
+  int64_t now_ms_ = 1'000'000;
+  uint64_t order_ = 0;
+  bool faults_ = true;
+  std::string wrong_;
+
+  std::map<std::string, Job> jobs_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<JournalRecord> journal_;
+  // Asked for and not yet durable.
+  std::deque<JournalRecord> appending_;
+  std::unique_ptr<Coordinator> coordinator_;
+  uint64_t driver_life_ = 0;
+};
+
+}  // namespace tenfold

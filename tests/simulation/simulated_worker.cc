@@ -1,0 +1,152 @@
+#include "tests/simulation/simulated_worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/digest.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+// How many states back a crash may reach with WAL_OFF.
+constexpr size_t kHistory = 4;
+
+uint64_t Draw(std::mt19937_64* random, uint64_t below) { return (*random)() % below; }
+
+}  // namespace
+
+absl::Status SimulatedStore::Create(std::span<const NewShard> shards) {
+  for (const NewShard& shard : shards) {
+    const ShardKey key = {shard.state.id().job_id(), shard.state.id().shard()};
+    CHECK(!shards_.contains(key));
+    Shard& made = shards_[key].emplace_back();
+    made.state = shard.state;
+    for (const Delta& row : shard.rows) made.rows[std::string(row.key)] = {row.count, row.sum};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SimulatedStore::Drop(std::span<const ShardKey> shards) {
+  for (const ShardKey& key : shards) shards_.erase(key);
+  return absl::OkStatus();
+}
+
+absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal) {
+  for (const Update& update : updates) {
+    std::deque<Shard>& history = shards_.at({update.state->id().job_id(), update.state->id().shard()});
+    if (wal == WAL_OFF) history.push_back(history.back());
+    Shard& shard = history.back();
+    shard.state = *update.state;
+    for (const Delta& delta : update.deltas) {
+      RowSum& row = shard.rows[std::string(delta.key)];
+      row.count += delta.count;
+      row.sum += delta.sum;
+    }
+    if (history.size() > kHistory) history.pop_front();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Uint128> SimulatedStore::Scan(const ShardKey& shard, const Row& row) const {
+  Uint128 digest = 0;
+  for (const auto& [key, sums] : shards_.at(shard).back().rows) {
+    row(key, sums.count, sums.sum);
+    digest += DigestTerm(key, sums.count, sums.sum);
+  }
+  return digest;
+}
+
+void SimulatedStore::Crash(std::mt19937_64* random) {
+  for (auto& [key, history] : shards_) {
+    history.resize(1 + Draw(random, history.size()));
+    history.erase(history.begin(), history.end() - 1);
+  }
+}
+
+bool SimulatedStore::Damage(bool sly, std::mt19937_64* random) {
+  for (auto& [key, history] : shards_) {
+    Shard& shard = history.back();
+    if (shard.rows.empty()) continue;
+    auto row = shard.rows.begin();
+    std::advance(row, static_cast<std::ptrdiff_t>(Draw(random, shard.rows.size())));
+    const Uint128 before = DigestTerm(row->first, row->second.count, row->second.sum);
+    row->second.sum ^= Units{1} << Draw(random, 40);
+    if (sly) {
+      const Uint128 after = DigestTerm(row->first, row->second.count, row->second.sum);
+      *shard.state.mutable_digest() = ToProto(FromProto(shard.state.digest()) - before + after);
+    }
+    return true;
+  }
+  return false;
+}
+
+std::vector<ShardState> SimulatedStore::States(const std::string& job_id) const {
+  std::vector<ShardState> states;
+  for (const auto& [key, history] : shards_) {
+    if (key.first == job_id) states.push_back(history.back().state);
+  }
+  return states;
+}
+
+std::vector<std::string> SimulatedStore::JobIds() const {
+  std::vector<std::string> ids;
+  for (const auto& [key, history] : shards_) {
+    if (ids.empty() || ids.back() != key.first) ids.push_back(key.first);
+  }
+  return ids;
+}
+
+SimulatedFolder::SimulatedFolder(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random)
+    : log_(log), random_(random), decoder_(*Decoder::Create(spec)) {}
+
+void SimulatedFolder::FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table) {
+  const std::vector<SimulatedLog::Slot>& slots = log_->partitions[partition->partition()];
+  while (partition->next_offset() < end) {
+    const SimulatedLog::Slot& slot = slots[static_cast<size_t>(partition->next_offset())];
+    partition->set_next_offset(partition->next_offset() + 1);
+    if (slot.marker) continue;
+    partition->set_records(partition->records() + 1);
+    std::string_view key;
+    int64_t units = 0;
+    const BadReason reason = decoder_.Decode(slot.value, &key, &units);
+    if (reason == BAD_NONE) {
+      table->Add(key, units);
+      continue;
+    }
+    const auto bad = partition->mutable_bad();
+    auto count = std::find_if(bad->begin(), bad->end(), [&](const BadCount& c) { return c.reason() == reason; });
+    if (count == bad->end()) {
+      bad->Add()->set_reason(reason);
+      count = bad->end() - 1;
+    }
+    count->set_count(count->count() + 1);
+  }
+}
+
+FoldOutcome SimulatedFolder::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
+  FoldOutcome outcome;
+  const uint64_t kind = Draw(random_, 4);
+  for (const JobCore::ShardRange& range : ranges) {
+    FoldOutcome::Shard& shard = outcome.shards.emplace_back();
+    shard.state = range.state;
+    DeltaTable& table = tables_[range.state.id().shard()];
+    table.Clear();
+    for (int j = 0; j < shard.state.partitions_size(); ++j) {
+      PartitionState* partition = shard.state.mutable_partitions(j);
+      int64_t end = range.ends[static_cast<size_t>(j)];
+      const int64_t left = end - partition->next_offset();
+      if (left > 0 && kind == 0) end -= static_cast<int64_t>(Draw(random_, static_cast<uint64_t>(left) + 1));
+      const int64_t beyond = log_->End(partition->partition()) - end;
+      if (left > 0 && kind == 1 && !options.exact && beyond > 0) end += static_cast<int64_t>(Draw(random_, static_cast<uint64_t>(beyond) + 1));
+      FoldPartition(end, partition, &table);
+    }
+    shard.deltas = table.Sorted();
+    Uint128 digest = FromProto(shard.state.digest());
+    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum);
+    *shard.state.mutable_digest() = ToProto(digest);
+  }
+  return outcome;
+}
+
+}  // namespace tenfold

@@ -1,0 +1,74 @@
+// What the simulator puts in place of RocksDB and Kafka under the production worker: a store that loses what its WAL mode
+// allows it to lose, and a log in memory.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "job_spec.pb.h"
+#include "worker/decoder.h"
+#include "worker/range_folder.h"
+#include "worker/shard_store.h"
+
+namespace tenfold {
+
+// One topic. A slot is a record, or a transaction marker that no reader sees.
+struct SimulatedLog {
+  struct Slot {
+    bool marker = false;
+    std::string value;
+  };
+  std::vector<std::vector<Slot>> partitions;
+
+  int64_t End(size_t partition) const { return static_cast<int64_t>(partitions[partition].size()); }
+};
+
+class SimulatedStore : public ShardStore {
+ public:
+  absl::Status Create(std::span<const NewShard> shards) override;
+  absl::Status Drop(std::span<const ShardKey> shards) override;
+  absl::Status Commit(std::span<const Update> updates, WalMode wal) override;
+  absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const override;
+
+  // The process ends. With WAL_OFF every shard by itself falls back to some state it had.
+  void Crash(std::mt19937_64* random);
+  void LoseDisk() { shards_.clear(); }
+  // Alters a row of some shard; with `sly` its digest too, so that only the journal can tell. False if there is no row.
+  bool Damage(bool sly, std::mt19937_64* random);
+
+  std::vector<ShardState> States(const std::string& job_id) const;
+  std::vector<std::string> JobIds() const;
+
+ private:
+  struct RowSum {
+    uint64_t count = 0;
+    Units sum = 0;
+  };
+  struct Shard {
+    ShardState state;
+    std::map<std::string, RowSum> rows;
+  };
+  // Newest last; older ones only where a crash may bring them back.
+  std::map<ShardKey, std::deque<Shard>> shards_;
+};
+
+class SimulatedFolder : public RangeFolder {
+ public:
+  SimulatedFolder(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random);
+
+  // Folds some of what there is, at random: short of the ends as if the budget was spent, or beyond them.
+  FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) override;
+
+ private:
+  void FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table);
+
+  const SimulatedLog* const log_;
+  std::mt19937_64* const random_;
+  Decoder decoder_;
+  std::map<uint32_t, DeltaTable> tables_;
+};
+
+}  // namespace tenfold

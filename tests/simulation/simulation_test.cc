@@ -1,0 +1,47 @@
+// Many seeded runs of a simulated cluster; every batch is compared with the oracle. A failing seed is printed, and
+// TENFOLD_SIM_SEED=SEED runs it alone; TENFOLD_SIM_RUNS sets how many random ones there are.
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <random>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tests/simulation/simulated_cluster.h"
+
+namespace tenfold {
+namespace {
+
+constexpr int kFixedSeeds = 100;
+constexpr int kRandomSeeds = 500;
+
+// Everything a run can do to the cluster, and everything the cluster must do about it: none may go unexercised.
+const char* const kExpected[] = {
+    "fault: worker killed", "fault: worker cut off", "fault: worker joins", "fault: disk lost", "fault: row damaged on disk",
+    "fault: driver killed", "fault: driver killed between journal and publish", "fault: partitions grow", "fault: request lost",
+    "fault: reply lost", "fault: request doubled and late", "fault: reply doubled", "fault: Kafka unreachable", "step: batch committed",
+    "step: look-up", "step: second round of the merge", "step: shard moves", "step: shard prepared", "step: partitions added",
+    "step: state below the journal replayed", "step: stale request refused", "step: request that does not fit refused",
+    "step: job dropped from a worker", "step: driver started again from its journal"};
+
+TEST(Simulation, EveryBatchOfEverySeedEqualsTheOracle) {
+  std::map<std::string, int> hits;
+  if (const char* seed = std::getenv("TENFOLD_SIM_SEED")) {
+    EXPECT_EQ(SimulatedCluster(std::strtoull(seed, nullptr, 10), &hits).Run(), "");
+    return;
+  }
+  const char* runs = std::getenv("TENFOLD_SIM_RUNS");
+  const int random_seeds = runs == nullptr ? kRandomSeeds : std::atoi(runs);
+  std::random_device device;
+  for (int i = 0; i < kFixedSeeds + random_seeds; ++i) {
+    const uint64_t seed = i < kFixedSeeds ? static_cast<uint64_t>(i) : device();
+    const std::string wrong = SimulatedCluster(seed, &hits).Run();
+    ASSERT_EQ(wrong, "") << "seed " << seed << " (TENFOLD_SIM_SEED=" << seed << " runs it alone)";
+  }
+  std::cout << "Over " << kFixedSeeds + random_seeds << " runs:\n";
+  for (const auto& [what, count] : hits) std::cout << "  " << count << "  " << what << "\n";
+  for (const char* what : kExpected) EXPECT_GT(hits[what], 0) << what << " never happened";
+}
+
+}  // namespace
+}  // namespace tenfold
