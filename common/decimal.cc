@@ -241,13 +241,14 @@ std::string QuoteNumber(std::string_view text) {
 std::string DescribeNumberError(std::string_view text, NumberError error) {
   const std::string quoted = QuoteNumber(text);
   if (error == NumberError::kMalformed) return absl::StrCat(quoted, " is no number; write it like 2, -0.8 or 1e-3");
-  return absl::StrCat(quoted, " is out of range; a number has at most ", kMaxNumberDigits, " digits and an exponent within +-",
-                      kMaxNumberExponent);
+  return absl::StrCat(quoted, " is out of range; a number has at most ", kMaxNumberDigits,
+                      " digits and an exponent within +-", kMaxNumberExponent);
 }
 
 absl::StatusOr<WeightedSum> WeightedSum::Create(std::vector<std::string> constants) {
   if (constants.size() > kMaxScoreTerms) {
-    return absl::InvalidArgumentError(absl::StrCat("a score has at most ", kMaxScoreTerms, " terms, not ", constants.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a score has at most ", kMaxScoreTerms, " terms, not ", constants.size()));
   }
   WeightedSum sum;
   for (const std::string& constant : constants) {

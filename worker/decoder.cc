@@ -49,7 +49,8 @@ std::optional<size_t> FindField(const DelimitedFormat& format, const std::string
 }
 
 absl::Status UnknownField(std::string_view user, const std::string& name) {
-  return absl::InvalidArgumentError(absl::StrCat(std::string(user), " names the field \"", name, "\", which the format does not have"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(user), " names the field \"", name, "\", which the format does not have"));
 }
 
 }  // namespace
@@ -109,12 +110,9 @@ BadReason Decoder::Decode(std::string_view value, std::string_view* key, int64_t
 
   for (size_t i = 0; i < arguments_.size(); ++i) arguments_[i] = fields_[score_fields_[i]];
   switch (score_.Evaluate(arguments_, units)) {
-    case NumberError::kNone:
-      break;
-    case NumberError::kMalformed:
-      return BAD_MALFORMED_NUMBER;
-    case NumberError::kOutOfRange:
-      return BAD_NUMBER_OUT_OF_RANGE;
+    case NumberError::kNone: break;
+    case NumberError::kMalformed: return BAD_MALFORMED_NUMBER;
+    case NumberError::kOutOfRange: return BAD_NUMBER_OUT_OF_RANGE;
   }
   *key = record_key;
   return BAD_NONE;

@@ -1,5 +1,6 @@
 // Feeds any bytes to the decoder: nothing may crash, and what must not matter does not. Every score is also computed with
 // terms added that cancel each other and push the sum out of 128 bits, so the two ways a sum is computed must agree.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -53,7 +54,10 @@ Decoded Decode(Decoder* decoder, std::string_view value) {
 class Subject {
  public:
   explicit Subject(const Shape& shape)
-      : decoder_(MakeDecoder(shape)), reversed_(MakeDecoder(Reversed(shape))), cancelled_(MakeDecoder(Cancelled(shape))), negated_(MakeDecoder(Negated(shape))) {}
+      : decoder_(MakeDecoder(shape)),
+        reversed_(MakeDecoder(Reversed(shape))),
+        cancelled_(MakeDecoder(Cancelled(shape))),
+        negated_(MakeDecoder(Negated(shape))) {}
 
   void Check(std::string_view value) {
     const Decoded decoded = Decode(&decoder_, value);
@@ -76,7 +80,7 @@ class Subject {
 
  private:
   static Shape Reversed(Shape shape) {
-    shape.score.assign(shape.score.rbegin(), shape.score.rend());
+    std::reverse(shape.score.begin(), shape.score.end());
     return shape;
   }
   static Shape Cancelled(Shape shape) {
@@ -104,7 +108,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       tenfold::Subject({{"k", "a", "b", "c"}, {{"0.8", "a"}, {"0.8", "b"}, {"1", "c"}}}),
       tenfold::Subject({{"a", "k"}, {{"1", "a"}}}),
       tenfold::Subject({{"k"}, {{"-0.5", "k"}, {"1e-9", "k"}}}),
-      tenfold::Subject({{"unused", "a", "k", "b"}, {{"0.0000000001", "a"}, {"-3.00000000000000000000000001", "b"}, {"1e-60", "a"}}}),
+      tenfold::Subject(
+          {{"unused", "a", "k", "b"}, {{"0.0000000001", "a"}, {"-3.00000000000000000000000001", "b"}, {"1e-60", "a"}}}),
   };
   const std::string_view value(reinterpret_cast<const char*>(data), size);
   for (tenfold::Subject& subject : *subjects) subject.Check(value);

@@ -7,7 +7,6 @@
 #include <limits>
 #include <memory>
 #include <random>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -130,9 +129,10 @@ TEST(WeightedSumTest, ContributionMustFit64BitsOnceRounded) {
 }
 
 TEST(WeightedSumTest, RefusesWhatIsNoNumber) {
-  for (const char* text : {"",      "+",    "-",    ".",        ".5",   "5.",   "1e",  "1e+",   "1E-", "e5",  "--1", "+-1",
-                           "1,5",   "0x10", "NaN",  "nan",      "inf",  "-inf", " 1",  "1 ",    "1\n", "1-",  "1f",  "1d",
-                           "1e5.0", "1.2.3", "1e5e5", "1.e5", "1_0", "1e 5", "1e+-5", "\xff", "\xd9\xa1", "Infinity"}) {
+  for (const char* text :
+       {"",      "+",     "-",     ".",    ".5",  "5.",   "1e",    "1e+",  "1E-",      "e5",      "--1", "+-1",
+        "1,5",   "0x10",  "NaN",   "nan",  "inf", "-inf", " 1",    "1 ",   "1\n",      "1-",      "1f",  "1d",
+        "1e5.0", "1.2.3", "1e5e5", "1.e5", "1_0", "1e 5", "1e+-5", "\xff", "\xd9\xa1", "Infinity"}) {
     EXPECT_EQ(Parse(text), kMalformed) << '"' << text << '"';
   }
   EXPECT_EQ(Parse(std::string("1\0", 2)), kMalformed);
@@ -169,9 +169,7 @@ TEST(WeightedSumTest, MalformedBeatsOutOfRangeWhereverItIs) {
   EXPECT_EQ(Parse(std::string(100, '1') + "."), kMalformed);
 }
 
-TEST(WeightedSumTest, NumberOutOfRangeCountsAtWeightZeroToo) {
-  EXPECT_EQ(Evaluate({"1", "0"}, {"1", "1e61"}), kOutOfRange);
-}
+TEST(WeightedSumTest, NumberOutOfRangeCountsAtWeightZeroToo) { EXPECT_EQ(Evaluate({"1", "0"}, {"1", "1e61"}), kOutOfRange); }
 
 TEST(WeightedSumTest, LeavesUnitsAloneOnAnError) {
   const absl::StatusOr<WeightedSum> sum = WeightedSum::Create({"1"});
@@ -184,7 +182,8 @@ TEST(WeightedSumTest, LeavesUnitsAloneOnAnError) {
 }
 
 TEST(WeightedSumTest, CreateNamesTheConstantThatIsNoValidNumber) {
-  EXPECT_EQ(WeightedSum::Create({"1", "1,5"}).status().message(), "constant \"1,5\" is no number; write it like 2, -0.8 or 1e-3");
+  EXPECT_EQ(WeightedSum::Create({"1", "1,5"}).status().message(),
+            "constant \"1,5\" is no number; write it like 2, -0.8 or 1e-3");
   EXPECT_EQ(WeightedSum::Create({"1e61", "1"}).status().message(),
             "constant \"1e61\" is out of range; a number has at most 40 digits and an exponent within +-60");
   EXPECT_EQ(WeightedSum::Create({std::string(1000, 'x')}).status().message(),
@@ -196,7 +195,7 @@ TEST(WeightedSumTest, CreateLimitsTheTerms) {
   EXPECT_FALSE(WeightedSum::Create(Texts(kMaxScoreTerms + 1, "1")).ok());
 }
 
-// The reference: a regular expression and integers without bounds.
+// The reference: integers without bounds.
 class Reference {
  public:
   static Outcome Evaluate(const Texts& constants, const Texts& fields, bool* tie) {
@@ -236,17 +235,29 @@ class Reference {
 
   static cpp_int Power(int exponent) { return boost::multiprecision::pow(cpp_int(10), static_cast<unsigned>(exponent)); }
 
+  // Cuts the text at its marks, and asks of each part whether it is all digits.
   static NumberError Read(const std::string& text, Value* value) {
-    static const std::regex pattern(R"(([+-]?)([0-9]+)(\.([0-9]+))?([eE]([+-]?)([0-9]+))?)");
-    std::smatch match;
-    if (!std::regex_match(text, match, pattern)) return NumberError::kMalformed;
-    const std::string digits = match[2].str() + match[4].str();
-    const cpp_int exponent = Integer(match[7].str());
-    if (digits.size() > 40 || exponent > 60) return NumberError::kOutOfRange;
-    value->digits = Integer(digits);
-    if (match[1] == "-") value->digits = -value->digits;
-    value->exponent = static_cast<int>(exponent) * (match[6] == "-" ? -1 : 1) - static_cast<int>(match[4].length());
+    const size_t mark = text.find_first_of("eE");
+    std::string mantissa = text.substr(0, mark);
+    std::string exponent = mark == std::string::npos ? "0" : text.substr(mark + 1);
+    const bool negative = TakeSign(&mantissa);
+    const bool exponent_negative = TakeSign(&exponent);
+    const size_t point = mantissa.find('.');
+    const std::string whole = mantissa.substr(0, point);
+    const std::string fraction = point == std::string::npos ? "" : mantissa.substr(point + 1);
+    const bool fraction_missing = point != std::string::npos && fraction.empty();
+    const bool all_digits = (whole + fraction + exponent).find_first_not_of("0123456789") == std::string::npos;
+    if (whole.empty() || fraction_missing || exponent.empty() || !all_digits) return NumberError::kMalformed;
+    if (whole.size() + fraction.size() > 40 || Integer(exponent) > 60) return NumberError::kOutOfRange;
+    value->digits = Integer(whole + fraction) * (negative ? -1 : 1);
+    value->exponent = static_cast<int>(Integer(exponent)) * (exponent_negative ? -1 : 1) - static_cast<int>(fraction.size());
     return NumberError::kNone;
+  }
+
+  static bool TakeSign(std::string* text) {
+    const bool negative = text->starts_with('-');
+    if (negative || text->starts_with('+')) text->erase(0, 1);
+    return negative;
   }
 
   // cpp_int itself would take a leading 0 for octal.

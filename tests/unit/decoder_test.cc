@@ -17,7 +17,8 @@ namespace {
 
 using Terms = std::vector<std::pair<std::string, std::string>>;
 
-JobSpec MakeSpec(const std::string& separator, const std::vector<std::string>& fields, const std::string& key, const Terms& terms) {
+JobSpec MakeSpec(const std::string& separator, const std::vector<std::string>& fields, const std::string& key,
+                 const Terms& terms) {
   JobSpec spec;
   spec.mutable_format()->set_separator(separator);
   for (const std::string& field : fields) spec.mutable_format()->add_fields(field);
@@ -31,7 +32,8 @@ JobSpec MakeSpec(const std::string& separator, const std::vector<std::string>& f
 }
 
 JobSpec Popularity() {
-  return MakeSpec("|", {"page", "clicks", "minutes", "like"}, "page", {{"0.8", "clicks"}, {"0.8", "minutes"}, {"1", "like"}});
+  return MakeSpec("|", {"page", "clicks", "minutes", "like"}, "page",
+                  {{"0.8", "clicks"}, {"0.8", "minutes"}, {"1", "like"}});
 }
 
 struct Decoded {
@@ -43,7 +45,8 @@ struct Decoded {
 };
 
 std::ostream& operator<<(std::ostream& out, const Decoded& decoded) {
-  return out << "{" << BadReason_Name(decoded.reason) << ", key " << testing::PrintToString(decoded.key) << ", units " << decoded.units << "}";
+  return out << "{" << BadReason_Name(decoded.reason) << ", key " << testing::PrintToString(decoded.key) << ", units "
+             << decoded.units << "}";
 }
 
 Decoded Good(const std::string& key, int64_t units) { return {BAD_NONE, key, units}; }
@@ -112,7 +115,7 @@ TEST(DecoderTest, CountsFieldsExactly) {
 }
 
 TEST(DecoderTest, SeparatesWithAnyByte) {
-  for (const std::string separator : {std::string("\0", 1), std::string(","), std::string(" ")}) {
+  for (const std::string& separator : {std::string("\0", 1), std::string(","), std::string(" ")}) {
     const JobSpec spec = MakeSpec(separator, {"page", "clicks"}, "page", {{"1", "clicks"}});
     EXPECT_EQ(Decode(spec, "p" + separator + "1"), Good("p", 1'000'000'000));
   }
@@ -132,7 +135,8 @@ TEST(DecoderTest, LimitsTheRecord) {
 
 TEST(DecoderTest, LimitsTheKey) {
   EXPECT_EQ(Decode(Popularity(), "|1|1|1"), Bad(BAD_EMPTY_KEY));
-  EXPECT_EQ(Decode(Popularity(), std::string(kMaxKeyBytes, 'k') + "|0|0|1"), Good(std::string(kMaxKeyBytes, 'k'), 1'000'000'000));
+  EXPECT_EQ(Decode(Popularity(), std::string(kMaxKeyBytes, 'k') + "|0|0|1"),
+            Good(std::string(kMaxKeyBytes, 'k'), 1'000'000'000));
   EXPECT_EQ(Decode(Popularity(), std::string(kMaxKeyBytes + 1, 'k') + "|0|0|1"), Bad(BAD_KEY_TOO_LONG));
 }
 
@@ -168,7 +172,9 @@ TEST(DecoderTest, ABadRecordLeavesNothingBehind) {
 
 // What RFC 3629 says, by decoding and encoding again: the shortest form, no surrogates, at most U+10FFFF.
 std::optional<std::string> EncodeUtf8(uint32_t code_point) {
-  const auto byte = [&](uint32_t lead, int shift) { return static_cast<char>(lead | ((code_point >> shift) & (lead == 0x80 ? 0x3F : 0xFF))); };
+  const auto byte = [&](uint32_t lead, int shift) {
+    return static_cast<char>(lead | ((code_point >> shift) & (lead == 0x80 ? 0x3F : 0xFF)));
+  };
   if (code_point < 0x80) return std::string{byte(0, 0)};
   if (code_point < 0x800) return std::string{byte(0xC0, 6), byte(0x80, 0)};
   if (code_point >= 0xD800 && code_point < 0xE000) return std::nullopt;
@@ -221,7 +227,9 @@ TEST_F(KeyTest, IsUtf8ExactlyAsRfc3629SaysForAllEdgesOfTheByteRanges) {
     for (size_t i = 0; i < length; ++i) count *= kEdges.size();
     for (size_t n = 0; n < count; ++n) {
       std::string key;
-      for (size_t left = n; key.size() < length; left /= kEdges.size()) key.push_back(static_cast<char>(kEdges[left % kEdges.size()]));
+      for (size_t left = n; key.size() < length; left /= kEdges.size()) {
+        key.push_back(static_cast<char>(kEdges[left % kEdges.size()]));
+      }
       const bool expected = IsUtf8Reference(key);
       ASSERT_EQ(Accepts(key), expected) << testing::PrintToString(key);
       valid += expected;
@@ -251,9 +259,11 @@ TEST(DecoderTest, CreateNamesWhatIsWrongInASpec) {
   EXPECT_EQ(message(MakeSpec("||", {"a"}, "a", terms)), "the format's separator is not one byte");
   EXPECT_EQ(message(MakeSpec("", {"a"}, "a", terms)), "the format's separator is not one byte");
   EXPECT_EQ(message(MakeSpec("|", {}, "a", terms)), "a format has 1 to 256 fields, not 0");
-  EXPECT_EQ(message(MakeSpec("|", std::vector<std::string>(kMaxFields + 1, "a"), "a", terms)), "a format has 1 to 256 fields, not 257");
+  EXPECT_EQ(message(MakeSpec("|", std::vector<std::string>(kMaxFields + 1, "a"), "a", terms)),
+            "a format has 1 to 256 fields, not 257");
   EXPECT_EQ(message(MakeSpec("|", {"a"}, "b", terms)), "the key names the field \"b\", which the format does not have");
-  EXPECT_EQ(message(MakeSpec("|", {"a"}, "a", {{"1", "c"}})), "the score names the field \"c\", which the format does not have");
+  EXPECT_EQ(message(MakeSpec("|", {"a"}, "a", {{"1", "c"}})),
+            "the score names the field \"c\", which the format does not have");
   EXPECT_EQ(message(MakeSpec("|", {"a"}, "a", {})), "the score has no terms");
   EXPECT_EQ(message(MakeSpec("|", {"a"}, "a", {{"x", "a"}})), "constant \"x\" is no number; write it like 2, -0.8 or 1e-3");
 }
