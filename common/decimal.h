@@ -2,6 +2,7 @@
 // Pure; thread-safe once made.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -14,12 +15,31 @@ namespace tenfold {
 
 enum class NumberError {
   kNone,
-  // Not [+-]?D+(.D+)?([eE][+-]?D+)?
+  // Not [+-]?D+(.D+)?([eE][+-]?D+)? where D is an ASCII digit; the empty text is malformed.
   kMalformed,
-  // More than kMaxNumberDigits digits in the mantissa as written, or an exponent beyond +-kMaxNumberExponent; or a
-  // contribution that does not fit 64 bits of units.
+  // Not malformed, but more than kMaxNumberDigits digits before the exponent as written (zeros count, leading ones too),
+  // or an exponent whose value as written is beyond +-kMaxNumberExponent ("1e060" is sound, "0e61" is not); or a
+  // contribution that does not fit 64 bits of units once rounded.
   kOutOfRange,
 };
+
+// A number as written: its digits, read as an integer, times 10^exponent.
+struct Number {
+  // Below 10^kMaxNumberDigits, least significant limb first.
+  std::array<uint64_t, 3> mantissa;
+  // How many digits were written: mantissa < 10^digits.
+  int digits;
+  int exponent;
+  bool negative;
+};
+
+// Sets `number` on kNone; else its members mean nothing.
+NumberError ParseNumber(std::string_view text, Number* number);
+
+// A text as messages show it: quoted, escaped, cut where it is long.
+std::string QuoteNumber(std::string_view text);
+// What is wrong with a text that ParseNumber refuses: "\"1,5\" is no number; ...".
+std::string DescribeNumberError(std::string_view text, NumberError error);
 
 // constant_0 * field_0 + constant_1 * field_1 + ...
 class WeightedSum {
@@ -27,12 +47,14 @@ class WeightedSum {
   // At most kMaxScoreTerms constants; INVALID_ARGUMENT names the one that is no valid number.
   static absl::StatusOr<WeightedSum> Create(std::vector<std::string> constants);
 
-  // Computes the sum for the fields' texts, one a constant, in their order. All fields are checked before the sum is
-  // judged: the first malformed field wins over a number out of range, wherever that is.
+  // Computes the sum for the fields' texts, one a constant, in their order. kMalformed if any field is, wherever it is;
+  // else kOutOfRange if any field is; else as the sum is. Sets `units` on kNone only.
   NumberError Evaluate(std::span<const std::string_view> fields, int64_t* units) const;
 
  private:
   WeightedSum() = default;
+
+  std::vector<Number> constants_;
 };
 
 }  // namespace tenfold
