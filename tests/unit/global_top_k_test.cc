@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <boost/multiprecision/cpp_int.hpp>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <random>
-#include <set>
 
 #include "fmt/format.h"
+#include "glog/logging.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -151,10 +153,19 @@ Units RandomDelta(Random& random, int64_t shape, size_t key) {
   }
 }
 
+// Names the seed also where a failed CHECK ends the test.
+uint64_t running_seed = 0;
+void EndWithSeed() {
+  std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(running_seed));
+  std::abort();
+}
+
 TEST(GlobalTopKTest, EqualsBruteForceOnRandomSplitsWithCarriedThresholds) {
+  google::InstallFailureFunction(&EndWithSeed);
   std::map<uint32_t, int> rounds;
   for (uint64_t seed = 0; seed < 4000; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
+    running_seed = seed;
     Random random(seed);
     Sums sums(NumberedKeys(static_cast<size_t>(Between(random, 0, 80))), static_cast<size_t>(Between(random, 1, 9)));
     const int64_t shape = Between(random, 0, 6);
@@ -185,8 +196,10 @@ TEST(GlobalTopKTest, EqualsBruteForceOnRandomSplitsWithCarriedThresholds) {
 }
 
 TEST(GlobalTopKTest, EqualsBruteForceWhateverThresholdsAreSent) {
+  google::InstallFailureFunction(&EndWithSeed);
   for (uint64_t seed = 0; seed < 2000; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
+    running_seed = seed;
     Random random(seed);
     Sums sums(NumberedKeys(60), static_cast<size_t>(Between(random, 1, 6)));
     Ask ask{.k = 3, .depth = 3};
@@ -342,6 +355,7 @@ TEST(GlobalTopKTest, SplitsTheThresholdExactlyBeyond128Bits) {
   using Big = boost::multiprecision::cpp_int;
   for (uint64_t seed = 0; seed < 2000; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
+    running_seed = seed;
     Random random(seed);
     const auto draw = [&random] {
       const Units value = static_cast<Units>((Uint128{random()} << 64 | random()) >> 3);  // below 2^125
@@ -458,11 +472,12 @@ TEST(GlobalTopKTest, CarriedThresholdsGrowWithTheScores) {
 }
 
 TEST(GlobalTopKTest, AWorkerThatHasLittleYetDoesNotSendAllOnceItGrows) {
-  Sums sums = AlikeSums(2, 13);
-  for (auto& partial : sums.workers[1]) partial = 0;
+  Sums sums = AlikeSums(3, 13);
+  for (auto& partial : sums.workers[2]) partial = 0;
   const GlobalTopK::Result before = Merge(sums, {});
-  for (size_t i = 0; i < sums.keys.size(); ++i) sums.workers[1][i] = *sums.workers[0][i] / 50;
-  const Reply reply = Highest(sums, 1, 20, before.next_thresholds[1], kNoCut);
+  ASSERT_NE(before.next_thresholds[2], std::nullopt);
+  for (size_t i = 0; i < sums.keys.size(); ++i) sums.workers[2][i] = *sums.workers[0][i] / 50;
+  const Reply reply = Highest(sums, 2, 20, before.next_thresholds[2], kNoCut);
   EXPECT_EQ(reply.entries.size(), 20u);
 }
 
