@@ -1,9 +1,12 @@
 // The oracle: what any batch must equal, recomputed by brute force from the records before its offset vector. Serves
 // `verify`, the simulator and the tests. Shares no code with decode, aggregate, digest or top k on purpose: std::map,
-// big decimals (Boost.Multiprecision), regular expressions, its own reading of R1 and R4. Slow, and meant to be.
+// big decimals (Boost.Multiprecision), its own reading of R1 and R4. Slow, and meant to be. Used by one thread at a time.
 #pragma once
 
+#include <boost/multiprecision/cpp_int.hpp>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,7 +19,8 @@ namespace tenfold {
 
 class Oracle {
  public:
-  // `partitions`: how many the job's journalled set has; the initial scores are in shard 0 from the start.
+  // `spec` is a checked one. `partitions`: how many the job's journalled set has, now or later: one without records adds
+  // nothing. The initial scores are in shard 0 from the start.
   Oracle(const JobSpec& spec, size_t partitions);
 
   // The next record of partition index `partition`, in offset order; the caller stops at the offset vector.
@@ -37,7 +41,38 @@ class Oracle {
   std::string Difference(const BatchCommitted& batch) const;
 
  private:
-  // Filled in by the implementation.
+  using BigInt = boost::multiprecision::cpp_int;
+
+  // mantissa * 10^exponent
+  struct Decimal {
+    BigInt mantissa;
+    int exponent = 0;
+  };
+  struct Term {
+    Decimal constant;
+    size_t field = 0;
+  };
+  struct Row {
+    uint64_t count = 0;
+    // Units.
+    BigInt sum;
+  };
+
+  static BadReason ReadNumber(std::string_view text, Decimal* number);
+  static BigInt RoundToUnits(const BigInt& mantissa, int exponent);
+  BadReason ReadRecord(std::string_view value, std::string_view* key, BigInt* units) const;
+  BadReason ReadScore(const std::vector<std::string_view>& fields, BigInt* units) const;
+
+  char separator_;
+  size_t field_count_;
+  size_t key_field_ = 0;
+  std::vector<Term> terms_;
+  size_t top_;
+  // Entry s is shard s: its rows by key.
+  std::vector<std::map<std::string, Row, std::less<>>> shards_;
+  // By partition index.
+  std::vector<uint64_t> records_;
+  std::vector<std::map<BadReason, uint64_t>> bad_;
 };
 
 }  // namespace tenfold
