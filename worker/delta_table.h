@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/units.h"
+#include "worker/key_table.h"
 
 namespace tenfold {
 
@@ -18,19 +19,24 @@ struct Delta {
 
 class DeltaTable {
  public:
-  DeltaTable();
-  ~DeltaTable();
-  DeltaTable(DeltaTable&&) noexcept;
-  DeltaTable& operator=(DeltaTable&&) noexcept;
-
   // Adds one record's contribution; copies the key the first time.
   void Add(std::string_view key, int64_t units);
 
   // Every key with its delta, sorted by key bytes; views live until the next Clear.
   std::vector<Delta> Sorted() const;
-  size_t size() const;
+  size_t size() const { return keys_.size(); }
   // Empties the table and keeps its memory.
   void Clear();
+
+ private:
+  struct Amount {
+    Units sum = 0;
+    uint64_t count = 0;
+  };
+
+  KeyTable keys_;
+  // By key index.
+  std::vector<Amount> amounts_;
 };
 
 }  // namespace tenfold

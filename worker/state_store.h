@@ -2,12 +2,17 @@
 // ShardState, so that each shard is consistent by itself in any WAL mode. The only place of the worker that knows
 // RocksDB (7.8.3). ARCHITECTURE.md, "State on disk", has the formats.
 //
-// Thread-safe, but for one rule: nobody drops or creates a shard while a commit or scan names it.
+// Whatever ended the last process, a shard comes back as it was after one of its commits: after the last one that its WAL
+// mode had made durable, or a later one. The states, but not the rows, are kept in memory as well.
+//
+// Thread-safe, but for two rules: nobody drops or creates a shard while a commit or scan names it, or during Flush; and a
+// shard has one commit at a time.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +26,14 @@
 #include "state.pb.h"
 #include "worker/delta_table.h"
 
+namespace rocksdb {
+class ColumnFamilyHandle;
+class DB;
+class Env;
+class Status;
+struct ColumnFamilyOptions;
+}  // namespace rocksdb
+
 namespace tenfold {
 
 // Job id and shard.
@@ -28,18 +41,22 @@ using ShardKey = std::pair<std::string, uint32_t>;
 
 class StateStore {
  public:
-  // Opens or creates DIR/state. FAILED_PRECONDITION if another process has it open; DATA_LOSS, naming the file, if it is
-  // damaged: the caller quarantines the directory (renames it) and opens again.
-  static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& data_dir);
+  // Opens DIR/state, made with its parents if missing. FAILED_PRECONDITION if another process has it open;
+  // INVALID_ARGUMENT if it cannot be a directory of ours; DATA_LOSS, naming the file, if it is damaged: the caller
+  // quarantines the directory (renames it) and opens again. `env`, for tests that lose power, outlives the store.
+  static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& data_dir, rocksdb::Env* env = nullptr);
   // Flushes nothing; what was committed without a log may be lost.
   ~StateStore();
+  StateStore(const StateStore&) = delete;
+  StateStore& operator=(const StateStore&) = delete;
 
   // Every shard kept.
   std::vector<ShardKey> Shards() const;
-  // DATA_LOSS if it cannot be read.
+  // DATA_LOSS if it cannot be read, NOT_FOUND if it is not there.
   absl::StatusOr<ShardState> Read(const ShardKey& shard) const;
 
-  // Creates shards with their first state and rows (an initial row has count 1), all or none after a crash for each shard.
+  // Creates shards with their first state and rows (an initial row has count 1), all or none after a crash for each shard;
+  // durable on return. ALREADY_EXISTS if one is there: then none is made.
   struct NewShard {
     ShardState state;
     std::vector<Delta> rows;
@@ -58,10 +75,46 @@ class StateStore {
   absl::Status Commit(std::span<const Update> updates, WalMode wal);
 
   // Every row in key order. DATA_LOSS if it cannot be read. Also computes the digest, to compare with the state's.
-  absl::StatusOr<Uint128> Scan(const ShardKey& shard, const std::function<void(std::string_view key, uint64_t count, Units sum)>& row) const;
+  absl::StatusOr<Uint128> Scan(const ShardKey& shard,
+                               const std::function<void(std::string_view key, uint64_t count, Units sum)>& row) const;
 
   // Makes everything durable in files, so that a clean end loses nothing in any WAL mode.
   absl::Status Flush();
+
+ private:
+  struct Family {
+    rocksdb::ColumnFamilyHandle* handle;
+    // As of the last commit; or why it cannot be read.
+    absl::StatusOr<ShardState> state;
+    // Commits without a log, and how many of those are in files.
+    uint64_t unlogged_commits = 0;
+    uint64_t flushed_commits = 0;
+  };
+
+  explicit StateStore(std::string dir);
+
+  absl::Status OpenDatabase(rocksdb::Env* env);
+  // Takes over a family found by OpenDatabase; adds it to `incomplete` if a crash left it without its first write.
+  absl::Status AddFamily(rocksdb::ColumnFamilyHandle* handle, std::vector<rocksdb::ColumnFamilyHandle*>* incomplete);
+  absl::StatusOr<ShardState> ReadState(rocksdb::ColumnFamilyHandle* handle) const;
+  // Drops and destroys the handles.
+  rocksdb::Status DropFamilies(const std::vector<rocksdb::ColumnFamilyHandle*>& handles);
+  // The families of the updates, in their order.
+  absl::StatusOr<std::vector<Family*>> FindFamilies(std::span<const Update> updates);
+  // Flushes those of the families that have rows in no log.
+  absl::Status FlushUnlogged(std::span<Family* const> families);
+  // Says what failed; from then on everything is refused with it.
+  absl::Status Fail(std::string_view action, const rocksdb::Status& status);
+
+  const std::string dir_;
+  const std::unique_ptr<rocksdb::ColumnFamilyOptions> family_options_;
+  std::unique_ptr<rocksdb::DB> db_;
+  rocksdb::ColumnFamilyHandle* default_family_ = nullptr;
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  std::map<ShardKey, Family> families_;
+  absl::Status failure_;
 };
 
 }  // namespace tenfold
