@@ -45,6 +45,8 @@ class HelpFormatter : public CLI::Formatter {
     column_width(32);
   }
 
+  std::string make_description(const CLI::App* app) const override { return app->get_description() + "\n\n"; }
+
   std::string make_option_opts(const CLI::Option* option) const override {
     if (!option->get_option_text().empty()) return absl::StrCat(" ", option->get_option_text());
     if (option->get_items_expected_max() == 0 || option->get_positional()) return "";
@@ -146,12 +148,15 @@ int PrintSettingErrors(const CLI::App& app, const SettingErrors& errors) {
   return errors.environment.empty() ? kExitData : kExitUsage;
 }
 
+// Anew, so that it comes last.
+void AddHelp(CLI::App* app) { app->set_help_flag("-h,--help", "print this and exit")->group(kGeneralOptions); }
+
 void AddGeneralOptions(CLI::App* app, SettingErrors* errors) {
   FLAGS_log_dir.clear();
   app->add_option("--log-dir", FLAGS_log_dir, "also write log files to this folder")->type_name("DIR")->group(kGeneralOptions);
   app->set_version_flag("--version", absl::StrCat(app->get_name(), " ", TENFOLD_VERSION), "print the version and exit")
       ->group(kGeneralOptions);
-  if (app->get_help_ptr() != nullptr) app->get_help_ptr()->group(kGeneralOptions)->description("print this and exit");
+  AddHelp(app);
   // CLI11 2.1 has no place between reading the flags and checking what is missing, but for an option whose callback runs
   // even if it is not given. Its own configuration files win over variables, so they are no use here.
   app->add_option_function<std::string>(
@@ -192,7 +197,7 @@ std::optional<int> ParseCommandLine(CLI::App* app, int argc, char** argv) {
   for (CLI::App* verb : app->get_subcommands([](CLI::App*) { return true; })) {
     PrepareOptions(verb);
     verb->formatter(formatter);
-    if (verb->get_help_ptr() != nullptr) verb->get_help_ptr()->group(kGeneralOptions)->description("print this and exit");
+    AddHelp(verb);
   }
   try {
     app->parse(argc, argv);

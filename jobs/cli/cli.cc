@@ -30,7 +30,7 @@ void AddVerbs(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
 int RunCli(int argc, char** argv) {
   CLI::App app(
       "Tenfold folds Kafka topics into an exact, live top ten. This program hands jobs to a driver, shows their results\n"
-      "and checks them.\n",
+      "and checks them.",
       "tenfold");
   CliGlobals globals;
   app.add_option("--driver", globals.driver, "where tenfold-driver listens")->type_name("HOST:PORT")->check(CheckAddress);
@@ -38,7 +38,10 @@ int RunCli(int argc, char** argv) {
   app.fallthrough();
   RunVerb run;
   AddVerbs(&app, &globals, &run);
-  for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) verb->group("Verbs");
+  for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
+    verb->group("Verbs");
+    if (verb->get_footer().empty()) verb->footer("tenfold --help lists the flags that all verbs have, --driver among them.");
+  }
   if (const std::optional<int> exit_code = ParseCommandLine(&app, argc, argv)) return *exit_code;
   // What goes wrong is told in sentences; a log line is for bugs.
   FLAGS_minloglevel = google::GLOG_ERROR;

@@ -133,7 +133,8 @@ std::string SinksText(const JobStatus& status) {
 // A line a key, whose JSON is YAML too.
 std::string SpecText(const JobSpec& spec) {
   std::string text = "SPEC\n";
-  for (const auto& [key, value] : SpecJson(spec).items()) {
+  const nlohmann::ordered_json json = SpecJson(spec);
+  for (const auto& [key, value] : json.items()) {
     text += fmt::format("{}: {}\n", key, value.is_string() ? Printable(value.get<std::string>()) : DumpJson(value));
   }
   return text;

@@ -178,9 +178,11 @@ void AddTop(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = app->add_subcommand("top", "show the result of a job's last batch");
   verb->add_option("JOB", options->job, "the job's name")->required();
-  CLI::Option* batch = verb->add_option("--batch", options->batch, "this batch instead of the last; with --watch, from it on")
-                           ->default_str("")
-                           ->check([](const std::string& text) { return text == "0" ? "batches are numbered from 1" : ""; });
+  CLI::Option* batch =
+      verb->add_option_function<uint64_t>(
+              "--batch", [options](uint64_t number) { options->batch = number; },
+              "this batch instead of the last; with --watch, from it on")
+          ->check([](const std::string& text) { return text == "0" ? "batches are numbered from 1" : ""; });
   CLI::Option* watch =
       verb->add_flag("--watch", options->watch, "every batch from the last on, until Ctrl-C; redrawn on a terminal");
   verb->add_flag("--caught-up", options->caught_up,
