@@ -17,7 +17,10 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address);
 // `port` receives the port. Two servers never share one.
 absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& address, grpc::Service* service, int* port);
 
+// Services answer through this and nothing else: it marks the status as the peer's own.
 grpc::Status ToGrpc(const absl::Status& status);
+// Whether the peer's service made the status; false if gRPC did, on either side or on the way.
+bool IsPeersAnswer(const grpc::Status& status);
 // Adds `context` ("heartbeat to 127.0.0.1:7070") in front of the message; "" adds nothing.
 absl::Status FromGrpc(const grpc::Status& status, const std::string& context);
 

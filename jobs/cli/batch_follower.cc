@@ -1,0 +1,144 @@
+#include "jobs/cli/batch_follower.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "common/process.h"
+#include "common/rpc.h"
+#include "fmt/format.h"
+#include "jobs/cli/driver_client.h"
+#include "jobs/cli/job_json.h"
+#include "jobs/cli/output.h"
+
+namespace tenfold {
+namespace {
+
+constexpr absl::Duration kPauseAfterLoss = absl::Milliseconds(200);
+constexpr absl::Duration kRetryTimeout = absl::Seconds(1);
+
+}  // namespace
+
+Interrupt::Interrupt() {
+  BlockSignals();
+  thread_ = std::thread([this] { AwaitSignal(); });
+}
+
+Interrupt::~Interrupt() {
+  // Only its own thread takes this one; a signal from outside has ended the wait already.
+  pthread_kill(thread_.native_handle(), SIGTERM);
+  thread_.join();
+}
+
+void Interrupt::AwaitSignal() {
+  WaitForSignal();
+  const std::lock_guard lock(mutex_);
+  raised_ = true;
+  if (context_ != nullptr) context_->TryCancel();
+  changed_.notify_all();
+}
+
+bool Interrupt::raised() {
+  const std::lock_guard lock(mutex_);
+  return raised_;
+}
+
+void Interrupt::Sleep(absl::Duration pause) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, absl::ToChronoMilliseconds(pause), [this] { return raised_; });
+}
+
+void Interrupt::Enter(grpc::ClientContext* context) {
+  const std::lock_guard lock(mutex_);
+  context_ = context;
+  if (raised_) context->TryCancel();
+}
+
+void Interrupt::Leave() {
+  const std::lock_guard lock(mutex_);
+  context_ = nullptr;
+}
+
+BatchFollower::BatchFollower(const CliGlobals& globals, std::string job, Interrupt* interrupt)
+    : globals_(globals), job_(std::move(job)), interrupt_(interrupt), driver_(ConnectDriver(globals)) {}
+
+BatchFollower::Outcome BatchFollower::Next(uint64_t batch, absl::Duration wait, GetBatchReply* reply) {
+  GetBatchRequest request;
+  request.set_job(job_);
+  request.set_batch(batch);
+  // With no wait at all a batch to come would be an unknown one.
+  request.set_wait_ms(static_cast<uint32_t>(std::max<int64_t>(1, absl::ToInt64Milliseconds(wait))));
+  bool waited = false;
+  const Outcome outcome = Call(wait + kDriverTimeout, [&](grpc::ClientContext* context) {
+    const grpc::Status status = driver_->GetBatch(context, request, reply);
+    waited = IsPeersAnswer(status) && status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+    return status;
+  });
+  if (outcome == Outcome::kNone && waited) return CheckJob();
+  if (outcome != Outcome::kBatch) return outcome;
+  waiting_reason_.clear();
+  if (job_id_.empty()) job_id_ = reply->batch().job_id();
+  if (job_id_ == reply->batch().job_id()) return Outcome::kBatch;
+  PrintError(fmt::format("{} is another job by now: it was cancelled and submitted again", job_));
+  exit_code_ = kExitRefused;
+  return Outcome::kFailed;
+}
+
+BatchFollower::Outcome BatchFollower::Ends(GetEndsReply* reply) {
+  GetEndsRequest request;
+  request.set_job(job_);
+  return Call(kKafkaAnswerTimeout, [&](grpc::ClientContext* context) { return driver_->GetEnds(context, request, reply); });
+}
+
+BatchFollower::Outcome BatchFollower::Call(absl::Duration timeout,
+                                           const std::function<grpc::Status(grpc::ClientContext*)>& call) {
+  grpc::ClientContext context;
+  SetDeadline(&context, lost_ ? kRetryTimeout : timeout);
+  context.set_wait_for_ready(reached_);
+  if (interrupt_ != nullptr) interrupt_->Enter(&context);
+  const grpc::Status status = call(&context);
+  if (interrupt_ != nullptr) interrupt_->Leave();
+  if (interrupt_ != nullptr && interrupt_->raised()) return Outcome::kInterrupted;
+  if (reached_ && (IsDriverLost(status) || status.error_code() == grpc::StatusCode::UNAVAILABLE)) return OnLost();
+  reached_ = reached_ || IsPeersAnswer(status);
+  if (lost_) PrintError(fmt::format("the driver at {} is back", globals_.driver));
+  lost_ = false;
+  if (status.ok()) return Outcome::kBatch;
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED && IsPeersAnswer(status)) return Outcome::kNone;
+  exit_code_ = ReportError(globals_, status);
+  return Outcome::kFailed;
+}
+
+BatchFollower::Outcome BatchFollower::OnLost() {
+  if (!lost_) PrintError(fmt::format("lost the driver at {}; waiting for it to come back", globals_.driver));
+  lost_ = true;
+  if (interrupt_ == nullptr) {
+    absl::SleepFor(kPauseAfterLoss);
+  } else {
+    interrupt_->Sleep(kPauseAfterLoss);
+  }
+  return Outcome::kNone;
+}
+
+BatchFollower::Outcome BatchFollower::CheckJob() {
+  GetStatusRequest request;
+  request.set_job(job_);
+  JobStatus job;
+  const Outcome outcome =
+      Call(kDriverTimeout, [&](grpc::ClientContext* context) { return driver_->GetStatus(context, request, &job); });
+  if (outcome != Outcome::kBatch) return outcome;
+  if (job.state() == JOB_FAILED || job.state() == JOB_CANCELLED) {
+    PrintError(Headline(job));
+    exit_code_ = kExitRefused;
+    return Outcome::kFailed;
+  }
+  const std::string reason = job.state() == JOB_WAITING ? Headline(job) : "";
+  if (!reason.empty() && reason != waiting_reason_) PrintError(reason);
+  waiting_reason_ = reason;
+  return Outcome::kNone;
+}
+
+}  // namespace tenfold

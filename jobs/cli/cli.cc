@@ -1,0 +1,54 @@
+#include "jobs/cli/cli.h"
+
+#include <csignal>
+#include <optional>
+
+#include "common/process.h"
+#include "glog/logging.h"
+#include "jobs/cli/output.h"
+#include "jobs/cli/verbs.h"
+
+namespace tenfold {
+namespace {
+
+void AddVerbs(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  AddValidate(app, globals, run);
+  AddSubmit(app, globals, run);
+  AddList(app, globals, run);
+  AddStatus(app, globals, run);
+  AddTop(app, globals, run);
+  AddVerify(app, globals, run);
+  AddCancel(app, globals, run);
+  AddWorkers(app, globals, run);
+  AddProduce(app, globals, run);
+  AddDev(app, globals, run);
+  AddCompletion(app, globals, run);
+}
+
+}  // namespace
+
+int RunCli(int argc, char** argv) {
+  CLI::App app(
+      "Tenfold folds Kafka topics into an exact, live top ten. This program hands jobs to a driver, shows their results\n"
+      "and checks them.",
+      "tenfold");
+  CliGlobals globals;
+  app.add_option("--driver", globals.driver, "where tenfold-driver listens")->type_name("HOST:PORT")->check(CheckAddress);
+  app.require_subcommand(1);
+  app.fallthrough();
+  RunVerb run;
+  AddVerbs(&app, &globals, &run);
+  for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
+    verb->group("Verbs");
+    if (verb->get_footer().empty()) verb->footer("tenfold --help lists the flags that all verbs have, --driver among them.");
+  }
+  if (const std::optional<int> exit_code = ParseCommandLine(&app, argc, argv)) return *exit_code;
+  // What goes wrong is told in sentences; a log line is for bugs.
+  FLAGS_minloglevel = google::GLOG_ERROR;
+  InitLogging("tenfold");
+  // Writing to a pipe that nobody reads fails instead, and EndOutput sees it.
+  std::signal(SIGPIPE, SIG_IGN);
+  return EndOutput(run());
+}
+
+}  // namespace tenfold

@@ -1,0 +1,67 @@
+#include "jobs/cli/driver_client.h"
+
+#include <chrono>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "common/process.h"
+#include "common/rpc.h"
+#include "fmt/format.h"
+#include "jobs/cli/output.h"
+
+namespace tenfold {
+namespace {
+
+// gRPC's messages nest like "failed to connect to all addresses; last error: ...: Connection refused": people want the end.
+std::string LastCause(const std::string& message) {
+  const size_t colon = message.rfind(": ");
+  return colon == std::string::npos ? message : message.substr(colon + 2);
+}
+
+}  // namespace
+
+std::unique_ptr<DriverService::Stub> ConnectDriver(const CliGlobals& globals) {
+  const std::shared_ptr<grpc::Channel> channel = MakeChannel(globals.driver);
+  channel->WaitForConnected(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kDriverTimeout));
+  return DriverService::NewStub(channel);
+}
+
+void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {
+  context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+}
+
+bool IsDriverLost(const grpc::Status& status) {
+  return !IsPeersAnswer(status) &&
+         (status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+int ReportError(const CliGlobals& globals, const grpc::Status& status) {
+  if (IsDriverLost(status)) {
+    const std::string cause =
+        status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ? "no answer in time" : LastCause(status.error_message());
+    PrintError(fmt::format("the driver at {} is not reachable ({}); check that tenfold-driver runs there, or name it with "
+                           "--driver HOST:PORT",
+                           globals.driver, cause));
+    return kExitUnavailable;
+  }
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    PrintError(fmt::format("what answers at {} is no Tenfold driver of this version; name the driver with --driver HOST:PORT",
+                           globals.driver));
+    return kExitUnavailable;
+  }
+  PrintError(status.error_message().empty() ? fmt::format("the driver at {} failed without saying why", globals.driver)
+                                            : status.error_message());
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+      return kExitUnavailable;
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return kExitData;
+    case grpc::StatusCode::INTERNAL:
+    case grpc::StatusCode::UNKNOWN:
+      return kExitBug;
+    default:
+      return kExitRefused;
+  }
+}
+
+}  // namespace tenfold

@@ -1,0 +1,169 @@
+#include "jobs/cli/job_json.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "common/units.h"
+#include "fmt/format.h"
+#include "jobs/cli/output.h"
+#include "jobs/result_json.h"
+
+namespace tenfold {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Records that come in while a batch is made and the next one waits are no lag worth a word.
+bool KeepsUp(const JobStatus& status) {
+  const double interval_s = status.spec().batch_interval_ms() / 1000.0;
+  const double usual_batch =
+      std::max(status.records_per_second() * interval_s, static_cast<double>(status.last_batch().batch_records()));
+  return static_cast<double>(status.lag()) <= 2 * usual_batch;
+}
+
+Json OptionalTime(int64_t time_ms) { return time_ms == 0 ? Json() : Json(FormatTime(time_ms)); }
+
+Json PartitionJson(const PartitionStatus& partition) {
+  Json bad = Json::object();
+  for (const BadCount& count : partition.counters().bad()) bad[ReasonName(count.reason())] = count.count();
+  const bool seen = partition.end_offset() >= 0;
+  return {{"topic", partition.topic()},
+          {"partition", partition.partition()},
+          {"next_offset", partition.next_offset()},
+          {"end_offset", seen ? Json(partition.end_offset()) : Json()},
+          {"lag", seen ? Json(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : Json()},
+          {"records", partition.counters().records()},
+          {"bad_records", bad}};
+}
+
+Json SamplesJson(const JobStatus& status) {
+  Json samples = Json::array();
+  for (const PartitionStatus& partition : status.partitions()) {
+    for (const BadSample& sample : partition.counters().samples()) {
+      samples.push_back({{"topic", partition.topic()},
+                         {"partition", partition.partition()},
+                         {"offset", sample.offset()},
+                         {"reason", ReasonName(sample.reason())},
+                         {"excerpt", Printable(sample.excerpt())}});
+    }
+  }
+  return samples;
+}
+
+Json ProofJson(const TopKProof& proof) {
+  return {{"kth_total", proof.has_kth_total() ? Json(FormatUnits(FromProto(proof.kth_total()))) : Json()},
+          {"unseen_bound", proof.has_unseen_bound() ? Json(FormatUnits(FromProto(proof.unseen_bound()))) : Json()},
+          {"rounds", proof.rounds()},
+          {"entries", proof.entries()}};
+}
+
+Json TimingsJson(const BatchTimings& timings) {
+  return {{"fold_us", timings.fold_us()},
+          {"persist_us", timings.persist_us()},
+          {"merge_us", timings.merge_us()},
+          {"processing_us", timings.processing_us()}};
+}
+
+std::string ScoreText(const JobSpec& spec) {
+  std::string text;
+  for (const ScoreTerm& term : spec.score()) {
+    const bool minus = term.constant().starts_with("-");
+    if (!text.empty()) text += minus ? " - " : " + ";
+    text += fmt::format("{}*{}", !text.empty() && minus ? term.constant().substr(1) : term.constant(), term.field());
+  }
+  return text;
+}
+
+Json KafkaJson(const KafkaSource& source) {
+  Json kafka = {{"topics", source.topics()}, {"start", source.start() == START_LATEST ? "latest" : "earliest"}};
+  if (!source.brokers().empty()) kafka["brokers"] = source.brokers();
+  // In order: a protobuf map has none.
+  const std::map<std::string, std::string> properties(source.properties().begin(), source.properties().end());
+  if (!properties.empty()) kafka["properties"] = properties;
+  return kafka;
+}
+
+}  // namespace
+
+std::string DumpJson(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::string StateName(JobState state) { return absl::AsciiStrToLower(JobState_Name(state)).substr(sizeof("JOB_") - 1); }
+
+std::string ReasonName(BadReason reason) { return absl::AsciiStrToLower(BadReason_Name(reason)).substr(sizeof("BAD_") - 1); }
+
+std::map<BadReason, uint64_t> BadRecords(const JobStatus& status) {
+  std::map<BadReason, uint64_t> bad;
+  for (const PartitionStatus& partition : status.partitions()) {
+    for (const BadCount& count : partition.counters().bad()) bad[count.reason()] += count.count();
+  }
+  return bad;
+}
+
+std::string Headline(const JobStatus& status) {
+  switch (status.state()) {
+    case JOB_WAITING:
+      return fmt::format("{} is waiting for {}", status.job(), status.reason().empty() ? "its first batch" : status.reason());
+    case JOB_FAILED:
+      return fmt::format("{} failed because {}", status.job(), status.reason());
+    case JOB_CANCELLED:
+      return fmt::format("{} is cancelled", status.job());
+    default:
+      return KeepsUp(status) ? fmt::format("{} is keeping up", status.job())
+                             : fmt::format("{} is behind by {} records", status.job(), status.lag());
+  }
+}
+
+Json JobSummaryJson(const JobStatus& status) {
+  return {{"job", status.job()},     {"job_id", status.job_id()}, {"state", StateName(status.state())},
+          {"batch", status.batch()}, {"lag", status.lag()},       {"reason", status.reason()}};
+}
+
+Json JobStatusJson(const JobStatus& status) {
+  Json json = JobSummaryJson(status);
+  json["summary"] = Headline(status);
+  json["submitted_at"] = OptionalTime(status.submitted_at_ms());
+  json["published_at"] = OptionalTime(status.last_batch().published_at_ms());
+  json["records"] = status.last_batch().records();
+  json["batch_records"] = status.last_batch().batch_records();
+  json["records_per_second"] = status.records_per_second();
+  json["interval_ms"] = status.spec().batch_interval_ms();
+  json["timings"] = TimingsJson(status.last_batch().timings());
+  json["partitions"] = Json::array();
+  for (const PartitionStatus& partition : status.partitions()) json["partitions"].push_back(PartitionJson(partition));
+  json["bad_records"] = Json::object();
+  for (const auto& [reason, count] : BadRecords(status)) json["bad_records"][ReasonName(reason)] = count;
+  json["samples"] = SamplesJson(status);
+  json["shards"] = Json::array();
+  for (const ShardStatus& shard : status.shards()) {
+    json["shards"].push_back({{"shard", shard.shard()}, {"owner", shard.owner()}, {"next_owner", shard.next_owner()}});
+  }
+  json["sinks"] = Json::array();
+  for (const SinkStatus& sink : status.sinks()) {
+    json["sinks"].push_back(
+        {{"sink", sink.sink()}, {"delivered_batch", sink.delivered_batch()}, {"problem", sink.problem()}});
+  }
+  json["proof"] = status.batch() == 0 ? Json() : ProofJson(status.last_batch().proof());
+  json["spec"] = SpecJson(status.spec());
+  return json;
+}
+
+Json SpecJson(const JobSpec& spec) {
+  Json json = {{"name", spec.name()}};
+  json["source"] = {{"kafka", KafkaJson(spec.source())}};
+  json["source"]["format"]["delimited"] = {{"separator", spec.format().separator()}, {"fields", spec.format().fields()}};
+  json["key"] = spec.key();
+  json["score"] = ScoreText(spec);
+  json["top"] = spec.top();
+  json["batch"] = {{"interval", fmt::format("{}ms", spec.batch_interval_ms())}};
+  if (!spec.initial().empty()) json["initial"] = Json::object();
+  for (const InitialScore& initial : spec.initial()) json["initial"][initial.key()] = initial.score();
+  json["state"] = {{"wal", absl::AsciiStrToLower(WalMode_Name(spec.wal())).substr(sizeof("WAL_") - 1)}};
+  json["on_bad_record"] = spec.on_bad_record() == BAD_RECORD_FAIL ? "fail" : "skip";
+  json["sinks"] = Json::array();
+  for (const Sink& sink : spec.sinks()) {
+    json["sinks"].push_back(sink.has_file() ? Json{{"file", {{"path", sink.file().path()}}}} : Json{{"stdout", Json::object()}});
+  }
+  return json;
+}
+
+}  // namespace tenfold

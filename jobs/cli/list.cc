@@ -1,0 +1,89 @@
+// The verbs that list what a driver knows: list, workers.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/process.h"
+#include "jobs/cli/driver_client.h"
+#include "jobs/cli/job_json.h"
+#include "jobs/cli/output.h"
+#include "jobs/cli/verbs.h"
+#include "nlohmann/json.hpp"
+
+namespace tenfold {
+namespace {
+
+std::string JobsJson(const ListJobsReply& reply) {
+  auto jobs = nlohmann::ordered_json::array();
+  for (const JobStatus& job : reply.jobs()) jobs.push_back(JobSummaryJson(job));
+  return DumpJson(jobs) + "\n";
+}
+
+std::string JobsTable(const ListJobsReply& reply) {
+  std::vector<std::vector<std::string>> rows = {{"NAME", "STATE", "BATCH", "LAG", "REASON"}};
+  for (const JobStatus& job : reply.jobs()) {
+    rows.push_back({job.job(), StateName(job.state()), std::to_string(job.batch()), std::to_string(job.lag()), job.reason()});
+  }
+  return FormatTable(rows, {2, 3});
+}
+
+int List(const CliGlobals& globals, OutputFormat output) {
+  const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
+  grpc::ClientContext context;
+  SetDeadline(&context, kDriverTimeout);
+  ListJobsReply reply;
+  const grpc::Status status = driver->ListJobs(&context, ListJobsRequest(), &reply);
+  if (!status.ok()) return ReportError(globals, status);
+  PrintData(output == OutputFormat::kJson ? JobsJson(reply) : JobsTable(reply));
+  return kExitOk;
+}
+
+const char* WorkerStateName(WorkerState state) { return state == WORKER_LIVE ? "live" : "lost"; }
+
+std::string WorkersJson(const ListWorkersReply& reply) {
+  auto workers = nlohmann::ordered_json::array();
+  for (const WorkerStatus& worker : reply.workers()) {
+    workers.push_back({{"worker", worker.worker()},
+                       {"address", worker.address()},
+                       {"state", WorkerStateName(worker.state())},
+                       {"shards", worker.shards()}});
+  }
+  return DumpJson(workers) + "\n";
+}
+
+std::string WorkersTable(const ListWorkersReply& reply) {
+  std::vector<std::vector<std::string>> rows = {{"WORKER", "ADDRESS", "STATE", "SHARDS"}};
+  for (const WorkerStatus& worker : reply.workers()) {
+    rows.push_back({worker.worker(), worker.address(), WorkerStateName(worker.state()), std::to_string(worker.shards())});
+  }
+  return FormatTable(rows, {3});
+}
+
+int Workers(const CliGlobals& globals, OutputFormat output) {
+  const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
+  grpc::ClientContext context;
+  SetDeadline(&context, kDriverTimeout);
+  ListWorkersReply reply;
+  const grpc::Status status = driver->ListWorkers(&context, ListWorkersRequest(), &reply);
+  if (!status.ok()) return ReportError(globals, status);
+  PrintData(output == OutputFormat::kJson ? WorkersJson(reply) : WorkersTable(reply));
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddList(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  auto output = std::make_shared<OutputFormat>(OutputFormat::kText);
+  CLI::App* verb = app->add_subcommand("list", "list the jobs with their state and lag");
+  AddOutputOption(verb, output.get());
+  verb->callback([=] { *run = [=] { return List(*globals, *output); }; });
+}
+
+void AddWorkers(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  auto output = std::make_shared<OutputFormat>(OutputFormat::kText);
+  CLI::App* verb = app->add_subcommand("workers", "list the workers with their state and shards");
+  AddOutputOption(verb, output.get());
+  verb->callback([=] { *run = [=] { return Workers(*globals, *output); }; });
+}
+
+}  // namespace tenfold

@@ -1,0 +1,109 @@
+#include "jobs/cli/output.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "common/process.h"
+#include "fmt/format.h"
+
+namespace tenfold {
+namespace {
+
+// Why stdout first failed, 0 if it did not.
+int output_error = 0;
+
+// Length of the valid UTF-8 character at the start of `text` that a terminal may see; 0 for a control or a broken one.
+size_t PrintableLength(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
+  const size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  const unsigned char second = byte(1);
+  const bool control = first == 0xc2 && second < 0xa0;
+  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+  const bool surrogate = first == 0xed && second >= 0xa0;
+  const bool too_high = first == 0xf4 && second >= 0x90;
+  return control || overlong || surrogate || too_high ? 0 : length;
+}
+
+// Characters, not bytes; wide ones count once.
+size_t Width(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+}  // namespace
+
+void AddOutputOption(CLI::App* verb, OutputFormat* format) {
+  static const std::map<std::string, OutputFormat> kFormats = {{"text", OutputFormat::kText}, {"json", OutputFormat::kJson}};
+  verb->add_option_function<std::string>(
+          "-o,--output", [format](const std::string& name) { *format = kFormats.at(name); }, "text for people, json for programs")
+      ->check([](const std::string& name) { return kFormats.contains(name) ? "" : "'" + name + "' is neither text nor json"; })
+      ->default_str("text")
+      ->type_name("FORMAT");
+}
+
+bool PrintData(std::string_view data) {
+  if (std::fwrite(data.data(), 1, data.size(), stdout) == data.size() && std::fflush(stdout) == 0) return true;
+  if (output_error == 0) output_error = errno;
+  return false;
+}
+
+int EndOutput(int code) {
+  if (std::fflush(stdout) != 0 && output_error == 0) output_error = errno;
+  if (std::ferror(stdout) != 0 && output_error == 0) output_error = EIO;
+  const int error = std::exchange(output_error, 0);
+  std::clearerr(stdout);
+  if (error == 0 || error == EPIPE) return code;
+  PrintError(fmt::format("cannot write to standard output: {}", std::strerror(error)));
+  return code == kExitOk ? kExitRefused : code;
+}
+
+void PrintError(std::string_view sentence) { fmt::print(stderr, "tenfold: {}\n", Printable(sentence)); }
+
+std::string FormatTable(const std::vector<std::vector<std::string>>& rows, const std::vector<size_t>& right_aligned) {
+  std::vector<std::vector<std::string>> cells = rows;
+  std::vector<size_t> widths;
+  for (std::vector<std::string>& row : cells) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) {
+      row[i] = Printable(row[i]);
+      widths[i] = std::max(widths[i], Width(row[i]));
+    }
+  }
+  std::string table;
+  for (const std::vector<std::string>& row : cells) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string padding(widths[i] - Width(row[i]), ' ');
+      const bool right = std::find(right_aligned.begin(), right_aligned.end(), i) != right_aligned.end();
+      line += (i == 0 ? "" : "  ") + (right ? padding + row[i] : row[i] + padding);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    table += line + "\n";
+  }
+  return table;
+}
+
+std::string Printable(std::string_view text) {
+  std::string printable;
+  while (!text.empty()) {
+    const size_t length = PrintableLength(text);
+    if (length == 0) {
+      printable += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
+    } else {
+      printable += text.substr(0, length);
+    }
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return printable;
+}
+
+}  // namespace tenfold

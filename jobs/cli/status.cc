@@ -1,0 +1,174 @@
+// The verb status: one job in a sentence, then in full.
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "common/process.h"
+#include "common/units.h"
+#include "fmt/format.h"
+#include "jobs/cli/driver_client.h"
+#include "jobs/cli/job_json.h"
+#include "jobs/cli/output.h"
+#include "jobs/cli/verbs.h"
+#include "jobs/result_json.h"
+
+namespace tenfold {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+struct Options {
+  std::string job;
+  OutputFormat output = OutputFormat::kText;
+};
+
+std::string Milliseconds(uint64_t us) { return fmt::format("{:.1f} ms", static_cast<double>(us) / 1000); }
+
+// "5: 3 wrong_field_count, 2 malformed_number"; "0".
+std::string BadText(const std::map<BadReason, uint64_t>& bad) {
+  uint64_t total = 0;
+  std::vector<std::string> parts;
+  for (const auto& [reason, count] : bad) {
+    total += count;
+    parts.push_back(fmt::format("{} {}", count, ReasonName(reason)));
+  }
+  return parts.empty() ? "0" : fmt::format("{}: {}", total, absl::StrJoin(parts, ", "));
+}
+
+std::string ProofText(const TopKProof& proof) {
+  const std::string kth = proof.has_kth_total() ? FormatUnits(FromProto(proof.kth_total())) : "none, as there are fewer keys";
+  const std::string bound =
+      proof.has_unseen_bound() ? "at most " + FormatUnits(FromProto(proof.unseen_bound())) : "none, as every entry was seen";
+  return fmt::format("last rank's score {}; unseen scores {}; {} round{}, {} entries", kth, bound, proof.rounds(),
+                     proof.rounds() == 1 ? "" : "s", proof.entries());
+}
+
+std::string FactsText(const JobStatus& status) {
+  const BatchCommitted& batch = status.last_batch();
+  const BatchTimings& timings = batch.timings();
+  Rows rows = {{"job id", fmt::format("{}, submitted {}", status.job_id(), FormatTime(status.submitted_at_ms()))},
+               {"state", StateName(status.state())},
+               {"lag", fmt::format("{} records", status.lag())},
+               {"rate", fmt::format("{:.0f} records/s", status.records_per_second())}};
+  if (status.batch() == 0) {
+    rows.push_back({"batch", "none yet"});
+    return FormatTable(rows, {});
+  }
+  rows.push_back({"batch", fmt::format("{}, published {}, {} records", status.batch(), FormatTime(batch.published_at_ms()),
+                                       batch.batch_records())});
+  rows.push_back({"processing", fmt::format("{} of an interval of {} ms (fold {}, persist {}, merge {})",
+                                            Milliseconds(timings.processing_us()), status.spec().batch_interval_ms(),
+                                            Milliseconds(timings.fold_us()), Milliseconds(timings.persist_us()),
+                                            Milliseconds(timings.merge_us()))});
+  rows.push_back({"records", fmt::format("{}, bad ones among them {}", batch.records(), BadText(BadRecords(status)))});
+  rows.push_back({"proof", ProofText(batch.proof())});
+  return FormatTable(rows, {});
+}
+
+std::string PartitionsText(const JobStatus& status) {
+  Rows rows = {{"TOPIC", "PARTITION", "NEXT OFFSET", "END", "LAG", "RECORDS", "BAD"}};
+  for (const PartitionStatus& partition : status.partitions()) {
+    const bool seen = partition.end_offset() >= 0;
+    std::map<BadReason, uint64_t> bad;
+    for (const BadCount& count : partition.counters().bad()) bad[count.reason()] = count.count();
+    rows.push_back({partition.topic(), std::to_string(partition.partition()), std::to_string(partition.next_offset()),
+                    seen ? std::to_string(partition.end_offset()) : "?",
+                    seen ? std::to_string(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : "?",
+                    std::to_string(partition.counters().records()), BadText(bad)});
+  }
+  return FormatTable(rows, {1, 2, 3, 4, 5});
+}
+
+// The first bad records of each partition; empty if there are none.
+std::string SamplesText(const JobStatus& status) {
+  Rows rows = {{"BAD RECORD", "OFFSET", "REASON", "BEGINS"}};
+  for (const PartitionStatus& partition : status.partitions()) {
+    for (const BadSample& sample : partition.counters().samples()) {
+      rows.push_back({fmt::format("{}[{}]", partition.topic(), partition.partition()), std::to_string(sample.offset()),
+                      ReasonName(sample.reason()), sample.excerpt()});
+    }
+  }
+  return rows.size() == 1 ? "" : "\n" + FormatTable(rows, {1});
+}
+
+// "0-5, 7"
+std::string Ranges(const std::vector<uint32_t>& sorted) {
+  std::vector<std::string> ranges;
+  for (size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
+    end = begin + 1;
+    while (end < sorted.size() && sorted[end] == sorted[end - 1] + 1) ++end;
+    ranges.push_back(end - begin == 1 ? std::to_string(sorted[begin]) : fmt::format("{}-{}", sorted[begin], sorted[end - 1]));
+  }
+  return absl::StrJoin(ranges, ", ");
+}
+
+std::string ShardsText(const JobStatus& status) {
+  std::map<std::string, std::vector<uint32_t>> owned;
+  std::vector<std::string> moves;
+  for (const ShardStatus& shard : status.shards()) {
+    owned[shard.owner()].push_back(shard.shard());
+    if (shard.next_owner().empty()) continue;
+    moves.push_back(Printable(fmt::format("shard {} moves from {} to {}\n", shard.shard(),
+                                          shard.owner().empty() ? "nobody" : shard.owner(), shard.next_owner())));
+  }
+  Rows rows = {{"WORKER", "SHARDS"}};
+  for (auto& [owner, shards] : owned) {
+    std::sort(shards.begin(), shards.end());
+    rows.push_back({owner.empty() ? "(none)" : owner, Ranges(shards)});
+  }
+  return FormatTable(rows, {}) + absl::StrJoin(moves, "");
+}
+
+std::string SinksText(const JobStatus& status) {
+  Rows rows = {{"SINK", "DELIVERED", "PROBLEM"}};
+  for (const SinkStatus& sink : status.sinks()) {
+    rows.push_back({sink.sink(), fmt::format("batch {}", sink.delivered_batch()), sink.problem()});
+  }
+  return FormatTable(rows, {});
+}
+
+// A line a key, whose JSON is YAML too.
+std::string SpecText(const JobSpec& spec) {
+  std::string text = "SPEC\n";
+  const nlohmann::ordered_json json = SpecJson(spec);
+  for (const auto& [key, value] : json.items()) {
+    text += fmt::format("{}: {}\n", key, value.is_string() ? Printable(value.get<std::string>()) : DumpJson(value));
+  }
+  return text;
+}
+
+std::string StatusText(const JobStatus& status) {
+  std::string text = Printable(Headline(status)) + "\n\n" + FactsText(status);
+  if (!status.partitions().empty()) text += "\n" + PartitionsText(status) + SamplesText(status);
+  if (!status.shards().empty()) text += "\n" + ShardsText(status);
+  if (!status.sinks().empty()) text += "\n" + SinksText(status);
+  return text + "\n" + SpecText(status.spec());
+}
+
+int Status(const CliGlobals& globals, const Options& options) {
+  const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
+  grpc::ClientContext context;
+  SetDeadline(&context, kDriverTimeout);
+  GetStatusRequest request;
+  request.set_job(options.job);
+  JobStatus reply;
+  const grpc::Status status = driver->GetStatus(&context, request, &reply);
+  if (!status.ok()) return ReportError(globals, status);
+  PrintData(options.output == OutputFormat::kJson ? DumpJson(JobStatusJson(reply)) + "\n" : StatusText(reply));
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddStatus(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand("status", "say how a job is doing, in a sentence and in full");
+  verb->add_option("JOB", options->job, "the job's name")->required();
+  AddOutputOption(verb, &options->output);
+  verb->callback([=] { *run = [=] { return Status(*globals, *options); }; });
+}
+
+}  // namespace tenfold

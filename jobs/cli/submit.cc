@@ -1,0 +1,109 @@
+// The verbs that hand a job over or take it back: validate, submit, cancel.
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/limits.h"
+#include "common/process.h"
+#include "fmt/format.h"
+#include "jobs/cli/driver_client.h"
+#include "jobs/cli/output.h"
+#include "jobs/cli/verbs.h"
+#include "jobs/job_spec.h"
+#include "nlohmann/json.hpp"
+
+namespace tenfold {
+namespace {
+
+struct Options {
+  std::string file;
+  std::string job;
+  OutputFormat output = OutputFormat::kText;
+};
+
+// Reads and checks the spec; says everything that is wrong with it and returns kExitData, or kExitOk.
+int ReadSpecFile(const std::string& path, JobSpec* spec) {
+  std::ifstream file(path, std::ios::binary);
+  // One byte over the limit is enough for the reader to refuse it.
+  std::string text(kMaxSpecBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
+    PrintError(fmt::format("cannot read the job spec {}: {}", path, std::strerror(errno)));
+    return kExitData;
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  const std::vector<SpecError> errors = ReadJobSpec(text, spec);
+  for (const SpecError& error : errors) fmt::print(stderr, "{}\n", FormatSpecError(path, error));
+  return errors.empty() ? kExitOk : kExitData;
+}
+
+std::string JobIdLine(const Options& options, const std::string& job, const std::string& job_id) {
+  if (options.output == OutputFormat::kText) return job_id + "\n";
+  return nlohmann::ordered_json{{"job", job}, {"job_id", job_id}}.dump() + "\n";
+}
+
+int Validate(const Options& options) {
+  JobSpec spec;
+  if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
+  PrintData(options.output == OutputFormat::kJson
+                ? nlohmann::ordered_json{{"file", options.file}, {"job", spec.name()}}.dump() + "\n"
+                : fmt::format("{} is a valid spec of job {}\n", options.file, spec.name()));
+  return kExitOk;
+}
+
+int Submit(const CliGlobals& globals, const Options& options) {
+  SubmitRequest request;
+  if (const int code = ReadSpecFile(options.file, request.mutable_spec()); code != kExitOk) return code;
+  grpc::ClientContext context;
+  const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
+  SetDeadline(&context, kKafkaAnswerTimeout);
+  SubmitReply reply;
+  const grpc::Status status = driver->Submit(&context, request, &reply);
+  if (!status.ok()) return ReportError(globals, status);
+  PrintData(JobIdLine(options, request.spec().name(), reply.job_id()));
+  return kExitOk;
+}
+
+int Cancel(const CliGlobals& globals, const Options& options) {
+  grpc::ClientContext context;
+  const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
+  SetDeadline(&context, kDriverTimeout);
+  CancelRequest request;
+  request.set_job(options.job);
+  CancelReply reply;
+  const grpc::Status status = driver->Cancel(&context, request, &reply);
+  if (!status.ok()) return ReportError(globals, status);
+  PrintData(JobIdLine(options, options.job, reply.job_id()));
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddValidate(CLI::App* app, const CliGlobals*, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand("validate", "check a job spec; needs no driver");
+  verb->add_option("FILE", options->file, "the job spec, in YAML")->required();
+  AddOutputOption(verb, &options->output);
+  verb->callback([options, run] { *run = [options] { return Validate(*options); }; });
+}
+
+void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand("submit", "start a job; prints its job id");
+  verb->add_option("FILE", options->file, "the job spec, in YAML")->required();
+  AddOutputOption(verb, &options->output);
+  verb->callback([=] { *run = [=] { return Submit(*globals, *options); }; });
+}
+
+void AddCancel(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand("cancel", "end a job, drop its state and free its name; prints its job id");
+  verb->add_option("JOB", options->job, "the job's name")->required();
+  AddOutputOption(verb, &options->output);
+  verb->callback([=] { *run = [=] { return Cancel(*globals, *options); }; });
+}
+
+}  // namespace tenfold

@@ -1,0 +1,199 @@
+// The verb top: a batch's result, each of them as they come, or the first that has caught up with the log.
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "common/duration.h"
+#include "common/process.h"
+#include "common/units.h"
+#include "fmt/format.h"
+#include "jobs/cli/batch_follower.h"
+#include "jobs/cli/driver_client.h"
+#include "jobs/cli/output.h"
+#include "jobs/cli/progress.h"
+#include "jobs/cli/verbs.h"
+#include "jobs/result_json.h"
+
+namespace tenfold {
+namespace {
+
+// How long the driver holds one question for a batch to come.
+constexpr absl::Duration kPollWait = absl::Seconds(5);
+
+struct Options {
+  std::string job;
+  // 0: the last committed one.
+  uint64_t batch = 0;
+  bool watch = false;
+  bool caught_up = false;
+  std::string timeout = "60s";
+  OutputFormat output = OutputFormat::kText;
+};
+
+std::string TopText(const GetBatchReply& reply) {
+  const BatchCommitted& batch = reply.batch();
+  std::vector<std::vector<std::string>> rows = {{"RANK", "KEY", "SCORE"}};
+  for (const Entry& entry : batch.top()) {
+    rows.push_back({std::to_string(rows.size()), entry.key(), FormatUnits(FromProto(entry.sum()))});
+  }
+  return fmt::format("{}, batch {} of {}: {} records, {} bad, {} in this batch, lag {}\n", reply.job(), batch.batch(),
+                     FormatTime(batch.published_at_ms()), batch.records(), batch.bad_records(), batch.batch_records(),
+                     reply.lag()) +
+         FormatTable(rows, {0, 2});
+}
+
+std::string Render(OutputFormat output, const GetBatchReply& reply) {
+  if (output == OutputFormat::kText) return TopText(reply);
+  return TopLine(reply.job(), {reply.partitions().begin(), reply.partitions().end()}, reply.batch()) + "\n";
+}
+
+int ShowOne(const CliGlobals& globals, const Options& options) {
+  const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
+  grpc::ClientContext context;
+  SetDeadline(&context, kDriverTimeout);
+  GetBatchRequest request;
+  request.set_job(options.job);
+  request.set_batch(options.batch);
+  GetBatchReply reply;
+  const grpc::Status status = driver->GetBatch(&context, request, &reply);
+  if (!status.ok()) return ReportError(globals, status);
+  PrintData(Render(options.output, reply));
+  return kExitOk;
+}
+
+int Watch(const CliGlobals& globals, const Options& options) {
+  const bool redraw = options.output == OutputFormat::kText && isatty(STDOUT_FILENO) == 1;
+  Interrupt interrupt;
+  BatchFollower follower(globals, options.job, &interrupt);
+  GetBatchReply reply;
+  for (uint64_t batch = options.batch;;) {
+    switch (follower.Next(batch, kPollWait, &reply)) {
+      case BatchFollower::Outcome::kBatch:
+        if (!PrintData((redraw ? "\x1b[H\x1b[J" : "") + Render(options.output, reply))) return kExitOk;
+        batch = reply.batch().batch() + 1;
+        break;
+      case BatchFollower::Outcome::kNone:
+        break;
+      case BatchFollower::Outcome::kInterrupted:
+        return kExitOk;
+      case BatchFollower::Outcome::kFailed:
+        return follower.exit_code();
+    }
+  }
+}
+
+// How far a batch is from the ends.
+struct Gap {
+  uint64_t records = 0;
+  // Which partition is farthest, and how far; empty if the batch has reached all of them.
+  std::string held_by;
+};
+
+Gap Measure(const GetEndsReply& ends, const GetBatchReply& reply) {
+  std::map<std::pair<std::string, int32_t>, int64_t> next_offsets;
+  for (int i = 0; i < std::min(reply.partitions_size(), reply.batch().next_offsets_size()); ++i) {
+    next_offsets[{reply.partitions(i).topic(), reply.partitions(i).partition()}] = reply.batch().next_offsets(i);
+  }
+  Gap gap;
+  int64_t farthest = 0;
+  for (const EndOffset& end : ends.ends()) {
+    const auto found = next_offsets.find({end.topic(), end.partition()});
+    // A partition that is new and empty has nothing that a batch could reach.
+    const int64_t missing = end.end_offset() - (found == next_offsets.end() ? 0 : found->second);
+    if (missing <= 0) continue;
+    gap.records += static_cast<uint64_t>(missing);
+    if (missing <= farthest) continue;
+    farthest = missing;
+    const std::string partition = fmt::format("{}[{}]", end.topic(), end.partition());
+    gap.held_by = found == next_offsets.end()
+                      ? fmt::format("{}, which ends at {}, is not yet in the job", partition, end.end_offset())
+                      : fmt::format("{} is at {} of {}", partition, found->second, end.end_offset());
+  }
+  return gap;
+}
+
+int TimedOut(const CliGlobals& globals, const Options& options, const BatchFollower& follower, const std::string& held_by) {
+  if (follower.lost()) {
+    PrintError(fmt::format("{} did not catch up within {}: the driver at {} is not reachable", options.job, options.timeout,
+                           globals.driver));
+    return kExitUnavailable;
+  }
+  PrintError(fmt::format("{} did not catch up within {}: {}", options.job, options.timeout, held_by));
+  return kExitRefused;
+}
+
+// A last batch that has reached the ends already is as good as the first that did.
+int ShowCaughtUp(const CliGlobals& globals, const Options& options) {
+  const absl::Time deadline = absl::Now() + ParseDuration(options.timeout).value_or(absl::ZeroDuration());
+  BatchFollower follower(globals, options.job, nullptr);
+  GetEndsReply ends;
+  if (follower.Ends(&ends) != BatchFollower::Outcome::kBatch) return follower.exit_code();
+  std::optional<Progress> progress;
+  uint64_t first_gap = 0;
+  std::string held_by = "it has no batch yet";
+  for (uint64_t batch = 0;;) {
+    const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
+    GetBatchReply reply;
+    const BatchFollower::Outcome outcome = follower.Next(batch, std::min(left, kPollWait), &reply);
+    if (outcome == BatchFollower::Outcome::kFailed) return follower.exit_code();
+    if (outcome == BatchFollower::Outcome::kBatch) {
+      const Gap gap = Measure(ends, reply);
+      if (gap.held_by.empty()) {
+        progress.reset();
+        PrintData(Render(options.output, reply));
+        return kExitOk;
+      }
+      if (!progress) progress.emplace("folded", "records", first_gap = gap.records);
+      progress->Update(first_gap - std::min(first_gap, gap.records));
+      held_by = fmt::format("in batch {} {}", reply.batch().batch(), gap.held_by);
+      batch = reply.batch().batch() + 1;
+    }
+    if (left == absl::ZeroDuration()) break;
+  }
+  progress.reset();
+  return TimedOut(globals, options, follower, held_by);
+}
+
+std::string CheckDuration(const std::string& text) {
+  const absl::StatusOr<absl::Duration> duration = ParseDuration(text);
+  return duration.ok() ? "" : std::string(duration.status().message());
+}
+
+int Top(const CliGlobals& globals, const Options& options) {
+  if (options.watch) return Watch(globals, options);
+  if (options.caught_up) return ShowCaughtUp(globals, options);
+  return ShowOne(globals, options);
+}
+
+}  // namespace
+
+void AddTop(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand("top", "show the result of a job's last batch");
+  verb->add_option("JOB", options->job, "the job's name")->required();
+  CLI::Option* batch =
+      verb->add_option_function<uint64_t>(
+              "--batch", [options](uint64_t number) { options->batch = number; },
+              "this batch instead of the last; with --watch, from it on")
+          ->check([](const std::string& text) { return text == "0" ? "batches are numbered from 1" : ""; });
+  CLI::Option* watch =
+      verb->add_flag("--watch", options->watch, "every batch from the last on, until Ctrl-C; redrawn on a terminal");
+  verb->add_flag("--caught-up", options->caught_up,
+                 "wait for a batch with every record that the topics have now;\nexits with 1 if none comes in time")
+      ->excludes(batch)
+      ->excludes(watch);
+  verb->add_option("--timeout", options->timeout, "how long --caught-up waits: a number with ms, s, m or h")
+      ->type_name("DURATION")
+      ->check(CheckDuration);
+  AddOutputOption(verb, &options->output);
+  verb->callback([=] { *run = [=] { return Top(*globals, *options); }; });
+}
+
+}  // namespace tenfold
