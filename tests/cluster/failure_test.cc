@@ -1,0 +1,199 @@
+// Processes that die, lose their disks or crawl under load: the published stream stays the oracle's, each batch once.
+#include <signal.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "common/fault_point.h"
+#include "gtest/gtest.h"
+#include "tests/cluster/local_kafka.h"
+#include "tests/cluster/mini_cluster.h"
+
+namespace tenfold {
+namespace {
+
+constexpr int kEventsPerSecond = 1000;
+
+class FailureTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    absl::StatusOr<std::string> topic = CreateTopic();
+    ASSERT_OK(topic.status());
+    job_.topics = {*topic};
+  }
+
+  // A job under load that has published some batches.
+  void RunUnderLoad() {
+    ASSERT_OK(cluster_.Submit(job_));
+    load_ = std::make_unique<Load>(job_.topics[0], 3, kEventsPerSecond);
+    ASSERT_OK(cluster_.WaitForBatches(job_.name, 3));
+  }
+
+  // The job still makes batches under load, and all it has published is right.
+  void ExpectExact() {
+    ASSERT_OK(cluster_.WaitForMoreBatches(job_.name, 3));
+    ASSERT_OK(load_->Stop());
+    ASSERT_OK(cluster_.VerifyPublished(job_.name));
+  }
+
+  MiniCluster cluster_;
+  Job job_;
+  std::unique_ptr<Load> load_;
+};
+
+class WalTest : public FailureTest, public ::testing::WithParamInterface<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Modes, WalTest, ::testing::Values("sync", "async", "off"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(WalTest, WorkerIsKilledAndComesBack) {
+  job_.wal = GetParam();
+  ASSERT_OK(cluster_.Start(2));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  ASSERT_OK(cluster_.worker(0).Kill());
+  ASSERT_OK(cluster_.worker(0).Start());
+  ExpectExact();
+}
+
+TEST_P(WalTest, OnlyWorkerIsKilledAndComesBack) {
+  job_.wal = GetParam();
+  ASSERT_OK(cluster_.Start(1));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  for (int death = 0; death < 3; ++death) {
+    ASSERT_OK(cluster_.worker(0).Kill());
+    ASSERT_OK(cluster_.worker(0).Start());
+    ASSERT_OK(cluster_.WaitForMoreBatches(job_.name, 2));
+  }
+  ExpectExact();
+}
+
+TEST_F(FailureTest, WorkersAreStoppedAndComeBack) {
+  ASSERT_OK(cluster_.Start(2));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  for (int i : {0, 1}) ASSERT_OK(cluster_.worker(i).Stop());
+  for (int i : {0, 1}) ASSERT_OK(cluster_.worker(i).Start());
+  ExpectExact();
+}
+
+TEST_F(FailureTest, DriverIsKilledAndComesBack) {
+  ASSERT_OK(cluster_.Start(2));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  for (int death = 0; death < 3; ++death) {
+    ASSERT_OK(cluster_.driver().Kill());
+    ASSERT_OK(cluster_.driver().Start());
+    ASSERT_OK(cluster_.WaitForMoreBatches(job_.name, 2));
+  }
+  ExpectExact();
+}
+
+TEST_F(FailureTest, DriverIsStoppedAndComesBack) {
+  ASSERT_OK(cluster_.Start(1));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  ASSERT_OK(cluster_.driver().Stop());
+  ASSERT_OK(cluster_.driver().Start());
+  ExpectExact();
+}
+
+TEST_F(FailureTest, AllAreKilledAndComeBack) {
+  ASSERT_OK(cluster_.Start(2));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  for (Daemon* daemon : {&cluster_.worker(0), &cluster_.driver(), &cluster_.worker(1)}) ASSERT_OK(daemon->Kill());
+  ASSERT_OK(cluster_.Start(2));
+  ExpectExact();
+}
+
+TEST_F(FailureTest, AnotherTakesOverWhenWorkerAndDiskAreLost) {
+  ASSERT_OK(cluster_.Start(2));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  ASSERT_OK(cluster_.worker(1).Kill());
+  ASSERT_OK(cluster_.worker(1).LoseDisk());
+  ExpectExact();
+}
+
+TEST_F(FailureTest, NewWorkerTakesOverWhenTheOnlyOneAndItsDiskAreLost) {
+  ASSERT_OK(cluster_.Start(1));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  ASSERT_OK(cluster_.worker(0).Kill());
+  ASSERT_OK(cluster_.worker(0).LoseDisk());
+  ASSERT_OK(cluster_.worker(1).Start());
+  ExpectExact();
+}
+
+TEST_F(FailureTest, WorkerComesBackWithoutItsDisk) {
+  ASSERT_OK(cluster_.Start(2));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  ASSERT_OK(cluster_.worker(0).Kill());
+  ASSERT_OK(cluster_.worker(0).LoseDisk());
+  ASSERT_OK(cluster_.worker(0).Start());
+  ExpectExact();
+}
+
+TEST_F(FailureTest, SilentWorkerLosesItsShardsAndReturns) {
+  ASSERT_OK(cluster_.Start(2));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  ASSERT_OK(cluster_.worker(0).Signal(SIGSTOP));
+  // More than it can have under way: the other one serves alone now.
+  ASSERT_OK(cluster_.WaitForMoreBatches(job_.name, 5));
+  ASSERT_OK(cluster_.worker(0).Signal(SIGCONT));
+  ExpectExact();
+}
+
+TEST_F(FailureTest, WorkerSlowedToAFifthKeepsUp) {
+  ASSERT_OK(cluster_.Start(2));
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  const pid_t pid = cluster_.worker(0).pid();
+  std::jthread slow([pid](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      kill(pid, SIGSTOP);
+      std::this_thread::sleep_for(std::chrono::milliseconds(80));
+      kill(pid, SIGCONT);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  });
+  ASSERT_OK(cluster_.WaitForMoreBatches(job_.name, 15));
+  ExpectExact();
+}
+
+struct Fault {
+  const char* name;
+  const char* point;
+};
+
+class WorkerFaultTest : public FailureTest, public ::testing::WithParamInterface<Fault> {};
+class DriverFaultTest : public FailureTest, public ::testing::WithParamInterface<Fault> {};
+
+INSTANTIATE_TEST_SUITE_P(Points, WorkerFaultTest, ::testing::Values(Fault{"BetweenPersistAndReply", "worker.persisted:5"}),
+                         [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(Points, DriverFaultTest,
+                         ::testing::Values(Fault{"BetweenJournalAndPublish", "driver.journalled:5"},
+                                           Fault{"InsideASinkWrite", "driver.sink_written:5"}),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST_P(WorkerFaultTest, StreamStaysExact) {
+  ASSERT_OK(cluster_.driver().Start());
+  ASSERT_OK(cluster_.worker(0).Start({.flags = {}, .fault_point = GetParam().point}));
+  ASSERT_OK(cluster_.worker(1).Start());
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  absl::StatusOr<int> exit_code = cluster_.worker(0).WaitForExit(absl::Seconds(60));
+  ASSERT_OK(exit_code.status());
+  ASSERT_EQ(*exit_code, kFaultExitCode);
+  ASSERT_OK(cluster_.worker(0).Start());
+  ExpectExact();
+}
+
+TEST_P(DriverFaultTest, StreamStaysExact) {
+  ASSERT_OK(cluster_.driver().Start({.flags = {}, .fault_point = GetParam().point}));
+  for (int i : {0, 1}) ASSERT_OK(cluster_.worker(i).Start());
+  ASSERT_NO_FATAL_FAILURE(RunUnderLoad());
+  absl::StatusOr<int> exit_code = cluster_.driver().WaitForExit(absl::Seconds(60));
+  ASSERT_OK(exit_code.status());
+  ASSERT_EQ(*exit_code, kFaultExitCode);
+  ASSERT_OK(cluster_.driver().Start());
+  ExpectExact();
+}
+
+}  // namespace
+}  // namespace tenfold

@@ -1,0 +1,158 @@
+#include "tests/cluster/local_kafka.h"
+
+#include <librdkafka/rdkafka.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "jobs/sample_producer.h"
+
+namespace tenfold {
+namespace {
+
+constexpr absl::Duration kTimeout = absl::Seconds(30);
+const char kScript[] = TENFOLD_SOURCE_DIR "/deploy/kafka/kafka";
+
+std::string Output(const std::string& command) {
+  FILE* pipe = popen(command.c_str(), "re");
+  PCHECK(pipe != nullptr) << command;
+  std::string output;
+  char buffer[256];
+  while (fgets(buffer, sizeof(buffer), pipe) != nullptr) output += buffer;
+  CHECK_EQ(pclose(pipe), 0) << command << " failed";
+  return std::string(absl::StripAsciiWhitespace(output));
+}
+
+// Ends the broker of `dir` when this process is gone: its standard input is a pipe whose other end only we hold.
+void StopAtExit(const std::string& dir) {
+  const std::string command = absl::StrCat("trap '' INT TERM HUP; exec >/dev/null 2>&1; cat; '", kScript, "' stop --dir '",
+                                           dir, "/kafka'; rm -rf '", dir, "'");
+  PCHECK(popen(command.c_str(), "we") != nullptr);
+}
+
+std::string StartBroker() {
+  std::string dir = (std::filesystem::temp_directory_path() / "tenfold-test-kafka.XXXXXX").string();
+  PCHECK(mkdtemp(dir.data()) != nullptr) << dir;
+  StopAtExit(dir);
+  return Output(absl::StrCat("'", kScript, "' start --dir '", dir, "/kafka'"));
+}
+
+absl::StatusOr<std::unique_ptr<LogWriter>> MakeWriter() {
+  // Bad records over the limit of 1 MiB have to get into the log.
+  return LogWriter::Create({.brokers = KafkaBrokers(), .properties = {{"message.max.bytes", "4194304"}}}, {});
+}
+
+}  // namespace
+
+const std::string& KafkaBrokers() {
+  static const std::string* const brokers = [] {
+    const char* given = std::getenv("TENFOLD_TEST_KAFKA");
+    return new std::string(given != nullptr && *given != '\0' ? std::string(given) : StartBroker());
+  }();
+  return *brokers;
+}
+
+std::string UniqueName(const std::string& prefix) {
+  static std::atomic<int> names = 0;
+  return absl::StrCat(prefix, "-", absl::ToUnixMillis(absl::Now()), "-", getpid(), "-", ++names);
+}
+
+absl::StatusOr<std::string> CreateTopic(int partitions) {
+  absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create({.brokers = KafkaBrokers(), .properties = {}});
+  if (!client.ok()) return client.status();
+  std::string topic = UniqueName("events");
+  absl::Status created = (*client)->CreateTopic(topic, partitions, 1, kTimeout);
+  if (!created.ok()) return created;
+  return topic;
+}
+
+absl::Status GrowTopic(const std::string& topic, int partitions) {
+  char error[512];
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "bootstrap.servers", KafkaBrokers().c_str(), error, sizeof(error));
+  rd_kafka_t* kafka = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
+  if (kafka == nullptr) return absl::InternalError(error);
+  rd_kafka_queue_t* queue = rd_kafka_queue_new(kafka);
+  rd_kafka_NewPartitions_t* wanted =
+      rd_kafka_NewPartitions_new(topic.c_str(), static_cast<size_t>(partitions), error, sizeof(error));
+  absl::Cleanup destroy = [&] {
+    if (wanted != nullptr) rd_kafka_NewPartitions_destroy(wanted);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(kafka);
+  };
+  if (wanted == nullptr) return absl::InternalError(error);
+
+  rd_kafka_CreatePartitions(kafka, &wanted, 1, nullptr, queue);
+  rd_kafka_event_t* event = rd_kafka_queue_poll(queue, static_cast<int>(absl::ToInt64Milliseconds(kTimeout)));
+  if (event == nullptr) return absl::DeadlineExceededError(absl::StrCat(topic, " did not grow in time"));
+  absl::Cleanup destroy_event = [event] { rd_kafka_event_destroy(event); };
+  size_t count = 0;
+  const rd_kafka_CreatePartitions_result_t* result = rd_kafka_event_CreatePartitions_result(event);
+  if (result == nullptr) return absl::InternalError(rd_kafka_event_error_string(event));
+  const rd_kafka_topic_result_t** topics = rd_kafka_CreatePartitions_result_topics(result, &count);
+  if (count != 1 || rd_kafka_topic_result_error(topics[0]) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return absl::InternalError(absl::StrCat(topic, " did not grow: ", rd_kafka_event_error_string(event)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Produce(const std::string& topic, int32_t partition, const std::vector<std::string>& values) {
+  absl::StatusOr<std::unique_ptr<LogWriter>> writer = MakeWriter();
+  if (!writer.ok()) return writer.status();
+  for (const std::string& value : values) {
+    absl::Status appended = (*writer)->Append(topic, partition, value);
+    if (!appended.ok()) return appended;
+  }
+  return (*writer)->Flush(kTimeout);
+}
+
+absl::Status ProduceSample(const std::string& topic, int partitions, uint64_t seed, int events) {
+  absl::StatusOr<std::unique_ptr<LogWriter>> writer = MakeWriter();
+  if (!writer.ok()) return writer.status();
+  SampleEvents sample(seed, 100);
+  for (int i = 0; i < events; ++i) {
+    absl::Status appended = (*writer)->Append(topic, i % partitions, sample.Next());
+    if (!appended.ok()) return appended;
+  }
+  return (*writer)->Flush(kTimeout);
+}
+
+Load::Load(const std::string& topic, int partitions, int events_per_second)
+    : topic_(topic),
+      partitions_(partitions),
+      events_per_second_(events_per_second),
+      thread_([this](const std::stop_token& stop) { result_ = Run(stop); }) {}
+
+Load::~Load() { Stop().IgnoreError(); }
+
+absl::Status Load::Stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+  return result_;
+}
+
+absl::Status Load::Run(const std::stop_token& stop) const {
+  absl::StatusOr<std::unique_ptr<LogWriter>> writer = MakeWriter();
+  if (!writer.ok()) return writer.status();
+  SampleEvents sample(1, 100);
+  const absl::Time start = absl::Now();
+  for (int64_t sent = 0; !stop.stop_requested();) {
+    const int64_t due = absl::ToInt64Milliseconds(absl::Now() - start) * events_per_second_ / 1000;
+    for (; sent < due; ++sent) {
+      absl::Status appended = (*writer)->Append(topic_, static_cast<int32_t>(sent % partitions_), sample.Next());
+      if (!appended.ok()) return appended;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the rate's pace
+  }
+  return (*writer)->Flush(kTimeout);
+}
+
+}  // namespace tenfold

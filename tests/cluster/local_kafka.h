@@ -1,0 +1,52 @@
+// The real Kafka that the cluster tests of this process share, and what they put into it. Tests keep apart by topic.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/log.h"
+
+namespace tenfold {
+
+// The brokers of TENFOLD_TEST_KAFKA if that is set; else of a broker that the first call starts and that ends with this
+// process, however that ends. The process exits if there is none: no cluster test could say anything.
+const std::string& KafkaBrokers();
+
+// A name that no other test uses, in this process or another: "PREFIX-..." of lower-case letters, digits and dashes.
+std::string UniqueName(const std::string& prefix);
+
+// A new topic of three partitions and a unique name, or its name's "cannot create" error.
+absl::StatusOr<std::string> CreateTopic(int partitions = 3);
+// Adds partitions up to this many, and returns when the broker tells of them.
+absl::Status GrowTopic(const std::string& topic, int partitions);
+
+// Appends to one partition, in order; returns when all are delivered.
+absl::Status Produce(const std::string& topic, int32_t partition, const std::vector<std::string>& values);
+// Sample events, dealt out to the partitions in turn; equal seeds give equal events.
+absl::Status ProduceSample(const std::string& topic, int partitions, uint64_t seed, int events);
+
+// Sample events at a steady rate from a thread of its own, dealt out to the partitions in turn, until stopped.
+class Load {
+ public:
+  Load(const std::string& topic, int partitions, int events_per_second);
+  ~Load();
+  // Ends it and waits for deliveries: OK if every event arrived.
+  absl::Status Stop();
+
+ private:
+  absl::Status Run(const std::stop_token& stop) const;
+
+  const std::string topic_;
+  const int partitions_;
+  const int events_per_second_;
+  absl::Status result_;  // the thread's, to be read when it has ended
+  std::jthread thread_;
+};
+
+}  // namespace tenfold

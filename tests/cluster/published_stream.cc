@@ -1,0 +1,157 @@
+#include "tests/cluster/published_stream.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/log.h"
+#include "common/units.h"
+#include "jobs/oracle.h"
+#include "nlohmann/json.hpp"
+
+namespace tenfold {
+namespace {
+
+using nlohmann::json;
+
+struct Kept {
+  int64_t offset = 0;
+  std::string value;
+};
+// By partition index, in offset order.
+using Log = std::vector<std::vector<Kept>>;
+
+std::vector<TopicPartition> PartitionsOf(const json& batch) {
+  std::vector<TopicPartition> partitions;
+  for (const json& offset : batch.at("offsets")) partitions.push_back({offset.at("topic"), offset.at("partition")});
+  return partitions;
+}
+
+std::vector<int64_t> OffsetsOf(const json& batch) {
+  std::vector<int64_t> offsets;
+  for (const json& offset : batch.at("offsets")) offsets.push_back(offset.at("next_offset"));
+  return offsets;
+}
+
+// All committed records below `ends`.
+absl::StatusOr<Log> ReadLog(const std::string& brokers, const std::vector<TopicPartition>& partitions,
+                            const std::vector<int64_t>& ends) {
+  const LogConfig config{.brokers = brokers, .properties = {}};
+  absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Create(config);
+  if (!reader.ok()) return reader.status();
+  std::vector<LogReader::Start> starts;
+  for (const TopicPartition& partition : partitions) starts.push_back({partition, 0});
+  absl::Status assigned = (*reader)->Assign(starts);
+  if (!assigned.ok()) return assigned;
+
+  Log log(partitions.size());
+  std::vector<int64_t> reached(partitions.size(), 0);
+  const auto done = [&] {
+    for (size_t i = 0; i < ends.size(); ++i) {
+      if (reached[i] < ends[i]) return false;
+    }
+    return true;
+  };
+  const absl::Time deadline = absl::Now() + absl::Seconds(60);
+  while (!done()) {
+    if (absl::Now() > deadline)
+      return absl::DeadlineExceededError("the log could not be read to the published offsets in 60 s");
+    std::vector<LogRecord> records;
+    std::vector<LogReader::Event> events;
+    absl::Status polled = (*reader)->Poll(absl::Milliseconds(200), &records, &events);
+    if (!polled.ok()) return polled;
+    for (const LogRecord& record : records) {
+      reached[record.position] = record.offset + 1;
+      if (record.offset < ends[record.position]) log[record.position].push_back({record.offset, std::string(record.value)});
+    }
+    for (const LogReader::Event& event : events) {
+      if (event.kind != LogReader::Event::Kind::kEnd) return absl::DataLossError(event.message);
+      reached[event.position] = std::max(reached[event.position], event.next_offset);
+    }
+  }
+  return log;
+}
+
+json ExpectedTop(const Oracle::Result& result) {
+  json top = json::array();
+  for (const Entry& entry : result.top) {
+    top.push_back({{"rank", top.size() + 1}, {"key", entry.key()}, {"score", FormatUnits(FromProto(entry.sum()))}});
+  }
+  return top;
+}
+
+absl::Status Differs(uint64_t batch, const std::string& what, const json& published, const json& expected) {
+  return absl::DataLossError(
+      absl::StrCat("batch ", batch, ": ", what, " is ", published.dump(), " where it should be ", expected.dump()));
+}
+
+// What one batch says against the one before, its place in the stream and the oracle.
+absl::Status CheckBatch(const std::string& job, const json& batch, const json& before, uint64_t number,
+                        const Oracle::Result& result) {
+  if (batch.at("batch") != number) return Differs(number, "its number", batch.at("batch"), number);
+  if (batch.at("job") != job) return Differs(number, "job", batch.at("job"), job);
+  const uint64_t records_before = before.is_null() ? 0 : before.at("records").get<uint64_t>();
+  if (!before.is_null()) {
+    if (batch.at("job_id") != before.at("job_id")) return Differs(number, "job_id", batch.at("job_id"), before.at("job_id"));
+    const std::vector<TopicPartition> partitions = PartitionsOf(batch), partitions_before = PartitionsOf(before);
+    const std::vector<int64_t> offsets = OffsetsOf(batch), offsets_before = OffsetsOf(before);
+    if (offsets == offsets_before) return absl::DataLossError(absl::StrCat("batch ", number, " moves no offset"));
+    for (size_t i = 0; i < offsets_before.size(); ++i) {
+      if (i >= offsets.size() || partitions[i] != partitions_before[i] || offsets[i] < offsets_before[i]) {
+        return absl::DataLossError(absl::StrCat("batch ", number, " goes back from ", before.at("offsets").dump(), " to ",
+                                                batch.at("offsets").dump()));
+      }
+    }
+  }
+  const json top = ExpectedTop(result);
+  if (batch.at("top") != top) return Differs(number, "top", batch.at("top"), top);
+  if (batch.at("records") != result.records) return Differs(number, "records", batch.at("records"), result.records);
+  if (batch.at("bad_records") != result.bad_records) {
+    return Differs(number, "bad_records", batch.at("bad_records"), result.bad_records);
+  }
+  const uint64_t batch_records = result.records - records_before;
+  if (batch.at("batch_records") != batch_records) {
+    return Differs(number, "batch_records", batch.at("batch_records"), batch_records);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::vector<json>& batches) {
+  if (batches.empty()) return absl::NotFoundError(absl::StrCat(spec.name(), " has published nothing"));
+  absl::StatusOr<Log> log = ReadLog(brokers, PartitionsOf(batches.back()), OffsetsOf(batches.back()));
+  if (!log.ok()) return log.status();
+
+  Oracle oracle(spec, log->size());
+  std::vector<size_t> added(log->size(), 0);
+  json before;
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const std::vector<int64_t> offsets = OffsetsOf(batches[i]);
+    for (size_t p = 0; p < offsets.size() && p < log->size(); ++p) {
+      const std::vector<Kept>& records = (*log)[p];
+      for (; added[p] < records.size() && records[added[p]].offset < offsets[p]; ++added[p]) {
+        oracle.Add(p, records[added[p]].value);
+      }
+    }
+    absl::Status checked = CheckBatch(spec.name(), batches[i], before, i + 1, oracle.Compute());
+    if (!checked.ok()) return checked;
+    before = batches[i];
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckPublished(const std::string& brokers, const JobSpec& spec, const std::vector<std::string>& lines) {
+  // The JSON library throws what a malformed line deserves.
+  try {
+    std::vector<json> batches;
+    for (const std::string& line : lines) batches.push_back(json::parse(line));
+    return Check(brokers, spec, batches);
+  } catch (const json::exception& e) {
+    return absl::DataLossError(absl::StrCat("a published line is not a batch: ", e.what()));
+  }
+}
+
+}  // namespace tenfold

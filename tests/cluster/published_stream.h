@@ -1,0 +1,17 @@
+// Checks what a job has published, whole: every batch recomputed by the oracle from the log, at the batch's own offsets.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "job_spec.pb.h"
+
+namespace tenfold {
+
+// `lines` are all lines of a file sink. OK if they are the batches 1, 2, 3, ... of one job id, each once, with offsets
+// that never go back, and result and counts equal, bit for bit, to what `spec` makes of the log of `brokers` from its start
+// to these offsets. The error names the first batch that differs, and how.
+absl::Status CheckPublished(const std::string& brokers, const JobSpec& spec, const std::vector<std::string>& lines);
+
+}  // namespace tenfold
