@@ -248,7 +248,7 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
 
   bool told = true;
   for (const std::string& owner : Owners()) told &= IsAcknowledged(owner);
-  if (plan_.lag == 0 && last_batch_.batch() > 0 && told && behind_.empty()) {
+  if (plan_.lag == 0 && !VectorGrew() && told && behind_.empty()) {
     EndAttempt("", NextStartMs(started_ms_, now_ms, spec_.batch_interval_ms(), false));
     return Advance(now_ms, actions);
   }
@@ -417,7 +417,7 @@ void JobMachine::BeginMerge(int64_t now_ms, Actions* actions) {
     acknowledged_.clear();
     return EndAttempt(unfit, now_ms + kRetryMs);
   }
-  bool moved = last_batch_.batch() == 0;
+  bool moved = VectorGrew();
   for (const auto& [worker, reply] : replies_) {
     for (const PartitionOffset& offset : reply.composition()) moved |= offset.next_offset() != next_offsets_[offset.partition()];
   }
@@ -715,6 +715,10 @@ bool JobMachine::IsAcknowledged(const std::string& worker) const {
   const auto info = cluster_->workers.find(worker);
   return it != acknowledged_.end() && info != cluster_->workers.end() && info->second.live &&
          it->second.incarnation == info->second.incarnation && it->second.assignment == assignment_number_;
+}
+
+bool JobMachine::VectorGrew() const {
+  return last_batch_.batch() == 0 || last_batch_.next_offsets_size() != static_cast<int>(partitions_.size());
 }
 
 RequestId JobMachine::MakeId(const std::string& worker) const {

@@ -139,6 +139,8 @@ class JobMachine {
   bool IsDoubtful(const ShardPosition& position) const;
   void Doubt(uint32_t shard, const std::string& worker, Actions* actions);
 
+  // A batch is due although no offset moved: the first, and the first with partitions that were added.
+  bool VectorGrew() const;
   RequestId MakeId(const std::string& worker) const;
   AssignRequest MakeAssign(const std::string& worker) const;
   size_t Shards() const;

@@ -24,7 +24,7 @@
 #include "common/units.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
-#include "worker/delta_table.h"
+#include "worker/shard_store.h"
 
 namespace rocksdb {
 class ColumnFamilyHandle;
@@ -36,17 +36,14 @@ struct ColumnFamilyOptions;
 
 namespace tenfold {
 
-// Job id and shard.
-using ShardKey = std::pair<std::string, uint32_t>;
-
-class StateStore {
+class StateStore : public ShardStore {
  public:
   // Opens DIR/state, made with its parents if missing. FAILED_PRECONDITION if another process has it open;
   // INVALID_ARGUMENT if it cannot be a directory of ours; DATA_LOSS, naming the file, if it is damaged: the caller
   // quarantines the directory (renames it) and opens again. `env`, for tests that lose power, outlives the store.
   static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& data_dir, rocksdb::Env* env = nullptr);
   // Flushes nothing; what was committed without a log may be lost.
-  ~StateStore();
+  ~StateStore() override;
   StateStore(const StateStore&) = delete;
   StateStore& operator=(const StateStore&) = delete;
 
@@ -55,28 +52,11 @@ class StateStore {
   // DATA_LOSS if it cannot be read, NOT_FOUND if it is not there.
   absl::StatusOr<ShardState> Read(const ShardKey& shard) const;
 
-  // Creates shards with their first state and rows (an initial row has count 1), all or none after a crash for each shard;
-  // durable on return. ALREADY_EXISTS if one is there: then none is made.
-  struct NewShard {
-    ShardState state;
-    std::vector<Delta> rows;
-  };
-  absl::Status Create(std::span<const NewShard> shards);
-  // Drops them for ever; unknown ones are ignored.
-  absl::Status Drop(std::span<const ShardKey> shards);
-
-  struct Update {
-    const ShardState* state;
-    // Sorted by key.
-    std::span<const Delta> deltas;
-  };
-  // Adds the deltas and replaces the states, in one atomic write of all shards, durable as `wal` says on return. After an
-  // error nothing of it is in state, or the store refuses everything until it is opened again.
-  absl::Status Commit(std::span<const Update> updates, WalMode wal);
-
-  // Every row in key order. DATA_LOSS if it cannot be read. Also computes the digest, to compare with the state's.
-  absl::StatusOr<Uint128> Scan(const ShardKey& shard,
-                               const std::function<void(std::string_view key, uint64_t count, Units sum)>& row) const;
+  // ALREADY_EXISTS if one of the shards is there: then none is made.
+  absl::Status Create(std::span<const NewShard> shards) override;
+  absl::Status Drop(std::span<const ShardKey> shards) override;
+  absl::Status Commit(std::span<const Update> updates, WalMode wal) override;
+  absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const override;
 
   // Makes everything durable in files, so that a clean end loses nothing in any WAL mode.
   absl::Status Flush();

@@ -63,7 +63,11 @@ absl::Status Worker::OpenStore() {
   return absl::OkStatus();
 }
 
-Worker::~Worker() { Stop(); }
+Worker::~Worker() {
+  Stop();
+  if (store_ == nullptr) return;
+  if (absl::Status flushed = store_->Flush(); !flushed.ok()) LOG(ERROR) << "what is in no log is lost and folded again: " << flushed.message();
+}
 
 void Worker::Stop() {
   {
@@ -72,8 +76,6 @@ void Worker::Stop() {
     for (const auto& [id, job] : jobs_) job->Stop();
   }
   heartbeat_ = {};
-  if (store_ == nullptr) return;
-  if (absl::Status flushed = store_->Flush(); !flushed.ok()) LOG(ERROR) << "what is in no log is lost and folded again: " << flushed.message();
 }
 
 std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std::vector<ShardState>& found) {

@@ -34,6 +34,7 @@ class Worker {
   // Opens the data directory and finds the states in it. FAILED_PRECONDITION if another process has it open. A state store
   // that does not open is set aside, and its shards are folded again.
   static absl::StatusOr<std::unique_ptr<Worker>> Open(const Options& options);
+  // Writes out what is in no log. No request may be under way.
   ~Worker();
 
   // Where the driver reaches it; set before StartHeartbeat if not known when opened.
@@ -43,7 +44,7 @@ class Worker {
   // Begins to tell the driver that it is there; `refused` is called once, from another thread, if the driver will never
   // have it.
   void StartHeartbeat(std::function<void(const absl::Status&)> refused);
-  // What runs is cut short; state that is in no log is written out.
+  // What runs is cut short, what comes is refused.
   void Stop();
 
   absl::StatusOr<AssignReply> Assign(const AssignRequest& request);
