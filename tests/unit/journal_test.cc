@@ -94,6 +94,17 @@ class JournalTest : public ::testing::Test {
     Append({Epoch(2)});
     for (uint64_t b = 6; b <= 10; ++b) Append({Batch("j1", b)});
   }
+  // Closes the journal and keeps a copy.
+  void BackUp() {
+    journal_.reset();
+    fs::copy(Dir(), Backup());
+  }
+  void Restore() {
+    journal_.reset();
+    fs::remove_all(Dir());
+    fs::copy(Backup(), Dir());
+  }
+  fs::path Backup() const { return folder_ + "/backup"; }
   fs::path Dir() const { return data_dir_ + "/journal"; }
   // The one that sorts last and is not empty.
   fs::path NewestFile(const std::string& extension) const {
@@ -271,18 +282,15 @@ TEST_F(JournalTest, DamageIsToldWithThePlaceAndTheWayOut) {
 TEST_F(JournalTest, AFlippedBitAnywhereIsFoundOrHarmless) {
   Fill();
   const std::vector<std::string> whole = Replayed();
-  journal_.reset();
-  const fs::path backup = folder_ + "/backup";
-  fs::copy(Dir(), backup);
+  BackUp();
   size_t found = 0;
   size_t position = 0;
-  for (const auto& entry : fs::directory_iterator(backup)) {
+  for (const auto& entry : fs::directory_iterator(Backup())) {
     const std::string name = entry.path().filename();
     if (name.starts_with("LOG") || name.starts_with("OPTIONS") || name == "LOCK") continue;
     const std::string bytes = ReadFile(entry.path());
     for (size_t at = position % 7; at < bytes.size(); at += 7, ++position) {
-      fs::remove_all(Dir());
-      fs::copy(backup, Dir());
+      Restore();
       std::string damaged = bytes;
       damaged[at] = static_cast<char>(damaged[at] ^ (1 << position % 8));
       WriteFile(Dir() / name, damaged);
@@ -301,14 +309,11 @@ TEST_F(JournalTest, AFlippedBitAnywhereIsFoundOrHarmless) {
 TEST_F(JournalTest, AMissingFileIsFoundOrHarmless) {
   Fill();
   const std::vector<std::string> whole = Replayed();
-  journal_.reset();
-  const fs::path backup = folder_ + "/backup";
-  fs::copy(Dir(), backup);
+  BackUp();
   std::vector<std::string> found;
-  for (const auto& entry : fs::directory_iterator(backup)) {
+  for (const auto& entry : fs::directory_iterator(Backup())) {
     const std::string name = entry.path().filename();
-    fs::remove_all(Dir());
-    fs::copy(backup, Dir());
+    Restore();
     fs::remove(Dir() / name);
     const absl::Status status = OpenStatus();
     if (status.ok()) {
@@ -324,20 +329,17 @@ TEST_F(JournalTest, AMissingFileIsFoundOrHarmless) {
 
 TEST_F(JournalTest, ADamagedJournalIsLeftAsItIs) {
   Fill();
-  journal_.reset();
-  const fs::path backup = folder_ + "/backup";
-  fs::copy(Dir(), backup);
-  std::string manifest = ReadFile(backup / "CURRENT");
+  BackUp();
+  std::string manifest = ReadFile(Backup() / "CURRENT");
   manifest.pop_back();
   // Of a manifest that was cut short, RocksDB alone would make do with what is left, and delete the files it then misses.
   int damaged = 0;
-  for (uintmax_t size = fs::file_size(backup / manifest); size > 20; size -= 10) {
-    fs::remove_all(Dir());
-    fs::copy(backup, Dir());
+  for (uintmax_t size = fs::file_size(Backup() / manifest); size > 20; size -= 10) {
+    Restore();
     fs::resize_file(Dir() / manifest, size);
     if (OpenStatus().ok()) continue;
     ++damaged;
-    for (const auto& entry : fs::directory_iterator(backup)) {
+    for (const auto& entry : fs::directory_iterator(Backup())) {
       const fs::path name = entry.path().filename();
       if (name.extension() != ".sst" && name.extension() != ".log") continue;
       EXPECT_EQ(ReadFile(Dir() / name), ReadFile(entry.path())) << name << ", manifest cut to " << size;
