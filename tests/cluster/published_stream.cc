@@ -1,6 +1,7 @@
 #include "tests/cluster/published_stream.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -87,56 +88,59 @@ absl::Status Differs(uint64_t batch, const std::string& what, const json& publis
       absl::StrCat("batch ", batch, ": ", what, " is ", published.dump(), " where it should be ", expected.dump()));
 }
 
-// What one batch says against the one before, its place in the stream and the oracle.
-absl::Status CheckBatch(const std::string& job, const json& batch, const json& before, uint64_t number,
-                        const Oracle::Result& result) {
+// A batch's place in the stream: batch `number` of its job, after `before`.
+absl::Status CheckPlace(const std::string& job, const json& batch, const json& before, uint64_t number) {
   if (batch.at("batch") != number) return Differs(number, "its number", batch.at("batch"), number);
   if (batch.at("job") != job) return Differs(number, "job", batch.at("job"), job);
-  const uint64_t records_before = before.is_null() ? 0 : before.at("records").get<uint64_t>();
-  if (!before.is_null()) {
-    if (batch.at("job_id") != before.at("job_id")) return Differs(number, "job_id", batch.at("job_id"), before.at("job_id"));
-    const std::vector<TopicPartition> partitions = PartitionsOf(batch), partitions_before = PartitionsOf(before);
-    const std::vector<int64_t> offsets = OffsetsOf(batch), offsets_before = OffsetsOf(before);
-    if (offsets == offsets_before) return absl::DataLossError(absl::StrCat("batch ", number, " moves no offset"));
-    for (size_t i = 0; i < offsets_before.size(); ++i) {
-      if (i >= offsets.size() || partitions[i] != partitions_before[i] || offsets[i] < offsets_before[i]) {
-        return absl::DataLossError(absl::StrCat("batch ", number, " goes back from ", before.at("offsets").dump(), " to ",
-                                                batch.at("offsets").dump()));
-      }
+  if (before.is_null()) return absl::OkStatus();
+  if (batch.at("job_id") != before.at("job_id")) return Differs(number, "job_id", batch.at("job_id"), before.at("job_id"));
+  const std::vector<TopicPartition> partitions = PartitionsOf(batch), partitions_before = PartitionsOf(before);
+  const std::vector<int64_t> offsets = OffsetsOf(batch), offsets_before = OffsetsOf(before);
+  if (offsets == offsets_before) return absl::DataLossError(absl::StrCat("batch ", number, " moves no offset"));
+  for (size_t i = 0; i < offsets_before.size(); ++i) {
+    if (i >= offsets.size() || partitions[i] != partitions_before[i] || offsets[i] < offsets_before[i]) {
+      return absl::DataLossError(absl::StrCat("batch ", number, " goes back from ", before.at("offsets").dump(), " to ",
+                                              batch.at("offsets").dump()));
     }
   }
-  const json top = ExpectedTop(result);
-  if (batch.at("top") != top) return Differs(number, "top", batch.at("top"), top);
-  if (batch.at("records") != result.records) return Differs(number, "records", batch.at("records"), result.records);
-  if (batch.at("bad_records") != result.bad_records) {
-    return Differs(number, "bad_records", batch.at("bad_records"), result.bad_records);
-  }
-  const uint64_t batch_records = result.records - records_before;
-  if (batch.at("batch_records") != batch_records) {
-    return Differs(number, "batch_records", batch.at("batch_records"), batch_records);
+  return absl::OkStatus();
+}
+
+absl::Status CheckContents(const json& batch, uint64_t records_before, const Oracle::Result& result) {
+  const std::map<std::string, json> expected = {{"top", ExpectedTop(result)},
+                                                {"records", result.records},
+                                                {"bad_records", result.bad_records},
+                                                {"batch_records", result.records - records_before}};
+  for (const auto& [what, value] : expected) {
+    if (batch.at(what) != value) return Differs(batch.at("batch"), what, batch.at(what), value);
   }
   return absl::OkStatus();
 }
 
 absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::vector<json>& batches) {
   if (batches.empty()) return absl::NotFoundError(absl::StrCat(spec.name(), " has published nothing"));
+  for (size_t i = 0; i < batches.size(); ++i) {
+    absl::Status placed = CheckPlace(spec.name(), batches[i], i == 0 ? json() : batches[i - 1], i + 1);
+    if (!placed.ok()) return placed;
+  }
   absl::StatusOr<Log> log = ReadLog(brokers, PartitionsOf(batches.back()), OffsetsOf(batches.back()));
   if (!log.ok()) return log.status();
 
   Oracle oracle(spec, log->size());
   std::vector<size_t> added(log->size(), 0);
-  json before;
-  for (size_t i = 0; i < batches.size(); ++i) {
-    const std::vector<int64_t> offsets = OffsetsOf(batches[i]);
-    for (size_t p = 0; p < offsets.size() && p < log->size(); ++p) {
+  uint64_t records_before = 0;
+  for (const json& batch : batches) {
+    const std::vector<int64_t> offsets = OffsetsOf(batch);
+    for (size_t p = 0; p < offsets.size(); ++p) {
       const std::vector<Kept>& records = (*log)[p];
       for (; added[p] < records.size() && records[added[p]].offset < offsets[p]; ++added[p]) {
         oracle.Add(p, records[added[p]].value);
       }
     }
-    absl::Status checked = CheckBatch(spec.name(), batches[i], before, i + 1, oracle.Compute());
+    const Oracle::Result result = oracle.Compute();
+    absl::Status checked = CheckContents(batch, records_before, result);
     if (!checked.ok()) return checked;
-    before = batches[i];
+    records_before = result.records;
   }
   return absl::OkStatus();
 }
