@@ -140,7 +140,7 @@ int64_t Between(Random& random, int64_t low, int64_t high) {
   return std::uniform_int_distribution<int64_t>(low, high)(random);
 }
 
-// What a worker adds to a key, in one of several shapes: ties and zeros, negatives alone, wide, huge, hot keys.
+// In one of several shapes: ties and zeros, negatives alone, wide, huge, small, zeros alone, hot keys.
 Units RandomDelta(Random& random, int64_t shape, size_t key) {
   switch (shape) {
     case 0: return Between(random, -1, 1);
@@ -231,52 +231,36 @@ TEST(GlobalTopKTest, FindsWinnersInNoWorkersFirstSixtyPlaces) {
   EXPECT_EQ(Lines(result.top), BruteForce(sums, 10));
 }
 
-TEST(GlobalTopKTest, BreaksATieAcrossTheLastRankByKey) {
-  // The tenth total is 10 at every worker's depth, and the keys not sent there are the smaller ones.
-  Sums sums({"a", "b", "x", "y", "z"}, 2);
-  sums.Set(0, "x", 50);
-  sums.Set(0, "y", 10);
-  sums.Set(0, "a", 5);
-  sums.Set(0, "b", 5);
-  sums.Set(1, "x", 50);
-  sums.Set(1, "z", 10);
-  sums.Set(1, "a", 5);
-  sums.Set(1, "b", 5);
-  const GlobalTopK::Result result = Merge(sums, {.k = 2, .depth = 2});
-  EXPECT_THAT(Lines(result.top), ElementsAre("x 100", "a 10"));
-  EXPECT_EQ(result.rounds, 2u) << "the bound equals the second best total: not yet decided";
+TEST(GlobalTopKTest, BreaksATieAcrossRankTenByKey) {
+  // Behind nine leaders a, b, y and z have 10 each; the workers send only y and z, which lose the tie.
+  Sums sums({"a", "b", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "y", "z"}, 2);
+  sums.workers[0] = {5, 5, 50, 50, 50, 50, 50, 50, 50, 50, 50, 10, std::nullopt};
+  sums.workers[1] = {5, 5, 50, 50, 50, 50, 50, 50, 50, 50, 50, std::nullopt, 10};
+  const GlobalTopK::Result result = Merge(sums, {.k = 10, .depth = 10});
+  ASSERT_EQ(result.top.size(), 10u);
+  EXPECT_EQ(Lines(result.top).back(), "a 10");
+  EXPECT_EQ(result.rounds, 2u) << "the bound equals the tenth total: not yet decided";
 }
 
 TEST(GlobalTopKTest, PutsAKeyOutThatAnotherWorkerPullsBelowZero) {
   Sums sums({"fallen", "second", "third"}, 2);
-  sums.Set(0, "fallen", 1000);
-  sums.Set(0, "second", 20);
-  sums.Set(0, "third", 10);
-  sums.Set(1, "fallen", -1001);
-  sums.Set(1, "third", 1);
-  sums.Set(1, "second", 1);
+  sums.workers[0] = {1000, 20, 10};
+  sums.workers[1] = {-1001, 1, 1};
   EXPECT_THAT(Lines(Merge(sums, {.k = 2, .depth = 1}).top), ElementsAre("second 21", "third 11"));
 }
 
 TEST(GlobalTopKTest, RanksZeroAndNegativeTotals) {
   Sums sums({"a", "b", "c", "d", "e"}, 2);
-  sums.Set(0, "a", -3);
-  sums.Set(0, "b", 0);
-  sums.Set(0, "c", 4);
-  sums.Set(1, "c", -4);
-  sums.Set(1, "d", -1);
-  sums.Set(1, "e", -1);
+  sums.workers[0] = {-3, 0, 4, std::nullopt, std::nullopt};
+  sums.workers[1] = {std::nullopt, std::nullopt, -4, -1, -1};
   EXPECT_THAT(Lines(Merge(sums, {.k = 4, .depth = 1}).top), ElementsAre("b 0", "c 0", "d -1", "e -1"));
 }
 
 TEST(GlobalTopKTest, DoesNotStopOnTheSumOfFloorsAlone) {
   // The floors, 8 and -10, sum to less than T = 5, but "hidden" is absent at the second worker.
   Sums sums({"best", "hidden", "low", "lower"}, 2);
-  sums.Set(0, "best", 9);
-  sums.Set(0, "hidden", 8);
-  sums.Set(1, "best", -4);
-  sums.Set(1, "low", -5);
-  sums.Set(1, "lower", -10);
+  sums.workers[0] = {9, 8, std::nullopt, std::nullopt};
+  sums.workers[1] = {-4, std::nullopt, -5, -10};
   EXPECT_THAT(Lines(Merge(sums, {.k = 1, .depth = 1}).top), ElementsAre("hidden 8"));
 }
 
