@@ -122,8 +122,8 @@ absl::Status CreateJournal(const std::string& data_dir, const std::string& dir) 
   return result.ok() ? SyncFolder(data_dir) : result;
 }
 
-// Reads the whole journal without writing to it: opening a damaged one in earnest would delete files that RocksDB no
-// longer knows of, and with them what a repair could use.
+// Reads the whole journal without writing to it: opening a damaged one in earnest would rewrite the manifest and delete
+// the files RocksDB no longer knows of, and with them what a repair could use.
 absl::StatusOr<JournalContents> CheckJournal(const std::string& dir) {
   rocksdb::Options options = RocksOptions();
   rocksdb::DB* opened = nullptr;

@@ -1,19 +1,35 @@
 #include "driver/journal.h"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/child_process.h"
 #include "common/fault_point.h"
+#include "driver/journal_layout.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rocksdb/db.h"
+
+namespace {
+std::atomic<int> log_syncs = 0;
+}  // namespace
+
+// RocksDB syncs its log through this one.
+extern "C" int fdatasync(int fd) {
+  ++log_syncs;
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
 
 namespace tenfold {
 namespace {
@@ -104,6 +120,13 @@ class JournalTest : public ::testing::Test {
     fs::remove_all(Dir());
     fs::copy(Backup(), Dir());
   }
+  // Does to the closed journal's database what its code would not.
+  void Change(const std::function<rocksdb::Status(rocksdb::DB*)>& change) {
+    rocksdb::DB* db = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open({}, Dir(), &db).ok());
+    EXPECT_TRUE(change(db).ok());
+    delete db;
+  }
   fs::path Backup() const { return folder_ + "/backup"; }
   fs::path Dir() const { return data_dir_ + "/journal"; }
   // The one that sorts last and is not empty.
@@ -141,6 +164,15 @@ TEST_F(JournalTest, SequencesGoOnAfterReopening) {
   EXPECT_EQ(records[0].sequence(), 0u);
   EXPECT_EQ(records[1].sequence(), 2u);
   EXPECT_EQ(records[2].sequence(), 3u);
+}
+
+TEST_F(JournalTest, EachAppendIsSyncedBeforeItReturns) {
+  Open();
+  for (uint64_t b = 1; b <= 3; ++b) {
+    const int before = log_syncs;
+    Append({Batch("j1", b)});
+    EXPECT_EQ(log_syncs, before + 1);
+  }
 }
 
 TEST_F(JournalTest, ReadsBackABatch) {
@@ -327,26 +359,54 @@ TEST_F(JournalTest, AMissingFileIsFoundOrHarmless) {
   EXPECT_THAT(found, ::testing::IsSupersetOf({"CURRENT", "MANIFEST", ".log", ".sst"}));
 }
 
-TEST_F(JournalTest, ADamagedJournalIsLeftAsItIs) {
+TEST_F(JournalTest, AMissingEntryIsFound) {
+  const std::vector<std::pair<std::string, std::string>> keys_and_messages = {
+      {RecordKey(1), "record 1 is missing"},       {RecordKey(2), "of 12 appended records and batches it knows 11"},
+      {BatchKey("j1", 4), "batch 4 of job j1"},    {BatchKey("j1", 1), "batch 1 of job j1"},
+      {BatchKey("j1", 10), "12 appended records"}, {std::string(kAppendedKey), "its count of records is missing"}};
   Fill();
   BackUp();
-  std::string manifest = ReadFile(Backup() / "CURRENT");
-  manifest.pop_back();
-  // Of a manifest that was cut short, RocksDB alone would make do with what is left, and delete the files it then misses.
-  int damaged = 0;
-  for (uintmax_t size = fs::file_size(Backup() / manifest); size > 20; size -= 10) {
+  for (const auto& [key, message] : keys_and_messages) {
     Restore();
-    fs::resize_file(Dir() / manifest, size);
-    if (OpenStatus().ok()) continue;
-    ++damaged;
-    for (const auto& entry : fs::directory_iterator(Backup())) {
-      const fs::path name = entry.path().filename();
-      if (name.extension() != ".sst" && name.extension() != ".log") continue;
-      EXPECT_EQ(ReadFile(Dir() / name), ReadFile(entry.path())) << name << ", manifest cut to " << size;
-    }
-    EXPECT_TRUE(absl::IsDataLoss(OpenStatus())) << "manifest cut to " << size;
+    Change([&k = key](rocksdb::DB* db) { return db->Delete({}, k); });
+    const absl::Status status = OpenStatus();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << key << ": " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message));
   }
-  EXPECT_GT(damaged, 0);
+}
+
+TEST_F(JournalTest, BatchesMissingAfterATrimAreFound) {
+  Fill();
+  ASSERT_TRUE(journal_->Trim("j1", 8).ok());
+  journal_.reset();
+  Change([](rocksdb::DB* db) { return db->Delete({}, BatchKey("j1", 8)); });
+  EXPECT_THAT(std::string(OpenStatus().message()), HasSubstr("batch 8 of job j1 is missing"));
+}
+
+TEST_F(JournalTest, AnEntryThatIsNotTheJournalsIsFound) {
+  const std::vector<std::pair<std::string, std::string>> entries = {
+      {"x", "1"}, {"r", "1"}, {"b", "1"}, {"s", ""}, {RecordKey(3), "not a record"}, {BatchKey("j1", 11), ""}};
+  Fill();
+  BackUp();
+  for (const auto& [key, value] : entries) {
+    Restore();
+    Change([&k = key, &v = value](rocksdb::DB* db) { return db->Put({}, k, v); });
+    EXPECT_TRUE(absl::IsDataLoss(OpenStatus())) << key;
+  }
+}
+
+TEST_F(JournalTest, ADamagedJournalIsLeftAsItIs) {
+  Fill();
+  journal_.reset();
+  Change([](rocksdb::DB* db) { return db->Delete({}, RecordKey(1)); });
+  BackUp();
+  ASSERT_TRUE(absl::IsDataLoss(OpenStatus()));
+  size_t files = 0;
+  for (const auto& entry : fs::directory_iterator(Backup())) {
+    EXPECT_EQ(ReadFile(Dir() / entry.path().filename()), ReadFile(entry.path())) << entry.path();
+    ++files;
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(Dir()), {}), static_cast<std::ptrdiff_t>(files));
 }
 
 TEST_F(JournalTest, AnEmptyFolderInTheJournalsPlaceIsANewJournal) {
