@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/kafka_handles.h"
 #include "common/log.h"
 #include "glog/logging.h"
@@ -17,6 +18,10 @@ namespace {
 
 constexpr size_t kMaxRecordsPerPoll = 10'000;
 constexpr int kAskMs = 1;
+// How long a partition may say nothing before a broker is asked whether it exists. Another broker may have heard of a new
+// one earlier, and librdkafka does not tell of each that is missing.
+constexpr absl::Duration kDoubtAfter = absl::Seconds(3);
+constexpr int kVerifyMs = 1'000;
 
 void HashInteger(XXH3_state_t* state, int64_t value) {
   unsigned char bytes[8];
@@ -31,7 +36,7 @@ void HashBytes(XXH3_state_t* state, const void* bytes, size_t size) {
 }
 
 // What a partition's error means. Those that librdkafka retries by itself mean nothing here.
-enum class Trouble { kNone, kOffsetLost, kFailed };
+enum class Trouble { kNone, kOffsetLost, kMissing, kFailed };
 
 Trouble Classify(rd_kafka_resp_err_t error) {
   switch (error) {
@@ -40,6 +45,7 @@ Trouble Classify(rd_kafka_resp_err_t error) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      return Trouble::kMissing;
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     // librdkafka would go on behind a record that it cannot read.
@@ -99,7 +105,9 @@ class KafkaLogReader : public LogReader {
     DestroyMessages();
     positions_ = std::move(positions);
     reading_.clear();
-    for (const Start& start : starts) reading_.push_back({start.partition, start.offset, false});
+    for (const Start& start : starts) reading_.push_back({start.partition, start.offset});
+    unheard_ = reading_.size();
+    verify_at_ = absl::Now() + kDoubtAfter;
     last_topic_ = nullptr;
     errors_.clear();
     if (absl::Status status = AssignReading(); !status.ok()) return status;
@@ -125,6 +133,7 @@ class KafkaLogReader : public LogReader {
     if (stale) {
       if (absl::Status status = AssignReading(); !status.ok()) return status;
     }
+    if (unheard_ > 0 && absl::Now() >= verify_at_) Verify(events);
     if (message_count_ > 0) {
       handle_->MarkUp();
     } else if (handle_->AllDown() && !Probe()) {
@@ -158,8 +167,10 @@ class KafkaLogReader : public LogReader {
     TopicPartition partition;
     // Where the next record or the end is expected at the earliest.
     int64_t next_offset;
-    // Set by a kOffsetLost or kFailed: nothing behind it is delivered.
-    bool stopped;
+    // After a kOffsetLost or kFailed: nothing behind it is delivered.
+    bool stopped = false;
+    // Whether it certainly exists: a record or its end was read.
+    bool heard = false;
   };
 
   void DestroyMessages() {
@@ -210,11 +221,13 @@ class KafkaLogReader : public LogReader {
     if (reading.stopped) return;
     switch (message->err) {
       case RD_KAFKA_RESP_ERR_NO_ERROR:
+        if (!reading.heard) SetHeard(&reading, true);
         reading.next_offset = message->offset + 1;
         records->push_back({last_position_, message->offset,
                             std::string_view(static_cast<const char*>(message->payload), message->len), message});
         return;
       case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        if (!reading.heard) SetHeard(&reading, true);
         reading.next_offset = message->offset;
         events->push_back({Event::Kind::kEnd, last_position_, message->offset, ""});
         return;
@@ -229,7 +242,7 @@ class KafkaLogReader : public LogReader {
       default:
         break;
     }
-    Stop(last_position_, message->err, rd_kafka_message_errstr(message), events);
+    React(last_position_, message->err, rd_kafka_message_errstr(message), events);
   }
 
   // Sets last_position_ to the message's position; records come in runs of a partition.
@@ -250,27 +263,70 @@ class KafkaLogReader : public LogReader {
       if (reading_[i].stopped || !absl::StartsWith(message, absl::StrCat(partition.topic, " [", partition.partition, "]: "))) {
         continue;
       }
-      Stop(i, error, message.c_str(), events);
+      React(i, error, message.c_str(), events);
     }
   }
 
-  void Stop(uint32_t position, rd_kafka_resp_err_t error, const char* message, std::vector<Event>* events) {
+  void React(uint32_t position, rd_kafka_resp_err_t error, const char* message, std::vector<Event>* events) {
     Reading& reading = reading_[position];
     const std::string name = PartitionName(reading.partition.topic, reading.partition.partition);
     switch (Classify(error)) {
       case Trouble::kNone:
         VLOG(1) << name << " at " << reading.next_offset << ": " << message;
         return;
+      case Trouble::kMissing:
+        if (!reading.heard) return;
+        SetHeard(&reading, false);
+        verify_at_ = absl::Now() + kDoubtAfter;
+        return;
       case Trouble::kOffsetLost:
-        events->push_back({Event::Kind::kOffsetLost, position, reading.next_offset,
-                           absl::StrCat(name, ": offset ", reading.next_offset, " is not in the log (any more)")});
-        break;
+        Stop(position, Event::Kind::kOffsetLost,
+             absl::StrCat(name, ": offset ", reading.next_offset, " is not in the log (any more)"), events);
+        return;
       case Trouble::kFailed:
-        events->push_back({Event::Kind::kFailed, position, reading.next_offset,
-                           absl::StrCat("read ", name, " at ", reading.next_offset, ": ", message)});
-        break;
+        Stop(position, Event::Kind::kFailed, absl::StrCat("read ", name, " at ", reading.next_offset, ": ", message), events);
+        return;
     }
+  }
+
+  void Stop(uint32_t position, Event::Kind kind, std::string message, std::vector<Event>* events) {
+    Reading& reading = reading_[position];
+    if (!reading.heard) SetHeard(&reading, true);
     reading.stopped = true;
+    events->push_back({kind, position, reading.next_offset, std::move(message)});
+  }
+
+  void SetHeard(Reading* reading, bool heard) {
+    reading->heard = heard;
+    if (heard) {
+      --unheard_;
+    } else {
+      ++unheard_;
+    }
+  }
+
+  // Fails the partitions that say nothing because they do not exist.
+  void Verify(std::vector<Event>* events) {
+    for (const auto& [name, topic] : topics_) {
+      const auto is_doubtful = [&](const Reading& reading) { return !reading.heard && reading.partition.topic == name; };
+      if (std::none_of(reading_.begin(), reading_.end(), is_doubtful)) continue;
+      const rd_kafka_metadata_t* raw = nullptr;
+      if (rd_kafka_metadata(handle_->get(), 0, topic.get(), &raw, kVerifyMs) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+      const KafkaMetadata metadata(raw);
+      if (metadata->topic_cnt != 1) continue;
+      const bool missing = Classify(metadata->topics[0].err) == Trouble::kMissing;
+      if (!missing && metadata->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+      const int count = missing ? 0 : metadata->topics[0].partition_cnt;
+      for (uint32_t i = 0; i < reading_.size(); ++i) {
+        const int32_t partition = reading_[i].partition.partition;
+        if (!is_doubtful(reading_[i]) || partition < count) continue;
+        Stop(i, Event::Kind::kFailed,
+             missing ? absl::StrCat("read ", PartitionName(name, partition), ": topic ", name, " does not exist (any more)")
+                     : absl::StrCat("read ", PartitionName(name, partition), ": topic ", name, " has ", count, " partitions"),
+             events);
+      }
+    }
+    verify_at_ = absl::Now() + kDoubtAfter;
   }
 
   // Has librdkafka ask a broker for the topic's metadata. False if there is no broker to send to.
@@ -301,6 +357,10 @@ class KafkaLogReader : public LogReader {
   size_t message_count_ = 0;
   // Filled while polling, by the handle.
   std::vector<std::pair<rd_kafka_resp_err_t, std::string>> errors_;
+
+  // Readings not heard of, and when to ask about them.
+  size_t unheard_ = 0;
+  absl::Time verify_at_;
 
   const rd_kafka_topic_t* last_topic_ = nullptr;
   int32_t last_partition_ = -1;
