@@ -251,6 +251,16 @@ TEST_F(StateStoreTest, MissingTableRefusesToOpen) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(std::filesystem::path(file).stem().string()));
 }
 
+TEST_F(StateStoreTest, MissingManifestRefusesToOpen) {
+  Open();
+  store_.reset();
+  const std::string file = FindFile("MANIFEST-", "");
+  std::filesystem::remove(file);
+  const absl::Status status = StateStore::Open(dir_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(file));
+}
+
 TEST_F(StateStoreTest, FlippedByteOfTheLogBehindAFlushedShardRefusesToOpen) {
   Open();
   std::vector<ShardFold> folds = MakeFolds("job", 2);
