@@ -40,11 +40,11 @@ class Interrupt {
   std::thread thread_;
 };
 
-class BatchFollower {
+class BatchClient {
  public:
   enum class Outcome {
     kBatch,
-    // Not within the wait; or the driver is lost, which the follower has said.
+    // Not within the wait; or the driver is lost, which has been said.
     kNone,
     kInterrupted,
     // Told on stderr; exit_code() says how to end.
@@ -52,7 +52,7 @@ class BatchFollower {
   };
 
   // `globals` and `interrupt` outlive it; without an interrupt a signal ends the process as usual.
-  BatchFollower(const CliGlobals& globals, std::string job, Interrupt* interrupt);
+  BatchClient(const CliGlobals& globals, std::string job, Interrupt* interrupt);
 
   // The job's batch, 0 for the last committed one, waiting for its commit for about `wait`.
   Outcome Next(uint64_t batch, absl::Duration wait, GetBatchReply* reply);
