@@ -91,6 +91,15 @@ std::string Failure(std::string_view message) {
   return std::string(message.substr(0, message.rfind(" (after ")));
 }
 
+// That without the names of the broker in front: "Connect to ipv4#127.0.0.1:1 failed: Connection refused".
+std::string Reason(std::string_view message) {
+  std::string failure = Failure(message);
+  for (size_t space; (space = failure.find(' ')) != std::string::npos && space > 0 && failure[space - 1] == ':';) {
+    failure.erase(0, space + 1);
+  }
+  return failure;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig& config, Options options) {
@@ -148,7 +157,7 @@ void KafkaHandle::MarkUp() {
 
 absl::Status KafkaHandle::Unreachable() const {
   absl::MutexLock lock(&mutex_);
-  return absl::UnavailableError(absl::StrCat("Kafka at ", brokers_, " is not reachable",
+  return absl::UnavailableError(absl::StrCat("Kafka at ", brokers_, all_down_ ? " is not reachable" : " does not answer in time",
                                              last_failure_.empty() ? "" : absl::StrCat(": ", last_failure_)));
 }
 
@@ -167,7 +176,7 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR__SSL: {
       absl::MutexLock lock(&self->mutex_);
-      self->last_failure_ = Failure(message);
+      self->last_failure_ = Reason(message);
       break;
     }
     default:

@@ -72,7 +72,8 @@ class KafkaHandle {
   bool AllDown() const;
   void MarkUp();
 
-  // UNAVAILABLE: "Kafka at 127.0.0.1:9092 is not reachable: Connect to ... failed: Connection refused".
+  // UNAVAILABLE: "Kafka at 127.0.0.1:9092 is not reachable: Connect to ... failed: Connection refused", or "does not
+  // answer in time" where not all brokers are down.
   absl::Status Unreachable() const;
 
  private:

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -17,6 +18,9 @@ namespace tenfold {
 namespace {
 
 constexpr size_t kMaxRecordsPerPoll = 10'000;
+// librdkafka fetches until its queue has either; a small record takes about 400 bytes there.
+constexpr size_t kQueueRecords = 200'000;
+constexpr size_t kQueueBytes = 64 << 20;
 constexpr int kAskMs = 1;
 // How long a partition may say nothing before a broker is asked whether it exists. Another broker may have heard of a new
 // one earlier, and librdkafka does not tell of each that is missing.
@@ -73,15 +77,21 @@ class KafkaLogReader : public LogReader {
 
   absl::Status Open(const LogConfig& config) {
     KafkaHandle::Options options;
-    // Many small records: librdkafka stops fetching at either limit of its queue.
-    options.defaults = {{"queued.min.messages", "200000"},   {"queued.max.messages.kbytes", "65536"},
-                        {"fetch.wait.max.ms", "20"},         {"fetch.min.bytes", "1"},
-                        {"fetch.message.max.bytes", "1048576"}, {"fetch.error.backoff.ms", "100"}};
+    options.defaults = {{"fetch.wait.max.ms", "20"},
+                        {"fetch.min.bytes", "1"},
+                        {"fetch.message.max.bytes", "1048576"},
+                        {"fetch.error.backoff.ms", "100"}};
     // A group is not joined, but librdkafka assigns nothing without its name.
-    options.required = {{"group.id", "tenfold-reader"},     {"isolation.level", "read_committed"},
-                        {"auto.offset.reset", "error"},     {"enable.auto.commit", "false"},
-                        {"enable.auto.offset.store", "false"}, {"enable.partition.eof", "true"},
-                        {"allow.auto.create.topics", "false"}, {"check.crcs", "true"}};
+    options.required = {{"group.id", "tenfold-reader"},
+                        {"isolation.level", "read_committed"},
+                        {"auto.offset.reset", "error"},
+                        {"enable.auto.commit", "false"},
+                        {"enable.auto.offset.store", "false"},
+                        {"enable.partition.eof", "true"},
+                        {"allow.auto.create.topics", "false"},
+                        {"check.crcs", "true"},
+                        {"queued.min.messages", absl::StrCat(kQueueRecords)},
+                        {"queued.max.messages.kbytes", absl::StrCat(kQueueBytes / 1024)}};
     options.on_error = [this](rd_kafka_resp_err_t error, const std::string& message) { errors_.emplace_back(error, message); };
     absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = KafkaHandle::Create(config, std::move(options));
     if (!handle.ok()) return handle.status();
@@ -181,12 +191,7 @@ class KafkaLogReader : public LogReader {
   // Replaces what librdkafka has assigned. What was fetched before is of an older version and is dropped from the queue:
   // the version is raised before rd_kafka_assign returns.
   absl::Status AssignReading() {
-    const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(reading_.size())));
-    for (const Reading& reading : reading_) {
-      if (reading.stopped) continue;
-      rd_kafka_topic_partition_list_add(list.get(), reading.partition.topic.c_str(), reading.partition.partition)->offset =
-          reading.next_offset;
-    }
+    const KafkaPartitions list = MakeList();
     const rd_kafka_resp_err_t error = rd_kafka_assign(handle_->get(), list.get());
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return absl::InternalError(absl::StrCat("assign ", list->cnt, " partitions: ", rd_kafka_err2str(error)));
@@ -213,6 +218,29 @@ class KafkaLogReader : public LogReader {
     if (messages_[0] == nullptr) return;
     const ssize_t more = rd_kafka_consume_batch_queue(queue_.get(), 0, messages_.data() + 1, messages_.size() - 1);
     message_count_ = 1 + static_cast<size_t>(std::max<ssize_t>(more, 0));
+    for (size_t i = 0; i < message_count_; ++i) taken_bytes_ += messages_[i]->len + messages_[i]->key_len;
+    taken_records_ += message_count_;
+    if (taken_records_ >= kQueueRecords / 2 || taken_bytes_ >= kQueueBytes / 2) WakeFetchers();
+  }
+
+  // A fetcher that has found the queue full looks again after a second (2.0.2, #2879), or when there is anything to do
+  // for its broker. So each broker is asked something, of which the answer is not waited for.
+  void WakeFetchers() {
+    taken_records_ = 0;
+    taken_bytes_ = 0;
+    const KafkaPartitions list = MakeList(RD_KAFKA_OFFSET_BEGINNING);
+    if (list->cnt > 0) rd_kafka_offsets_for_times(handle_->get(), list.get(), 0);
+  }
+
+  // The partitions being read, at their next offsets or at `offset`.
+  KafkaPartitions MakeList(std::optional<int64_t> offset = std::nullopt) const {
+    KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(reading_.size())));
+    for (const Reading& reading : reading_) {
+      if (reading.stopped) continue;
+      rd_kafka_topic_partition_list_add(list.get(), reading.partition.topic.c_str(), reading.partition.partition)->offset =
+          offset.value_or(reading.next_offset);
+    }
+    return list;
   }
 
   void Take(const rd_kafka_message_t* message, std::vector<LogRecord>* records, std::vector<Event>* events, bool* stale) {
@@ -222,6 +250,7 @@ class KafkaLogReader : public LogReader {
     switch (message->err) {
       case RD_KAFKA_RESP_ERR_NO_ERROR:
         if (!reading.heard) SetHeard(&reading, true);
+        if (message->offset < reading.next_offset) return;
         reading.next_offset = message->offset + 1;
         records->push_back({last_position_, message->offset,
                             std::string_view(static_cast<const char*>(message->payload), message->len), message});
@@ -355,6 +384,9 @@ class KafkaLogReader : public LogReader {
   // Those of the last poll.
   std::vector<rd_kafka_message_t*> messages_;
   size_t message_count_ = 0;
+  // Since the fetchers were last woken.
+  size_t taken_records_ = 0;
+  size_t taken_bytes_ = 0;
   // Filled while polling, by the handle.
   std::vector<std::pair<rd_kafka_resp_err_t, std::string>> errors_;
 
