@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace tenfold {
 namespace {
@@ -42,37 +43,42 @@ class Loads {
   std::map<std::string, int> counts_;
 };
 
+// Calls off every move without which the counts differ no more; each may make another needless. Where the owner is
+// silent, its shards stay prepared.
+void CallOffMoves(const AssignmentInput& input, std::vector<ShardAssignment>* plan, Loads* loads) {
+  for (bool changed = true; std::exchange(changed, false);) {
+    for (ShardAssignment& shard : *plan) {
+      if (shard.next_owner().empty() || !input.live.contains(shard.owner())) continue;
+      if (loads->Count(shard.owner()) + 1 - (loads->Count(shard.next_owner()) - 1) > 1) continue;
+      loads->Add(shard.next_owner(), -1);
+      loads->Add(shard.owner(), 1);
+      shard.clear_next_owner();
+      changed = true;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<ShardAssignment> PlanAssignment(const AssignmentInput& input) {
   std::vector<ShardAssignment> plan = input.current;
   plan.resize(input.shards);
-  const auto is_live = [&](const std::string& worker) { return input.live.contains(worker); };
+  // Who is silent but awaited still counts as there.
+  const auto is_there = [&](const std::string& id) { return input.live.contains(id) || input.awaited.contains(id); };
 
   for (uint32_t s = 0; s < plan.size(); ++s) {
     ShardAssignment& shard = plan[s];
     if (input.doubtful.contains(s)) shard.Clear();
-    if (!shard.next_owner().empty() && !is_live(shard.next_owner())) shard.clear_next_owner();
-    if (!input.can_refold && !input.fresh.contains(s)) shard.clear_next_owner();
+    if (!shard.next_owner().empty() && !is_there(shard.next_owner())) shard.clear_next_owner();
+    if (!input.can_refold && !input.fresh.contains(s) && !shard.owner().empty()) shard.clear_next_owner();
   }
   if (input.live.empty()) return plan;
 
-  // Who is silent but awaited still counts as there.
   Loads loads(input.live, plan);
+  CallOffMoves(input, &plan, &loads);
   for (uint32_t s = 0; s < plan.size(); ++s) {
     ShardAssignment& shard = plan[s];
-    if (input.doubtful.contains(s)) continue;
-    const bool has_owner = is_live(shard.owner()) || input.awaited.contains(shard.owner());
-    if (has_owner) {
-      const bool moves = !shard.next_owner().empty();
-      // Counted with the move called off.
-      if (moves && loads.Count(shard.owner()) + 1 - (loads.Count(shard.next_owner()) - 1) <= 1) {
-        loads.Add(shard.next_owner(), -1);
-        loads.Add(shard.owner(), 1);
-        shard.clear_next_owner();
-      }
-      continue;
-    }
+    if (input.doubtful.contains(s) || is_there(shard.owner())) continue;
     if (input.fresh.contains(s)) {
       loads.Add(Loads::Holder(shard), -1);
       shard.clear_next_owner();
@@ -84,8 +90,7 @@ std::vector<ShardAssignment> PlanAssignment(const AssignmentInput& input) {
     }
   }
 
-  if (!input.can_refold) return plan;
-  while (loads.Count(loads.Most()) - loads.Count(loads.Least()) > 1) {
+  while (input.can_refold && loads.Count(loads.Most()) - loads.Count(loads.Least()) > 1) {
     const std::string from = loads.Most();
     const std::string to = loads.Least();
     // The last shard, so that the first ones, and with them the initial scores, move least.
@@ -101,6 +106,7 @@ std::vector<ShardAssignment> PlanAssignment(const AssignmentInput& input) {
     loads.Add(from, -1);
     loads.Add(to, 1);
   }
+  CallOffMoves(input, &plan, &loads);
   return plan;
 }
 

@@ -172,7 +172,9 @@ bool JobMachine::Reassign(int64_t now_ms, Actions* actions) {
     if (worker.live) input.live[id] = worker.shards;
   }
   for (const ShardAssignment& shard : assignment_) {
-    if (now_ms < cluster_->awaiting_until_ms && !cluster_->workers.contains(shard.owner())) input.awaited.insert(shard.owner());
+    for (const std::string& worker : {shard.owner(), shard.next_owner()}) {
+      if (now_ms < cluster_->awaiting_until_ms && !cluster_->workers.contains(worker)) input.awaited.insert(worker);
+    }
   }
   input.awaited.erase("");
   for (uint32_t s = 0; s < input.shards; ++s) {

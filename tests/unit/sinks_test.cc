@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -140,10 +141,13 @@ class StdoutPipe {
     dup2(saved_, STDOUT_FILENO);
     close(saved_);
   }
+  // Less if the rest does not come in time.
   std::string Read(size_t size) {
     std::string text;
     while (text.size() < size) {
       char buffer[4096];
+      pollfd ready{.fd = reader_, .events = POLLIN, .revents = 0};
+      if (poll(&ready, 1, 20'000) == 0) break;
       const ssize_t got = read(reader_, buffer, std::min(sizeof(buffer), size - text.size()));
       if (got <= 0) break;
       text.append(buffer, static_cast<size_t>(got));
