@@ -157,8 +157,9 @@ void KafkaHandle::MarkUp() {
 
 absl::Status KafkaHandle::Unreachable() const {
   absl::MutexLock lock(&mutex_);
-  return absl::UnavailableError(absl::StrCat("Kafka at ", brokers_, all_down_ ? " is not reachable" : " does not answer in time",
-                                             last_failure_.empty() ? "" : absl::StrCat(": ", last_failure_)));
+  const char* what = all_down_ ? " is not reachable" : " does not answer in time";
+  return absl::UnavailableError(
+      absl::StrCat("Kafka at ", brokers_, what, last_failure_.empty() ? "" : absl::StrCat(": ", last_failure_)));
 }
 
 void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaque) {

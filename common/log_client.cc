@@ -28,7 +28,8 @@ class KafkaLogClient : public LogClient {
     return KafkaHandle::Create(config, std::move(options));
   }
 
-  absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics, absl::Duration timeout) override {
+  absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics,
+                                                       absl::Duration timeout) override {
     const absl::Time deadline = absl::Now() + timeout;
     std::vector<int32_t> counts;
     for (const std::string& topic : topics) {
@@ -124,7 +125,8 @@ class KafkaLogClient : public LogClient {
   }
 
   // Asks until it is told something or the deadline has passed.
-  static rd_kafka_resp_err_t Retry(KafkaHandle& handle, absl::Time deadline, const std::function<rd_kafka_resp_err_t()>& ask) {
+  static rd_kafka_resp_err_t Retry(KafkaHandle& handle, absl::Time deadline,
+                                   const std::function<rd_kafka_resp_err_t()>& ask) {
     while (true) {
       const rd_kafka_resp_err_t error = ask();
       handle.Serve(0);
@@ -194,9 +196,9 @@ class KafkaLogClient : public LogClient {
       return absl::NotFoundError(absl::StrCat(PartitionName(partition.topic, partition.partition), " does not exist: topic ",
                                               partition.topic, " has ", *count, " partitions"));
     }
-    return absl::FailedPreconditionError(absl::StrCat("look up offsets of ",
-                                                      PartitionName(partitions[0].topic, partitions[0].partition),
-                                                      partitions.size() > 1 ? " and others" : "", ": ", rd_kafka_err2str(error)));
+    return absl::FailedPreconditionError(
+        absl::StrCat("look up offsets of ", PartitionName(partitions[0].topic, partitions[0].partition),
+                     partitions.size() > 1 ? " and others" : "", ": ", rd_kafka_err2str(error)));
   }
 
   // Sends an admin request and waits for its result.

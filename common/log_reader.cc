@@ -92,7 +92,9 @@ class KafkaLogReader : public LogReader {
                         {"check.crcs", "true"},
                         {"queued.min.messages", absl::StrCat(kQueueRecords)},
                         {"queued.max.messages.kbytes", absl::StrCat(kQueueBytes / 1024)}};
-    options.on_error = [this](rd_kafka_resp_err_t error, const std::string& message) { errors_.emplace_back(error, message); };
+    options.on_error = [this](rd_kafka_resp_err_t error, const std::string& message) {
+      errors_.emplace_back(error, message);
+    };
     absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = KafkaHandle::Create(config, std::move(options));
     if (!handle.ok()) return handle.status();
     handle_ = *std::move(handle);
@@ -107,7 +109,9 @@ class KafkaLogReader : public LogReader {
     for (size_t i = 0; i < starts.size(); ++i) {
       const TopicPartition& partition = starts[i].partition;
       const std::string name = PartitionName(partition.topic, partition.partition);
-      if (starts[i].offset < 0) return absl::InvalidArgumentError(absl::StrCat("read ", name, " at ", starts[i].offset, ": no offset"));
+      if (starts[i].offset < 0) {
+        return absl::InvalidArgumentError(absl::StrCat("read ", name, " at ", starts[i].offset, ", which is no offset"));
+      }
       if (!positions.emplace(partition, static_cast<uint32_t>(i)).second) {
         return absl::InvalidArgumentError(absl::StrCat("read ", name, " twice at once"));
       }
@@ -289,9 +293,8 @@ class KafkaLogReader : public LogReader {
   void TakeError(rd_kafka_resp_err_t error, const std::string& message, std::vector<Event>* events) {
     for (uint32_t i = 0; i < reading_.size(); ++i) {
       const TopicPartition& partition = reading_[i].partition;
-      if (reading_[i].stopped || !absl::StartsWith(message, absl::StrCat(partition.topic, " [", partition.partition, "]: "))) {
-        continue;
-      }
+      const std::string prefix = absl::StrCat(partition.topic, " [", partition.partition, "]: ");
+      if (reading_[i].stopped || !absl::StartsWith(message, prefix)) continue;
       React(i, error, message.c_str(), events);
     }
   }
@@ -313,7 +316,8 @@ class KafkaLogReader : public LogReader {
              absl::StrCat(name, ": offset ", reading.next_offset, " is not in the log (any more)"), events);
         return;
       case Trouble::kFailed:
-        Stop(position, Event::Kind::kFailed, absl::StrCat("read ", name, " at ", reading.next_offset, ": ", message), events);
+        Stop(position, Event::Kind::kFailed, absl::StrCat("read ", name, " at ", reading.next_offset, ": ", message),
+             events);
         return;
     }
   }
@@ -349,9 +353,8 @@ class KafkaLogReader : public LogReader {
       for (uint32_t i = 0; i < reading_.size(); ++i) {
         const int32_t partition = reading_[i].partition.partition;
         if (!is_doubtful(reading_[i]) || partition < count) continue;
-        Stop(i, Event::Kind::kFailed,
-             missing ? absl::StrCat("read ", PartitionName(name, partition), ": topic ", name, " does not exist (any more)")
-                     : absl::StrCat("read ", PartitionName(name, partition), ": topic ", name, " has ", count, " partitions"),
+        const std::string reason = missing ? " does not exist (any more)" : absl::StrCat(" has ", count, " partitions");
+        Stop(i, Event::Kind::kFailed, absl::StrCat("read ", PartitionName(name, partition), ": topic ", name, reason),
              events);
       }
     }

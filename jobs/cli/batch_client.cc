@@ -90,7 +90,12 @@ BatchClient::Outcome BatchClient::Next(uint64_t batch, absl::Duration wait, GetB
 BatchClient::Outcome BatchClient::Ends(GetEndsReply* reply) {
   GetEndsRequest request;
   request.set_job(job_);
-  return Call(kKafkaAnswerTimeout, [&](grpc::ClientContext* context) { return driver_->GetEnds(context, request, reply); });
+  const Outcome outcome =
+      Call(kKafkaAnswerTimeout, [&](grpc::ClientContext* context) { return driver_->GetEnds(context, request, reply); });
+  if (outcome != Outcome::kNone) return outcome;
+  PrintError(fmt::format("the driver at {} could not learn in time where the topics of {} end", globals_.driver, job_));
+  exit_code_ = kExitUnavailable;
+  return Outcome::kFailed;
 }
 
 BatchClient::Outcome BatchClient::Call(absl::Duration timeout,

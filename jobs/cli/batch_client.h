@@ -65,7 +65,7 @@ class BatchClient {
   bool lost() const { return lost_; }
 
  private:
-  // Makes one call, which a signal cancels; kNone if it only waited in vain or the driver is lost.
+  // Makes one call, which a signal cancels; kNone if the driver is lost, or answers that it waited in vain.
   Outcome Call(absl::Duration timeout, const std::function<grpc::Status(grpc::ClientContext*)>& call);
   Outcome OnLost();
   // After a wait without a batch: whether the job still goes on.

@@ -31,8 +31,10 @@ void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {
 }
 
 bool IsDriverLost(const grpc::Status& status) {
-  return !IsPeersAnswer(status) && (status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-                                    status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
+  if (IsPeersAnswer(status)) return false;
+  // A driver that stops cancels the calls under way.
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED || status.error_code() == grpc::StatusCode::CANCELLED;
 }
 
 int ReportError(const CliGlobals& globals, const grpc::Status& status) {

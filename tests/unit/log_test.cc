@@ -165,17 +165,26 @@ TEST_F(LogTest, OffsetPastTheEndIsLostAndTheOthersReadOn) {
 
 TEST_F(LogTest, LostOffsetsOfAnEarlierAssignmentAreNotReported) {
   Write(0, 10);
-  for (int round = 0; round < 30; ++round) {
+  const std::unique_ptr<LogReader> clock = LogReader::Create(At(broker_->brokers())).value();
+  for (int round = 0; round < 20; ++round) {
+    // What the second reader has been told, the first one was told too, but it did not ask.
     ASSERT_TRUE(reader_->Assign({{{kTopic, 0}, 50}}).ok());
-    std::vector<LogRecord> records;
-    std::vector<Event> events;
-    // Waits now and then for less, now and then for more than a fetch takes.
-    ASSERT_TRUE(reader_->Poll(absl::Milliseconds(round % 6), &records, &events).ok());
+    ASSERT_TRUE(clock->Assign({{{kTopic, 0}, 50}}).ok());
+    ASSERT_EQ(PollUntil(clock.get(), Events(1)).events.at(0).kind, Event::Kind::kOffsetLost);
     ASSERT_TRUE(reader_->Assign({{{kTopic, 0}, 3}}).ok());
     const Found found = PollUntil(reader_.get(), Events(1));
     ASSERT_EQ(found.events.at(0).kind, Event::Kind::kEnd) << found.events.at(0).message;
     ASSERT_EQ(found.records.at(0).size(), 7u);
   }
+}
+
+TEST_F(LogTest, AssignsManyTimesInARow) {
+  const std::unique_ptr<EmbeddedBroker> broker = EmbeddedBroker::Start(kTopic, 60).value();
+  const std::unique_ptr<LogReader> reader = LogReader::Create(At(broker->brokers())).value();
+  std::vector<LogReader::Start> starts;
+  for (int32_t partition = 0; partition < 60; ++partition) starts.push_back({{kTopic, partition}, 0});
+  for (int round = 0; round < 20; ++round) ASSERT_TRUE(reader->Assign(starts).ok());
+  EXPECT_EQ(PollUntil(reader.get(), Events(starts.size())).events.size(), starts.size());
 }
 
 TEST_F(LogTest, MissingPartitionFails) {
@@ -413,6 +422,11 @@ class FailingBroker {
   std::string brokers() const { return rd_kafka_mock_cluster_bootstraps(cluster_); }
   void Down() { rd_kafka_mock_broker_set_down(cluster_, -1); }
   void Up() { rd_kafka_mock_broker_set_up(cluster_, -1); }
+  // The next fetches fail so.
+  void FailFetches(std::vector<rd_kafka_resp_err_t> errors) {
+    constexpr int16_t kFetch = 1;
+    rd_kafka_mock_push_request_errors_array(cluster_, kFetch, errors.size(), errors.data());
+  }
   // The mock cluster creates any topic it is asked for.
   void LoseTopic() { rd_kafka_mock_topic_set_error(cluster_, kTopic, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART); }
 
@@ -465,6 +479,47 @@ TEST(UnreachableTest, ClientIsReadyAgainAfterAFailure) {
   EXPECT_TRUE(absl::IsUnavailable(client->PartitionCounts({kTopic}, kShort).status()));
   broker.Up();
   EXPECT_THAT(client->PartitionCounts({kTopic}, kTimeout).value(), ElementsAre(1));
+}
+
+class FetchErrorTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::unique_ptr<LogWriter> writer = LogWriter::Create(At(broker_.brokers()), {}).value();
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(writer->Append(kTopic, 0, "x").ok());
+    ASSERT_TRUE(writer->Flush(kTimeout).ok());
+    reader_ = LogReader::Create(At(broker_.brokers())).value();
+  }
+
+  FailingBroker broker_;
+  std::unique_ptr<LogReader> reader_;
+};
+
+TEST_F(FetchErrorTest, IsWaitedForIfItPasses) {
+  broker_.FailFetches({RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+                       RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, RD_KAFKA_RESP_ERR_UNKNOWN});
+  ASSERT_TRUE(reader_->Assign({{{kTopic, 0}, 0}}).ok());
+  const Found found = PollUntil(reader_.get(), Events(1));
+  EXPECT_EQ(found.events.at(0).kind, Event::Kind::kEnd) << found.events.at(0).message;
+  EXPECT_EQ(found.records.at(0).size(), 5u);
+}
+
+TEST_F(FetchErrorTest, NothingIsDeliveredBehindAFailure) {
+  // librdkafka itself reads on.
+  broker_.FailFetches({RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE});
+  ASSERT_TRUE(reader_->Assign({{{kTopic, 0}, 0}}).ok());
+  const Found found = PollUntil(reader_.get(), Events(1));
+  ASSERT_EQ(found.events.at(0).kind, Event::Kind::kFailed);
+  EXPECT_THAT(found.events[0].message, HasSubstr("events[0] at 0"));
+  EXPECT_TRUE(found.records.empty());
+  std::vector<LogRecord> records;
+  std::vector<Event> events;
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(reader_->Poll(absl::Milliseconds(50), &records, &events).ok());
+    EXPECT_TRUE(records.empty());
+    EXPECT_TRUE(events.empty());
+  }
+  ASSERT_TRUE(reader_->Assign({{{kTopic, 0}, 0}}).ok());
+  EXPECT_EQ(PollUntil(reader_.get(), Events(1)).records.at(0).size(), 5u);
 }
 
 // How long a topic may be unknown to a broker that has not heard of it yet.

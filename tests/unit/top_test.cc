@@ -153,6 +153,9 @@ TEST_F(TopTest, CaughtUpSaysThatKafkaIsOutOfReach) {
   driver_.failure = absl::UnavailableError("Kafka at b:9092 is not reachable");
   EXPECT_EQ(Run({"top", "popularity", "--caught-up"}), kExitUnavailable);
   EXPECT_EQ(err_, "tenfold: Kafka at b:9092 is not reachable\n");
+  driver_.failure = absl::DeadlineExceededError("late");
+  EXPECT_EQ(Run({"top", "popularity", "--caught-up"}), kExitUnavailable);
+  EXPECT_EQ(err_, "tenfold: the driver at " + address_ + " could not learn in time where the topics of popularity end\n");
 }
 
 }  // namespace
