@@ -113,8 +113,9 @@ std::string SinkFile::CheckPath(const std::string& path, const std::vector<std::
   if (given.is_relative()) return "";
   if (AllowedFolder(given, allowed_folders) != nullptr) return "";
   return absl::StrCat("\"", path, "\" is absolute, and ",
-                      allowed_folders.empty() ? "the driver's configuration allows no folder for such paths"
-                                              : "the driver's configuration allows only " + absl::StrJoin(allowed_folders, ", "),
+                      allowed_folders.empty()
+                          ? "the driver's configuration allows no folder for such paths"
+                          : "the driver's configuration allows only " + absl::StrJoin(allowed_folders, ", "),
                       "; use a relative path");
 }
 
@@ -219,8 +220,8 @@ absl::StatusOr<uint64_t> SinkFile::Repair() {
     absl::Status status = ReadAt(fd_, file_, *end, torn.data(), torn.size());
     if (!status.ok()) return status;
     if (!kLineStart.starts_with(torn)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the last line of ", file_, " has no end and is not a sink's; end it with a newline, or move the file away"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the last line of ", file_, " has no end and is not a sink's; end it with a newline, or move the file away"));
     }
     if (ftruncate(fd_, *end) != 0) return ErrnoStatus("cut a torn line off", file_);
   }

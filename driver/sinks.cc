@@ -108,7 +108,8 @@ class StdoutTarget : public Target {
 
 class JobSinksThreads : public JobSinks {
  public:
-  JobSinksThreads(const Options& options, Journal* journal) : job_(options.spec.name()), job_id_(options.job_id), journal_(journal) {
+  JobSinksThreads(const Options& options, Journal* journal)
+      : job_(options.spec.name()), job_id_(options.job_id), journal_(journal) {
     for (const Sink& sink : options.spec.sinks()) {
       auto feed = std::make_unique<Feed>();
       feed->name = SinkName(sink);

@@ -66,7 +66,9 @@ std::vector<Partition> Partitions() {
   return partitions;
 }
 
-std::string Line(const std::string& job_id, uint64_t batch) { return TopLine("popularity", Partitions(), MakeBatch(job_id, batch)) + "\n"; }
+std::string Line(const std::string& job_id, uint64_t batch) {
+  return TopLine("popularity", Partitions(), MakeBatch(job_id, batch)) + "\n";
+}
 
 // Lines [first, last] of j1.
 std::string Lines(uint64_t first, uint64_t last) {
@@ -538,7 +540,8 @@ class SinksCheckTest : public ::testing::Test {
 };
 
 TEST_F(SinksCheckTest, SoundPathsPass) {
-  for (const char* path : {"top.jsonl", "a/top.jsonl", "./a//top", "..top", "/srv/top/x", "/srv/top/a/x", "/srv/./top/x", "/var/lists/x"}) {
+  for (const char* path :
+       {"top.jsonl", "a/top.jsonl", "./a//top", "..top", "/srv/top/x", "/srv/top/a/x", "/srv/./top/x", "/var/lists/x"}) {
     EXPECT_EQ(Check(path), "") << path;
   }
 }
