@@ -57,7 +57,8 @@ struct CloseJob {
   std::string job_id;
 };
 
-using Action = std::variant<SendAssign, SendPrepare, SendFold, SendLookUp, QueryEnds, FindPartitions, AppendRecord, PublishBatch, CloseJob>;
+using Action = std::variant<SendAssign, SendPrepare, SendFold, SendLookUp, QueryEnds, FindPartitions, AppendRecord,
+                            PublishBatch, CloseJob>;
 using Actions = std::vector<Action>;
 
 }  // namespace tenfold

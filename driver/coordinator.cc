@@ -104,7 +104,8 @@ void Coordinator::CheckLeases(int64_t now_ms, Actions* actions) {
   bool changed = false;
   for (auto& [id, worker] : cluster_.workers) {
     if (!worker.live || now_ms - worker.last_heard_ms < cluster_.lease_ms) continue;
-    LOG(WARNING) << "worker " << id << " at " << worker.address << " is lost: nothing heard for " << now_ms - worker.last_heard_ms << " ms";
+    LOG(WARNING) << "worker " << id << " at " << worker.address << " is lost: nothing heard for "
+                 << now_ms - worker.last_heard_ms << " ms";
     worker.live = false;
     changed = true;
   }
@@ -161,8 +162,9 @@ absl::Status Coordinator::Submit(const JobSubmitted& submitted, Actions* actions
   if (!started_) return absl::UnavailableError("the driver is starting");
   const std::string& name = submitted.spec().name();
   if (const JobMachine* job = FindJob(name); job != nullptr || submitting_.contains(name)) {
-    return absl::AlreadyExistsError(absl::StrCat("the name ", name, " is taken by ", job != nullptr && job->state() == JOB_FAILED ? "a failed job" : "a job",
-                                                 "; cancel that one first (tenfold cancel ", name, "), or choose another name"));
+    return absl::AlreadyExistsError(absl::StrCat(
+        "the name ", name, " is taken by ", job != nullptr && job->state() == JOB_FAILED ? "a failed job" : "a job",
+        "; cancel that one first (tenfold cancel ", name, "), or choose another name"));
   }
   submitting_[name] = submitted.job_id();
   JournalRecord record;
@@ -173,33 +175,44 @@ absl::Status Coordinator::Submit(const JobSubmitted& submitted, Actions* actions
 
 absl::Status Coordinator::Cancel(const std::string& job, Actions* actions) {
   const JobMachine* found = FindJob(job);
-  if (found == nullptr) return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
+  if (found == nullptr)
+    return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
   Find(found->job_id())->Cancel(actions);
   return absl::OkStatus();
 }
 
-void Coordinator::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms, Actions* actions) {
+void Coordinator::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms,
+                         Actions* actions) {
   if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_ms, actions);
 }
 
-void Coordinator::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_ms, Actions* actions) {
+void Coordinator::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_ms,
+                               Actions* actions) {
   if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_ms, actions);
 }
 
-void Coordinator::OnAssignReply(const SendAssign& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_ms, Actions* actions) {
-  if (JobMachine* job = Find(sent.request.id().job_id())) job->OnAssignReply(sent.worker, sent.request, reply, now_ms, actions);
+void Coordinator::OnAssignReply(const SendAssign& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_ms,
+                                Actions* actions) {
+  if (JobMachine* job = Find(sent.request.id().job_id()))
+    job->OnAssignReply(sent.worker, sent.request, reply, now_ms, actions);
 }
 
-void Coordinator::OnPrepareReply(const SendPrepare& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_ms, Actions* actions) {
-  if (JobMachine* job = Find(sent.request.id().job_id())) job->OnPrepareReply(sent.worker, sent.request, reply, now_ms, actions);
+void Coordinator::OnPrepareReply(const SendPrepare& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_ms,
+                                 Actions* actions) {
+  if (JobMachine* job = Find(sent.request.id().job_id()))
+    job->OnPrepareReply(sent.worker, sent.request, reply, now_ms, actions);
 }
 
-void Coordinator::OnFoldReply(const SendFold& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_ms, Actions* actions) {
-  if (JobMachine* job = Find(sent.request.id().job_id())) job->OnFoldReply(sent.worker, sent.request, reply, now_ms, actions);
+void Coordinator::OnFoldReply(const SendFold& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_ms,
+                              Actions* actions) {
+  if (JobMachine* job = Find(sent.request.id().job_id()))
+    job->OnFoldReply(sent.worker, sent.request, reply, now_ms, actions);
 }
 
-void Coordinator::OnLookUpReply(const SendLookUp& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_ms, Actions* actions) {
-  if (JobMachine* job = Find(sent.request.id().job_id())) job->OnLookUpReply(sent.worker, sent.request, reply, now_ms, actions);
+void Coordinator::OnLookUpReply(const SendLookUp& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_ms,
+                                Actions* actions) {
+  if (JobMachine* job = Find(sent.request.id().job_id()))
+    job->OnLookUpReply(sent.worker, sent.request, reply, now_ms, actions);
 }
 
 JobMachine* Coordinator::Find(const std::string& job_id) {

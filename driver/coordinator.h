@@ -43,7 +43,8 @@ class Coordinator {
 
   // Events of one job; those of a job that is gone are ignored.
   void OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms, Actions* actions);
-  void OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_ms, Actions* actions);
+  void OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_ms,
+                    Actions* actions);
   void OnAssignReply(const SendAssign& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_ms, Actions* actions);
   void OnPrepareReply(const SendPrepare& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_ms, Actions* actions);
   void OnFoldReply(const SendFold& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_ms, Actions* actions);

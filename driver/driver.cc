@@ -27,11 +27,15 @@ absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(const Options& options) {
   absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(options.data_dir);
   if (!journal.ok()) return journal.status();
   driver->journal_ = *std::move(journal);
-  const absl::Status replayed = driver->journal_->Replay([&](const JournalRecord& record) { driver->coordinator_.Replay(record); });
+  const absl::Status replayed =
+      driver->journal_->Replay([&](const JournalRecord& record) { driver->coordinator_.Replay(record); });
   if (!replayed.ok()) return replayed;
   driver->workers_ = std::make_unique<WorkerClient>();
   for (const auto& [id, job] : driver->coordinator_.jobs()) {
-    if (absl::Status opened = driver->OpenJob(*job); !opened.ok()) return opened;
+    // The others go on; this one is tried again whenever it is due.
+    if (absl::Status opened = driver->OpenJob(*job); !opened.ok()) {
+      LOG(ERROR) << "job " << job->name() << " waits: " << opened.message();
+    }
   }
   driver->journal_thread_ = std::thread([d = driver.get()] { d->RunJournal(); });
   driver->loop_thread_ = std::thread([d = driver.get()] { d->RunLoop(); });
@@ -97,7 +101,8 @@ template <typename Answer>
 absl::StatusOr<Answer> Driver::Ask(std::function<absl::StatusOr<Answer>()> question) {
   auto answer = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
   std::future<absl::StatusOr<Answer>> future = answer->get_future();
-  if (stopping_ || !Post([answer, question] { answer->set_value(question()); })) return absl::UnavailableError("the driver is stopping");
+  if (stopping_ || !Post([answer, question] { answer->set_value(question()); }))
+    return absl::UnavailableError("the driver is stopping");
   return future.get();
 }
 
@@ -162,6 +167,7 @@ void Driver::OnJournaled(const JournalRecord& record) {
 }
 
 absl::Status Driver::OpenJob(const JobMachine& job) {
+  if (parts_.contains(job.job_id())) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(job.spec(), job.brokers());
   if (!log.ok()) return log.status();
   JobSinks::Options options;
@@ -230,9 +236,17 @@ void Driver::Do(const SendLookUp& send) {
 }
 
 void Driver::Do(const QueryEnds& query) {
-  const auto parts = parts_.find(query.job_id);
   const JobMachine* job = coordinator_.FindJob(query.job_id);
-  if (parts == parts_.end() || job == nullptr) return;
+  if (job == nullptr) return;
+  if (absl::Status opened = OpenJob(*job); !opened.ok()) {
+    Post([this, query, opened] {
+      Actions actions;
+      coordinator_.OnEnds(query, opened, NowMs(), &actions);
+      Do(&actions);
+    });
+    return;
+  }
+  const auto parts = parts_.find(query.job_id);
   parts->second.log->QueryEnds(job->partitions(), [this, query](absl::StatusOr<std::vector<int64_t>> ends) {
     Post([this, query, ends = std::move(ends)] {
       Actions actions;
@@ -243,9 +257,17 @@ void Driver::Do(const QueryEnds& query) {
 }
 
 void Driver::Do(const FindPartitions& find) {
-  const auto parts = parts_.find(find.job_id);
   const JobMachine* job = coordinator_.FindJob(find.job_id);
-  if (parts == parts_.end() || job == nullptr) return;
+  if (job == nullptr) return;
+  if (absl::Status opened = OpenJob(*job); !opened.ok()) {
+    Post([this, find, opened] {
+      Actions actions;
+      coordinator_.OnPartitions(find.job_id, opened, NowMs(), &actions);
+      Do(&actions);
+    });
+    return;
+  }
+  const auto parts = parts_.find(find.job_id);
   parts->second.log->FindPartitions(job->partitions(), [this, find](absl::StatusOr<JobMachine::Found> found) {
     Post([this, find, found = std::move(found)] {
       Actions actions;
@@ -372,6 +394,8 @@ absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
     const absl::Status retired = JobSinks::Retire(options_.data_dir, name, *job_id);
     if (!retired.ok()) LOG(ERROR) << "the sink folder of job " << name << " keeps its name: " << retired.message();
   }
+  const absl::Status trimmed = journal_->Trim(*job_id, std::numeric_limits<uint64_t>::max());
+  if (!trimmed.ok()) LOG(ERROR) << "batches of the cancelled job " << name << " stay in the journal: " << trimmed.message();
   CancelReply reply;
   reply.set_job_id(*job_id);
   return reply;
@@ -379,7 +403,8 @@ absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
 
 absl::StatusOr<const JobMachine*> Driver::FindJob(const std::string& job) const {
   const JobMachine* found = coordinator_.FindJob(job);
-  if (found == nullptr) return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
+  if (found == nullptr)
+    return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
   return found;
 }
 
@@ -429,9 +454,9 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
   const uint64_t wanted = request.batch() == 0 ? std::max<uint64_t>(1, reply->batch().batch()) : request.batch();
   if (reply->batch().batch() < wanted) {
     if (request.wait_ms() == 0) {
-      return absl::NotFoundError(reply->batch().batch() == 0
-                                     ? absl::StrCat("job ", reply->job(), " has no batch yet")
-                                     : absl::StrCat("job ", reply->job(), " has no batch ", wanted, " yet; the last is ", reply->batch().batch()));
+      return absl::NotFoundError(reply->batch().batch() == 0 ? absl::StrCat("job ", reply->job(), " has no batch yet")
+                                                             : absl::StrCat("job ", reply->job(), " has no batch ", wanted,
+                                                                            " yet; the last is ", reply->batch().batch()));
     }
     const absl::Time deadline = absl::Now() + absl::Milliseconds(std::min(request.wait_ms(), kMaxWaitMs));
     bool there = true;
@@ -440,9 +465,11 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
       const auto it = committed_batches_.find(job_id);
       there = it != committed_batches_.end();
       if (!there || it->second >= wanted || is_cancelled()) break;
-      if (absl::Now() >= deadline) return absl::DeadlineExceededError(absl::StrCat("batch ", wanted, " of job ", reply->job(), " is not there yet"));
+      if (absl::Now() >= deadline)
+        return absl::DeadlineExceededError(absl::StrCat("batch ", wanted, " of job ", reply->job(), " is not there yet"));
       // Wakes now and then to see whether anybody still waits.
-      committed_.wait_for(lock, std::min(absl::ToChronoMilliseconds(deadline - absl::Now()), std::chrono::milliseconds(200)));
+      committed_.wait_for(lock,
+                          std::min(absl::ToChronoMilliseconds(deadline - absl::Now()), std::chrono::milliseconds(200)));
     }
     lock.unlock();
     if (stopping_) return absl::UnavailableError("the driver is stopping");
@@ -467,6 +494,7 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
   const absl::StatusOr<Job> job = Ask<Job>([&]() -> absl::StatusOr<Job> {
     const absl::StatusOr<const JobMachine*> found = FindJob(request.job());
     if (!found.ok()) return found.status();
+    if (absl::Status opened = OpenJob(**found); !opened.ok()) return opened;
     return Job{(*found)->job_id(), parts_.at((*found)->job_id()).log, (*found)->partitions()};
   });
   if (!job.ok()) return job.status();

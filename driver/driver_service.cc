@@ -36,7 +36,8 @@ grpc::Status DriverServiceImpl::GetStatus(grpc::ServerContext*, const GetStatusR
   return Answer(driver_->GetStatus(*request), reply);
 }
 
-grpc::Status DriverServiceImpl::GetBatch(grpc::ServerContext* context, const GetBatchRequest* request, GetBatchReply* reply) {
+grpc::Status DriverServiceImpl::GetBatch(grpc::ServerContext* context, const GetBatchRequest* request,
+                                         GetBatchReply* reply) {
   return Answer(driver_->GetBatch(*request, [context] { return context->IsCancelled(); }), reply);
 }
 

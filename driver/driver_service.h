@@ -18,7 +18,8 @@ class DriverServiceImpl final : public DriverService::Service {
   grpc::Status GetStatus(grpc::ServerContext* context, const GetStatusRequest* request, JobStatus* reply) override;
   grpc::Status GetBatch(grpc::ServerContext* context, const GetBatchRequest* request, GetBatchReply* reply) override;
   grpc::Status GetEnds(grpc::ServerContext* context, const GetEndsRequest* request, GetEndsReply* reply) override;
-  grpc::Status ListWorkers(grpc::ServerContext* context, const ListWorkersRequest* request, ListWorkersReply* reply) override;
+  grpc::Status ListWorkers(grpc::ServerContext* context, const ListWorkersRequest* request,
+                           ListWorkersReply* reply) override;
 
  private:
   Driver* const driver_;

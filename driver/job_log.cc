@@ -141,7 +141,8 @@ void JobLog::CommitPending() {
   }
   if (!pending) return;
   const absl::Status committed = client_->CommitOffsets(group_, pending->partitions, pending->next_offsets, kTimeout);
-  if (!committed.ok()) VLOG(1) << "offsets of group " << group_ << " (for lag tools only) were not committed: " << committed.message();
+  if (!committed.ok())
+    VLOG(1) << "offsets of group " << group_ << " (for lag tools only) were not committed: " << committed.message();
 }
 
 }  // namespace tenfold

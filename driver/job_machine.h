@@ -2,7 +2,8 @@
 // A state machine without I/O, clocks or threads: events in, actions out. What it must remember it asks to be journalled,
 // and acts on it only when Apply brings the record back, which is also how a driver that starts again gets here.
 //
-// Rules R3, R5, R6 and R7 of the design hold here. Used by one thread at a time.
+// Rules R3 to R7 of the design hold here. driver/job_attempt.cc has the part that makes a batch. Used by one thread at a
+// time.
 #pragma once
 
 #include <cstdint>
@@ -141,12 +142,19 @@ class JobMachine {
 
   // A batch is due although no offset moved: the first, and the first with partitions that were added.
   bool VectorGrew() const;
+  static void AddOffset(uint32_t partition, int64_t next_offset,
+                        google::protobuf::RepeatedPtrField<PartitionOffset>* offsets);
+  static bool SameDigest(const Digest& a, const Digest& b);
   RequestId MakeId(const std::string& worker) const;
   AssignRequest MakeAssign(const std::string& worker) const;
   size_t Shards() const;
   std::set<std::string> Owners() const;
   std::vector<uint32_t> PartitionsOf(uint32_t shard) const;
   bool IsAcknowledged(const std::string& worker) const;
+  bool IsKnown(const Partition& partition) const;
+  // Whether a worker is left alone for a moment because it failed to do what it was asked.
+  bool Rests(const std::string& worker) const;
+  void Rest(const std::string& worker, int64_t now_ms);
   bool IsOver() const { return failed_ || cancelled_; }
   std::string Name(uint32_t partition) const;
 
@@ -178,13 +186,17 @@ class JobMachine {
   std::map<std::string, Acknowledged> acknowledged_;
   std::set<std::string> assigning_;
   std::map<std::string, PrepareUnderWay> preparing_;
-  // Shards whose state was not compared with the journal since its worker was assigned them; prepared shards that may change hands, with the worker.
+  // Shards whose state was not compared with the journal since its worker was assigned them; prepared shards that may change
+  // hands, with the worker.
   std::set<uint32_t> uncompared_;
   std::map<uint32_t, std::string> ready_;
   // Shard -> worker that has to drop its state of it; and how often the shard was doubted.
   std::map<uint32_t, std::string> doubtful_;
   std::map<uint32_t, int> doubts_;
   bool can_refold_ = true;
+  std::map<std::string, int64_t> rests_until_ms_;
+  // How often a shard's preparation reached its targets.
+  std::map<uint32_t, int> preparations_;
 
   // The attempt under way.
   Phase phase_ = Phase::kIdle;

@@ -17,15 +17,18 @@ namespace tenfold {
 namespace {
 
 int Run(int argc, char** argv) {
-  CLI::App app("Runs Tenfold's driver: it admits jobs and workers, plans and merges batches, and publishes results.", "tenfold-driver");
+  CLI::App app("Runs Tenfold's driver: it admits jobs and workers, plans and merges batches, and publishes results.",
+               "tenfold-driver");
   std::string listen = "127.0.0.1:7070";
   std::string lease = "3s";
   Driver::Options options;
   app.add_option("--listen", listen, "Where workers and the CLI reach the driver, HOST:PORT")->capture_default_str();
-  app.add_option("--data-dir", options.data_dir, "Folder of the journal and of relative sinks; made if it is missing")->required();
+  app.add_option("--data-dir", options.data_dir, "Folder of the journal and of relative sinks; made if it is missing")
+      ->required();
   app.add_option("--kafka", options.kafka, "Brokers of jobs whose spec names none, HOST:PORT[,HOST:PORT]")->required();
   app.add_option("--lease", lease, "A worker silent for so long loses its shards, 500ms to 10m")->capture_default_str();
-  app.add_option("--keep-batches", options.kept_batches, "Batches of a job that stay readable, 1 or more")->capture_default_str();
+  app.add_option("--keep-batches", options.kept_batches, "Batches of a job that stay readable, 1 or more")
+      ->capture_default_str();
   app.add_option("--sink-folders", options.sink_folders, "Folders in which sinks may have an absolute path");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
   const auto refuse = [](const std::string& message, int code) {

@@ -30,7 +30,8 @@ WorkerService::Stub* WorkerClient::StubOf(const std::string& address) {
 
 template <typename Request, typename Reply>
 void WorkerClient::Call(const std::string& address, const Request& request, absl::Duration timeout,
-                        void (Method::*method)(grpc::ClientContext*, const Request*, Reply*, std::function<void(grpc::Status)>),
+                        void (Method::*method)(grpc::ClientContext*, const Request*, Reply*,
+                                               std::function<void(grpc::Status)>),
                         Done<Reply> done) {
   struct Call {
     grpc::ClientContext context;

@@ -36,7 +36,8 @@ class WorkerClient {
   using Method = WorkerService::Stub::async_interface;
   template <typename Request, typename Reply>
   void Call(const std::string& address, const Request& request, absl::Duration timeout,
-            void (Method::*method)(grpc::ClientContext*, const Request*, Reply*, std::function<void(grpc::Status)>), Done<Reply> done);
+            void (Method::*method)(grpc::ClientContext*, const Request*, Reply*, std::function<void(grpc::Status)>),
+            Done<Reply> done);
   WorkerService::Stub* StubOf(const std::string& address);
 
   std::mutex mutex_;

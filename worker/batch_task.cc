@@ -97,13 +97,17 @@ class BatchTask::FoldThread {
   std::optional<std::string> FoldRecords(bool exact);
   std::optional<std::string> FoldRecord(const LogRecord& record, bool exact, Cursor* cursor);
   std::optional<std::string> HandleEvents(bool exact, std::string* waiting_for);
-  static std::string Name(const Cursor& cursor) { return absl::StrCat(cursor.partition.topic, "[", cursor.partition.partition, "]"); }
+  static std::string Name(const Cursor& cursor) {
+    return absl::StrCat(cursor.partition.topic, "[", cursor.partition.partition, "]");
+  }
 
   const LogConfig log_;
   const bool fail_on_bad_;
   Decoder decoder_;
   std::unique_ptr<LogReader> reader_;
   std::vector<Cursor> cursors_;
+  // A partition gives nothing until the reader is assigned again.
+  bool unread_ = false;
   std::map<uint32_t, DeltaTable> tables_;
   std::vector<LogRecord> records_;
   std::vector<LogReader::Event> events_;
@@ -147,7 +151,8 @@ absl::Status BatchTask::FoldThread::Prepare(std::vector<JobCore::ShardRange>* ra
       cursor.table = &table;
       cursor.end = range.ends[static_cast<size_t>(j)];
       const size_t i = cursors.size() - 1;
-      same = same && i < cursors_.size() && cursors_[i].partition == cursor.partition && cursors_[i].read == cursor.state->next_offset();
+      same = same && i < cursors_.size() && cursors_[i].partition == cursor.partition &&
+             cursors_[i].read == cursor.state->next_offset();
       if (same) {
         cursor.read = cursors_[i].read;
         cursor.check = cursors_[i].check;
@@ -171,11 +176,16 @@ absl::Status BatchTask::FoldThread::Assign(bool check) {
     cursor.check = check && cursor.state->last_offset() >= 0;
     starts.push_back({cursor.partition, cursor.check ? cursor.state->last_offset() : cursor.read});
   }
-  return reader_->Assign(starts);
+  absl::Status assigned = reader_->Assign(starts);
+  if (!assigned.ok()) {
+    for (Cursor& cursor : cursors_) cursor.read = -1;
+  }
+  return assigned;
 }
 
 bool BatchTask::FoldThread::IsDone() const {
-  return std::all_of(cursors_.begin(), cursors_.end(), [](const Cursor& cursor) { return cursor.state->next_offset() >= cursor.end; });
+  return std::all_of(cursors_.begin(), cursors_.end(),
+                     [](const Cursor& cursor) { return cursor.state->next_offset() >= cursor.end; });
 }
 
 std::optional<std::string> BatchTask::FoldThread::FoldRecord(const LogRecord& record, bool exact, Cursor* cursor) {
@@ -238,10 +248,13 @@ std::optional<std::string> BatchTask::FoldThread::HandleEvents(bool exact, std::
           if (absl::Status assigned = Assign(false); !assigned.ok()) *waiting_for = std::string(assigned.message());
           return std::nullopt;
         }
-        return absl::StrCat(Name(cursor), " no longer has offset ", cursor.state->next_offset(), ", from which the job has to go on: ",
-                            event.message);
+        return absl::StrCat(Name(cursor), " no longer has offset ", cursor.state->next_offset(),
+                            ", from which the job has to go on: ", event.message);
       case LogReader::Event::Kind::kFailed:
+        // The reader says no more of the partition until it is assigned again, which the next fold does.
         *waiting_for = event.message;
+        LOG_EVERY_T(WARNING, 5) << event.message;
+        unread_ = true;
         break;
     }
   }
@@ -252,7 +265,8 @@ FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges,
   FoldOutcome outcome;
   const absl::Time deadline = absl::Now() + options.budget;
   absl::Status polled = Prepare(&ranges);
-  while (polled.ok() && !IsDone() && !options.stop()) {
+  unread_ = false;
+  while (polled.ok() && !unread_ && !IsDone() && !options.stop()) {
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) break;
     polled = reader_->Poll(std::min(left, kPoll), &records_, &events_);
@@ -274,6 +288,7 @@ FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges,
   for (Cursor& cursor : cursors_) {
     cursor.state->set_records(cursor.state->records() + cursor.records);
     cursor.state = nullptr;
+    if (unread_) cursor.read = -1;
   }
   for (JobCore::ShardRange& range : ranges) {
     FoldOutcome::Shard& shard = outcome.shards.emplace_back();

@@ -110,9 +110,12 @@ BadReason Decoder::Decode(std::string_view value, std::string_view* key, int64_t
 
   for (size_t i = 0; i < arguments_.size(); ++i) arguments_[i] = fields_[score_fields_[i]];
   switch (score_.Evaluate(arguments_, units)) {
-    case NumberError::kNone: break;
-    case NumberError::kMalformed: return BAD_MALFORMED_NUMBER;
-    case NumberError::kOutOfRange: return BAD_NUMBER_OUT_OF_RANGE;
+    case NumberError::kNone:
+      break;
+    case NumberError::kMalformed:
+      return BAD_MALFORMED_NUMBER;
+    case NumberError::kOutOfRange:
+      return BAD_NUMBER_OUT_OF_RANGE;
   }
   *key = record_key;
   return BAD_NONE;

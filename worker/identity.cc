@@ -17,7 +17,9 @@ namespace {
 
 std::string PathOf(const std::string& data_dir) { return absl::StrCat(data_dir, "/identity"); }
 
-absl::Status ErrnoStatus(const std::string& what) { return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(errno))); }
+absl::Status ErrnoStatus(const std::string& what) {
+  return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(errno)));
+}
 
 absl::Status SyncPath(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -47,7 +49,8 @@ absl::StatusOr<Identity> ReadOrMakeIdentity(const std::string& data_dir) {
     if (word == "cluster") file >> identity.cluster_id;
   }
   if (identity.worker_id.empty()) {
-    return absl::DataLossError(absl::StrCat(path, " names no worker; move the directory ", data_dir, " away to start as a new worker"));
+    return absl::DataLossError(
+        absl::StrCat(path, " names no worker; move the directory ", data_dir, " away to start as a new worker"));
   }
   return identity;
 }

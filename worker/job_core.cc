@@ -56,7 +56,8 @@ void JobCore::Restore(const ShardState& state) { shards_[state.id().shard()] = {
 
 absl::Status JobCore::CheckMeant(const RequestId& id, const std::string& cluster_id) const {
   if (id.cluster_id() != cluster_id) {
-    return absl::PermissionDeniedError(absl::StrCat("this worker belongs to cluster ", cluster_id, ", not ", id.cluster_id()));
+    return absl::PermissionDeniedError(
+        absl::StrCat("this worker belongs to cluster ", cluster_id, ", not ", id.cluster_id()));
   }
   if (id.incarnation() != incarnation_) return absl::FailedPreconditionError("the worker has started again since");
   return absl::OkStatus();
@@ -102,7 +103,8 @@ absl::Status JobCore::AdmitLookUp(const LookUpRequest& request, const std::strin
       }
     }
   }
-  if (partitions != composition.size()) return absl::FailedPreconditionError("the worker is not at the composition asked for");
+  if (partitions != composition.size())
+    return absl::FailedPreconditionError("the worker is not at the composition asked for");
   return absl::OkStatus();
 }
 
@@ -147,7 +149,10 @@ void JobCore::Assigned(const AssignRequest& request, const AssignPlan& plan) {
 void JobCore::Forget(uint32_t shard) { shards_.erase(shard); }
 
 void JobCore::ForgetRoles() {
-  for (auto& [s, shard] : shards_) shard.role = Role::kNone;
+  for (auto& [s, shard] : shards_) {
+    shard.role = Role::kNone;
+    shard.verified = false;
+  }
 }
 
 absl::StatusOr<std::vector<JobCore::ShardRange>> JobCore::PlanFold(const FoldRequest& request) const {

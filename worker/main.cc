@@ -19,15 +19,18 @@ namespace tenfold {
 namespace {
 
 int Run(int argc, char** argv) {
-  CLI::App app("Runs a Tenfold worker: it folds the partitions that the driver assigns to it and keeps their state.", "tenfold-worker");
+  CLI::App app("Runs a Tenfold worker: it folds the partitions that the driver assigns to it and keeps their state.",
+               "tenfold-worker");
   std::string listen = "127.0.0.1:7071";
   Worker::Options options;
   options.driver = "127.0.0.1:7070";
   options.threads = std::max(1U, std::thread::hardware_concurrency());
   app.add_option("--driver", options.driver, "The driver, HOST:PORT")->capture_default_str();
   app.add_option("--listen", listen, "Where the driver reaches the worker, HOST:PORT")->capture_default_str();
-  app.add_option("--advertise", options.advertise, "The address told to the driver; --listen if not given, and needed where that is a wildcard");
-  app.add_option("--data-dir", options.data_dir, "Folder of the worker's state and identity; made if it is missing")->required();
+  app.add_option("--advertise", options.advertise,
+                 "The address told to the driver; --listen if not given, and needed where that is a wildcard");
+  app.add_option("--data-dir", options.data_dir, "Folder of the worker's state and identity; made if it is missing")
+      ->required();
   app.add_option("--threads", options.threads, "Threads that fold, a job; as many as there are cores if not given");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
   const auto refuse = [](const std::string& message, int code) {
@@ -36,18 +39,22 @@ int Run(int argc, char** argv) {
   };
   if (options.threads < 1 || options.threads > 1024) return refuse("--threads: from 1 to 1024", kExitUsage);
   if (const std::string wrong = CheckAddress(listen); !wrong.empty()) return refuse("--listen: " + wrong, kExitUsage);
-  if (const std::string wrong = CheckAddress(options.driver); !wrong.empty()) return refuse("--driver: " + wrong, kExitUsage);
+  if (const std::string wrong = CheckAddress(options.driver); !wrong.empty())
+    return refuse("--driver: " + wrong, kExitUsage);
   const bool advertise_listen = options.advertise.empty();
   if (advertise_listen) options.advertise = listen;
-  if (const std::string wrong = CheckAddress(options.advertise); !wrong.empty()) return refuse("--advertise: " + wrong, kExitUsage);
+  if (const std::string wrong = CheckAddress(options.advertise); !wrong.empty())
+    return refuse("--advertise: " + wrong, kExitUsage);
   if (IsWildcard(options.advertise)) {
-    return refuse("--advertise: the driver cannot reach " + options.advertise + "; give an address of this host", kExitUsage);
+    return refuse("--advertise: the driver cannot reach " + options.advertise + "; give an address of this host",
+                  kExitUsage);
   }
 
   BlockSignals();
   InitLogging("tenfold-worker");
   absl::StatusOr<std::unique_ptr<Worker>> worker = Worker::Open(options);
-  if (!worker.ok()) return refuse(std::string(worker.status().message()), absl::IsDataLoss(worker.status()) ? kExitData : kExitRefused);
+  if (!worker.ok())
+    return refuse(std::string(worker.status().message()), absl::IsDataLoss(worker.status()) ? kExitData : kExitRefused);
   WorkerServiceImpl service(worker->get());
   int port = 0;
   const absl::StatusOr<std::unique_ptr<grpc::Server>> server = StartServer(listen, &service, &port);

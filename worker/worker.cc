@@ -1,5 +1,7 @@
 #include "worker/worker.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -8,8 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/process.h"
 #include "common/random_id.h"
-#include "common/rpc.h"
 #include "glog/logging.h"
 #include "worker/batch_task.h"
 
@@ -39,7 +41,8 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Open(const Options& options) {
     if (state.ok()) {
       found[shard.first].push_back(*std::move(state));
     } else {
-      LOG(ERROR) << "shard " << shard.second << " of job " << shard.first << " is dropped and folded again: " << state.status().message();
+      LOG(ERROR) << "shard " << shard.second << " of job " << shard.first
+                 << " is dropped and folded again: " << state.status().message();
       unreadable.push_back(shard);
     }
   }
@@ -51,11 +54,14 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Open(const Options& options) {
 absl::Status Worker::OpenStore() {
   absl::StatusOr<std::unique_ptr<StateStore>> store = StateStore::Open(options_.data_dir);
   if (absl::IsDataLoss(store.status())) {
-    const std::string aside = absl::StrCat(options_.data_dir, "/state.damaged-", absl::FormatTime("%Y%m%dT%H%M%S", absl::Now(), absl::UTCTimeZone()));
-    LOG(ERROR) << store.status().message() << "; it is set aside as " << aside << ", and its shards are folded again from the log";
+    const std::string aside = absl::StrCat(options_.data_dir, "/state.damaged-",
+                                           absl::FormatTime("%Y%m%dT%H%M%S", absl::Now(), absl::UTCTimeZone()));
+    LOG(ERROR) << store.status().message() << "; it is set aside as " << aside
+               << ", and its shards are folded again from the log";
     std::error_code error;
     std::filesystem::rename(absl::StrCat(options_.data_dir, "/state"), aside, error);
-    if (error) return absl::DataLossError(absl::StrCat(store.status().message(), "; it cannot be set aside: ", error.message()));
+    if (error)
+      return absl::DataLossError(absl::StrCat(store.status().message(), "; it cannot be set aside: ", error.message()));
     store = StateStore::Open(options_.data_dir);
   }
   if (!store.ok()) return store.status();
@@ -66,7 +72,8 @@ absl::Status Worker::OpenStore() {
 Worker::~Worker() {
   Stop();
   if (store_ == nullptr) return;
-  if (absl::Status flushed = store_->Flush(); !flushed.ok()) LOG(ERROR) << "what is in no log is lost and folded again: " << flushed.message();
+  if (absl::Status flushed = store_->Flush(); !flushed.ok())
+    LOG(ERROR) << "what is in no log is lost and folded again: " << flushed.message();
 }
 
 void Worker::Stop() {
@@ -76,6 +83,7 @@ void Worker::Stop() {
     for (const auto& [id, job] : jobs_) job->Stop();
   }
   heartbeat_ = {};
+  dropper_ = {};
 }
 
 std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std::vector<ShardState>& found) {
@@ -84,7 +92,14 @@ std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std:
   options.job_id = job_id;
   options.incarnation = incarnation_;
   options.store = store_.get();
-  options.make_folder = [threads = options_.threads](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<RangeFolder>> {
+  options.store_failed = [data_dir = options_.data_dir](const absl::Status& status) {
+    LOG(ERROR) << "the worker ends, since its state in " << data_dir << " cannot be written: " << status.message()
+               << "; mend that and start it again";
+    google::FlushLogFiles(google::INFO);
+    _exit(kExitRefused);
+  };
+  options.make_folder = [threads =
+                             options_.threads](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<RangeFolder>> {
     LogConfig log;
     log.brokers = assign.brokers();
     log.properties = {assign.spec().source().properties().begin(), assign.spec().source().properties().end()};
@@ -96,15 +111,16 @@ std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std:
 }
 
 void Worker::StartHeartbeat(std::function<void(const absl::Status&)> refused) {
-  heartbeat_ = std::jthread([this, refused = std::move(refused)](const std::stop_token& stop) { RunHeartbeat(stop, refused); });
+  heartbeat_ =
+      std::jthread([this, refused = std::move(refused)](const std::stop_token& stop) { RunHeartbeat(stop, refused); });
 }
 
 void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused) {
-  const std::unique_ptr<DriverService::Stub> driver = DriverService::NewStub(MakeChannel(options_.driver));
+  DriverClient driver(options_.driver);
   uint32_t lease_ms = kFirstLeaseMs;
   bool reached = true;
   while (!stop.stop_requested()) {
-    const absl::Status beat = Beat(driver.get(), &lease_ms);
+    const absl::Status beat = Beat(&driver, &lease_ms);
     if (absl::IsPermissionDenied(beat)) return refused(beat);
     if (beat.ok() != reached) {
       reached = beat.ok();
@@ -119,7 +135,7 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
   }
 }
 
-absl::Status Worker::Beat(DriverService::Stub* driver, uint32_t* lease_ms) {
+absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms) {
   HeartbeatRequest request;
   request.set_incarnation(incarnation_);
   request.set_address(options_.advertise);
@@ -129,24 +145,26 @@ absl::Status Worker::Beat(DriverService::Stub* driver, uint32_t* lease_ms) {
     request.set_worker_id(identity_.worker_id);
     for (const auto& [id, job] : jobs_) request.add_job_ids(id);
   }
-  HeartbeatReply reply;
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(*lease_ms / 2));
-  const absl::Status sent = FromGrpc(driver->Heartbeat(&context, request, &reply), "");
-  if (!sent.ok()) return sent;
-  *lease_ms = std::max<uint32_t>(reply.lease_ms(), kBeatsPerLease);
+  const absl::StatusOr<HeartbeatReply> reply = driver->Heartbeat(request, absl::Milliseconds(*lease_ms / 2));
+  if (!reply.ok()) return reply.status();
+  *lease_ms = std::max<uint32_t>(reply->lease_ms(), kBeatsPerLease);
   {
     std::lock_guard lock(mutex_);
     if (identity_.cluster_id.empty()) {
       Identity joined = identity_;
-      joined.cluster_id = reply.cluster_id();
+      joined.cluster_id = reply->cluster_id();
       // Requests are refused until this is durable, and the next heartbeat tries again.
       if (absl::Status written = WriteIdentity(options_.data_dir, joined); !written.ok()) return written;
       identity_ = joined;
       LOG(INFO) << "worker " << identity_.worker_id << " joined cluster " << identity_.cluster_id;
     }
   }
-  for (const std::string& job_id : reply.dropped_job_ids()) DropJob(job_id);
+  if (!reply->dropped_job_ids().empty()) {
+    // Dropping waits for what runs; the heartbeat must not.
+    dropper_ = std::jthread([this, job_ids = reply->dropped_job_ids()] {
+      for (const std::string& job_id : job_ids) DropJob(job_id);
+    });
+  }
   return absl::OkStatus();
 }
 

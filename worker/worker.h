@@ -13,8 +13,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "driver.grpc.pb.h"
 #include "worker.pb.h"
+#include "worker/driver_client.h"
 #include "worker/identity.h"
 #include "worker/state_store.h"
 #include "worker/worker_job.h"
@@ -57,7 +57,7 @@ class Worker {
 
   absl::Status OpenStore();
   void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
-  absl::Status Beat(DriverService::Stub* driver, uint32_t* lease_ms);
+  absl::Status Beat(DriverClient* driver, uint32_t* lease_ms);
   std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found);
   // FAILED_PRECONDITION if the job was never assigned here.
   absl::StatusOr<std::shared_ptr<WorkerJob>> FindJob(const RequestId& id);
@@ -68,11 +68,12 @@ class Worker {
   std::unique_ptr<StateStore> store_;
 
   std::mutex mutex_;
-  Identity identity_;                                      // guarded by mutex_
+  Identity identity_;                                       // guarded by mutex_
   std::map<std::string, std::shared_ptr<WorkerJob>> jobs_;  // guarded by mutex_
-  bool stopping_ = false;                                  // guarded by mutex_
+  bool stopping_ = false;                                   // guarded by mutex_
 
   std::condition_variable_any stopped_;
+  std::jthread dropper_;
   std::jthread heartbeat_;
 };
 

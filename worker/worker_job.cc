@@ -15,7 +15,7 @@ namespace tenfold {
 namespace {
 
 // A reply's entries beyond the depth asked for; what is left out is bounded by the floor.
-constexpr size_t kMaxReplyEntries = 16'384;
+constexpr size_t kMaxReplyEntries = kMaxMessageBytes / 2 / kMaxKeyBytes;
 
 uint64_t MicrosSince(absl::Time start) { return static_cast<uint64_t>(absl::ToInt64Microseconds(absl::Now() - start)); }
 
@@ -59,10 +59,11 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
   if (!unsound.empty()) {
     std::vector<ShardKey> keys;
     for (const uint32_t shard : unsound) {
-      LOG(ERROR) << "job " << options_.job_id << ": the state of shard " << shard << " on disk is damaged; it is dropped and folded again";
+      LOG(ERROR) << "job " << options_.job_id << ": the state of shard " << shard
+                 << " on disk is damaged; it is dropped and folded again";
       keys.push_back(Key(shard));
     }
-    if (absl::Status dropped = options_.store->Drop(keys); !dropped.ok()) return dropped;
+    if (absl::Status dropped = ToldIfFailed(options_.store->Drop(keys)); !dropped.ok()) return dropped;
     std::lock_guard lock(core_mutex_);
     for (const uint32_t shard : unsound) core_.Forget(shard);
     plan = core_.PlanAssign(request);
@@ -99,14 +100,14 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   }
 
   for (const uint32_t shard : plan->leave) {
-    if (absl::Status left = AddToTotals(shard, -1); !left.ok()) return left;
+    if (absl::Status left = AddToTotals(shard, -1, false); !left.ok()) return left;
   }
   std::vector<ShardKey> drop;
   for (const uint32_t shard : plan->drop) drop.push_back(Key(shard));
   // Also what an assignment that was not finished left.
   for (const ShardState& state : plan->create) drop.push_back(Key(state.id().shard()));
   if (!drop.empty()) {
-    if (absl::Status dropped = options_.store->Drop(drop); !dropped.ok()) return dropped;
+    if (absl::Status dropped = ToldIfFailed(options_.store->Drop(drop)); !dropped.ok()) return dropped;
   }
   std::vector<ShardStore::NewShard> create;
   for (ShardState& state : plan->create) {
@@ -123,19 +124,25 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
     create.push_back({state, std::move(rows)});
   }
   if (!create.empty()) {
-    if (absl::Status created = options_.store->Create(create); !created.ok()) return created;
+    if (absl::Status created = ToldIfFailed(options_.store->Create(create)); !created.ok()) return created;
   }
   for (const uint32_t shard : plan->join) {
-    if (absl::Status joined = AddToTotals(shard, 1); !joined.ok()) return joined;
+    const bool fresh =
+        std::any_of(create.begin(), create.end(), [&](const auto& made) { return made.state.id().shard() == shard; });
+    if (absl::Status joined = AddToTotals(shard, 1, fresh); !joined.ok()) return joined;
   }
   return absl::OkStatus();
 }
 
-absl::Status WorkerJob::AddToTotals(uint32_t shard, int sign) {
-  const absl::StatusOr<Uint128> digest = options_.store->Scan(Key(shard), [&](std::string_view key, uint64_t count, Units sum) {
-    totals_.Add(key, sign * static_cast<int64_t>(count), sign * sum);
-  });
-  return digest.status();
+absl::Status WorkerJob::AddToTotals(uint32_t shard, int sign, bool fresh) {
+  const absl::StatusOr<Uint128> digest =
+      options_.store->Scan(Key(shard), [&](std::string_view key, uint64_t count, Units sum) {
+        totals_.Add(key, sign * static_cast<int64_t>(count), sign * sum);
+      });
+  if (!digest.ok()) return digest.status();
+  std::lock_guard lock(core_mutex_);
+  if (sign < 0 || fresh || *digest == FromProto(core_.state(shard).digest())) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the rows of shard ", shard, " do not make its digest"));
 }
 
 absl::Status WorkerJob::Verify(uint32_t shard, bool* sound) const {
@@ -146,11 +153,16 @@ absl::Status WorkerJob::Verify(uint32_t shard, bool* sound) const {
   return absl::OkStatus();
 }
 
+absl::Status WorkerJob::ToldIfFailed(absl::Status written) const {
+  if (!written.ok()) options_.store_failed(written);
+  return written;
+}
+
 absl::Status WorkerJob::Persist(const FoldOutcome& outcome) {
   std::vector<ShardStore::Update> updates;
   for (const FoldOutcome::Shard& shard : outcome.shards) updates.push_back({&shard.state, shard.deltas});
   if (updates.empty()) return absl::OkStatus();
-  if (absl::Status committed = options_.store->Commit(updates, spec_.wal()); !committed.ok()) return committed;
+  if (absl::Status committed = ToldIfFailed(options_.store->Commit(updates, spec_.wal())); !committed.ok()) return committed;
   std::lock_guard lock(core_mutex_);
   for (const FoldOutcome::Shard& shard : outcome.shards) core_.Persisted(shard.state);
   return absl::OkStatus();

@@ -32,6 +32,8 @@ class WorkerJob {
     ShardStore* store = nullptr;
     // Makes the folder of one lane (sums, or preparation) from the job's spec and brokers.
     std::function<absl::StatusOr<std::unique_ptr<RangeFolder>>(const AssignRequest& assign)> make_folder;
+    // The store refuses everything from now on: the process has to end, and starts again with what is durable.
+    std::function<void(const absl::Status&)> store_failed = [](const absl::Status&) {};
   };
 
   // `found`: the job's states in the store.
@@ -49,10 +51,11 @@ class WorkerJob {
 
  private:
   absl::Status DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan);
-  // Adds a shard's rows to the totals, or takes them out.
-  absl::Status AddToTotals(uint32_t shard, int sign);
+  // Adds a shard's rows to the totals, or takes them out. DATA_LOSS if they do not make its digest; `fresh`: just made.
+  absl::Status AddToTotals(uint32_t shard, int sign, bool fresh);
   absl::Status Verify(uint32_t shard, bool* sound) const;
   absl::Status Persist(const FoldOutcome& outcome);
+  absl::Status ToldIfFailed(absl::Status written) const;
   void Answer(const FoldRequest& request, FoldReply* reply);
   ShardKey Key(uint32_t shard) const { return {options_.job_id, shard}; }
 

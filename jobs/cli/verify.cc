@@ -12,7 +12,7 @@
 #include "absl/time/time.h"
 #include "common/log.h"
 #include "common/process.h"
-#include "driver.grpc.pb.h"
+#include "driver.pb.h"
 #include "fmt/format.h"
 #include "jobs/cli/driver_client.h"
 #include "jobs/cli/output.h"

@@ -67,7 +67,8 @@ void SimulatedCluster::MakeJobs() {
     spec->mutable_format()->set_separator("|");
     for (const char* field : {"page", "clicks", "minutes", "like"}) spec->mutable_format()->add_fields(field);
     spec->set_key("page");
-    for (const auto& [constant, field] : {std::pair{"0.8", "clicks"}, {"0.8", "minutes"}, {Chance(0.3) ? "-7" : "1", "like"}}) {
+    for (const auto& [constant, field] :
+         {std::pair{"0.8", "clicks"}, {"0.8", "minutes"}, {Chance(0.3) ? "-7" : "1", "like"}}) {
       ScoreTerm* term = spec->add_score();
       term->set_constant(constant);
       term->set_field(field);
@@ -89,7 +90,8 @@ void SimulatedCluster::MakeJobs() {
       partition->set_start_offset(job.log.End(p));
     }
     AddRecords(&job, Draw(400));
-    AtDriver(static_cast<int64_t>(100 + Draw(3000)), [this, id](Actions* actions) { coordinator_->Submit(jobs_[id].submitted, actions).IgnoreError(); });
+    AtDriver(static_cast<int64_t>(100 + Draw(3000)),
+             [this, id](Actions* actions) { coordinator_->Submit(jobs_[id].submitted, actions).IgnoreError(); });
   }
 }
 
@@ -143,7 +145,8 @@ void SimulatedCluster::Journal(const JournalRecord& record) {
 void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
   Job& job = jobs_.at(batch.job_id());
   if (!wrong_.empty()) return;
-  if (batch.batch() != job.last.batch() + 1) wrong_ = absl::StrCat("batch ", batch.batch(), " follows batch ", job.last.batch());
+  if (batch.batch() != job.last.batch() + 1)
+    wrong_ = absl::StrCat("batch ", batch.batch(), " follows batch ", job.last.batch());
   const auto partitions = static_cast<size_t>(batch.next_offsets_size());
   if (partitions > job.partitions.size()) wrong_ = "a batch has more partitions than are journalled";
   if (!wrong_.empty()) return;
@@ -155,7 +158,8 @@ void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
   }
   for (size_t p = 0; p < partitions; ++p) {
     const int64_t end = batch.next_offsets(static_cast<int>(p));
-    if (end < job.checked[p] || end > job.log.End(p)) wrong_ = absl::StrCat("partition ", p, " goes to offset ", end, " from ", job.checked[p]);
+    if (end < job.checked[p] || end > job.log.End(p))
+      wrong_ = absl::StrCat("partition ", p, " goes to offset ", end, " from ", job.checked[p]);
     for (; wrong_.empty() && job.checked[p] < end; ++job.checked[p]) {
       const SimulatedLog::Slot& slot = job.log.partitions[p][static_cast<size_t>(job.checked[p])];
       if (!slot.marker) job.oracle->Add(p, slot.value);
@@ -166,7 +170,8 @@ void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
     if (!difference.empty()) wrong_ = absl::StrCat("batch ", batch.batch(), " of ", batch.job_id(), ": ", difference);
   }
   if (batch.proof().rounds() > 1) Hit("step: second round of the merge");
-  if (batch.batch_records() + job.last.records() != batch.records()) wrong_ = "batch_records is not the difference of records";
+  if (batch.batch_records() + job.last.records() != batch.records())
+    wrong_ = "batch_records is not the difference of records";
   job.last = batch;
   Hit("step: batch committed");
 }
@@ -205,7 +210,8 @@ WorkerJob* SimulatedCluster::JobAt(Worker* worker, const std::string& job_id, bo
 template <typename Reply, typename Send>
 void SimulatedCluster::Carry(const Send& send, std::function<absl::StatusOr<Reply>(WorkerJob*)> ask,
                              std::function<void(const absl::StatusOr<Reply>&, Actions*)> done) {
-  const auto it = std::find_if(workers_.begin(), workers_.end(), [&](const auto& worker) { return worker->id == send.worker; });
+  const auto it =
+      std::find_if(workers_.begin(), workers_.end(), [&](const auto& worker) { return worker->id == send.worker; });
   CHECK(it != workers_.end());
   Worker* worker = it->get();
   const std::string job_id = send.request.id().job_id();
@@ -251,28 +257,36 @@ void SimulatedCluster::Do(const SendAssign& send) {
   if (send.request.owned().empty() && send.request.prepared().empty()) Hit("step: job dropped from a worker");
   Carry<AssignReply>(
       send, [send](WorkerJob* job) { return job->Assign(send.request); },
-      [this, send](const absl::StatusOr<AssignReply>& reply, Actions* actions) { coordinator_->OnAssignReply(send, reply, now_ms_, actions); });
+      [this, send](const absl::StatusOr<AssignReply>& reply, Actions* actions) {
+        coordinator_->OnAssignReply(send, reply, now_ms_, actions);
+      });
 }
 
 void SimulatedCluster::Do(const SendPrepare& send) {
   Hit("step: shard prepared");
   Carry<PrepareReply>(
       send, [send](WorkerJob* job) { return job->Prepare(send.request); },
-      [this, send](const absl::StatusOr<PrepareReply>& reply, Actions* actions) { coordinator_->OnPrepareReply(send, reply, now_ms_, actions); });
+      [this, send](const absl::StatusOr<PrepareReply>& reply, Actions* actions) {
+        coordinator_->OnPrepareReply(send, reply, now_ms_, actions);
+      });
 }
 
 void SimulatedCluster::Do(const SendFold& send) {
   if (send.request.exact()) Hit("step: state below the journal replayed");
   Carry<FoldReply>(
       send, [send](WorkerJob* job) { return job->Fold(send.request); },
-      [this, send](const absl::StatusOr<FoldReply>& reply, Actions* actions) { coordinator_->OnFoldReply(send, reply, now_ms_, actions); });
+      [this, send](const absl::StatusOr<FoldReply>& reply, Actions* actions) {
+        coordinator_->OnFoldReply(send, reply, now_ms_, actions);
+      });
 }
 
 void SimulatedCluster::Do(const SendLookUp& send) {
   Hit("step: look-up");
   Carry<LookUpReply>(
       send, [send](WorkerJob* job) { return job->LookUp(send.request); },
-      [this, send](const absl::StatusOr<LookUpReply>& reply, Actions* actions) { coordinator_->OnLookUpReply(send, reply, now_ms_, actions); });
+      [this, send](const absl::StatusOr<LookUpReply>& reply, Actions* actions) {
+        coordinator_->OnLookUpReply(send, reply, now_ms_, actions);
+      });
 }
 
 void SimulatedCluster::Do(const QueryEnds& query) {
@@ -318,7 +332,8 @@ void SimulatedCluster::Do(const AppendRecord& append) {
 
 void SimulatedCluster::Do(const PublishBatch& publish) {
   const Job& job = jobs_.at(publish.job_id);
-  if (publish.batch.batch() > job.last.batch()) wrong_ = absl::StrCat("batch ", publish.batch.batch(), " is published before it is journalled");
+  if (publish.batch.batch() > job.last.batch())
+    wrong_ = absl::StrCat("batch ", publish.batch.batch(), " is published before it is journalled");
 }
 
 void SimulatedCluster::Do(const CloseJob&) {}
@@ -343,7 +358,8 @@ void SimulatedCluster::Beat(Worker* worker, uint64_t incarnation) {
     for (const auto& [id, job] : worker->jobs) {
       if (job != nullptr) request.add_job_ids(id);
     }
-    AtDriver(static_cast<int64_t>(Draw(20)), [this, request](Actions* actions) { coordinator_->OnHeartbeat(request, now_ms_, actions).IgnoreError(); });
+    AtDriver(static_cast<int64_t>(Draw(20)),
+             [this, request](Actions* actions) { coordinator_->OnHeartbeat(request, now_ms_, actions).IgnoreError(); });
   }
   At(500, [this, worker, incarnation] { Beat(worker, incarnation); });
 }
@@ -357,7 +373,8 @@ void SimulatedCluster::CrashWorker(Worker* worker) {
     worker->store.LoseDisk();
   } else if (Chance(0.1) && worker->store.Damage(false, [](const ShardState&) { return true; }, &random_)) {
     Hit("fault: row damaged on disk");
-  } else if (Chance(0.1) && worker->store.Damage(true, [this](const ShardState& state) { return IsWithinJournal(state); }, &random_)) {
+  } else if (Chance(0.1) &&
+             worker->store.Damage(true, [this](const ShardState& state) { return IsWithinJournal(state); }, &random_)) {
     // Beyond the journal nothing could tell.
     Hit("fault: row and digest damaged on disk");
   }
@@ -448,7 +465,8 @@ std::string SimulatedCluster::Run() {
       // A job whose submission was lost with its driver is submitted again.
       for (auto& [id, job] : jobs_) {
         if (!job.partitions.empty()) continue;
-        for (size_t p = static_cast<size_t>(job.submitted.partitions_size()); p < job.log.partitions.size(); ++p) job.log.partitions.pop_back();
+        for (size_t p = static_cast<size_t>(job.submitted.partitions_size()); p < job.log.partitions.size(); ++p)
+          job.log.partitions.pop_back();
         At(10'000, [this, &job] {
           AtDriver(0, [this, &job](Actions* actions) { coordinator_->Submit(job.submitted, actions).IgnoreError(); });
         });

@@ -138,7 +138,8 @@ FoldOutcome SimulatedFolder::Fold(const std::vector<JobCore::ShardRange>& ranges
       const int64_t left = end - partition->next_offset();
       if (left > 0 && kind == 0) end -= static_cast<int64_t>(Draw(random_, static_cast<uint64_t>(left) + 1));
       const int64_t beyond = log_->End(partition->partition()) - end;
-      if (left > 0 && kind == 1 && !options.exact && beyond > 0) end += static_cast<int64_t>(Draw(random_, static_cast<uint64_t>(beyond) + 1));
+      if (left > 0 && kind == 1 && !options.exact && beyond > 0)
+        end += static_cast<int64_t>(Draw(random_, static_cast<uint64_t>(beyond) + 1));
       FoldPartition(end, partition, &table);
     }
     shard.deltas = table.Sorted();

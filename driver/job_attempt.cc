@@ -1,0 +1,396 @@
+// The part of JobMachine that makes a batch: one attempt from its plan to its commit, and what its replies may make of it.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "common/units.h"
+#include "driver/job_machine.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+// After a failed attempt, so that a worker that refuses at once is not asked thousands of times a second.
+constexpr int64_t kRetryMs = 50;
+constexpr int64_t kRetryKafkaMs = 250;
+// After the loss of a broker its successor may for a moment report older ends; a topic created again stays behind.
+constexpr int64_t kTruncatedForMs = 10'000;
+constexpr size_t kLookUpBytes = 1 << 20;
+
+std::vector<GlobalTopK::Partial> ToPartials(const google::protobuf::RepeatedPtrField<Entry>& entries) {
+  std::vector<GlobalTopK::Partial> partials;
+  partials.reserve(static_cast<size_t>(entries.size()));
+  for (const Entry& entry : entries) partials.push_back({entry.key(), FromProto(entry.sum())});
+  return partials;
+}
+
+}  // namespace
+
+void JobMachine::BeginAttempt(int64_t now_ms, Actions* actions) {
+  if (assignment_.size() < Shards()) return EndAttempt("a worker: none has joined", now_ms + kRetryMs);
+  for (size_t s = 0; s < assignment_.size(); ++s) {
+    const std::string& owner = assignment_[s].owner();
+    const auto worker = cluster_->workers.find(owner);
+    if (!owner.empty() && worker != cluster_->workers.end() && worker->second.live) continue;
+    const std::string& next = assignment_[s].next_owner();
+    std::string why = owner.empty() ? absl::StrCat("shard ", s) : absl::StrCat("worker ", owner, ", which owns shard ", s);
+    if (!next.empty()) {
+      absl::StrAppend(&why, ", now folded again by worker ", next);
+    } else if (!owner.empty() && !can_refold_) {
+      absl::StrAppend(&why, " and alone has its state, since the log's start is gone");
+    }
+    return EndAttempt(std::move(why), now_ms + kRetryMs);
+  }
+  phase_ = Phase::kQueryingEnds;
+  started_ms_ = now_ms;
+  actions->push_back(QueryEnds{job_id_, ++query_});
+}
+
+void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms, Actions* actions) {
+  if (phase_ != Phase::kQueryingEnds || query != query_ || IsOver()) return;
+  if (!ends.ok()) {
+    truncated_since_ms_.reset();
+    EndAttempt(std::string(ends.status().message()), now_ms + kRetryKafkaMs);
+    return Advance(now_ms, actions);
+  }
+  if (ends->size() != partitions_.size()) return EndAttempt("", now_ms);
+  ends_ = *ends;
+  plan_ = PlanBatch(next_offsets_, ends_);
+  if (!plan_.truncated.empty()) {
+    const uint32_t p = plan_.truncated.front();
+    std::string what = absl::StrCat(Name(p), " ends at ", ends_[p], ", below offset ", next_offsets_[p],
+                                    " up to which it is folded: it was created again or truncated");
+    if (!truncated_since_ms_) truncated_since_ms_ = now_ms;
+    if (now_ms - *truncated_since_ms_ >= kTruncatedForMs) return Fail(what, actions);
+    EndAttempt(std::move(what), now_ms + kRetryKafkaMs);
+    return Advance(now_ms, actions);
+  }
+  truncated_since_ms_.reset();
+
+  bool told = true;
+  for (const std::string& owner : Owners()) told &= IsAcknowledged(owner);
+  if (plan_.lag == 0 && !VectorGrew() && told && uncompared_.empty()) {
+    EndAttempt("", NextStartMs(started_ms_, now_ms, spec_.batch_interval_ms(), false));
+    return Advance(now_ms, actions);
+  }
+  BeginAssign(now_ms, actions);
+}
+
+void JobMachine::BeginAssign(int64_t now_ms, Actions* actions) {
+  phase_ = Phase::kAssigning;
+  ++attempt_;
+  const std::set<std::string> owners = Owners();
+  owners_.assign(owners.begin(), owners.end());
+  unanswered_.clear();
+  for (const std::string& owner : owners_) {
+    if (IsAcknowledged(owner)) continue;
+    unanswered_.insert(owner);
+    actions->push_back(SendAssign{owner, MakeAssign(owner)});
+  }
+  if (unanswered_.empty()) BeginFold(now_ms, actions);
+}
+
+void JobMachine::OnAssignReply(const std::string& worker, const AssignRequest& request,
+                               const absl::StatusOr<AssignReply>& reply, int64_t now_ms, Actions* actions) {
+  assigning_.erase(worker);
+  if (IsOver() || request.id().epoch() != cluster_->epoch || request.id().assignment() != assignment_number_ ||
+      request.partitions_size() != static_cast<int>(partitions_.size())) {
+    return Advance(now_ms, actions);
+  }
+  const bool awaited = phase_ == Phase::kAssigning && request.id().attempt() == attempt_ && unanswered_.contains(worker);
+  if (!reply.ok()) {
+    Rest(worker, now_ms);
+    if (awaited) EndAttempt(absl::StrCat("worker ", worker, ": ", reply.status().message()), now_ms + kRetryMs);
+    return Advance(now_ms, actions);
+  }
+  acknowledged_[worker] = {request.id().incarnation(), assignment_number_};
+  std::erase_if(doubtful_, [&](const auto& doubt) {
+    const auto lists = [&](const auto& shards) {
+      return std::find(shards.begin(), shards.end(), doubt.first) != shards.end();
+    };
+    return doubt.second == worker && !lists(request.owned()) && !lists(request.prepared());
+  });
+  for (const ShardPosition& position : reply->shards()) {
+    const uint32_t s = position.shard();
+    if (s >= assignment_.size() || assignment_[s].owner() != worker) continue;
+    // A state that is not beyond the journal is compared with it before anything is added (R4).
+    bool comparable = static_cast<int>(s) < last_batch_.digests_size();
+    for (const PartitionOffset& offset : position.offsets()) {
+      comparable &= offset.partition() < next_offsets_.size() && offset.next_offset() <= next_offsets_[offset.partition()];
+    }
+    if (comparable) {
+      uncompared_.insert(s);
+    } else {
+      uncompared_.erase(s);
+    }
+  }
+  if (awaited) {
+    unanswered_.erase(worker);
+    if (unanswered_.empty()) BeginFold(now_ms, actions);
+  }
+  Advance(now_ms, actions);
+}
+
+void JobMachine::BeginFold(int64_t now_ms, Actions* actions) {
+  phase_ = Phase::kFolding;
+  replies_.clear();
+  unanswered_.clear();
+  // Folded up to exactly the journal's offsets, the states can be compared with it.
+  replaying_ = !uncompared_.empty();
+  for (const std::string& owner : owners_) {
+    FoldRequest request;
+    *request.mutable_id() = MakeId(owner);
+    for (uint32_t s = 0; s < assignment_.size(); ++s) {
+      if (assignment_[s].owner() != owner) continue;
+      for (const uint32_t p : PartitionsOf(s))
+        AddOffset(p, replaying_ ? next_offsets_[p] : plan_.targets[p], request.mutable_targets());
+    }
+    request.set_exact(replaying_);
+    request.set_budget_ms(FoldBudgetMs(spec_.batch_interval_ms(), overhead_ms_));
+    request.set_depth(2 * spec_.top());
+    if (const auto it = thresholds_.find(owner); it != thresholds_.end()) *request.mutable_threshold() = it->second;
+    unanswered_.insert(owner);
+    actions->push_back(SendFold{owner, std::move(request)});
+  }
+  replied_ms_ = now_ms;
+}
+
+void JobMachine::OnFoldReply(const std::string& worker, const FoldRequest& request, const absl::StatusOr<FoldReply>& reply,
+                             int64_t now_ms, Actions* actions) {
+  if (IsOver() || phase_ != Phase::kFolding || request.id().epoch() != cluster_->epoch ||
+      request.id().attempt() != attempt_ || !unanswered_.contains(worker)) {
+    return;
+  }
+  if (!reply.ok()) {
+    acknowledged_.erase(worker);
+    Rest(worker, now_ms);
+    EndAttempt(absl::StrCat("worker ", worker, ": ", reply.status().message()), now_ms + kRetryMs);
+    return Advance(now_ms, actions);
+  }
+  if (reply->has_failure()) return Fail(reply->failure().reason(), actions);
+  replies_[worker] = *reply;
+  unanswered_.erase(worker);
+  if (unanswered_.empty()) BeginMerge(now_ms, actions);
+  Advance(now_ms, actions);
+}
+
+std::string JobMachine::CheckCompositions() const {
+  std::vector<bool> seen(partitions_.size(), false);
+  for (const auto& [worker, reply] : replies_) {
+    for (const PartitionOffset& offset : reply.composition()) {
+      const uint32_t p = offset.partition();
+      if (p >= partitions_.size() || assignment_[p % kShards].owner() != worker || seen[p]) {
+        return absl::StrCat("worker ", worker, " sums partition index ", p, ", which is not its to sum");
+      }
+      if (offset.next_offset() < next_offsets_[p]) {
+        return absl::StrCat("worker ", worker, " to fold ", Name(p), " from offset ", offset.next_offset(), " to ",
+                            next_offsets_[p], " again");
+      }
+      seen[p] = true;
+    }
+  }
+  for (uint32_t p = 0; p < seen.size(); ++p) {
+    if (!seen[p]) return absl::StrCat("a sum of ", Name(p));
+  }
+  return "";
+}
+
+bool JobMachine::IsDoubtful(const ShardPosition& position) const {
+  if (static_cast<int>(position.shard()) >= last_batch_.digests_size()) return false;
+  for (const PartitionOffset& offset : position.offsets()) {
+    if (offset.partition() >= next_offsets_.size() || offset.next_offset() != next_offsets_[offset.partition()])
+      return false;
+  }
+  return !SameDigest(position.digest(), last_batch_.digests(static_cast<int>(position.shard())));
+}
+
+void JobMachine::Doubt(uint32_t shard, const std::string& worker, Actions* actions) {
+  if (!can_refold_) {
+    return Fail(absl::StrCat("the state of shard ", shard, " at worker ", worker, " has another digest than batch ",
+                             last_batch_.batch(), ", and the log's start is gone, so that it cannot be folded again"),
+                actions);
+  }
+  if (++doubts_[shard] > 1) {
+    return Fail(absl::StrCat("shard ", shard, " folded again from the log has another digest than the journal: batch ",
+                             last_batch_.batch(), " or one before it is doubtful"),
+                actions);
+  }
+  LOG(ERROR) << "job " << name() << ": the state of shard " << shard << " at worker " << worker
+             << " has another digest than batch " << last_batch_.batch()
+             << " in the journal; the shard is folded again from the log";
+  doubtful_[shard] = worker;
+}
+
+void JobMachine::BeginMerge(int64_t now_ms, Actions* actions) {
+  uint64_t fold_us = 0;
+  std::string waiting_for;
+  for (const auto& [worker, reply] : replies_) {
+    fold_us = std::max(fold_us, reply.fold_us());
+    if (waiting_for.empty() && !reply.waiting_for().empty()) waiting_for = reply.waiting_for();
+  }
+  for (const auto& [worker, reply] : replies_) {
+    for (const ShardPosition& position : reply.shards()) {
+      if (!IsDoubtful(position)) continue;
+      const uint32_t shard = position.shard();
+      EndAttempt(absl::StrCat("shard ", shard), now_ms);
+      return Doubt(shard, assignment_[shard].owner(), actions);
+    }
+  }
+  const std::string unfit = CheckCompositions();
+  if (replaying_) {
+    uncompared_.clear();
+    for (const auto& [worker, reply] : replies_) {
+      for (const PartitionOffset& offset : reply.composition()) {
+        if (offset.partition() < next_offsets_.size() && offset.next_offset() < next_offsets_[offset.partition()]) {
+          uncompared_.insert(offset.partition() % kShards);
+        }
+      }
+    }
+    return EndAttempt(waiting_for.empty() ? unfit : waiting_for, waiting_for.empty() ? now_ms : now_ms + kRetryMs);
+  }
+  if (!unfit.empty()) {
+    acknowledged_.clear();
+    return EndAttempt(unfit, now_ms + kRetryMs);
+  }
+  bool moved = VectorGrew();
+  for (const auto& [worker, reply] : replies_) {
+    for (const PartitionOffset& offset : reply.composition())
+      moved |= offset.next_offset() != next_offsets_[offset.partition()];
+  }
+  if (!moved) {
+    const bool stuck = plan_.lag > 0;
+    if (stuck && waiting_for.empty()) waiting_for = absl::StrCat("records of Kafka at ", brokers_);
+    return EndAttempt(waiting_for,
+                      stuck ? now_ms + kRetryMs : NextStartMs(started_ms_, now_ms, spec_.batch_interval_ms(), false));
+  }
+
+  phase_ = Phase::kMerging;
+  replied_ms_ = now_ms;
+  merge_ = std::make_unique<GlobalTopK>(spec_.top(), owners_.size());
+  for (size_t w = 0; w < owners_.size(); ++w) {
+    const FoldReply& reply = replies_[owners_[w]];
+    std::optional<Units> floor;
+    if (reply.has_floor()) floor = FromProto(reply.floor());
+    merge_->AddReply(w, ToPartials(reply.entries()), floor);
+  }
+  AskNext(now_ms, actions);
+}
+
+void JobMachine::AskNext(int64_t now_ms, Actions* actions) {
+  const std::vector<GlobalTopK::Question> questions = merge_->Next();
+  if (questions.empty()) return Commit(now_ms, actions);
+  look_ups_.clear();
+  for (const GlobalTopK::Question& question : questions) {
+    const std::string& worker = owners_[question.worker];
+    LookUpRequest request;
+    *request.mutable_id() = MakeId(worker);
+    *request.mutable_composition() = replies_[worker].composition();
+    const LookUpRequest empty = request;
+    if (question.at_or_above) *request.mutable_at_or_above() = ToProto(*question.at_or_above);
+    LookUpUnderWay& look_up = look_ups_[worker];
+    look_up.index = question.worker;
+    size_t bytes = 0;
+    for (const std::string& key : question.keys) {
+      request.add_keys(key);
+      bytes += key.size();
+      if (bytes < kLookUpBytes) continue;
+      look_up.left.push_back(std::exchange(request, empty));
+      bytes = 0;
+    }
+    if (look_up.left.empty() || request.keys_size() > 0) look_up.left.push_back(std::move(request));
+    std::reverse(look_up.left.begin(), look_up.left.end());
+    actions->push_back(SendLookUp{worker, look_up.left.back()});
+  }
+}
+
+void JobMachine::OnLookUpReply(const std::string& worker, const LookUpRequest& request,
+                               const absl::StatusOr<LookUpReply>& reply, int64_t now_ms, Actions* actions) {
+  if (IsOver() || phase_ != Phase::kMerging || request.id().epoch() != cluster_->epoch || request.id().attempt() != attempt_)
+    return;
+  const auto it = look_ups_.find(worker);
+  if (it == look_ups_.end()) return;
+  LookUpUnderWay& look_up = it->second;
+  // A reply to a request of an earlier step, or a second reply to one.
+  if (request.SerializeAsString() != look_up.left.back().SerializeAsString()) return;
+  if (!reply.ok()) {
+    acknowledged_.erase(worker);
+    Rest(worker, now_ms);
+    EndAttempt(absl::StrCat("worker ", worker, ": ", reply.status().message()), now_ms + kRetryMs);
+    return Advance(now_ms, actions);
+  }
+  for (GlobalTopK::Partial& partial : ToPartials(reply->found())) look_up.found.push_back(std::move(partial));
+  for (GlobalTopK::Partial& partial : ToPartials(reply->at_or_above())) look_up.at_or_above.push_back(std::move(partial));
+  if (reply->next() != 0) {
+    look_up.left.back().clear_keys();
+    look_up.left.back().set_from(reply->next());
+  } else {
+    look_up.left.pop_back();
+  }
+  if (!look_up.left.empty()) {
+    actions->push_back(SendLookUp{worker, look_up.left.back()});
+    return;
+  }
+  merge_->AddAnswer(look_up.index, std::move(look_up.found), std::move(look_up.at_or_above));
+  look_ups_.erase(it);
+  if (look_ups_.empty()) AskNext(now_ms, actions);
+}
+
+void JobMachine::Commit(int64_t now_ms, Actions* actions) {
+  phase_ = Phase::kCommitting;
+  const GlobalTopK::Result& result = merge_->result();
+  JournalRecord record;
+  BatchCommitted* batch = record.mutable_batch_committed();
+  batch->set_job_id(job_id_);
+  batch->set_batch(last_batch_.batch() + 1);
+  batch->set_attempt(attempt_);
+  batch->set_published_at_ms(now_ms);
+  std::vector<int64_t> next_offsets(partitions_.size());
+  std::vector<Digest> digests(Shards());
+  for (const auto& [worker, reply] : replies_) {
+    for (const PartitionOffset& offset : reply.composition()) next_offsets[offset.partition()] = offset.next_offset();
+    for (const ShardPosition& position : reply.shards()) digests[position.shard()] = position.digest();
+    for (const PartitionState& partition : reply.partitions()) counters_[partition.partition()] = partition;
+    batch->mutable_timings()->set_fold_us(std::max(batch->timings().fold_us(), reply.fold_us()));
+    batch->mutable_timings()->set_persist_us(std::max(batch->timings().persist_us(), reply.persist_us()));
+  }
+  batch->mutable_next_offsets()->Add(next_offsets.begin(), next_offsets.end());
+  for (const Digest& digest : digests) *batch->add_digests() = digest;
+  uint64_t records = 0;
+  uint64_t bad_records = 0;
+  for (const PartitionState& partition : counters_) {
+    records += partition.records();
+    for (const BadCount& bad : partition.bad()) bad_records += bad.count();
+  }
+  batch->set_records(records);
+  batch->set_bad_records(bad_records);
+  batch->set_batch_records(records - last_batch_.records());
+  for (const GlobalTopK::Partial& partial : result.top) {
+    Entry* entry = batch->add_top();
+    entry->set_key(partial.key);
+    *entry->mutable_sum() = ToProto(partial.sum);
+  }
+  TopKProof* proof = batch->mutable_proof();
+  if (result.kth_total) *proof->mutable_kth_total() = ToProto(*result.kth_total);
+  if (result.unseen_bound) *proof->mutable_unseen_bound() = ToProto(*result.unseen_bound);
+  proof->set_rounds(result.rounds);
+  proof->set_entries(result.entries);
+  batch->mutable_timings()->set_merge_us(static_cast<uint64_t>(now_ms - replied_ms_) * 1000);
+  batch->mutable_timings()->set_processing_us(static_cast<uint64_t>(now_ms - started_ms_) * 1000);
+  thresholds_.clear();
+  for (size_t w = 0; w < owners_.size(); ++w) {
+    if (w < result.next_thresholds.size() && result.next_thresholds[w])
+      thresholds_[owners_[w]] = ToProto(*result.next_thresholds[w]);
+  }
+  Append(std::move(record), actions);
+}
+
+void JobMachine::EndAttempt(std::string waiting_for, int64_t retry_ms) {
+  phase_ = Phase::kIdle;
+  unanswered_.clear();
+  look_ups_.clear();
+  waiting_for_ = std::move(waiting_for);
+  next_start_ms_ = retry_ms;
+}
+
+}  // namespace tenfold

@@ -1,0 +1,27 @@
+// The worker's side of the driver: its heartbeat. Used by one thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "driver.pb.h"
+
+namespace tenfold {
+
+class DriverClient {
+ public:
+  // Connects with the first heartbeat, and again whenever the connection is lost.
+  explicit DriverClient(const std::string& address);
+  ~DriverClient();
+
+  // PERMISSION_DENIED if the driver will never have the worker; UNAVAILABLE or DEADLINE_EXCEEDED if it is not reached.
+  absl::StatusOr<HeartbeatReply> Heartbeat(const HeartbeatRequest& request, absl::Duration timeout);
+
+ private:
+  struct Connection;
+  const std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace tenfold
