@@ -4,10 +4,10 @@
 #include <chrono>
 #include <future>
 #include <map>
+#include <mutex>
 #include <string_view>
 #include <thread>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -76,10 +76,10 @@ absl::Status Set(rd_kafka_conf_t* conf, const std::string& name, const std::stri
 
 // Whether this text was not seen for a while, by any handle of the process: each has the same brokers and troubles.
 bool IsNews(const std::string& text) {
-  static auto* const mutex = new absl::Mutex;
+  static auto* const mutex = new std::mutex;
   static auto* const seen = new std::map<std::string, absl::Time>;
   const absl::Time now = absl::Now();
-  absl::MutexLock lock(mutex);
+  const std::lock_guard lock(*mutex);
   std::erase_if(*seen, [&](const auto& entry) { return now - entry.second > kRepeatMessageAfter; });
   if (seen->size() >= kMessagesRemembered) seen->clear();
   return seen->emplace(text, now).second;
@@ -145,18 +145,18 @@ KafkaHandle::~KafkaHandle() {
 }
 
 bool KafkaHandle::AllDown() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return all_down_;
 }
 
 void KafkaHandle::MarkUp() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   all_down_ = false;
   last_failure_.clear();
 }
 
 absl::Status KafkaHandle::Unreachable() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   const char* what = all_down_ ? " is not reachable" : " does not answer in time";
   return absl::UnavailableError(
       absl::StrCat("Kafka at ", brokers_, what, last_failure_.empty() ? "" : absl::StrCat(": ", last_failure_)));
@@ -167,7 +167,7 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
   const auto error = static_cast<rd_kafka_resp_err_t>(code);
   switch (error) {
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: {
-      absl::MutexLock lock(&self->mutex_);
+      const std::lock_guard lock(self->mutex_);
       self->all_down_ = true;
       break;
     }
@@ -176,7 +176,7 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR__SSL: {
-      absl::MutexLock lock(&self->mutex_);
+      const std::lock_guard lock(self->mutex_);
       self->last_failure_ = Reason(message);
       break;
     }

@@ -6,14 +6,13 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/log.h"
 
@@ -88,9 +87,10 @@ class KafkaHandle {
   const Options options_;
   rd_kafka_t* handle_ = nullptr;
 
-  mutable absl::Mutex mutex_;
-  bool all_down_ ABSL_GUARDED_BY(mutex_) = false;
-  std::string last_failure_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  bool all_down_ = false;
+  std::string last_failure_;
 };
 
 // `timeout` as librdkafka takes it, rounded up.

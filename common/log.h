@@ -53,7 +53,7 @@ class LogClient {
   virtual absl::Status CommitOffsets(const std::string& group, const std::vector<TopicPartition>& partitions,
                                      const std::vector<int64_t>& next_offsets, absl::Duration timeout) = 0;
 
-  // NOT an error if the topic exists with at least that many partitions.
+  // NOT an error if the topic exists with at least that many partitions. An EmbeddedBroker creates none.
   virtual absl::Status CreateTopic(const std::string& topic, int partitions, int replication, absl::Duration timeout) = 0;
 };
 
@@ -80,9 +80,10 @@ class LogReader {
     enum class Kind {
       // Nothing readable before next_offset is left: committed records below it were all delivered.
       kEnd,
-      // The partition's start offset is gone (retention) or beyond its end.
+      // The log has next_offset no more (retention) or not yet. Nothing else comes of this partition until Assign.
       kOffsetLost,
-      // The topic or partition is not there (any more), or access is refused.
+      // The topic or partition is not there (any more; found out within some seconds), access is refused, or a record
+      // cannot be read. Nothing else comes of this partition until Assign.
       kFailed,
     };
     Kind kind;
@@ -109,7 +110,8 @@ class LogReader {
 class LogWriter {
  public:
   struct Options {
-    // Set: records go in transactions.
+    // Set: records go in transactions, and Create waits for Kafka, 10 s at most. ABORTED where a later writer of the same
+    // id has taken over.
     std::string transactional_id;
   };
   static absl::StatusOr<std::unique_ptr<LogWriter>> Create(const LogConfig& config, const Options& options);
@@ -117,7 +119,8 @@ class LogWriter {
 
   // Queues a record, partition -1 for any; waits while the queue is full. A failed delivery is reported by Flush.
   virtual absl::Status Append(const std::string& topic, int32_t partition, std::string_view value) = 0;
-  // Waits until all are delivered; the first failure since the last Flush.
+  // Waits until all are delivered; the first failure since the last Flush. A record that is not delivered within a minute
+  // has failed.
   virtual absl::Status Flush(absl::Duration timeout) = 0;
 
   virtual absl::Status BeginTransaction() = 0;
@@ -126,7 +129,7 @@ class LogWriter {
 };
 
 // librdkafka's mock cluster: a broker inside this process, for the first run and for fast tests. Keeps 5 MiB a partition
-// and drops the oldest silently; has no transactions worth the name.
+// and drops the oldest silently; has no transactions worth the name; makes any topic it is asked for.
 class EmbeddedBroker {
  public:
   static absl::StatusOr<std::unique_ptr<EmbeddedBroker>> Start(const std::string& topic, int partitions);

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <functional>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/kafka_handles.h"
 #include "common/log.h"
@@ -115,7 +115,7 @@ class KafkaLogClient : public LogClient {
 
   absl::StatusOr<KafkaHandle*> HandleFor(Position position) {
     if (position != Position::kHighWatermark) return committed_.get();
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     if (uncommitted_ == nullptr) {
       absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = MakeHandle(config_, "read_uncommitted");
       if (!handle.ok()) return handle.status();
@@ -251,9 +251,9 @@ class KafkaLogClient : public LogClient {
   // What a read_committed reader sees; also asked everything else.
   const std::unique_ptr<KafkaHandle> committed_;
 
-  absl::Mutex mutex_;
-  // Made when the high watermark is first asked for.
-  std::unique_ptr<KafkaHandle> uncommitted_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;
+  // Guarded by mutex_; made when the high watermark is first asked for.
+  std::unique_ptr<KafkaHandle> uncommitted_;
 };
 
 }  // namespace
