@@ -55,7 +55,8 @@ class HelpFormatter : public CLI::Formatter {
 
   std::string make_option_desc(const CLI::Option* option) const override {
     const std::string standard = option->get_default_str();
-    if (option->get_required()) return absl::StrCat(option->get_description(), option->get_positional() ? "" : " (required)");
+    if (option->get_required())
+      return absl::StrCat(option->get_description(), option->get_positional() ? "" : " (required)");
     if (option->get_items_expected_max() == 0 || standard.empty() || standard == "[]" || standard == "\"\"") {
       return option->get_description();
     }
@@ -119,7 +120,8 @@ std::string DescribeExtra(CLI::App* app, const std::string& extra) {
 std::string Describe(CLI::App* app, const CLI::ParseError& error) {
   const std::string what = error.what();
   const std::string name = what.substr(0, what.find(": "));
-  if (const std::vector<std::string> extras = app->remaining(true); !extras.empty()) return DescribeExtra(app, extras.front());
+  if (const std::vector<std::string> extras = app->remaining(true); !extras.empty())
+    return DescribeExtra(app, extras.front());
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && Chosen(app) == app && !VerbNames(app).empty()) {
     return absl::StrCat("a verb is missing: ", absl::StrJoin(VerbNames(app), ", "));
   }
@@ -153,7 +155,9 @@ void AddHelp(CLI::App* app) { app->set_help_flag("-h,--help", "print this and ex
 
 void AddGeneralOptions(CLI::App* app, SettingErrors* errors) {
   FLAGS_log_dir.clear();
-  app->add_option("--log-dir", FLAGS_log_dir, "also write log files to this folder")->type_name("DIR")->group(kGeneralOptions);
+  app->add_option("--log-dir", FLAGS_log_dir, "also write log files to this folder")
+      ->type_name("DIR")
+      ->group(kGeneralOptions);
   app->set_version_flag("--version", absl::StrCat(app->get_name(), " ", TENFOLD_VERSION), "print the version and exit")
       ->group(kGeneralOptions);
   AddHelp(app);
@@ -205,7 +209,8 @@ std::optional<int> ParseCommandLine(CLI::App* app, int argc, char** argv) {
     return app->exit(success);
   } catch (const CLI::ParseError& error) {
     if (!errors.environment.empty() || !errors.file.empty()) return PrintSettingErrors(*app, errors);
-    const std::string place = Chosen(app) == app ? app->get_name() : absl::StrCat(app->get_name(), " ", Chosen(app)->get_name());
+    const std::string place =
+        Chosen(app) == app ? app->get_name() : absl::StrCat(app->get_name(), " ", Chosen(app)->get_name());
     fmt::print(stderr, "{}: {}; see {} --help\n", app->get_name(), Describe(app, error), place);
     return kExitUsage;
   }

@@ -113,7 +113,8 @@ struct Keys {
   std::set<std::string> known;
 };
 
-std::string ApplyKey(const Keys& keys, const std::string& key, const YAML::Node& value, const std::set<CLI::Option*>& settled) {
+std::string ApplyKey(const Keys& keys, const std::string& key, const YAML::Node& value,
+                     const std::set<CLI::Option*>& settled) {
   const auto found = keys.settable.find(key);
   if (found == keys.settable.end()) {
     if (keys.known.contains(key)) return "";

@@ -21,8 +21,8 @@ absl::StatusOr<absl::Duration> ParseDuration(std::string_view text) {
     if (unit == "m") return absl::Minutes(count);
     if (unit == "h") return absl::Hours(count);
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("'", std::string(text), "' is no duration: write a whole number with ms, s, m or h, such as 250ms or 2s"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", std::string(text), "' is no duration: write a whole number with ms, s, m or h, such as 250ms or 2s"));
 }
 
 }  // namespace tenfold

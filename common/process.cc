@@ -15,7 +15,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "grpc/support/log.h"
 
 namespace tenfold {
 namespace {
@@ -25,11 +24,6 @@ void DieOfCheck() {
   void* frames[64];
   backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
   _exit(kExitBug);
-}
-
-void LogOfGrpc(gpr_log_func_args* args) {
-  const google::LogSeverity severity = args->severity == GPR_LOG_SEVERITY_ERROR ? google::GLOG_WARNING : google::GLOG_INFO;
-  google::LogMessage(args->file, args->line, severity).stream() << "gRPC: " << args->message;
 }
 
 sigset_t EndSignals() {
@@ -76,7 +70,6 @@ void InitLogging(const char* program) {
   google::InitGoogleLogging(program);
   google::InstallFailureFunction(&DieOfCheck);
   std::set_terminate([] { LOG(FATAL) << "an exception that nothing caught"; });
-  gpr_set_log_function(&LogOfGrpc);
 }
 
 void BlockSignals() {

@@ -25,8 +25,8 @@ enum ExitCode : int {
 // nullopt. The first thing a program does: it also opens /dev/null for standard streams that are closed.
 std::optional<int> ParseCommandLine(CLI::App* app, int argc, char** argv);
 
-// Logs to stderr and, if --log-dir was given, to files there, gRPC's own words too; a failed CHECK or an uncaught
-// exception ends the process with kExitBug. After ParseCommandLine; `program` is a literal. Later calls do nothing.
+// Logs to stderr and, if --log-dir was given, to files there; a failed CHECK or an uncaught exception ends the process
+// with kExitBug. After ParseCommandLine; `program` is a literal. Later calls do nothing.
 void InitLogging(const char* program);
 
 // Blocks SIGINT and SIGTERM in the calling thread and those it starts later; call before any thread is started. SIGPIPE

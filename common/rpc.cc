@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/process.h"
+#include "glog/logging.h"
+#include "grpc/support/log.h"
 #include "grpcpp/resource_quota.h"
 
 namespace tenfold {
@@ -48,9 +50,16 @@ std::string WhyNotBound(const std::string& address) {
   return std::strerror(errno);
 }
 
+// gRPC would write to stderr itself, in a form of its own.
+void LogOfGrpc(gpr_log_func_args* args) {
+  const google::LogSeverity severity = args->severity == GPR_LOG_SEVERITY_ERROR ? google::GLOG_WARNING : google::GLOG_INFO;
+  google::LogMessage(args->file, args->line, severity).stream() << "gRPC: " << args->message;
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  gpr_set_log_function(&LogOfGrpc);
   grpc::ChannelArguments arguments;
   // gRPC sends even loopback through http_proxy (#9989), and by default backs off for up to two minutes (#11411).
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -68,6 +77,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& add
   if (const std::string wrong = CheckAddress(address); !wrong.empty()) {
     return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", address, ": ", wrong));
   }
+  gpr_set_log_function(&LogOfGrpc);
   grpc::ServerBuilder builder;
   // Else two servers share the port silently (#17298).
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -82,7 +92,8 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& add
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || *port == 0) {
     const std::string why = WhyNotBound(address);
-    return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", address, ": ", why.empty() ? "gRPC refused it" : why));
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot listen on ", address, ": ", why.empty() ? "gRPC refused it" : why));
   }
   return server;
 }

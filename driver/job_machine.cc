@@ -159,7 +159,7 @@ void JobMachine::Advance(int64_t now_ms, Actions* actions) {
     finding_partitions_ = true;
     actions->push_back(FindPartitions{job_id_});
   }
-  AssignOthers(actions);
+  AssignOutsideAttempt(actions);
   SendPrepares(now_ms, actions);
 }
 
@@ -250,7 +250,7 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
 
   bool told = true;
   for (const std::string& owner : Owners()) told &= IsAcknowledged(owner);
-  if (plan_.lag == 0 && !VectorGrew() && told && behind_.empty()) {
+  if (plan_.lag == 0 && !VectorGrew() && told && uncompared_.empty()) {
     EndAttempt("", NextStartMs(started_ms_, now_ms, spec_.batch_interval_ms(), false));
     return Advance(now_ms, actions);
   }
@@ -273,7 +273,7 @@ void JobMachine::BeginAssign(int64_t now_ms, Actions* actions) {
 
 void JobMachine::OnAssignReply(const std::string& worker, const AssignRequest& request, const absl::StatusOr<AssignReply>& reply,
                                int64_t now_ms, Actions* actions) {
-  assigning_others_.erase(worker);
+  assigning_.erase(worker);
   if (IsOver() || request.id().epoch() != cluster_->epoch || request.id().assignment() != assignment_number_ ||
       request.partitions_size() != static_cast<int>(partitions_.size())) {
     return Advance(now_ms, actions);
@@ -291,14 +291,15 @@ void JobMachine::OnAssignReply(const std::string& worker, const AssignRequest& r
   for (const ShardPosition& position : reply->shards()) {
     const uint32_t s = position.shard();
     if (s >= assignment_.size() || assignment_[s].owner() != worker) continue;
-    behind_.erase(s);
+    // A state that is not beyond the journal is compared with it before anything is added (R4).
+    bool comparable = static_cast<int>(s) < last_batch_.digests_size();
     for (const PartitionOffset& offset : position.offsets()) {
-      if (offset.partition() < next_offsets_.size() && offset.next_offset() < next_offsets_[offset.partition()]) behind_.insert(s);
+      comparable &= offset.partition() < next_offsets_.size() && offset.next_offset() <= next_offsets_[offset.partition()];
     }
-    if (awaited && IsDoubtful(position)) {
-      EndAttempt(absl::StrCat("shard ", s), now_ms);
-      Doubt(s, worker, actions);
-      return Advance(now_ms, actions);
+    if (comparable) {
+      uncompared_.insert(s);
+    } else {
+      uncompared_.erase(s);
     }
   }
   if (awaited) {
@@ -312,8 +313,8 @@ void JobMachine::BeginFold(int64_t now_ms, Actions* actions) {
   phase_ = Phase::kFolding;
   replies_.clear();
   unanswered_.clear();
-  // States below the journal are first folded up to exactly there, to compare digests (R4).
-  replaying_ = !behind_.empty();
+  // Folded up to exactly the journal's offsets, the states can be compared with it.
+  replaying_ = !uncompared_.empty();
   for (const std::string& owner : owners_) {
     FoldRequest request;
     *request.mutable_id() = MakeId(owner);
@@ -405,11 +406,11 @@ void JobMachine::BeginMerge(int64_t now_ms, Actions* actions) {
   }
   const std::string unfit = CheckCompositions();
   if (replaying_) {
-    behind_.clear();
+    uncompared_.clear();
     for (const auto& [worker, reply] : replies_) {
       for (const PartitionOffset& offset : reply.composition()) {
         if (offset.partition() < next_offsets_.size() && offset.next_offset() < next_offsets_[offset.partition()]) {
-          behind_.insert(offset.partition() % kShards);
+          uncompared_.insert(offset.partition() % kShards);
         }
       }
     }
@@ -556,13 +557,16 @@ void JobMachine::EndAttempt(std::string waiting_for, int64_t retry_ms) {
 
 // ---- moves ----
 
-void JobMachine::AssignOthers(Actions* actions) {
+void JobMachine::AssignOutsideAttempt(Actions* actions) {
   const std::set<std::string> owners = Owners();
   for (const auto& [id, worker] : cluster_->workers) {
-    if (!worker.live || owners.contains(id) || IsAcknowledged(id) || assigning_others_.contains(id)) continue;
+    if (!worker.live || IsAcknowledged(id) || assigning_.contains(id)) continue;
+    // Owners are told with the attempt. But where none can begin, because a shard has no live owner, that would be never.
+    const bool owns = owners.contains(id);
+    if (owns && phase_ != Phase::kIdle) continue;
     const bool prepares = std::any_of(assignment_.begin(), assignment_.end(), [&](const auto& shard) { return shard.next_owner() == id; });
-    if (!prepares && !worker.job_ids.contains(job_id_)) continue;
-    assigning_others_.insert(id);
+    if (!owns && !prepares && !worker.job_ids.contains(job_id_)) continue;
+    assigning_.insert(id);
     actions->push_back(SendAssign{id, MakeAssign(id)});
   }
 }
@@ -640,7 +644,7 @@ void JobMachine::OnWorkersChanged(int64_t now_ms, Actions* actions) {
   };
   std::erase_if(acknowledged_, [&](const auto& entry) { return gone(entry.first, entry.second.incarnation); });
   std::erase_if(preparing_, [&](const auto& entry) { return gone(entry.first, entry.second.incarnation); });
-  std::erase_if(assigning_others_, [&](const std::string& id) {
+  std::erase_if(assigning_, [&](const std::string& id) {
     const auto it = cluster_->workers.find(id);
     return it == cluster_->workers.end() || !it->second.live;
   });

@@ -128,8 +128,8 @@ class JobMachine {
   void Fail(const std::string& reason, Actions* actions);
   void Append(JournalRecord record, Actions* actions);
 
-  // Workers that own nothing are told too, outside of attempts; then the prepared shards are folded on.
-  void AssignOthers(Actions* actions);
+  // Tells the workers that no attempt tells; then the prepared shards are folded on.
+  void AssignOutsideAttempt(Actions* actions);
   void SendPrepares(int64_t now_ms, Actions* actions);
 
   void ApplyBatch(const BatchCommitted& batch, int64_t now_ms, Actions* actions);
@@ -176,10 +176,10 @@ class JobMachine {
 
   // What is known of workers; void when the driver starts.
   std::map<std::string, Acknowledged> acknowledged_;
-  std::set<std::string> assigning_others_;
+  std::set<std::string> assigning_;
   std::map<std::string, PrepareUnderWay> preparing_;
-  // Shards whose owner is below the journal; prepared shards that may change hands, with the worker.
-  std::set<uint32_t> behind_;
+  // Shards whose state was not compared with the journal since its worker was assigned them; prepared shards that may change hands, with the worker.
+  std::set<uint32_t> uncompared_;
   std::map<uint32_t, std::string> ready_;
   // Shard -> worker that has to drop its state of it; and how often the shard was doubted.
   std::map<uint32_t, std::string> doubtful_;

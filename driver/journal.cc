@@ -85,8 +85,8 @@ class FolderLock {
     if (fd_ < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot use the data directory ", data_dir));
     if (flock(fd_, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
     if (errno != EWOULDBLOCK) return absl::ErrnoToStatus(errno, absl::StrCat("cannot lock ", path));
-    return absl::FailedPreconditionError(
-        absl::StrCat("the data directory ", data_dir, " is in use by another driver; stop that one, or use another directory"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the data directory ", data_dir, " is in use by another driver; stop that one, or use another directory"));
   }
 
  private:

@@ -67,7 +67,8 @@ class ContentsReader {
       return JournalDamaged(dir_, absl::StrCat("all batches of job ", first_kept_.begin()->first, " are missing"));
     }
     if (present != contents_.appended) {
-      return JournalDamaged(dir_, absl::StrCat("of ", contents_.appended, " appended records and batches it knows ", present));
+      return JournalDamaged(dir_,
+                            absl::StrCat("of ", contents_.appended, " appended records and batches it knows ", present));
     }
     return std::move(contents_);
   }
@@ -91,15 +92,17 @@ class ContentsReader {
 
   absl::Status AddBatch(std::string_view key, std::string_view value) {
     uint64_t batch = 0;
-    if (key.size() < 11 || key[key.size() - 9] != '/' || !DecodeNumber(key.substr(key.size() - 8), &batch)) return BadKey(key);
+    if (key.size() < 11 || key[key.size() - 9] != '/' || !DecodeNumber(key.substr(key.size() - 8), &batch)) {
+      return BadKey(key);
+    }
     const std::string job_id(key.substr(1, key.size() - 10));
     auto [it, is_first] = contents_.batches.try_emplace(job_id, JournalContents::Batches{batch, batch});
     if (!is_first && batch != ++it->second.last) {
       return JournalDamaged(dir_, absl::StrCat("batch ", it->second.last, " of job ", job_id, " is missing"));
     }
     JournalRecord record;
-    if (!record.ParseFromArray(value.data(), static_cast<int>(value.size())) || record.batch_committed().job_id() != job_id ||
-        record.batch_committed().batch() != batch) {
+    if (!record.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
+        record.batch_committed().job_id() != job_id || record.batch_committed().batch() != batch) {
       return JournalDamaged(dir_, absl::StrCat("batch ", batch, " of job ", job_id, " does not parse"));
     }
     return absl::OkStatus();
@@ -132,7 +135,9 @@ bool DecodeNumber(std::string_view bytes, uint64_t* number) {
 
 std::string RecordKey(uint64_t sequence) { return absl::StrCat("r", EncodeNumber(sequence)); }
 
-std::string BatchKey(const std::string& job_id, uint64_t batch) { return absl::StrCat("b", job_id, "/", EncodeNumber(batch)); }
+std::string BatchKey(const std::string& job_id, uint64_t batch) {
+  return absl::StrCat("b", job_id, "/", EncodeNumber(batch));
+}
 
 std::string FirstKeptKey(const std::string& job_id) { return absl::StrCat("f", job_id); }
 
@@ -174,7 +179,8 @@ absl::Status AppendedMark::Open(const std::string& dir, uint64_t appended) {
     const std::string_view text(buffer.data(), static_cast<size_t>(size));
     uint64_t marked = 0;
     if (!absl::SimpleAtoi(Absl(text.substr(0, 20)), &marked) || text != AppendedLine(marked)) {
-      return absl::DataLossError(absl::StrCat(path_, " is damaged: restore ", dir, " from a backup, or delete this one file to go on "
+      return absl::DataLossError(absl::StrCat(path_, " is damaged: restore ", dir,
+                                              " from a backup, or delete this one file to go on "
                                               "without knowing whether the end of the journal is missing"));
     }
     if (marked > appended) {

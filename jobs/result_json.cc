@@ -17,9 +17,8 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
   Json offsets = Json::array();
   for (int i = 0; i < batch.next_offsets_size(); ++i) {
     const Partition& partition = partitions[static_cast<size_t>(i)];
-    offsets.push_back(Json{{"topic", partition.topic()},
-                           {"partition", partition.partition()},
-                           {"next_offset", batch.next_offsets(i)}});
+    offsets.push_back(
+        Json{{"topic", partition.topic()}, {"partition", partition.partition()}, {"next_offset", batch.next_offsets(i)}});
   }
   Json top = Json::array();
   for (int i = 0; i < batch.top_size(); ++i) {

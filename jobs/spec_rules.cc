@@ -226,8 +226,10 @@ std::string CheckTopicName(std::string_view topic) {
 std::string CheckBrokers(std::string_view brokers) {
   while (true) {
     const size_t comma = brokers.find(',');
-    const std::string problem = CheckAddress(std::string(brokers.substr(0, comma)));
+    const std::string broker(brokers.substr(0, comma));
+    const std::string problem = CheckAddress(broker);
     if (!problem.empty()) return problem;
+    if (IsWildcard(broker) || broker.ends_with(":0")) return Quoted(broker) + " is no address to connect to";
     if (comma == std::string_view::npos) return "";
     brokers.remove_prefix(comma + 1);
   }

@@ -56,7 +56,8 @@ int Run(int argc, char** argv) {
   LOG(INFO) << "listening on port " << port << ", known to the driver as " << (*worker)->advertised();
 
   (*worker)->StartHeartbeat([&](const absl::Status& status) {
-    std::cerr << "tenfold-worker: " << status.message() << "; give it an empty --data-dir to join this cluster\n";
+    std::cerr << "tenfold-worker: " << options.data_dir << ": " << status.message()
+              << "; give it an empty --data-dir to join this cluster\n";
     google::FlushLogFiles(google::INFO);
     _exit(kExitData);
   });

@@ -213,11 +213,11 @@ uint64_t Totals::AtOrAbove(Units threshold, uint64_t from, size_t max_bytes, std
 
 Uint128 Totals::Digest() const {
   Uint128 digest = 0;
-  for (size_t index = 0; index < keys_.size(); ++index) {
+  for (uint32_t index = 0; index < keys_.size(); ++index) {
     const Block& block = *blocks_[index / kFanOut];
-    const int64_t count = block.counts[index % kFanOut];
-    if (count == 0) continue;
-    digest += DigestTerm(keys_.key(static_cast<uint32_t>(index)), static_cast<uint64_t>(count), block.sums[index % kFanOut]);
+    // An absent row's term is 0.
+    digest +=
+        DigestTerm(keys_.key(index), static_cast<uint64_t>(block.counts[index % kFanOut]), block.sums[index % kFanOut]);
   }
   return digest;
 }

@@ -31,22 +31,25 @@ void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {
 }
 
 bool IsDriverLost(const grpc::Status& status) {
-  return !IsPeersAnswer(status) &&
-         (status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
+  if (IsPeersAnswer(status)) return false;
+  // A driver that stops cancels the calls under way.
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED || status.error_code() == grpc::StatusCode::CANCELLED;
 }
 
 int ReportError(const CliGlobals& globals, const grpc::Status& status) {
   if (IsDriverLost(status)) {
     const std::string cause =
         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ? "no answer in time" : LastCause(status.error_message());
-    PrintError(fmt::format("the driver at {} is not reachable ({}); check that tenfold-driver runs there, or name it with "
-                           "--driver HOST:PORT",
-                           globals.driver, cause));
+    PrintError(
+        fmt::format("the driver at {} is not reachable ({}); check that tenfold-driver runs there, or name it with "
+                    "--driver HOST:PORT",
+                    globals.driver, cause));
     return kExitUnavailable;
   }
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
-    PrintError(fmt::format("what answers at {} is no Tenfold driver of this version; name the driver with --driver HOST:PORT",
-                           globals.driver));
+    PrintError(fmt::format(
+        "what answers at {} is no Tenfold driver of this version; name the driver with --driver HOST:PORT", globals.driver));
     return kExitUnavailable;
   }
   PrintError(status.error_message().empty() ? fmt::format("the driver at {} failed without saying why", globals.driver)

@@ -102,7 +102,8 @@ std::map<BadReason, uint64_t> BadRecords(const JobStatus& status) {
 std::string Headline(const JobStatus& status) {
   switch (status.state()) {
     case JOB_WAITING:
-      return fmt::format("{} is waiting for {}", status.job(), status.reason().empty() ? "its first batch" : status.reason());
+      return fmt::format("{} is waiting for {}", status.job(),
+                         status.reason().empty() ? "its first batch" : status.reason());
     case JOB_FAILED:
       return fmt::format("{} failed because {}", status.job(), status.reason());
     case JOB_CANCELLED:
@@ -161,7 +162,8 @@ Json SpecJson(const JobSpec& spec) {
   json["on_bad_record"] = spec.on_bad_record() == BAD_RECORD_FAIL ? "fail" : "skip";
   json["sinks"] = Json::array();
   for (const Sink& sink : spec.sinks()) {
-    json["sinks"].push_back(sink.has_file() ? Json{{"file", {{"path", sink.file().path()}}}} : Json{{"stdout", Json::object()}});
+    json["sinks"].push_back(sink.has_file() ? Json{{"file", {{"path", sink.file().path()}}}}
+                                            : Json{{"stdout", Json::object()}});
   }
   return json;
 }

@@ -9,6 +9,7 @@
 
 #include "common/process.h"
 #include "fmt/format.h"
+#include "jobs/utf8.h"
 
 namespace tenfold {
 namespace {
@@ -16,22 +17,13 @@ namespace {
 // Why stdout first failed, 0 if it did not.
 int output_error = 0;
 
-// Length of the valid UTF-8 character at the start of `text` that a terminal may see; 0 for a control or a broken one.
+// Length of the character at the start of `text` if a terminal may see it; 0 for a control or a broken one.
 size_t PrintableLength(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
+  const auto first = static_cast<unsigned char>(text.front());
   if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
-  const size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const unsigned char second = byte(1);
-  const bool control = first == 0xc2 && second < 0xa0;
-  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool surrogate = first == 0xed && second >= 0xa0;
-  const bool too_high = first == 0xf4 && second >= 0x90;
-  return control || overlong || surrogate || too_high ? 0 : length;
+  const std::string_view character = text.substr(0, first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4);
+  // U+0080 to U+009f are controls too.
+  return IsUtf8(character) && character >= "\xc2\xa0" ? character.size() : 0;
 }
 
 // Characters, not bytes; wide ones count once.
@@ -44,8 +36,10 @@ size_t Width(std::string_view text) {
 void AddOutputOption(CLI::App* verb, OutputFormat* format) {
   static const std::map<std::string, OutputFormat> kFormats = {{"text", OutputFormat::kText}, {"json", OutputFormat::kJson}};
   verb->add_option_function<std::string>(
-          "-o,--output", [format](const std::string& name) { *format = kFormats.at(name); }, "text for people, json for programs")
-      ->check([](const std::string& name) { return kFormats.contains(name) ? "" : "'" + name + "' is neither text nor json"; })
+          "-o,--output", [format](const std::string& name) { *format = kFormats.at(name); },
+          "text for people, json for programs")
+      ->check(
+          [](const std::string& name) { return kFormats.contains(name) ? "" : "'" + name + "' is neither text nor json"; })
       ->default_str("text")
       ->type_name("FORMAT");
 }

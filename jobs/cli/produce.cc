@@ -31,10 +31,10 @@ namespace {
 
 // The whole end, with closing the connections, is to take 5 s at most.
 constexpr absl::Duration kKafkaTimeout = absl::Seconds(4);
-// Events appended at a stretch, and events not known to be delivered: fewer than librdkafka's queue takes, so that an
+// Events appended at a stretch, and events not known to be delivered: fewer than the writer queues, so that an
 // append never waits and a signal is seen soon.
 constexpr uint64_t kStretch = 1000;
-constexpr uint64_t kMaxUndelivered = 50'000;
+constexpr uint64_t kMaxUndelivered = 200'000;
 constexpr absl::Duration kDeliverEvery = absl::Seconds(1);
 // A pace is caught up after a stall by this much at most.
 constexpr absl::Duration kMaxArrears = absl::Seconds(1);

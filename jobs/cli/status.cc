@@ -39,7 +39,8 @@ std::string BadText(const std::map<BadReason, uint64_t>& bad) {
 }
 
 std::string ProofText(const TopKProof& proof) {
-  const std::string kth = proof.has_kth_total() ? FormatUnits(FromProto(proof.kth_total())) : "none, as there are fewer keys";
+  const std::string kth =
+      proof.has_kth_total() ? FormatUnits(FromProto(proof.kth_total())) : "none, as there are fewer keys";
   const std::string bound =
       proof.has_unseen_bound() ? "at most " + FormatUnits(FromProto(proof.unseen_bound())) : "none, as every entry was seen";
   return fmt::format("last rank's score {}; unseen scores {}; {} round{}, {} entries", kth, bound, proof.rounds(),
@@ -100,7 +101,8 @@ std::string Ranges(const std::vector<uint32_t>& sorted) {
   for (size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
     end = begin + 1;
     while (end < sorted.size() && sorted[end] == sorted[end - 1] + 1) ++end;
-    ranges.push_back(end - begin == 1 ? std::to_string(sorted[begin]) : fmt::format("{}-{}", sorted[begin], sorted[end - 1]));
+    ranges.push_back(end - begin == 1 ? std::to_string(sorted[begin])
+                                      : fmt::format("{}-{}", sorted[begin], sorted[end - 1]));
   }
   return absl::StrJoin(ranges, ", ");
 }

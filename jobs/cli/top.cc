@@ -14,7 +14,7 @@
 #include "common/process.h"
 #include "common/units.h"
 #include "fmt/format.h"
-#include "jobs/cli/batch_follower.h"
+#include "jobs/cli/batch_client.h"
 #include "jobs/cli/driver_client.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/progress.h"
@@ -71,20 +71,20 @@ int ShowOne(const CliGlobals& globals, const Options& options) {
 int Watch(const CliGlobals& globals, const Options& options) {
   const bool redraw = options.output == OutputFormat::kText && isatty(STDOUT_FILENO) == 1;
   Interrupt interrupt;
-  BatchFollower follower(globals, options.job, &interrupt);
+  BatchClient client(globals, options.job, &interrupt);
   GetBatchReply reply;
   for (uint64_t batch = options.batch;;) {
-    switch (follower.Next(batch, kPollWait, &reply)) {
-      case BatchFollower::Outcome::kBatch:
+    switch (client.Next(batch, kPollWait, &reply)) {
+      case BatchClient::Outcome::kBatch:
         if (!PrintData((redraw ? "\x1b[H\x1b[J" : "") + Render(options.output, reply))) return kExitOk;
         batch = reply.batch().batch() + 1;
         break;
-      case BatchFollower::Outcome::kNone:
+      case BatchClient::Outcome::kNone:
         break;
-      case BatchFollower::Outcome::kInterrupted:
+      case BatchClient::Outcome::kInterrupted:
         return kExitOk;
-      case BatchFollower::Outcome::kFailed:
-        return follower.exit_code();
+      case BatchClient::Outcome::kFailed:
+        return client.exit_code();
     }
   }
 }
@@ -119,8 +119,8 @@ Gap Measure(const GetEndsReply& ends, const GetBatchReply& reply) {
   return gap;
 }
 
-int TimedOut(const CliGlobals& globals, const Options& options, const BatchFollower& follower, const std::string& held_by) {
-  if (follower.lost()) {
+int TimedOut(const CliGlobals& globals, const Options& options, const BatchClient& client, const std::string& held_by) {
+  if (client.lost()) {
     PrintError(fmt::format("{} did not catch up within {}: the driver at {} is not reachable", options.job, options.timeout,
                            globals.driver));
     return kExitUnavailable;
@@ -132,18 +132,18 @@ int TimedOut(const CliGlobals& globals, const Options& options, const BatchFollo
 // A last batch that has reached the ends already is as good as the first that did.
 int ShowCaughtUp(const CliGlobals& globals, const Options& options) {
   const absl::Time deadline = absl::Now() + ParseDuration(options.timeout).value_or(absl::ZeroDuration());
-  BatchFollower follower(globals, options.job, nullptr);
+  BatchClient client(globals, options.job, nullptr);
   GetEndsReply ends;
-  if (follower.Ends(&ends) != BatchFollower::Outcome::kBatch) return follower.exit_code();
+  if (client.Ends(&ends) != BatchClient::Outcome::kBatch) return client.exit_code();
   std::optional<Progress> progress;
   uint64_t first_gap = 0;
   std::string held_by = "it has no batch yet";
   for (uint64_t batch = 0;;) {
     const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
     GetBatchReply reply;
-    const BatchFollower::Outcome outcome = follower.Next(batch, std::min(left, kPollWait), &reply);
-    if (outcome == BatchFollower::Outcome::kFailed) return follower.exit_code();
-    if (outcome == BatchFollower::Outcome::kBatch) {
+    const BatchClient::Outcome outcome = client.Next(batch, std::min(left, kPollWait), &reply);
+    if (outcome == BatchClient::Outcome::kFailed) return client.exit_code();
+    if (outcome == BatchClient::Outcome::kBatch) {
       const Gap gap = Measure(ends, reply);
       if (gap.held_by.empty()) {
         progress.reset();
@@ -158,7 +158,7 @@ int ShowCaughtUp(const CliGlobals& globals, const Options& options) {
     if (left == absl::ZeroDuration()) break;
   }
   progress.reset();
-  return TimedOut(globals, options, follower, held_by);
+  return TimedOut(globals, options, client, held_by);
 }
 
 std::string CheckDuration(const std::string& text) {
@@ -178,11 +178,10 @@ void AddTop(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = app->add_subcommand("top", "show the result of a job's last batch");
   verb->add_option("JOB", options->job, "the job's name")->required();
-  CLI::Option* batch =
-      verb->add_option_function<uint64_t>(
-              "--batch", [options](uint64_t number) { options->batch = number; },
-              "this batch instead of the last; with --watch, from it on")
-          ->check([](const std::string& text) { return text == "0" ? "batches are numbered from 1" : ""; });
+  CLI::Option* batch = verb->add_option_function<uint64_t>(
+                               "--batch", [options](uint64_t number) { options->batch = number; },
+                               "this batch instead of the last; with --watch, from it on")
+                           ->check([](const std::string& text) { return text == "0" ? "batches are numbered from 1" : ""; });
   CLI::Option* watch =
       verb->add_flag("--watch", options->watch, "every batch from the last on, until Ctrl-C; redrawn on a terminal");
   verb->add_flag("--caught-up", options->caught_up,

@@ -244,7 +244,9 @@ void AddVerify(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
       "verify", "recompute a published batch from the log, by other code than the job's, and compare result and digests");
   const auto options = std::make_shared<Options>();
   verb->add_option("JOB", options->job, "the job's name")->required();
-  verb->add_option("--batch", options->batch, "which batch; 0 for the last");
+  verb->add_option_function<uint64_t>(
+          "--batch", [options](uint64_t number) { options->batch = number; }, "this batch instead of the last")
+      ->check([](const std::string& text) { return text == "0" ? "batches are numbered from 1" : ""; });
   verb->add_option("--kafka", options->kafka, "read from these brokers in place of the job's")
       ->type_name("HOST:PORT[,HOST:PORT]")
       ->check([](const std::string& text) { return CheckBrokers(text); });

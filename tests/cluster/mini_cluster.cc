@@ -192,6 +192,11 @@ MiniCluster::MiniCluster() : dir_((fs::temp_directory_path() / "tenfold-cluster.
 MiniCluster::~MiniCluster() {
   const bool failed = ::testing::Test::HasFailure();
   if (failed) {
+    for (const auto& [job, spec] : specs_) {
+      if (!driver_->running()) break;
+      const CliResult status = RunCli({"status", job});
+      std::cerr << "== status " << job << "\n" << status.out << status.err;
+    }
     std::cerr << "== end of the driver's log\n" << driver_->LogTail() << "\n";
     for (const auto& [index, worker] : workers_) {
       std::cerr << "== end of the log of worker " << index << "\n" << worker->LogTail() << "\n";

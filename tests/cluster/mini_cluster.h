@@ -105,7 +105,8 @@ std::string SpecText(const Job& job);
 class MiniCluster {
  public:
   MiniCluster();
-  // Kills what runs. If the test has failed it prints the end of every log and keeps the directory, else it deletes it.
+  // Kills what runs. If the test has failed it prints the jobs' status and the end of every log and
+  // keeps the directory, else it deletes it.
   ~MiniCluster();
 
   Daemon& driver() { return *driver_; }

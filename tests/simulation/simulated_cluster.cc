@@ -307,7 +307,7 @@ void SimulatedCluster::Do(const FindPartitions& find) {
 void SimulatedCluster::Do(const AppendRecord& append) {
   appending_.push_back(append.record);
   appending_.back().set_time_ms(now_ms_);
-  AtDriver(static_cast<int64_t>(Draw(10)), [this](Actions* actions) {
+  AtDriver(static_cast<int64_t>(Chance(0.05) ? Draw(1000) : Draw(10)), [this](Actions* actions) {
     // The oldest first, whichever delay was shorter.
     const JournalRecord record = appending_.front();
     appending_.pop_front();
@@ -355,10 +355,28 @@ void SimulatedCluster::CrashWorker(Worker* worker) {
   if (Chance(0.2)) {
     Hit("fault: disk lost");
     worker->store.LoseDisk();
-  } else if (Chance(0.15) && worker->store.Damage(false, &random_)) {
+  } else if (Chance(0.1) && worker->store.Damage(false, [](const ShardState&) { return true; }, &random_)) {
     Hit("fault: row damaged on disk");
+  } else if (Chance(0.1) && worker->store.Damage(true, [this](const ShardState& state) { return IsWithinJournal(state); }, &random_)) {
+    // Beyond the journal nothing could tell.
+    Hit("fault: row and digest damaged on disk");
+  }
+  const auto others = std::count_if(workers_.begin(), workers_.end(), [](const auto& other) { return !other->gone; });
+  if (others > 1 && Chance(0.1)) {
+    Hit("fault: worker gone for good");
+    worker->gone = true;
+    return;
   }
   At(static_cast<int64_t>(50 + Draw(8000)), [this, worker] { StartWorker(worker); });
+}
+
+bool SimulatedCluster::IsWithinJournal(const ShardState& state) const {
+  const BatchCommitted& last = jobs_.at(state.id().job_id()).last;
+  for (const PartitionState& partition : state.partitions()) {
+    const int index = static_cast<int>(partition.partition());
+    if (index >= last.next_offsets_size() || partition.next_offset() > last.next_offsets(index)) return false;
+  }
+  return true;
 }
 
 void SimulatedCluster::Fault() {

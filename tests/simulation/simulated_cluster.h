@@ -32,6 +32,8 @@ class SimulatedCluster {
   struct Worker {
     std::string id;
     bool up = false;
+    // Never comes back.
+    bool gone = false;
     uint64_t incarnation = 0;
     // Cut off from the driver until then.
     int64_t cut_until_ms = 0;
@@ -69,6 +71,7 @@ class SimulatedCluster {
   void CrashDriver();
   void StartWorker(Worker* worker);
   void CrashWorker(Worker* worker);
+  bool IsWithinJournal(const ShardState& state) const;
   void Beat(Worker* worker, uint64_t incarnation);
   void Fault();
   void CheckTime();

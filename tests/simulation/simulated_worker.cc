@@ -64,10 +64,10 @@ void SimulatedStore::Crash(std::mt19937_64* random) {
   }
 }
 
-bool SimulatedStore::Damage(bool sly, std::mt19937_64* random) {
+bool SimulatedStore::Damage(bool sly, const std::function<bool(const ShardState&)>& fits, std::mt19937_64* random) {
   for (auto& [key, history] : shards_) {
     Shard& shard = history.back();
-    if (shard.rows.empty()) continue;
+    if (shard.rows.empty() || !fits(shard.state)) continue;
     auto row = shard.rows.begin();
     std::advance(row, static_cast<std::ptrdiff_t>(Draw(random, shard.rows.size())));
     const Uint128 before = DigestTerm(row->first, row->second.count, row->second.sum);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <random>
 #include <string>
@@ -36,8 +37,9 @@ class SimulatedStore : public ShardStore {
   // The process ends. With WAL_OFF every shard by itself falls back to some state it had.
   void Crash(std::mt19937_64* random);
   void LoseDisk() { shards_.clear(); }
-  // Alters a row of some shard; with `sly` its digest too, so that only the journal can tell. False if there is no row.
-  bool Damage(bool sly, std::mt19937_64* random);
+  // Alters a row of the first shard that `fits`; with `sly` its digest too, so that only the journal can tell. False if
+  // there is none with rows.
+  bool Damage(bool sly, const std::function<bool(const ShardState&)>& fits, std::mt19937_64* random);
 
   std::vector<ShardState> States(const std::string& job_id) const;
   std::vector<std::string> JobIds() const;

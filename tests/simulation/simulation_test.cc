@@ -17,12 +17,13 @@ constexpr int kRandomSeeds = 500;
 
 // Everything a run can do to the cluster, and everything the cluster must do about it: none may go unexercised.
 const char* const kExpected[] = {
-    "fault: worker killed", "fault: worker cut off", "fault: worker joins", "fault: disk lost", "fault: row damaged on disk",
+    "fault: worker killed", "fault: worker gone for good", "fault: worker cut off", "fault: worker joins", "fault: disk lost", "fault: row damaged on disk",
+    "fault: row and digest damaged on disk",
     "fault: driver killed", "fault: driver killed between journal and publish", "fault: partitions grow", "fault: request lost",
     "fault: reply lost", "fault: request doubled and late", "fault: reply doubled", "fault: Kafka unreachable", "step: batch committed",
     "step: look-up", "step: second round of the merge", "step: shard moves", "step: shard prepared", "step: partitions added",
     "step: state below the journal replayed", "step: stale request refused", "step: request that does not fit refused",
-    "step: job dropped from a worker", "step: driver started again from its journal"};
+    "step: job dropped from a worker", "step: doubted shard folded again", "step: driver started again from its journal"};
 
 TEST(Simulation, EveryBatchOfEverySeedEqualsTheOracle) {
   std::map<std::string, int> hits;

@@ -70,6 +70,20 @@ TEST(KeyTableTest, ClearedTableIsAsNew) {
   }
 }
 
+TEST(KeyTableTest, ClearedTableKeepsItsMemory) {
+  KeyTable table;
+  const char* const place = table.key(table.FindOrAdd("a")).data();
+  table.Clear();
+  EXPECT_EQ(table.key(table.FindOrAdd("b")).data(), place);
+}
+
+TEST(KeyTableTest, KeysOfEqualTagsAreToldApart) {
+  // Among so many keys about ten pairs agree in 32 bits of hash.
+  KeyTable table;
+  for (uint32_t i = 0; i < 300'000; ++i) ASSERT_EQ(table.FindOrAdd(std::to_string(i)), i);
+  for (uint32_t i = 0; i < 300'000; ++i) ASSERT_EQ(table.Find(std::to_string(i)), i);
+}
+
 TEST(DeltaTableTest, AddsUpEachKeysRecords) {
   DeltaTable table;
   table.Add("a", 5);

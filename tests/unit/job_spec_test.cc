@@ -315,6 +315,8 @@ TEST(JobSpecTest, ChecksTopicNamesAsKafkaDoes) {
 
 TEST(JobSpecTest, ChecksEveryBrokersAddress) {
   EXPECT_THAT(Errors(With("start:", "brokers: 'a:9092,b', start:")), ElementsAre(StartsWith("3:51: source.kafka.brokers: ")));
+  EXPECT_THAT(Errors(With("start:", "brokers: '0.0.0.0:9092', start:")), ElementsAre(HasSubstr("no address to connect to")));
+  EXPECT_THAT(Errors(With("start:", "brokers: 'a:0', start:")), ElementsAre(HasSubstr("no address to connect to")));
   EXPECT_THAT(Errors(With("start:", "brokers: '', start:")), ElementsAre(StartsWith("3:51: source.kafka.brokers: ")));
 }
 
@@ -357,7 +359,7 @@ TEST(JobSpecTest, ChecksSinks) {
 TEST(JobSpecTest, RefusesPropertiesThatAreNotAJobsToSet) {
   for (const char* name : {"plugin.library.paths", "bootstrap.servers", "metadata.broker.list", "group.id", "enable.auto.commit",
                            "isolation.level", "auto.offset.reset", "enable.partition.eof", "queued.min.messages", "ssl.engine.location",
-                           "ssl.providers", "sasl.kerberos.kinit.cmd", "debug", "log_cb", "statistics.interval.ms"}) {
+                           "ssl.providers", "sasl.kerberos.kinit.cmd", "debug", "log_cb", "check.crcs", "statistics.interval.ms"}) {
     EXPECT_THAT(Errors(With("start:", std::string("properties: {") + name + ": \"value\"}, start:")),
                 ElementsAre(StartsWith(std::string("3:55: source.kafka.properties.") + name + ": a job cannot set this: ")))
         << name;

@@ -197,7 +197,8 @@ TEST_F(SettingsTest, FileMayHaveKeysOfOtherVerbsButNotUnknownOnes) {
     program.app()->add_subcommand("make")->add_option("--size", size);
     CLI::App* other = program.app()->add_subcommand("other");
     if (known) other->add_option("--count", count);
-    EXPECT_EQ(program.Parse({"--config", file, "make"}), known ? std::nullopt : std::optional<int>(kExitData)) << program.err;
+    EXPECT_EQ(program.Parse({"--config", file, "make"}), known ? std::nullopt : std::optional<int>(kExitData))
+        << program.err;
   }
   EXPECT_EQ(size, 3);
 }
@@ -247,7 +248,8 @@ TEST_F(SettingsTest, LogDirThatCannotBeMadeIsRefused) {
 }
 
 TEST(AddressTest, SoundAddressesPass) {
-  for (const char* address : {"localhost:7070", "127.0.0.1:0", "[::1]:65535", "0.0.0.0:1", "[fe80::1%eth0]:1", "a_b-c.d:9"}) {
+  for (const char* address :
+       {"localhost:7070", "127.0.0.1:0", "[::1]:65535", "0.0.0.0:1", "[fe80::1%eth0]:1", "a_b-c.d:9"}) {
     EXPECT_EQ(CheckAddress(address), "");
   }
 }
@@ -265,7 +267,8 @@ TEST(AddressTest, WrongAddressesAreExplained) {
 
 TEST(AddressTest, WildcardsAreKnown) {
   for (const char* address : {"0.0.0.0:1", "[::]:1", ":1"}) EXPECT_TRUE(IsWildcard(address)) << address;
-  for (const char* address : {"127.0.0.1:1", "[::1]:1", "10.0.0.0:1", "host:1"}) EXPECT_FALSE(IsWildcard(address)) << address;
+  for (const char* address : {"127.0.0.1:1", "[::1]:1", "10.0.0.0:1", "host:1"})
+    EXPECT_FALSE(IsWildcard(address)) << address;
 }
 
 TEST(DurationTest, ReadsEveryUnit) {
@@ -365,9 +368,7 @@ TEST_F(ProcessDeathTest, SignalsWaitToBeTaken) {
   EXPECT_EXIT(TakeSignal(SIGTERM), testing::ExitedWithCode(3), "");
 }
 
-TEST_F(ProcessDeathTest, PipeThatNobodyReadsIsNoSignal) {
-  EXPECT_EXIT(WriteToNobody(), testing::ExitedWithCode(3), "");
-}
+TEST_F(ProcessDeathTest, PipeThatNobodyReadsIsNoSignal) { EXPECT_EXIT(WriteToNobody(), testing::ExitedWithCode(3), ""); }
 
 TEST_F(ProcessDeathTest, ClosedStandardStreamsAreNotTakenByOtherFiles) {
   EXPECT_EXIT(StartWithoutInput(), testing::ExitedWithCode(3), "");

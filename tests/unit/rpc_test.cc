@@ -146,7 +146,8 @@ TEST_F(RpcTest, ChannelReconnectsWithinAboutASecond) {
   const absl::Time give_up = absl::Now() + absl::Milliseconds(5500);
   while (absl::Now() < give_up) {
     channel->GetState(/*try_to_connect=*/true);
-    channel->WaitForStateChange(GRPC_CHANNEL_READY, absl::ToChronoTime(std::min(give_up, absl::Now() + absl::Milliseconds(50))));
+    channel->WaitForStateChange(GRPC_CHANNEL_READY,
+                                absl::ToChronoTime(std::min(give_up, absl::Now() + absl::Milliseconds(50))));
     EXPECT_FALSE(Cancel(channel, "any").ok());
   }
   Start(address_);

@@ -12,6 +12,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -128,6 +129,23 @@ TEST_F(StateStoreTest, OneCommitHolds64Shards) {
   Open();
   ASSERT_EQ(store_->Shards().size(), 64u);
   for (const ShardKey& shard : store_->Shards()) EXPECT_EQ(CheckConsistent(*store_, shard), 5);
+}
+
+TEST_F(StateStoreTest, JobsCommitAtOnce) {
+  Open();
+  std::vector<std::thread> threads;
+  for (const WalMode wal : kWalModes) {
+    threads.emplace_back([this, wal] {
+      std::vector<ShardFold> folds = MakeFolds(WalMode_Name(wal), 2);
+      EXPECT_TRUE(Create(store_.get(), folds).ok());
+      for (int i = 0; i < 30; ++i) {
+        EXPECT_TRUE(Advance(store_.get(), &folds, wal).ok());
+        EXPECT_EQ(CheckConsistent(*store_, folds.back().key()), i + 1);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(store_->Shards().size(), 6u);
 }
 
 TEST_F(StateStoreTest, ManyDeltasOfAKeyBecomeOneRow) {
@@ -249,6 +267,16 @@ TEST_F(StateStoreTest, MissingTableRefusesToOpen) {
   const absl::Status status = StateStore::Open(dir_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(std::filesystem::path(file).stem().string()));
+}
+
+TEST_F(StateStoreTest, MissingManifestRefusesToOpen) {
+  Open();
+  store_.reset();
+  const std::string file = FindFile("MANIFEST-", "");
+  std::filesystem::remove(file);
+  const absl::Status status = StateStore::Open(dir_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(file));
 }
 
 TEST_F(StateStoreTest, FlippedByteOfTheLogBehindAFlushedShardRefusesToOpen) {

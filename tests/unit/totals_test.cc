@@ -278,7 +278,7 @@ TEST_P(RandomTotalsTest, EqualsBruteForce) {
 
 INSTANTIATE_TEST_SUITE_P(KeysAndSpread, RandomTotalsTest,
                          testing::Values(std::tuple{3, 2}, std::tuple{100, 3}, std::tuple{100, 100'000},
-                                         std::tuple{5'000, 4}, std::tuple{5'000, 1'000'000'000}));
+                                         std::tuple{5'000, 4}, std::tuple{5'000, 100'000'000}));
 
 TEST(TotalsTest, HighestOfManyKeysIsExact) {
   // More keys than one node of the third level has below it.

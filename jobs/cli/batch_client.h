@@ -40,11 +40,11 @@ class Interrupt {
   std::thread thread_;
 };
 
-class BatchFollower {
+class BatchClient {
  public:
   enum class Outcome {
     kBatch,
-    // Not within the wait; or the driver is lost, which the follower has said.
+    // Not within the wait; or the driver is lost, which has been said.
     kNone,
     kInterrupted,
     // Told on stderr; exit_code() says how to end.
@@ -52,7 +52,7 @@ class BatchFollower {
   };
 
   // `globals` and `interrupt` outlive it; without an interrupt a signal ends the process as usual.
-  BatchFollower(const CliGlobals& globals, std::string job, Interrupt* interrupt);
+  BatchClient(const CliGlobals& globals, std::string job, Interrupt* interrupt);
 
   // The job's batch, 0 for the last committed one, waiting for its commit for about `wait`.
   Outcome Next(uint64_t batch, absl::Duration wait, GetBatchReply* reply);
@@ -65,7 +65,7 @@ class BatchFollower {
   bool lost() const { return lost_; }
 
  private:
-  // Makes one call, which a signal cancels; kNone if it only waited in vain or the driver is lost.
+  // Makes one call, which a signal cancels; kNone if the driver is lost, or answers that it waited in vain.
   Outcome Call(absl::Duration timeout, const std::function<grpc::Status(grpc::ClientContext*)>& call);
   Outcome OnLost();
   // After a wait without a batch: whether the job still goes on.

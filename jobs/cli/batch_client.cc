@@ -1,4 +1,4 @@
-#include "jobs/cli/batch_follower.h"
+#include "jobs/cli/batch_client.h"
 
 #include <pthread.h>
 
@@ -62,10 +62,10 @@ void Interrupt::Leave() {
   context_ = nullptr;
 }
 
-BatchFollower::BatchFollower(const CliGlobals& globals, std::string job, Interrupt* interrupt)
+BatchClient::BatchClient(const CliGlobals& globals, std::string job, Interrupt* interrupt)
     : globals_(globals), job_(std::move(job)), interrupt_(interrupt), driver_(ConnectDriver(globals)) {}
 
-BatchFollower::Outcome BatchFollower::Next(uint64_t batch, absl::Duration wait, GetBatchReply* reply) {
+BatchClient::Outcome BatchClient::Next(uint64_t batch, absl::Duration wait, GetBatchReply* reply) {
   GetBatchRequest request;
   request.set_job(job_);
   request.set_batch(batch);
@@ -87,14 +87,19 @@ BatchFollower::Outcome BatchFollower::Next(uint64_t batch, absl::Duration wait, 
   return Outcome::kFailed;
 }
 
-BatchFollower::Outcome BatchFollower::Ends(GetEndsReply* reply) {
+BatchClient::Outcome BatchClient::Ends(GetEndsReply* reply) {
   GetEndsRequest request;
   request.set_job(job_);
-  return Call(kKafkaAnswerTimeout, [&](grpc::ClientContext* context) { return driver_->GetEnds(context, request, reply); });
+  const Outcome outcome =
+      Call(kKafkaAnswerTimeout, [&](grpc::ClientContext* context) { return driver_->GetEnds(context, request, reply); });
+  if (outcome != Outcome::kNone) return outcome;
+  PrintError(fmt::format("the driver at {} could not learn in time where the topics of {} end", globals_.driver, job_));
+  exit_code_ = kExitUnavailable;
+  return Outcome::kFailed;
 }
 
-BatchFollower::Outcome BatchFollower::Call(absl::Duration timeout,
-                                           const std::function<grpc::Status(grpc::ClientContext*)>& call) {
+BatchClient::Outcome BatchClient::Call(absl::Duration timeout,
+                                       const std::function<grpc::Status(grpc::ClientContext*)>& call) {
   grpc::ClientContext context;
   SetDeadline(&context, lost_ ? kRetryTimeout : timeout);
   context.set_wait_for_ready(reached_);
@@ -112,7 +117,7 @@ BatchFollower::Outcome BatchFollower::Call(absl::Duration timeout,
   return Outcome::kFailed;
 }
 
-BatchFollower::Outcome BatchFollower::OnLost() {
+BatchClient::Outcome BatchClient::OnLost() {
   if (!lost_) PrintError(fmt::format("lost the driver at {}; waiting for it to come back", globals_.driver));
   lost_ = true;
   if (interrupt_ == nullptr) {
@@ -123,7 +128,7 @@ BatchFollower::Outcome BatchFollower::OnLost() {
   return Outcome::kNone;
 }
 
-BatchFollower::Outcome BatchFollower::CheckJob() {
+BatchClient::Outcome BatchClient::CheckJob() {
   GetStatusRequest request;
   request.set_job(job_);
   JobStatus job;

@@ -1,0 +1,62 @@
+// The file of a file sink: a line a batch, in order, each once. Its last line says what it has, so it needs no other
+// memory: what is written is synced before it counts, a torn last line is cut off, and a line that could not be synced is
+// taken back. Used by one thread at a time; other sinks are kept out by a lock on the file.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace tenfold {
+
+class SinkFile {
+ public:
+  struct Options {
+    std::string job_id;
+    // As in the spec.
+    std::string path;
+    // Relative paths lie below DATA_DIR/sinks/JOB.
+    std::string data_dir;
+    std::string job;
+    // Folders an absolute path may lie in.
+    std::vector<std::string> allowed_folders;
+  };
+
+  // Empty if the path may be used, else what is wrong with it.
+  static std::string CheckPath(const std::string& path, const std::vector<std::string>& allowed_folders);
+
+  explicit SinkFile(const Options& options) : options_(options) {}
+  ~SinkFile() { Close(); }
+  SinkFile(const SinkFile&) = delete;
+  SinkFile& operator=(const SinkFile&) = delete;
+
+  // Opens the file, making it and its folders, unless it is open and still in its place. Returns the batch its last line
+  // holds when that was just read and is this job's, else 0.
+  absl::StatusOr<uint64_t> Prepare();
+  // Appends the line and its newline in one write and syncs it; all or nothing. After a Prepare without error.
+  absl::Status Append(std::string_view line);
+
+ private:
+  absl::Status Open();
+  absl::StatusOr<std::string> MakeFolder() const;
+  bool InPlace() const;
+  absl::StatusOr<uint64_t> Repair();
+  absl::Status TakeBack();
+  void Close();
+
+  const Options options_;
+  // Where the path led when it was opened.
+  std::string file_;
+  int fd_ = -1;
+  // What lies from here on is to be cut off.
+  std::optional<off_t> cut_at_;
+};
+
+}  // namespace tenfold
