@@ -94,8 +94,8 @@ std::vector<ShardAssignment> PlanAssignment(const AssignmentInput& input) {
     const std::string from = loads.Most();
     const std::string to = loads.Least();
     // The last shard, so that the first ones, and with them the initial scores, move least.
-    const auto shard =
-        std::find_if(plan.rbegin(), plan.rend(), [&](const ShardAssignment& s) { return Loads::Holder(s) == from; });
+    const auto is_held = [&](const ShardAssignment& s) { return Loads::Holder(s) == from; };
+    const auto shard = std::find_if(plan.rbegin(), plan.rend(), is_held);
     if (shard->owner() == to) {
       shard->clear_next_owner();
     } else if (input.fresh.contains(static_cast<uint32_t>(plan.rend() - shard - 1))) {
