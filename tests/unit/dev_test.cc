@@ -29,11 +29,10 @@ GetBatchReply MakeReply() {
   batch->set_batch_records(2'000);
   batch->set_published_at_ms(1'700'000'000'123);
   batch->mutable_timings()->set_processing_us(50'250);
-  for (const auto& [key, sum] : {std::pair("page37", 2'200'000'000), std::pair("pa\x1b[2Jge", 500'000'000)}) {
-    Entry* entry = batch->add_top();
-    entry->set_key(key);
-    *entry->mutable_sum() = ToProto(Units{sum});
-  }
+  batch->add_top()->set_key("page37");
+  *batch->mutable_top(0)->mutable_sum() = ToProto(Units{2'200'000'000});
+  batch->add_top()->set_key("pa\x1b[2Jge");
+  *batch->mutable_top(1)->mutable_sum() = ToProto(Units{500'000'000});
   return reply;
 }
 
