@@ -70,7 +70,7 @@ TEST_F(BrokersTest, BatchesWaitForTheOnlyOneAndStatusNamesIt) {
 
   const size_t published = cluster_->Published(job_.name).size();
   const CliResult top = cluster_->RunCli({"top", job_.name, "--caught-up", "--timeout", "2s", "-o", "json"});
-  EXPECT_EQ(top.exit_code, kExitRefused);
+  EXPECT_EQ(top.exit_code, kExitUnavailable);
   EXPECT_EQ(top.out, "");
   EXPECT_TRUE(absl::StrContains(top.err, kafka_->brokers())) << top.err;
   EXPECT_EQ(cluster_->Published(job_.name).size(), published);
