@@ -62,7 +62,8 @@ int ReservePort() {
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     PCHECK(fd >= 0);
     const sockaddr_in address = SocketAddress(kLoopback, port);
-    if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 && !Connects(kLoopback, port)) return port;
+    const bool held = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+    if (held && !Connects(kLoopback, port)) return port;
     close(fd);
   }
   LOG(FATAL) << "no port is free between 10000 and 14000";
@@ -234,7 +235,8 @@ std::unique_ptr<Daemon> MiniCluster::NewDriver(const std::string& name, const st
   return std::make_unique<Daemon>(name, std::move(command), driver_host_.address, port, data_dir, dir_);
 }
 
-std::unique_ptr<Daemon> MiniCluster::NewWorker(const std::string& name, const std::string& data_dir, const Host& host) const {
+std::unique_ptr<Daemon> MiniCluster::NewWorker(const std::string& name, const std::string& data_dir,
+                                               const Host& host) const {
   const int port = ReservePort();
   std::vector<std::string> command = DaemonCommand("tenfold-worker", host, port, data_dir);
   command.insert(command.end(), {"--driver", driver_->address(), "--threads", "1"});

@@ -1,6 +1,6 @@
 // A cluster of the real programs for one test: one driver, any number of workers, the CLI. They run on free ports of the
-// loopback address, or of the hosts given, with data directories of their own and the Kafka of local_kafka.h, and die with this process. Used by
-// the test's main thread alone.
+// loopback address, or of the hosts given, with data directories of their own and the Kafka of local_kafka.h, and die with
+// this process. Used by the test's main thread alone.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,8 @@ class Daemon {
   };
 
   // `command` is the program with its lasting flags; `directory` is made and gets the logs too.
-  Daemon(std::string name, std::vector<std::string> command, std::string host, int port, std::string data_dir, std::string log_dir);
+  Daemon(std::string name, std::vector<std::string> command, std::string host, int port, std::string data_dir,
+         std::string log_dir);
 
   // Returns when it listens on its port; an error has the end of its log.
   absl::Status Start(const Launch& launch = {});
