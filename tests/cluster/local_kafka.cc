@@ -1,12 +1,14 @@
 #include "tests/cluster/local_kafka.h"
 
 #include <librdkafka/rdkafka.h>
+#include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
@@ -14,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "jobs/sample_producer.h"
+#include "tests/cluster/mini_cluster.h"
 
 namespace tenfold {
 namespace {
@@ -31,19 +34,27 @@ std::string Output(const std::string& command) {
   return std::string(absl::StripAsciiWhitespace(output));
 }
 
-// Ends the broker of `dir` when this process is gone: its standard input is a pipe whose other end only we hold.
-void StopAtExit(const std::string& dir) {
-  const std::string command = absl::StrCat("trap '' INT TERM HUP; exec >/dev/null 2>&1; cat; '", kScript, "' stop --dir '",
-                                           dir, "/kafka'; rm -rf '", dir, "'");
-  PCHECK(popen(command.c_str(), "we") != nullptr);
-}
-
-std::string StartBroker() {
+std::string MakeDir() {
   std::string dir = (std::filesystem::temp_directory_path() / "tenfold-test-kafka.XXXXXX").string();
   PCHECK(mkdtemp(dir.data()) != nullptr) << dir;
-  StopAtExit(dir);
-  return Output(absl::StrCat("'", kScript, "' start --dir '", dir, "/kafka'"));
+  return dir;
 }
+
+// Ends the brokers of `dir`, and deletes it, when the result is closed or this process is gone: only we hold that end of
+// the pipe.
+FILE* StopAtExit(const std::string& dir) {
+  const std::string command = absl::StrCat("trap '' INT TERM HUP; exec >/dev/null 2>&1; cat; '", kScript, "' stop --dir '",
+                                           dir, "/kafka'; rm -rf '", dir, "'");
+  FILE* pipe = popen(command.c_str(), "we");
+  PCHECK(pipe != nullptr);
+  return pipe;
+}
+
+std::string StartBrokers(const std::string& dir, const std::string& arguments) {
+  return Output(absl::StrCat("'", kScript, "' start --dir '", dir, "/kafka' ", arguments));
+}
+
+const OwnKafka* own_kafka = nullptr;
 
 absl::StatusOr<std::unique_ptr<LogWriter>> MakeWriter() {
   // Bad records over the limit of 1 MiB have to get into the log.
@@ -53,23 +64,53 @@ absl::StatusOr<std::unique_ptr<LogWriter>> MakeWriter() {
 }  // namespace
 
 const std::string& KafkaBrokers() {
+  if (own_kafka != nullptr) return own_kafka->brokers();
   static const std::string* const brokers = [] {
     const char* given = std::getenv("TENFOLD_TEST_KAFKA");
-    return new std::string(given != nullptr && *given != '\0' ? std::string(given) : StartBroker());
+    if (given != nullptr && *given != '\0') return new std::string(given);
+    const std::string dir = MakeDir();
+    StopAtExit(dir);
+    return new std::string(StartBrokers(dir, ""));
   }();
   return *brokers;
 }
+
+OwnKafka::OwnKafka(int brokers, const std::string& host) : dir_(MakeDir()), stop_(StopAtExit(dir_)) {
+  CHECK(own_kafka == nullptr) << "a test has one Kafka of its own";
+  brokers_ = StartBrokers(dir_, absl::StrCat("--brokers ", brokers, " --host ", host));
+  own_kafka = this;
+}
+
+OwnKafka::~OwnKafka() {
+  own_kafka = nullptr;
+  pclose(stop_);
+}
+
+absl::Status OwnKafka::Kill(int broker) const {
+  const std::string name = absl::StrCat("broker ", broker);
+  pid_t pid = 0;
+  std::ifstream(absl::StrCat(dir_, "/kafka/broker-", broker, "/pid")) >> pid;
+  if (pid <= 0) return absl::NotFoundError(absl::StrCat(name, " has no pid file"));
+  if (kill(pid, SIGKILL) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("kill ", name));
+  // It is no child of ours: once it is dead it has no command line, whoever reaps it.
+  return WaitUntil(absl::StrCat(name, " to die"), kTimeout, [pid] {
+    std::ifstream command(absl::StrCat("/proc/", pid, "/cmdline"));
+    return command.peek() == std::ifstream::traits_type::eof();
+  });
+}
+
+void OwnKafka::Start(int broker) const { StartBrokers(dir_, absl::StrCat("--broker ", broker)); }
 
 std::string UniqueName(const std::string& prefix) {
   static std::atomic<int> names = 0;
   return absl::StrCat(prefix, "-", absl::ToUnixMillis(absl::Now()), "-", getpid(), "-", ++names);
 }
 
-absl::StatusOr<std::string> CreateTopic(int partitions) {
+absl::StatusOr<std::string> CreateTopic(int partitions, int replication) {
   absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create({.brokers = KafkaBrokers(), .properties = {}});
   if (!client.ok()) return client.status();
   std::string topic = UniqueName("events");
-  absl::Status created = (*client)->CreateTopic(topic, partitions, 1, kTimeout);
+  absl::Status created = (*client)->CreateTopic(topic, partitions, replication, kTimeout);
   if (!created.ok()) return created;
   return topic;
 }

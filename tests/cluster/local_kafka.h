@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,15 +15,40 @@
 
 namespace tenfold {
 
-// The brokers of TENFOLD_TEST_KAFKA if that is set; else of a broker that the first call starts and that ends with this
-// process, however that ends. The process exits if there is none: no cluster test could say anything.
+// The brokers of the OwnKafka that lives, if one does; else of TENFOLD_TEST_KAFKA if that is set; else of a broker that the
+// first call starts and that ends with this process, however that ends. The process exits if there is none: no cluster
+// test could say anything.
 const std::string& KafkaBrokers();
+
+// A Kafka of one test's own, to be broken; one at a time. It too ends with this process at the latest.
+class OwnKafka {
+ public:
+  // They listen on this address of this machine.
+  explicit OwnKafka(int brokers, const std::string& host = "127.0.0.1");
+  // Ends the brokers and deletes their data.
+  ~OwnKafka();
+
+  OwnKafka(const OwnKafka&) = delete;
+  OwnKafka& operator=(const OwnKafka&) = delete;
+
+  // HOST:PORT[,HOST:PORT]
+  const std::string& brokers() const { return brokers_; }
+  // kill -9 of one, from 1.
+  absl::Status Kill(int broker) const;
+  // Again, on its old port, with its data; returns when it serves.
+  void Start(int broker) const;
+
+ private:
+  const std::string dir_;
+  FILE* const stop_;
+  std::string brokers_;
+};
 
 // A name that no other test uses, in this process or another: "PREFIX-..." of lower-case letters, digits and dashes.
 std::string UniqueName(const std::string& prefix);
 
 // A new topic of three partitions and a unique name, or its name's "cannot create" error.
-absl::StatusOr<std::string> CreateTopic(int partitions = 3);
+absl::StatusOr<std::string> CreateTopic(int partitions = 3, int replication = 1);
 // Adds partitions up to this many, and returns when the broker tells of them.
 absl::Status GrowTopic(const std::string& topic, int partitions);
 

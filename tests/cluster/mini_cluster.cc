@@ -34,19 +34,21 @@ constexpr absl::Duration kStartLimit = absl::Seconds(30);
 constexpr absl::Duration kBatchLimit = absl::Seconds(60);
 constexpr size_t kTailLines = 40;
 
-sockaddr_in Loopback(int port) {
+constexpr char kLoopback[] = "127.0.0.1";
+
+sockaddr_in SocketAddress(const std::string& host, int port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  CHECK_EQ(inet_pton(AF_INET, host.c_str(), &address.sin_addr), 1) << host;
   return address;
 }
 
-bool Connects(int port) {
+bool Connects(const std::string& host, int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   PCHECK(fd >= 0);
   absl::Cleanup close_fd = [fd] { close(fd); };
-  const sockaddr_in address = Loopback(port);
+  const sockaddr_in address = SocketAddress(host, port);
   return connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
 }
 
@@ -59,14 +61,13 @@ int ReservePort() {
     if (next == 14000) next = 10000;
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     PCHECK(fd >= 0);
-    const sockaddr_in address = Loopback(port);
-    if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 && !Connects(port)) return port;
+    const sockaddr_in address = SocketAddress(kLoopback, port);
+    const bool held = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+    if (held && !Connects(kLoopback, port)) return port;
     close(fd);
   }
   LOG(FATAL) << "no port is free between 10000 and 14000";
 }
-
-std::string Address(int port) { return absl::StrCat("127.0.0.1:", port); }
 
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -76,6 +77,17 @@ std::string ReadFile(const std::string& path) {
 }
 
 std::string Program(const char* name) { return absl::StrCat(TENFOLD_BINARY_DIR "/", name); }
+
+// The start of a daemon's command line.
+std::vector<std::string> DaemonCommand(const char* program, const Host& host, int port, const std::string& data_dir) {
+  std::vector<std::string> command;
+  if (!host.network_namespace.empty()) command = {"ip", "netns", "exec", host.network_namespace};
+  const std::string listen = absl::StrCat(host.listen_on_all ? "0.0.0.0" : host.address, ":", port);
+  for (const std::string& word : {Program(program), std::string("--listen"), listen, std::string("--data-dir"), data_dir}) {
+    command.push_back(word);
+  }
+  return command;
+}
 
 }  // namespace
 
@@ -90,12 +102,16 @@ absl::Status WaitUntil(const std::string& what, absl::Duration timeout, const st
   return absl::OkStatus();
 }
 
-Daemon::Daemon(std::string name, std::vector<std::string> command, int port, std::string data_dir, std::string log_dir)
+Daemon::Daemon(std::string name, std::vector<std::string> command, std::string host, int port, std::string data_dir,
+               std::string log_dir)
     : name_(std::move(name)),
       command_(std::move(command)),
+      host_(std::move(host)),
       port_(port),
       data_dir_(std::move(data_dir)),
       log_dir_(std::move(log_dir)) {}
+
+std::string Daemon::address() const { return absl::StrCat(host_, ":", port_); }
 
 std::string Daemon::LogPath() const { return absl::StrCat(log_dir_, "/", name_, ".", lives_, ".log"); }
 
@@ -120,7 +136,7 @@ absl::Status Daemon::Start(const Launch& launch) {
   absl::Status launched = Launched(launch);
   if (!launched.ok()) return launched;
   absl::Status up =
-      WaitUntil(absl::StrCat(name_, " to listen"), kStartLimit, [this] { return !running() || Connects(port_); });
+      WaitUntil(absl::StrCat(name_, " to listen"), kStartLimit, [this] { return !running() || Connects(host_, port_); });
   if (up.ok() && running()) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat(name_, " did not start; its log ends with:\n", LogTail()));
 }
@@ -184,7 +200,10 @@ std::string SpecText(const Job& job) {
       "\nsinks: [{file: {path: top.jsonl}}]\n");
 }
 
-MiniCluster::MiniCluster() : dir_((fs::temp_directory_path() / "tenfold-cluster.XXXXXX").string()) {
+MiniCluster::MiniCluster(Host driver_host, std::vector<Host> worker_hosts)
+    : dir_((fs::temp_directory_path() / "tenfold-cluster.XXXXXX").string()),
+      driver_host_(std::move(driver_host)),
+      worker_hosts_(std::move(worker_hosts)) {
   PCHECK(mkdtemp(dir_.data()) != nullptr) << dir_;
   driver_ = NewDriver("driver", dir_ + "/driver");
 }
@@ -211,30 +230,26 @@ MiniCluster::~MiniCluster() {
 
 std::unique_ptr<Daemon> MiniCluster::NewDriver(const std::string& name, const std::string& data_dir) const {
   const int port = ReservePort();
-  std::vector<std::string> command = {
-      Program("tenfold-driver"), "--listen", Address(port), "--data-dir", data_dir, "--kafka", KafkaBrokers()};
-  return std::make_unique<Daemon>(name, std::move(command), port, data_dir, dir_);
+  std::vector<std::string> command = DaemonCommand("tenfold-driver", driver_host_, port, data_dir);
+  command.insert(command.end(), {"--kafka", KafkaBrokers()});
+  return std::make_unique<Daemon>(name, std::move(command), driver_host_.address, port, data_dir, dir_);
 }
 
-std::unique_ptr<Daemon> MiniCluster::NewWorker(const std::string& name, const std::string& data_dir) const {
+std::unique_ptr<Daemon> MiniCluster::NewWorker(const std::string& name, const std::string& data_dir,
+                                               const Host& host) const {
   const int port = ReservePort();
-  std::vector<std::string> command = {Program("tenfold-worker"),
-                                      "--driver",
-                                      Address(driver_->port()),
-                                      "--listen",
-                                      Address(port),
-                                      "--data-dir",
-                                      data_dir,
-                                      "--threads",
-                                      "1"};
-  return std::make_unique<Daemon>(name, std::move(command), port, data_dir, dir_);
+  std::vector<std::string> command = DaemonCommand("tenfold-worker", host, port, data_dir);
+  command.insert(command.end(), {"--driver", driver_->address(), "--threads", "1"});
+  if (host.listen_on_all) command.insert(command.end(), {"--advertise", absl::StrCat(host.address, ":", port)});
+  return std::make_unique<Daemon>(name, std::move(command), host.address, port, data_dir, dir_);
 }
 
 Daemon& MiniCluster::worker(int index) {
   std::unique_ptr<Daemon>& worker = workers_[index];
   if (worker == nullptr) {
     const std::string name = absl::StrCat("worker", index);
-    worker = NewWorker(name, absl::StrCat(dir_, "/", name));
+    const size_t i = static_cast<size_t>(index);
+    worker = NewWorker(name, absl::StrCat(dir_, "/", name), i < worker_hosts_.size() ? worker_hosts_[i] : Host{});
   }
   return *worker;
 }
@@ -248,7 +263,7 @@ absl::Status MiniCluster::Start(int workers) {
 CliResult MiniCluster::RunCli(const std::vector<std::string>& arguments) {
   const std::string stem = absl::StrCat(dir_, "/cli.", ++cli_runs_);
   ChildProcess::Options options;
-  options.argv = {Program("tenfold"), "--driver", Address(driver_->port())};
+  options.argv = {Program("tenfold"), "--driver", driver_->address()};
   options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
   options.stdout_path = stem + ".out";
   options.stderr_path = stem + ".err";

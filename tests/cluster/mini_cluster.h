@@ -1,6 +1,6 @@
 // A cluster of the real programs for one test: one driver, any number of workers, the CLI. They run on free ports of the
-// loopback address with data directories of their own and the Kafka of local_kafka.h, and die with this process. Used by
-// the test's main thread alone.
+// loopback address, or of the hosts given, with data directories of their own and the Kafka of local_kafka.h, and die with
+// this process. Used by the test's main thread alone.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,8 @@ class Daemon {
   };
 
   // `command` is the program with its lasting flags; `directory` is made and gets the logs too.
-  Daemon(std::string name, std::vector<std::string> command, int port, std::string data_dir, std::string log_dir);
+  Daemon(std::string name, std::vector<std::string> command, std::string host, int port, std::string data_dir,
+         std::string log_dir);
 
   // Returns when it listens on its port; an error has the end of its log.
   absl::Status Start(const Launch& launch = {});
@@ -67,6 +68,8 @@ class Daemon {
   // Of its present life.
   pid_t pid() const { return process_->pid(); }
   int port() const { return port_; }
+  // HOST:PORT that others reach it at.
+  std::string address() const;
   const std::string& data_dir() const { return data_dir_; }
   // The last lines of its present life's log.
   std::string LogTail() const;
@@ -77,6 +80,7 @@ class Daemon {
 
   const std::string name_;
   const std::vector<std::string> command_;
+  const std::string host_;
   const int port_;
   const std::string data_dir_;
   const std::string log_dir_;
@@ -102,9 +106,20 @@ struct Job {
 };
 std::string SpecText(const Job& job);
 
+// Where a daemon runs: this machine, or a network namespace that stands for another.
+struct Host {
+  // Others reach it here.
+  std::string address = "127.0.0.1";
+  // By name; empty for our own.
+  std::string network_namespace;
+  // Its daemons listen on 0.0.0.0, and workers advertise `address`.
+  bool listen_on_all = false;
+};
+
 class MiniCluster {
  public:
-  MiniCluster();
+  // Worker i runs on `worker_hosts[i]`; those past the end on this machine.
+  explicit MiniCluster(Host driver_host = {}, std::vector<Host> worker_hosts = {});
   // Kills what runs. If the test has failed it prints the jobs' status and the end of every log and
   // keeps the directory, else it deletes it.
   ~MiniCluster();
@@ -114,7 +129,7 @@ class MiniCluster {
   Daemon& worker(int index);
   // More daemons of this cluster, on ports of their own, with data directories that others may have too.
   std::unique_ptr<Daemon> NewDriver(const std::string& name, const std::string& data_dir) const;
-  std::unique_ptr<Daemon> NewWorker(const std::string& name, const std::string& data_dir) const;
+  std::unique_ptr<Daemon> NewWorker(const std::string& name, const std::string& data_dir, const Host& host = {}) const;
   // Driver and this many workers.
   absl::Status Start(int workers);
 
@@ -141,6 +156,8 @@ class MiniCluster {
 
  private:
   std::string dir_;
+  const Host driver_host_;
+  const std::vector<Host> worker_hosts_;
   std::unique_ptr<Daemon> driver_;
   std::map<int, std::unique_ptr<Daemon>> workers_;
   // Job specs by name, as submitted.
