@@ -34,8 +34,8 @@ struct TopicPartition {
 class LogClient {
  public:
   enum class Position {
-    kBegin,            // the first offset kept
-    kStableEnd,        // the last stable offset: what a read_committed reader can reach
+    kBegin,      // the first offset kept
+    kStableEnd,  // the last stable offset: what a read_committed reader can reach
     kHighWatermark,
   };
 
@@ -43,7 +43,8 @@ class LogClient {
   virtual ~LogClient() = default;
 
   // Partition count of each topic, in the order given, from the brokers and not from a cache.
-  virtual absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics, absl::Duration timeout) = 0;
+  virtual absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics,
+                                                               absl::Duration timeout) = 0;
 
   // One offset each, in the order given, all in one call.
   virtual absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,

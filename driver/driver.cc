@@ -297,10 +297,6 @@ void Driver::Do(const PublishBatch& publish) {
   const JobMachine* job = coordinator_.FindJob(publish.job_id);
   if (parts == parts_.end() || job == nullptr) return;
   parts->second.sinks->OnCommitted(batch, job->partitions());
-  const std::vector<int64_t> next_offsets(publish.batch.next_offsets().begin(), publish.batch.next_offsets().end());
-  std::vector<Partition> partitions = job->partitions();
-  partitions.resize(next_offsets.size());
-  parts->second.log->SetGroupOffsets(partitions, next_offsets);
   if (batch % kTrimEvery == 0 && batch > options_.kept_batches) {
     const uint64_t first_kept = std::min(batch - options_.kept_batches, parts->second.sinks->DeliveredByAll()) + 1;
     const absl::Status trimmed = journal_->Trim(publish.job_id, first_kept);

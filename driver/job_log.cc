@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "glog/logging.h"
 
 namespace tenfold {
 namespace {
@@ -53,7 +52,6 @@ absl::StatusOr<std::unique_ptr<JobLog>> JobLog::Create(const JobSpec& spec, cons
 JobLog::JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client)
     : topics_(spec.source().topics().begin(), spec.source().topics().end()),
       start_(spec.source().start()),
-      group_(absl::StrCat("tenfold-", spec.name())),
       client_(std::move(client)) {}
 
 JobLog::~JobLog() = default;
@@ -123,26 +121,8 @@ void JobLog::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) 
 
 void JobLog::FindPartitions(const std::vector<Partition>& known, FoundDone done) {
   metadata_.Post([this, known, done = std::move(done)] {
-    CommitPending();
     done(Find(known));
   });
-}
-
-void JobLog::SetGroupOffsets(const std::vector<Partition>& partitions, const std::vector<int64_t>& next_offsets) {
-  std::lock_guard lock(mutex_);
-  pending_ = {ToTopicPartitions(partitions), next_offsets};
-}
-
-void JobLog::CommitPending() {
-  std::optional<GroupOffsets> pending;
-  {
-    std::lock_guard lock(mutex_);
-    pending.swap(pending_);
-  }
-  if (!pending) return;
-  const absl::Status committed = client_->CommitOffsets(group_, pending->partitions, pending->next_offsets, kTimeout);
-  if (!committed.ok())
-    VLOG(1) << "offsets of group " << group_ << " (for lag tools only) were not committed: " << committed.message();
 }
 
 }  // namespace tenfold

@@ -1,4 +1,4 @@
-// What the driver asks of Kafka for one job: ends, new partitions, and advisory group offsets. Two threads, so that a slow
+// What the driver asks of Kafka for one job: ends and new partitions. Two threads, so that a slow
 // metadata call does not hold up a batch. Completions are called on these threads: the receiver only posts them.
 #pragma once
 
@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,8 +36,6 @@ class JobLog {
   void QueryEnds(const std::vector<Partition>& partitions, EndsDone done);
   using FoundDone = std::function<void(absl::StatusOr<JobMachine::Found>)>;
   void FindPartitions(const std::vector<Partition>& known, FoundDone done);
-  // What to commit for lag tools, with the next FindPartitions; the newest offsets win.
-  void SetGroupOffsets(const std::vector<Partition>& partitions, const std::vector<int64_t>& next_offsets);
 
  private:
   // Runs tasks in order on one thread.
@@ -56,22 +53,12 @@ class JobLog {
     std::jthread thread_;
   };
 
-  struct GroupOffsets {
-    std::vector<TopicPartition> partitions;
-    std::vector<int64_t> next_offsets;
-  };
-
   JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client);
-  void CommitPending();
   absl::StatusOr<std::vector<TopicPartition>> AllPartitions();
 
   const std::vector<std::string> topics_;
   const StartPosition start_;
-  const std::string group_;
   const std::unique_ptr<LogClient> client_;
-
-  std::mutex mutex_;
-  std::optional<GroupOffsets> pending_;  // guarded by mutex_
 
   Lane ends_;
   Lane metadata_;

@@ -35,7 +35,8 @@ constexpr size_t kMaxMessageGrowth = 4;
 
 // Whether `inner` is `outer` or lies below it.
 bool IsWithin(std::string_view inner, std::string_view outer) {
-  return inner.starts_with(outer) && (inner.size() == outer.size() || inner[outer.size()] == '.' || inner[outer.size()] == '[');
+  return inner.starts_with(outer) &&
+         (inner.size() == outer.size() || inner[outer.size()] == '.' || inner[outer.size()] == '[');
 }
 
 // Fills a JobSpec from a tree and keeps the place of everything, for the rules to point at.
@@ -48,17 +49,18 @@ class SpecReader {
     places_[""] = root.offset;
     spec_->set_top(kDefaultTop);
     spec_->set_batch_interval_ms(kDefaultBatchIntervalMs);
-    ReadMap(root, "",
-            {{"name", [this](auto&... at) { ReadText(at..., spec_->mutable_name()); }},
-             {"source", [this](auto&... at) { ReadSource(at...); }},
-             {"key", [this](auto&... at) { ReadText(at..., spec_->mutable_key()); }},
-             {"score", [this](auto&... at) { ReadScore(at...); }},
-             {"top", [this](auto&... at) { ReadTop(at...); }},
-             {"batch", [this](auto&... at) { ReadMap(at..., {{"interval", [this](auto&... in) { ReadInterval(in...); }}}); }},
-             {"initial", [this](auto&... at) { ReadInitial(at...); }},
-             {"state", [this](auto&... at) { ReadMap(at..., {{"wal", [this](auto&... in) { ReadWal(in...); }}}); }},
-             {"on_bad_record", [this](auto&... at) { ReadOnBadRecord(at...); }},
-             {"sinks", [this](auto&... at) { ReadSinks(at...); }}});
+    ReadMap(
+        root, "",
+        {{"name", [this](auto&... at) { ReadText(at..., spec_->mutable_name()); }},
+         {"source", [this](auto&... at) { ReadSource(at...); }},
+         {"key", [this](auto&... at) { ReadText(at..., spec_->mutable_key()); }},
+         {"score", [this](auto&... at) { ReadScore(at...); }},
+         {"top", [this](auto&... at) { ReadTop(at...); }},
+         {"batch", [this](auto&... at) { ReadMap(at..., {{"interval", [this](auto&... in) { ReadInterval(in...); }}}); }},
+         {"initial", [this](auto&... at) { ReadInitial(at...); }},
+         {"state", [this](auto&... at) { ReadMap(at..., {{"wal", [this](auto&... in) { ReadWal(in...); }}}); }},
+         {"on_bad_record", [this](auto&... at) { ReadOnBadRecord(at...); }},
+         {"sinks", [this](auto&... at) { ReadSinks(at...); }}});
   }
 
   // Adds what the rules say, except about what could not be read.
@@ -66,7 +68,8 @@ class SpecReader {
     for (SpecViolation& violation : CheckSpecRules(*spec_)) {
       const bool hidden = std::any_of(unread_.begin(), unread_.end(), [&violation](const std::string& path) {
         return IsWithin(path, violation.path) || IsWithin(violation.path, path) ||
-               (!violation.relies_on.empty() && (IsWithin(path, violation.relies_on) || IsWithin(violation.relies_on, path)));
+               (!violation.relies_on.empty() &&
+                (IsWithin(path, violation.relies_on) || IsWithin(violation.relies_on, path)));
       });
       if (hidden) continue;
       const size_t offset = PlaceOfPath(violation.path);
@@ -109,7 +112,8 @@ class SpecReader {
   }
 
   bool ExpectMap(const YamlNode& node, const std::string& path) {
-    return Expect(node, path, YamlNode::Kind::kMap, path.empty() ? "a job spec, a mapping of keys to values" : "a mapping of keys to values");
+    return Expect(node, path, YamlNode::Kind::kMap,
+                  path.empty() ? "a job spec, a mapping of keys to values" : "a mapping of keys to values");
   }
 
   // yaml-cpp places an absent value at whatever follows; its key is a better place.
@@ -159,29 +163,33 @@ class SpecReader {
     if (!ReadText(node, path, &word)) return std::nullopt;
     const auto found = std::find(words.begin(), words.end(), word);
     if (found != words.end()) return static_cast<size_t>(found - words.begin());
-    Problem(node.offset, path, fmt::format("{} is none of {}{}", Quoted(word), fmt::join(words, ", "), DidYouMean(word, words)));
+    Problem(node.offset, path,
+            fmt::format("{} is none of {}{}", Quoted(word), fmt::join(words, ", "), DidYouMean(word, words)));
     return std::nullopt;
   }
 
   void ReadSource(const YamlNode& node, const std::string& path) {
-    ReadMap(node, path, {{"kafka", [this](auto&... at) { ReadKafka(at...); }}, {"format", [this](auto&... at) { ReadFormat(at...); }}});
+    ReadMap(node, path,
+            {{"kafka", [this](auto&... at) { ReadKafka(at...); }}, {"format", [this](auto&... at) { ReadFormat(at...); }}});
   }
 
   void ReadKafka(const YamlNode& node, const std::string& path) {
     KafkaSource* const source = spec_->mutable_source();
-    ReadMap(node, path,
-            {{"topics", [&](auto&... at) { ReadList(at..., [&](auto&... item) { ReadText(item..., source->add_topics()); }); }},
-             {"start",
-              [&](auto&... at) {
-                if (const auto word = ReadWord(at..., {"earliest", "latest"})) source->set_start(*word == 0 ? START_EARLIEST : START_LATEST);
-              }},
-             {"brokers",
-              [&](const YamlNode& value, const std::string& at) {
-                if (ReadText(value, at, source->mutable_brokers()) && source->brokers().empty()) {
-                  Problem(value.offset, at, "is empty; leave it out to read from the driver's brokers");
-                }
-              }},
-             {"properties", [this](auto&... at) { ReadProperties(at...); }}});
+    ReadMap(
+        node, path,
+        {{"topics", [&](auto&... at) { ReadList(at..., [&](auto&... item) { ReadText(item..., source->add_topics()); }); }},
+         {"start",
+          [&](auto&... at) {
+            if (const auto word = ReadWord(at..., {"earliest", "latest"}))
+              source->set_start(*word == 0 ? START_EARLIEST : START_LATEST);
+          }},
+         {"brokers",
+          [&](const YamlNode& value, const std::string& at) {
+            if (ReadText(value, at, source->mutable_brokers()) && source->brokers().empty()) {
+              Problem(value.offset, at, "is empty; leave it out to read from the driver's brokers");
+            }
+          }},
+         {"properties", [this](auto&... at) { ReadProperties(at...); }}});
   }
 
   void ReadProperties(const YamlNode& node, const std::string& path) {
@@ -239,7 +247,8 @@ class SpecReader {
     if (!ReadText(node, path, &text)) return;
     const absl::StatusOr<absl::Duration> interval = ParseDuration(text);
     if (!interval.ok()) return Problem(node.offset, path, std::string(interval.status().message()));
-    spec_->set_batch_interval_ms(static_cast<uint32_t>(std::min<int64_t>(absl::ToInt64Milliseconds(*interval), kMaxBatchIntervalMs + 1)));
+    spec_->set_batch_interval_ms(
+        static_cast<uint32_t>(std::min<int64_t>(absl::ToInt64Milliseconds(*interval), kMaxBatchIntervalMs + 1)));
   }
 
   void ReadWal(const YamlNode& node, const std::string& path) {
@@ -352,7 +361,8 @@ std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec) {
 }
 
 std::string FormatSpecError(std::string_view file, const SpecError& error) {
-  return fmt::format("{}:{}:{}: {}{}{}", file, error.line, error.column, Shown(error.path), error.path.empty() ? "" : ": ", error.message);
+  return fmt::format("{}:{}:{}: {}{}{}", file, error.line, error.column, Shown(error.path), error.path.empty() ? "" : ": ",
+                     error.message);
 }
 
 std::string CheckJobSpec(const JobSpec& spec) {
@@ -366,8 +376,9 @@ std::string CheckJobSpec(const JobSpec& spec) {
 uint64_t FoldHash(const JobSpec& spec) {
   FramedHash hash;
   hash.Add(kFoldVersion);
-  for (const uint64_t limit : {uint64_t{kMaxNumberDigits}, uint64_t{kMaxNumberExponent}, uint64_t{kMaxRecordBytes}, uint64_t{kMaxKeyBytes},
-                               uint64_t{kShards}, uint64_t{kMaxBadSamples}, uint64_t{kMaxSampleBytes}}) {
+  for (const uint64_t limit :
+       {uint64_t{kMaxNumberDigits}, uint64_t{kMaxNumberExponent}, uint64_t{kMaxRecordBytes}, uint64_t{kMaxKeyBytes},
+        uint64_t{kShards}, uint64_t{kMaxBadSamples}, uint64_t{kMaxSampleBytes}}) {
     hash.Add(limit);
   }
   hash.Add(spec.format().separator());

@@ -126,7 +126,9 @@ constexpr std::string_view kInShellCommand[] = {
     "sasl.kerberos.service.name",
 };
 
-bool Contains(auto& names, std::string_view name) { return std::find(std::begin(names), std::end(names), name) != std::end(names); }
+bool Contains(auto& names, std::string_view name) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
 
 bool IsSafeInShell(std::string_view value) {
   return !value.starts_with('-') && std::all_of(value.begin(), value.end(), [](char c) {
@@ -141,7 +143,8 @@ std::string CheckKafkaProperty(std::string_view name, std::string_view value) {
     if (refusal.name == name) return fmt::format("a job cannot set this: {}", refusal.why);
   }
   if (!Contains(kAllowed, name)) {
-    return "a job cannot set this: it is not among the connection, security and fetch properties of librdkafka that are allowed" +
+    return "a job cannot set this: it is not among the connection, security and fetch properties of librdkafka that are "
+           "allowed" +
            DidYouMean(name, {std::begin(kAllowed), std::end(kAllowed)});
   }
   if (value.empty()) return "has no value";
@@ -157,7 +160,8 @@ bool IsSecretKafkaProperty(std::string_view name) { return !Contains(kAllowed, n
 
 bool LooksLikeKafkaProperty(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '.' || c == '_';
+    return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c)) ||
+           c == '.' || c == '_';
   });
 }
 

@@ -83,7 +83,8 @@ class RuleChecker {
       if (!problem.empty()) Violation("source.kafka.brokers", problem);
     }
     const std::string path = "source.kafka.properties";
-    for (const auto& [name, value] : std::map<std::string_view, std::string_view>(source.properties().begin(), source.properties().end())) {
+    for (const auto& [name, value] :
+         std::map<std::string_view, std::string_view>(source.properties().begin(), source.properties().end())) {
       if (!LooksLikeKafkaProperty(name)) {
         Violation(path, "a property's name has only lower case letters, digits, dots and underscores");
         continue;
@@ -94,7 +95,8 @@ class RuleChecker {
   }
 
   void CheckFormat() {
-    if (!spec_.has_format()) return Violation("source.format", "is missing; e.g. {delimited: {separator: \"|\", fields: [page, clicks]}}");
+    if (!spec_.has_format())
+      return Violation("source.format", "is missing; e.g. {delimited: {separator: \"|\", fields: [page, clicks]}}");
     const std::string& separator = spec_.format().separator();
     const std::string path = "source.format.delimited.separator";
     if (separator.empty()) {
@@ -109,13 +111,17 @@ class RuleChecker {
     const auto& fields = spec_.format().fields();
     const std::string path = "source.format.delimited.fields";
     if (fields.empty()) Violation(path, "is missing; list the names of a record's fields");
-    if (static_cast<size_t>(fields.size()) > kMaxFields) Violation(path, fmt::format("has {} fields; {} are allowed", fields.size(), kMaxFields));
+    if (static_cast<size_t>(fields.size()) > kMaxFields)
+      Violation(path, fmt::format("has {} fields; {} are allowed", fields.size(), kMaxFields));
     std::set<std::string_view> names;
     for (int i = 0; i < fields.size(); ++i) {
       const std::string item = ItemPath(path, static_cast<size_t>(i));
       if (!IsFieldName(fields[i]) || fields[i].size() > kMaxFieldNameBytes) {
-        Violation(item, fmt::format("{} is no field name; one has letters, digits and underscores, does not begin with a digit, and is "
-                                    "at most {} long", Quoted(fields[i]), kMaxFieldNameBytes));
+        Violation(
+            item,
+            fmt::format("{} is no field name; one has letters, digits and underscores, does not begin with a digit, and is "
+                        "at most {} long",
+                        Quoted(fields[i]), kMaxFieldNameBytes));
       }
       if (!names.insert(fields[i]).second) Violation(item, Quoted(fields[i]) + " is listed twice");
     }
@@ -146,9 +152,11 @@ class RuleChecker {
   }
 
   void CheckPace() {
-    if (spec_.top() < 1 || spec_.top() > kMaxTop) Violation("top", fmt::format("must be a whole number from 1 to {}", kMaxTop));
+    if (spec_.top() < 1 || spec_.top() > kMaxTop)
+      Violation("top", fmt::format("must be a whole number from 1 to {}", kMaxTop));
     if (spec_.batch_interval_ms() < kMinBatchIntervalMs || spec_.batch_interval_ms() > kMaxBatchIntervalMs) {
-      Violation("batch.interval", fmt::format("must be from {}ms to {}h", kMinBatchIntervalMs, kMaxBatchIntervalMs / 3'600'000));
+      Violation("batch.interval",
+                fmt::format("must be from {}ms to {}h", kMinBatchIntervalMs, kMaxBatchIntervalMs / 3'600'000));
     }
     if (!WalMode_IsValid(spec_.wal())) Violation("state.wal", "must be sync, async or off");
     if (!BadRecordPolicy_IsValid(spec_.on_bad_record())) Violation("on_bad_record", "must be skip or fail");
@@ -160,7 +168,8 @@ class RuleChecker {
       const std::string& key = initial.key();
       const std::string path = KeyPath("initial", key);
       if (key.empty()) Violation(path, "a key must not be empty");
-      if (key.size() > kMaxKeyBytes) Violation(path, fmt::format("the key has {} bytes; {} are allowed", key.size(), kMaxKeyBytes));
+      if (key.size() > kMaxKeyBytes)
+        Violation(path, fmt::format("the key has {} bytes; {} are allowed", key.size(), kMaxKeyBytes));
       if (!IsUtf8(key)) Violation(path, "the key is not UTF-8");
       if (last != nullptr && *last >= key) Violation(path, "keys must be sorted, each once");
       last = &key;
@@ -195,7 +204,8 @@ class RuleChecker {
 
   void CheckFileSink(const std::string& path, const std::string& file, std::set<std::filesystem::path>* files) {
     if (file.empty()) return Violation(path, "is missing; name the file");
-    if (file.size() > kMaxPathBytes) return Violation(path, fmt::format("has {} bytes; {} are allowed", file.size(), kMaxPathBytes));
+    if (file.size() > kMaxPathBytes)
+      return Violation(path, fmt::format("has {} bytes; {} are allowed", file.size(), kMaxPathBytes));
     if (file.find('\0') != std::string::npos) return Violation(path, "holds a zero byte");
     const std::filesystem::path parsed = file;
     if (std::find(parsed.begin(), parsed.end(), "..") != parsed.end()) {
@@ -220,7 +230,8 @@ std::string CheckTopicName(std::string_view topic) {
                        return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
                      });
   if (sound) return "";
-  return fmt::format("{} is no topic name; one has 1 to {} letters, digits, dots, underscores and dashes", Quoted(topic), kMaxTopicBytes);
+  return fmt::format("{} is no topic name; one has 1 to {} letters, digits, dots, underscores and dashes", Quoted(topic),
+                     kMaxTopicBytes);
 }
 
 std::string CheckBrokers(std::string_view brokers) {

@@ -29,7 +29,8 @@ class TreeBuilder : public YAML::EventHandler {
       : text_(text), root_(root), problems_(problems) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ == 2) problems_->push_back({Offset(mark), "", "a second document begins here; a job spec is one document"});
+    if (++documents_ == 2)
+      problems_->push_back({Offset(mark), "", "a second document begins here; a job spec is one document"});
   }
   void OnDocumentEnd() override {}
 
@@ -47,11 +48,13 @@ class TreeBuilder : public YAML::EventHandler {
     scalar.text = value;
     Add(std::move(scalar));
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     Open(YamlNode::Kind::kList, mark, tag, anchor);
   }
   void OnSequenceEnd() override { Close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     Open(YamlNode::Kind::kMap, mark, tag, anchor);
   }
   void OnMapEnd() override { Close(); }
@@ -239,8 +242,8 @@ TextPlace PlaceOf(std::string_view text, size_t offset) {
   const size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
   const auto is_first_byte = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
   return {.line = 1 + static_cast<int>(std::count(before.begin(), before.end(), '\n')),
-          .column = 1 + static_cast<int>(std::count_if(before.begin() + static_cast<std::ptrdiff_t>(line_start), before.end(),
-                                                       is_first_byte))};
+          .column = 1 + static_cast<int>(std::count_if(before.begin() + static_cast<std::ptrdiff_t>(line_start),
+                                                       before.end(), is_first_byte))};
 }
 
 }  // namespace tenfold

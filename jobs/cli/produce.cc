@@ -123,7 +123,9 @@ class Production {
 
   // Until the count is reached, a signal comes or Kafka fails.
   absl::Status Run() {
-    const absl::Status status = !options_.rate ? RunBursts() : *options_.rate == 0 ? RunAtFullSpeed() : RunAtPace(*options_.rate);
+    const absl::Status status = !options_.rate        ? RunBursts()
+                                : *options_.rate == 0 ? RunAtFullSpeed()
+                                                      : RunAtPace(*options_.rate);
     return status.ok() ? writer_->Flush(kKafkaTimeout) : status;
   }
 
@@ -204,13 +206,16 @@ absl::StatusOr<int32_t> PrepareTopic(const LogConfig& config, const Options& opt
   if (!client.ok()) return client.status();
   const absl::Time deadline = absl::Now() + kKafkaTimeout;
   if (options.create_topic) {
-    const absl::Status status = (*client)->CreateTopic(options.topic, options.partitions, options.replication, kKafkaTimeout);
+    const absl::Status status =
+        (*client)->CreateTopic(options.topic, options.partitions, options.replication, kKafkaTimeout);
     if (!status.ok()) return status;
   }
   absl::StatusOr<std::vector<int32_t>> counts = (*client)->PartitionCounts({options.topic}, deadline - absl::Now());
   if (absl::IsNotFound(counts.status())) {
-    return absl::NotFoundError(fmt::format("topic {} does not exist on Kafka at {}; create it with --create-topic, or name another "
-                                           "with --topic", options.topic, options.kafka));
+    return absl::NotFoundError(
+        fmt::format("topic {} does not exist on Kafka at {}; create it with --create-topic, or name another "
+                    "with --topic",
+                    options.topic, options.kafka));
   }
   if (!counts.ok()) return counts.status();
   return counts->front();
@@ -249,7 +254,9 @@ std::string CheckEvery(const std::string& text) {
 }
 
 std::string CheckBurst(const std::string& text) {
-  return ParseBurst(text) ? "" : fmt::format("'{}' is no burst: write LOW..HIGH, such as 0..50, with LOW <= HIGH <= {}", text, kMaxBurst);
+  return ParseBurst(text)
+             ? ""
+             : fmt::format("'{}' is no burst: write LOW..HIGH, such as 0..50, with LOW <= HIGH <= {}", text, kMaxBurst);
 }
 
 std::string CheckRate(const std::string& text) {
@@ -268,15 +275,23 @@ void AddProduce(CLI::App* app, const CliGlobals*, RunVerb* run) {
   verb->add_option("--kafka", options->kafka, "Kafka's brokers")
       ->type_name("HOST:PORT[,HOST:PORT]")
       ->check([](const std::string& text) { return CheckBrokers(text); });
-  verb->add_option("--topic", options->topic, "where the events go")
-      ->type_name("TOPIC")
-      ->check([](const std::string& text) { return CheckTopicName(text); });
-  CLI::Option* const create = verb->add_flag("--create-topic", options->create_topic, "create the topic if it does not exist");
-  verb->add_option("--partitions", options->partitions, "partitions of a created topic")->check(CheckPositive)->needs(create);
-  verb->add_option("--replication", options->replication, "replicas of a created topic")->check(CheckPositive)->needs(create);
+  verb->add_option("--topic", options->topic, "where the events go")->type_name("TOPIC")->check([](const std::string& text) {
+    return CheckTopicName(text);
+  });
+  CLI::Option* const create =
+      verb->add_flag("--create-topic", options->create_topic, "create the topic if it does not exist");
+  verb->add_option("--partitions", options->partitions, "partitions of a created topic")
+      ->check(CheckPositive)
+      ->needs(create);
+  verb->add_option("--replication", options->replication, "replicas of a created topic")
+      ->check(CheckPositive)
+      ->needs(create);
   CLI::Option* const rate =
       verb->add_option("--rate", options->rate, "events a second, steadily; 0 for as fast as it goes")->check(CheckRate);
-  verb->add_option("--every", options->every, "time from one burst to the next")->type_name("DURATION")->check(CheckEvery)->excludes(rate);
+  verb->add_option("--every", options->every, "time from one burst to the next")
+      ->type_name("DURATION")
+      ->check(CheckEvery)
+      ->excludes(rate);
   verb->add_option("--burst", options->burst, "events in a burst, at random from LOW to HIGH")
       ->type_name("LOW..HIGH")
       ->check(CheckBurst)

@@ -45,7 +45,8 @@ void Progress::Update(uint64_t done) {
   if (total_ > 0) {
     line = fmt::format("{} {} of {} {} ({:.0f}%), {:.0f}/s", verb_, done, total_, unit_,
                        100.0 * static_cast<double>(done) / static_cast<double>(total_), rate);
-    if (rate > 0 && done < total_) line += fmt::format(", {} left", ShortDuration(static_cast<double>(total_ - done) / rate));
+    if (rate > 0 && done < total_)
+      line += fmt::format(", {} left", ShortDuration(static_cast<double>(total_ - done) / rate));
   }
   fmt::print(stderr, "\r{}\x1b[K", line);
   std::fflush(stderr);

@@ -59,7 +59,10 @@ std::vector<Range> Ranges(const GetBatchReply& reply) {
     const Partition& partition = reply.partitions(i);
     const int64_t end = reply.batch().next_offsets(i);
     if (partition.start_offset() >= end) continue;
-    ranges.push_back({static_cast<size_t>(i), {partition.topic(), partition.partition()}, partition.start_offset(), end,
+    ranges.push_back({static_cast<size_t>(i),
+                      {partition.topic(), partition.partition()},
+                      partition.start_offset(),
+                      end,
                       partition.start_offset()});
   }
   return ranges;
@@ -78,12 +81,15 @@ absl::Status CheckKept(const LogConfig& config, const std::vector<Range>& ranges
   if (!ends.ok()) return ends.status();
   for (size_t i = 0; i < ranges.size(); ++i) {
     if ((*begins)[i] > ranges[i].start) {
-      return absl::DataLossError(fmt::format("the log of {} begins at offset {} now, the job began at {}: retention has dropped records",
-                                             Name(ranges[i].partition), (*begins)[i], ranges[i].start));
+      return absl::DataLossError(
+          fmt::format("the log of {} begins at offset {} now, the job began at {}: retention has dropped records",
+                      Name(ranges[i].partition), (*begins)[i], ranges[i].start));
     }
     if ((*ends)[i] < ranges[i].end) {
-      return absl::DataLossError(fmt::format("the log of {} ends at offset {}, the batch at {}: the topic was created anew or has lost "
-                                             "records", Name(ranges[i].partition), (*ends)[i], ranges[i].end));
+      return absl::DataLossError(
+          fmt::format("the log of {} ends at offset {}, the batch at {}: the topic was created anew or has lost "
+                      "records",
+                      Name(ranges[i].partition), (*ends)[i], ranges[i].end));
     }
   }
   return absl::OkStatus();
@@ -164,10 +170,11 @@ class LogPrefix {
       absl::SleepFor(absl::Milliseconds(50));
     }
     if (still < kStallTimeout || left_ == 0) return absl::OkStatus();
-    const auto waiting = std::find_if(ranges_.begin(), ranges_.end(), [](const Range& range) { return range.next_offset < range.end; });
+    const auto waiting =
+        std::find_if(ranges_.begin(), ranges_.end(), [](const Range& range) { return range.next_offset < range.end; });
     return absl::UnavailableError(fmt::format("Kafka has delivered nothing for {}: {} is read to offset {} of {}",
-                                              absl::FormatDuration(kStallTimeout), Name(waiting->partition), waiting->next_offset,
-                                              waiting->end));
+                                              absl::FormatDuration(kStallTimeout), Name(waiting->partition),
+                                              waiting->next_offset, waiting->end));
   }
 
   std::vector<Range> ranges_;
@@ -186,7 +193,8 @@ absl::Status ReadIntoOracle(const LogConfig& config, const GetBatchReply& reply,
 
 int ReportUnverifiable(const GetBatchReply& reply, const absl::Status& status) {
   const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-  PrintError(fmt::format("batch {} of {} cannot be verified: {}", reply.batch().batch(), reply.job(), std::string(status.message())));
+  PrintError(fmt::format("batch {} of {} cannot be verified: {}", reply.batch().batch(), reply.job(),
+                         std::string(status.message())));
   return unreachable ? kExitUnavailable : kExitRefused;
 }
 
@@ -202,7 +210,8 @@ void PrintVerdict(const Options& options, const GetBatchReply& reply, const std:
     PrintData(fmt::format("batch {} of {} equals its recomputation: {} records, {} partitions\n", batch.batch(), reply.job(),
                           batch.records(), batch.next_offsets_size()));
   } else {
-    PrintData(fmt::format("batch {} of {} differs from its recomputation: {}\n", batch.batch(), reply.job(), Printable(difference)));
+    PrintData(fmt::format("batch {} of {} differs from its recomputation: {}\n", batch.batch(), reply.job(),
+                          Printable(difference)));
   }
 }
 
@@ -214,10 +223,11 @@ int Verify(const CliGlobals& globals, const Options& options) {
   request.set_job(options.job);
   request.set_batch(options.batch);
   GetBatchReply reply;
-  if (const grpc::Status status = driver->GetBatch(&context, request, &reply); !status.ok()) return ReportError(globals, status);
+  if (const grpc::Status status = driver->GetBatch(&context, request, &reply); !status.ok())
+    return ReportError(globals, status);
   if (reply.partitions_size() < reply.batch().next_offsets_size()) {
-    PrintError(fmt::format("the driver at {} names {} partitions for {} offsets of batch {}", globals.driver, reply.partitions_size(),
-                           reply.batch().next_offsets_size(), reply.batch().batch()));
+    PrintError(fmt::format("the driver at {} names {} partitions for {} offsets of batch {}", globals.driver,
+                           reply.partitions_size(), reply.batch().next_offsets_size(), reply.batch().batch()));
     return kExitBug;
   }
 
@@ -225,13 +235,15 @@ int Verify(const CliGlobals& globals, const Options& options) {
   config.brokers = options.kafka.empty() ? reply.brokers() : options.kafka;
   for (const auto& [name, value] : reply.spec().source().properties()) {
     if (value == kMaskedSecret) {
-      return ReportUnverifiable(reply, absl::FailedPreconditionError(fmt::format(
-                                           "reading its topics needs the secret {}, which the driver does not give away", name)));
+      return ReportUnverifiable(
+          reply, absl::FailedPreconditionError(
+                     fmt::format("reading its topics needs the secret {}, which the driver does not give away", name)));
     }
     config.properties[name] = value;
   }
   Oracle oracle(reply.spec(), static_cast<size_t>(reply.partitions_size()));
-  if (const absl::Status status = ReadIntoOracle(config, reply, &oracle); !status.ok()) return ReportUnverifiable(reply, status);
+  if (const absl::Status status = ReadIntoOracle(config, reply, &oracle); !status.ok())
+    return ReportUnverifiable(reply, status);
   const std::string difference = oracle.Difference(reply.batch());
   PrintVerdict(options, reply, difference);
   return difference.empty() ? kExitOk : kExitRefused;

@@ -79,16 +79,16 @@ TEST_F(NamespacesTest, WorkerCutOffForLongerThanItsLeaseIsSummedOnce) {
   ASSERT_NO_FATAL_FAILURE(RunUnderLoad(true));
   Daemon& cut = cluster_->worker(0);
   ASSERT_OK(lan_->Cut(kFirstWorker));
-  ASSERT_OK(WaitUntil("the cut worker to be lost", absl::Seconds(30),
-                      [&] { return Shown(cut).value("state", "") == "lost"; }));
+  ASSERT_OK(
+      WaitUntil("the cut worker to be lost", absl::Seconds(30), [&] { return Shown(cut).value("state", "") == "lost"; }));
   // More than it can have under way: the other one serves alone now.
   ASSERT_OK(cluster_->WaitForMoreBatches(job_.name, 5));
   ASSERT_OK(cluster_->VerifyPublished(job_.name));
   EXPECT_EQ(Shown(cut).value("shards", -1), 0);
 
   ASSERT_OK(lan_->Mend(kFirstWorker));
-  ASSERT_OK(WaitUntil("the worker to get shards again", absl::Seconds(60),
-                      [&] { return Shown(cut).value("shards", 0) > 0; }));
+  ASSERT_OK(
+      WaitUntil("the worker to get shards again", absl::Seconds(60), [&] { return Shown(cut).value("shards", 0) > 0; }));
   ASSERT_OK(cluster_->WaitForMoreBatches(job_.name, 5));
   ASSERT_OK(load_->Stop());
   ASSERT_OK(cluster_->VerifyPublished(job_.name));

@@ -161,10 +161,10 @@ TEST(JobSpecTest, ReadsSumsOfConstantTimesField) {
 TEST(JobSpecTest, RefusesAnyOtherScoreAtItsColumn) {
   // The score begins in column 8.
   const std::vector<std::pair<std::string, int>> cases = {
-      {"clicks*2", 14},        {"clicks*minutes", 14}, {"clicks/2", 14},        {"log(clicks)", 11},   {"5", 8},
-      {"clicks + 5", 17},      {"(clicks)", 8},        {"clicks minutes", 15},  {"2*3*clicks", 10},    {"clicks +", 16},
-      {"0.8**clicks", 12},     {".5*clicks", 8},       {"1.*clicks", 8},        {"1e*clicks", 8},      {"0x10*clicks", 8},
-      {"clicks + 1_0*like", 17}, {"0.8*clicks ^ 2", 19}, {"clicks + + + like", 19}, {"1,5*clicks", 8}, {"5 5*clicks", 8},
+      {"clicks*2", 14},          {"clicks*minutes", 14}, {"clicks/2", 14},          {"log(clicks)", 11}, {"5", 8},
+      {"clicks + 5", 17},        {"(clicks)", 8},        {"clicks minutes", 15},    {"2*3*clicks", 10},  {"clicks +", 16},
+      {"0.8**clicks", 12},       {".5*clicks", 8},       {"1.*clicks", 8},          {"1e*clicks", 8},    {"0x10*clicks", 8},
+      {"clicks + 1_0*like", 17}, {"0.8*clicks ^ 2", 19}, {"clicks + + + like", 19}, {"1,5*clicks", 8},   {"5 5*clicks", 8},
   };
   for (const auto& [score, column] : cases) {
     const std::string place = "6:" + std::to_string(column) + ": score: ";
@@ -175,14 +175,9 @@ TEST(JobSpecTest, RefusesAnyOtherScoreAtItsColumn) {
 TEST(JobSpecTest, PlacesScoreErrorsWithinEveryKindOfScalar) {
   const std::string_view score = "0.8*clicks + 0.8*minutes + 1*like";
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"clicks + lik", "6:17"},
-      {"\"clicks + lik\"", "6:18"},
-      {"'clicks + lik'", "6:18"},
-      {"\"cl\\x69cks\\t+ lik\"", "6:22"},
-      {"clicks\n  + lik", "7:5"},
-      {"\"clicks\n  + \\\n  lik\"", "8:3"},
-      {"|\n  clicks\n  + lik", "8:5"},
-      {">-\n  clicks\n  + lik", "8:5"},
+      {"clicks + lik", "6:17"},           {"\"clicks + lik\"", "6:18"},     {"'clicks + lik'", "6:18"},
+      {"\"cl\\x69cks\\t+ lik\"", "6:22"}, {"clicks\n  + lik", "7:5"},       {"\"clicks\n  + \\\n  lik\"", "8:3"},
+      {"|\n  clicks\n  + lik", "8:5"},    {">-\n  clicks\n  + lik", "8:5"},
   };
   for (const auto& [text, place] : cases) {
     EXPECT_THAT(Errors(With(score, text)), ElementsAre(StartsWith(place + ": score: 'lik' is no field"))) << text;
@@ -204,7 +199,8 @@ TEST(JobSpecTest, RefusesConstantsBeyondTheLimitsOfNumbers) {
 TEST(JobSpecTest, RefusesMoreScoreTermsThanAllowed) {
   const std::string_view score = "0.8*clicks + 0.8*minutes + 1*like";
   EXPECT_THAT(Errors(With(score, absl::StrJoin(std::vector<std::string>(64, "like"), "+"))), IsEmpty());
-  EXPECT_THAT(Errors(With(score, absl::StrJoin(std::vector<std::string>(65, "like"), "+"))), ElementsAre(HasSubstr("65 terms")));
+  EXPECT_THAT(Errors(With(score, absl::StrJoin(std::vector<std::string>(65, "like"), "+"))),
+              ElementsAre(HasSubstr("65 terms")));
 }
 
 TEST(JobSpecTest, TellsAllErrorsInTheOrderOfTheText) {
@@ -215,13 +211,14 @@ TEST(JobSpecTest, TellsAllErrorsInTheOrderOfTheText) {
                                                                     {"top: 10", "top: 0"},
                                                                     {"wal: sync", "wal: synch"},
                                                                     {"stdout: {}", "stdou: {}"}});
-  EXPECT_THAT(Errors(text), ElementsAre(AllOf(StartsWith("1:7: name: "), HasSubstr("[a-z0-9][a-z0-9-]{0,62}")),
-                                        AllOf(StartsWith("3:42: source.kafka.strat: unknown key"), HasSubstr("did you mean start?")),
-                                        AllOf(StartsWith("5:6: key: 'pge'"), HasSubstr("did you mean page?")),
-                                        AllOf(StartsWith("6:37: score: 'lik'"), HasSubstr("did you mean like?")),
-                                        AllOf(StartsWith("7:6: top: "), HasSubstr("from 1 to 1000")),
-                                        AllOf(StartsWith("10:14: state.wal: 'synch'"), HasSubstr("did you mean sync?")),
-                                        AllOf(StartsWith("12:10: sinks[0].stdou: unknown key"), HasSubstr("did you mean stdout?"))));
+  EXPECT_THAT(Errors(text),
+              ElementsAre(AllOf(StartsWith("1:7: name: "), HasSubstr("[a-z0-9][a-z0-9-]{0,62}")),
+                          AllOf(StartsWith("3:42: source.kafka.strat: unknown key"), HasSubstr("did you mean start?")),
+                          AllOf(StartsWith("5:6: key: 'pge'"), HasSubstr("did you mean page?")),
+                          AllOf(StartsWith("6:37: score: 'lik'"), HasSubstr("did you mean like?")),
+                          AllOf(StartsWith("7:6: top: "), HasSubstr("from 1 to 1000")),
+                          AllOf(StartsWith("10:14: state.wal: 'synch'"), HasSubstr("did you mean sync?")),
+                          AllOf(StartsWith("12:10: sinks[0].stdou: unknown key"), HasSubstr("did you mean stdout?"))));
 }
 
 TEST(JobSpecTest, NamesEveryMissingKey) {
@@ -233,7 +230,8 @@ TEST(JobSpecTest, NamesEveryMissingKey) {
 
 TEST(JobSpecTest, DoesNotCallAMisspeltKeyMissing) {
   EXPECT_THAT(Errors(With("fields:", "feilds:")),
-              ElementsAre(AllOf(StartsWith("4:40: source.format.delimited.feilds: unknown key"), HasSubstr("did you mean fields?"))));
+              ElementsAre(AllOf(StartsWith("4:40: source.format.delimited.feilds: unknown key"),
+                                HasSubstr("did you mean fields?"))));
 }
 
 TEST(JobSpecTest, SaysNothingMoreAboutWhatHasTheWrongShape) {
@@ -246,8 +244,10 @@ TEST(JobSpecTest, SaysNothingMoreAboutWhatHasTheWrongShape) {
 }
 
 TEST(JobSpecTest, RefusesDuplicateKeysAtTheSecond) {
-  EXPECT_THAT(Errors(With("top: 10", "top: 10\n'top': 11")), ElementsAre("8:1: top: duplicate key; it is on line 7 already"));
-  EXPECT_THAT(Errors(With("{page1: 0}", "{page1: 0, \"page\\x31\": 0}")), ElementsAre(StartsWith("9:21: initial.page1: duplicate key")));
+  EXPECT_THAT(Errors(With("top: 10", "top: 10\n'top': 11")),
+              ElementsAre("8:1: top: duplicate key; it is on line 7 already"));
+  EXPECT_THAT(Errors(With("{page1: 0}", "{page1: 0, \"page\\x31\": 0}")),
+              ElementsAre(StartsWith("9:21: initial.page1: duplicate key")));
 }
 
 TEST(JobSpecTest, RefusesAnchorsAliasesAndTags) {
@@ -255,7 +255,8 @@ TEST(JobSpecTest, RefusesAnchorsAliasesAndTags) {
   EXPECT_THAT(Errors(With("[page, clicks, minutes, like]", "&f [page, clicks, minutes, like]")),
               ElementsAre(StartsWith("4:48: source.format.delimited.fields: anchors")));
   EXPECT_THAT(Errors(With("name: popularity\n", "") + "name: &n a\nbatch2: *n\n"),
-              ElementsAre(StartsWith("12:7: name: anchors"), StartsWith("13:1: batch2: unknown key"), StartsWith("13:9: batch2: aliases")));
+              ElementsAre(StartsWith("12:7: name: anchors"), StartsWith("13:1: batch2: unknown key"),
+                          StartsWith("13:9: batch2: aliases")));
   EXPECT_THAT(Errors(With("key: page", "key: *page")), ElementsAre(AllOf(StartsWith("5:6: "), HasSubstr("aliases"))));
   EXPECT_THAT(Errors(With("key: page", "key: !!str page")), ElementsAre(StartsWith("5:6: key: tags")));
   EXPECT_THAT(Errors(With("key: page", "key: ! page")), ElementsAre(StartsWith("5:6: key: tags")));
@@ -296,8 +297,9 @@ TEST(JobSpecTest, RefusesALargeSpecUnread) {
 }
 
 TEST(JobSpecTest, RefusesDeepNestingWithoutFollowingIt) {
-  EXPECT_THAT(Errors(With("key: page", "key: " + std::string(30, '[') + std::string(30, ']'))),
-              ElementsAre(StartsWith("5:6: key: must be one value"), AllOf(StartsWith("5:21: key[0]"), HasSubstr("nested deeper"))));
+  EXPECT_THAT(
+      Errors(With("key: page", "key: " + std::string(30, '[') + std::string(30, ']'))),
+      ElementsAre(StartsWith("5:6: key: must be one value"), AllOf(StartsWith("5:21: key[0]"), HasSubstr("nested deeper"))));
   EXPECT_THAT(Errors("name: " + std::string(60'000, '[')), SizeIs(1 + 1));
 }
 
@@ -309,12 +311,14 @@ TEST(JobSpecTest, ChecksTopicNamesAsKafkaDoes) {
   }
   EXPECT_THAT(Errors(With("user-behavior-topic", std::string(249, 'A'))), IsEmpty());
   EXPECT_THAT(Errors(With("user-behavior-topic", std::string(250, 'A'))), SizeIs(1));
-  EXPECT_THAT(Errors(With("user-behavior-topic", "a, b, a")), ElementsAre(StartsWith("3:26: source.kafka.topics[2]: 'a' is listed twice")));
+  EXPECT_THAT(Errors(With("user-behavior-topic", "a, b, a")),
+              ElementsAre(StartsWith("3:26: source.kafka.topics[2]: 'a' is listed twice")));
   EXPECT_THAT(Errors(With("[user-behavior-topic]", "[]")), ElementsAre(StartsWith("3:19: source.kafka.topics: is missing")));
 }
 
 TEST(JobSpecTest, ChecksEveryBrokersAddress) {
-  EXPECT_THAT(Errors(With("start:", "brokers: 'a:9092,b', start:")), ElementsAre(StartsWith("3:51: source.kafka.brokers: ")));
+  EXPECT_THAT(Errors(With("start:", "brokers: 'a:9092,b', start:")),
+              ElementsAre(StartsWith("3:51: source.kafka.brokers: ")));
   EXPECT_THAT(Errors(With("start:", "brokers: '0.0.0.0:9092', start:")), ElementsAre(HasSubstr("no address to connect to")));
   EXPECT_THAT(Errors(With("start:", "brokers: 'a:0', start:")), ElementsAre(HasSubstr("no address to connect to")));
   EXPECT_THAT(Errors(With("start:", "brokers: '', start:")), ElementsAre(StartsWith("3:51: source.kafka.brokers: ")));
@@ -323,7 +327,8 @@ TEST(JobSpecTest, ChecksEveryBrokersAddress) {
 TEST(JobSpecTest, ChecksJobNames) {
   EXPECT_THAT(Errors(With("popularity", "0-a")), IsEmpty());
   EXPECT_THAT(Errors(With("popularity", std::string(63, 'a'))), IsEmpty());
-  for (const std::string& name : {std::string("-a"), std::string("a_b"), std::string("A"), std::string("a.b"), std::string(64, 'a')}) {
+  for (const std::string& name :
+       {std::string("-a"), std::string("a_b"), std::string("A"), std::string("a.b"), std::string(64, 'a')}) {
     EXPECT_THAT(Errors(With("popularity", name)), ElementsAre(StartsWith("1:7: name: "))) << name;
   }
 }
@@ -346,20 +351,23 @@ TEST(JobSpecTest, ChecksTop) {
 TEST(JobSpecTest, ChecksSinks) {
   const std::string_view sinks = "[{stdout: {}}, {file: {path: top.jsonl}}]";
   EXPECT_THAT(Errors(With(sinks, "[{stdout: }, {file: {path: a/b.jsonl}}, {file: {path: /abs/c}}]")), IsEmpty());
-  EXPECT_THAT(Errors(With(sinks, "[{stdout: {}}, {stdout: {}}]")), ElementsAre(StartsWith("12:23: sinks[1]: stdout is listed twice")));
+  EXPECT_THAT(Errors(With(sinks, "[{stdout: {}}, {stdout: {}}]")),
+              ElementsAre(StartsWith("12:23: sinks[1]: stdout is listed twice")));
   for (const char* path : {"../a", "a/../b", "/a/..", "..", "a/", ".", "''"}) {
     EXPECT_THAT(Errors(With("top.jsonl", path)), ElementsAre(StartsWith("12:37: sinks[1].file.path: "))) << path;
   }
-  EXPECT_THAT(Errors(With(sinks, "[{file: {path: a}}, {file: {path: ./a}}]")), ElementsAre(HasSubstr("written by two sinks")));
+  EXPECT_THAT(Errors(With(sinks, "[{file: {path: a}}, {file: {path: ./a}}]")),
+              ElementsAre(HasSubstr("written by two sinks")));
   EXPECT_THAT(Errors(With(sinks, "[{}]")), ElementsAre(StartsWith("12:9: sinks[0]: is no sink")));
   EXPECT_THAT(Errors(With(sinks, "[{stdout: {}, file: {path: a}}]")), ElementsAre(HasSubstr("several sinks")));
   EXPECT_THAT(Errors(With(sinks, "[{file: {}}]")), ElementsAre(StartsWith("12:16: sinks[0].file.path: is missing")));
 }
 
 TEST(JobSpecTest, RefusesPropertiesThatAreNotAJobsToSet) {
-  for (const char* name : {"plugin.library.paths", "bootstrap.servers", "metadata.broker.list", "group.id", "enable.auto.commit",
-                           "isolation.level", "auto.offset.reset", "enable.partition.eof", "queued.min.messages", "ssl.engine.location",
-                           "ssl.providers", "sasl.kerberos.kinit.cmd", "debug", "log_cb", "check.crcs", "statistics.interval.ms"}) {
+  for (const char* name :
+       {"plugin.library.paths", "bootstrap.servers", "metadata.broker.list", "group.id", "enable.auto.commit",
+        "isolation.level", "auto.offset.reset", "enable.partition.eof", "queued.min.messages", "ssl.engine.location",
+        "ssl.providers", "sasl.kerberos.kinit.cmd", "debug", "log_cb", "check.crcs", "statistics.interval.ms"}) {
     EXPECT_THAT(Errors(With("start:", std::string("properties: {") + name + ": \"value\"}, start:")),
                 ElementsAre(StartsWith(std::string("3:55: source.kafka.properties.") + name + ": a job cannot set this: ")))
         << name;
@@ -367,7 +375,8 @@ TEST(JobSpecTest, RefusesPropertiesThatAreNotAJobsToSet) {
 }
 
 TEST(JobSpecTest, GuessesAMisspeltProperty) {
-  EXPECT_THAT(Errors(With("start:", "properties: {fetch.min.byte: 1}, start:")), ElementsAre(HasSubstr("did you mean fetch.min.bytes?")));
+  EXPECT_THAT(Errors(With("start:", "properties: {fetch.min.byte: 1}, start:")),
+              ElementsAre(HasSubstr("did you mean fetch.min.bytes?")));
 }
 
 TEST(JobSpecTest, KeepsShellCharactersOutOfKerberosCommands) {
@@ -382,10 +391,10 @@ TEST(JobSpecTest, KeepsShellCharactersOutOfKerberosCommands) {
 
 TEST(JobSpecTest, NeverShowsASecretInAnError) {
   for (const char* properties :
-       {"{sasl.password: [hunter2]}", "{sasl.password: *hunter2}", "{sasl.password: &hunter2 x}", "{sasl.password: !hunter2 x}",
-        "{sasl.pasword: hunter2}", "{plugin.library.paths: hunter2}", "{sasl.password=hunter2}", "{sasl.password hunter2: }",
-        "hunter2", "[hunter2]", "{sasl.password: \"hunter2\\q\"}", "{sasl.kerberos.principal: \"hunter2;\"}",
-        "{sasl.password: hunter2, sasl.password: hunter2}"}) {
+       {"{sasl.password: [hunter2]}", "{sasl.password: *hunter2}", "{sasl.password: &hunter2 x}",
+        "{sasl.password: !hunter2 x}", "{sasl.pasword: hunter2}", "{plugin.library.paths: hunter2}",
+        "{sasl.password=hunter2}", "{sasl.password hunter2: }", "hunter2", "[hunter2]", "{sasl.password: \"hunter2\\q\"}",
+        "{sasl.kerberos.principal: \"hunter2;\"}", "{sasl.password: hunter2, sasl.password: hunter2}"}) {
     EXPECT_THAT(Errors(With("start:", std::string("properties: ") + properties + ", start:")),
                 AllOf(Not(IsEmpty()), Each(Not(HasSubstr("hunter2")))))
         << properties;
@@ -398,17 +407,17 @@ TEST(JobSpecTest, FormatsAnErrorOnOneLine) {
   EXPECT_THAT(Errors(With("{page1: 0}", "{\"a\\nb\": x}")), ElementsAre(AllOf(HasSubstr("a\\x0ab"), Not(HasSubstr("\n")))));
 }
 
-TEST(CheckJobSpecTest, AcceptsWhatTheReaderReads) {
-  EXPECT_EQ(CheckJobSpec(Read(kSpec)), "");
-}
+TEST(CheckJobSpecTest, AcceptsWhatTheReaderReads) { EXPECT_EQ(CheckJobSpec(Read(kSpec)), ""); }
 
 TEST(CheckJobSpecTest, HoldsASpecToTheSameRules) {
   const std::vector<std::pair<std::string, std::function<void(JobSpec*)>>> cases = {
       {"name", [](JobSpec* spec) { spec->set_name("A"); }},
       {"source.kafka.topics", [](JobSpec* spec) { spec->clear_source(); }},
       {"source.kafka.start", [](JobSpec* spec) { spec->mutable_source()->set_start(static_cast<StartPosition>(7)); }},
-      {"source.kafka.properties.group.id", [](JobSpec* spec) { (*spec->mutable_source()->mutable_properties())["group.id"] = "g"; }},
-      {"source.kafka.properties.sasl.password", [](JobSpec* spec) { (*spec->mutable_source()->mutable_properties())["sasl.password"] = "***"; }},
+      {"source.kafka.properties.group.id",
+       [](JobSpec* spec) { (*spec->mutable_source()->mutable_properties())["group.id"] = "g"; }},
+      {"source.kafka.properties.sasl.password",
+       [](JobSpec* spec) { (*spec->mutable_source()->mutable_properties())["sasl.password"] = "***"; }},
       {"source.format", [](JobSpec* spec) { spec->clear_format(); }},
       {"key", [](JobSpec* spec) { spec->set_key("nothing"); }},
       {"score", [](JobSpec* spec) { spec->clear_score(); }},
@@ -483,10 +492,11 @@ TEST(FoldHashTest, FramesWhatItHashes) {
 TEST(FoldHashTest, StaysTheSameForThePopularityJob) { EXPECT_EQ(FoldHash(Read(kSpec)), 18055969348857711687u); }
 
 TEST(WithoutSecretsTest, MasksSecretsAndNothingElse) {
-  JobSpec spec = Read(With("start:",
-                           "properties: {sasl.username: me, sasl.password: s1, ssl.key.password: s2, ssl.key.pem: s3, "
-                           "ssl.certificate.pem: s4, ssl.ca.pem: s5, sasl.oauthbearer.config: s6, sasl.oauthbearer.client.secret: s7, "
-                           "ssl.keystore.password: s8, ssl.ca.location: /ca}, start:"));
+  JobSpec spec =
+      Read(With("start:",
+                "properties: {sasl.username: me, sasl.password: s1, ssl.key.password: s2, ssl.key.pem: s3, "
+                "ssl.certificate.pem: s4, ssl.ca.pem: s5, sasl.oauthbearer.config: s6, sasl.oauthbearer.client.secret: s7, "
+                "ssl.keystore.password: s8, ssl.ca.location: /ca}, start:"));
   JobSpec expected = spec;
   for (auto& [name, value] : *expected.mutable_source()->mutable_properties()) {
     if (value.starts_with("s")) value = "***";
