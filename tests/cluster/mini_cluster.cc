@@ -311,8 +311,18 @@ absl::Status MiniCluster::WaitForState(const std::string& job, const std::string
       absl::StrCat(waited.message(), "; last: ", last.ok() ? last->dump() : last.status().ToString()));
 }
 
+CliResult MiniCluster::RunCliWhenKafkaAnswers(const std::vector<std::string>& arguments) {
+  CliResult result;
+  // The CLI gives up at once where a partition has no leader for a moment.
+  WaitUntil("Kafka to answer", kBatchLimit, [&] {
+    result = RunCli(arguments);
+    return result.exit_code != kExitUnavailable;
+  }).IgnoreError();
+  return result;
+}
+
 absl::StatusOr<nlohmann::json> MiniCluster::WaitCaughtUp(const std::string& job) {
-  const CliResult result = RunCli({"top", job, "--caught-up", "--timeout", "60s", "-o", "json"});
+  const CliResult result = RunCliWhenKafkaAnswers({"top", job, "--caught-up", "--timeout", "60s", "-o", "json"});
   nlohmann::json batch = nlohmann::json::parse(result.out, nullptr, false);
   if (result.exit_code == 0 && batch.is_object() && batch.contains("batch")) return batch;
   return absl::InternalError(
@@ -342,7 +352,7 @@ absl::Status MiniCluster::VerifyPublished(const std::string& job) {
   if (!published.ok()) return published;
   absl::Status checked = CheckPublished(KafkaBrokers(), specs_[job], Published(job));
   if (!checked.ok()) return checked;
-  const CliResult verified = RunCli({"verify", job});
+  const CliResult verified = RunCliWhenKafkaAnswers({"verify", job});
   if (verified.exit_code == 0) return absl::OkStatus();
   return absl::DataLossError(
       absl::StrCat("verify ended with exit code ", verified.exit_code, ": ", verified.out, verified.err));

@@ -135,6 +135,8 @@ class MiniCluster {
 
   // `tenfold --driver ADDRESS ARGUMENT...`; killed after 90 s, which no verb should take, with exit code 137.
   CliResult RunCli(const std::vector<std::string>& arguments);
+  // Again, for a minute at most, while it ends because Kafka or the driver is not reachable.
+  CliResult RunCliWhenKafkaAnswers(const std::vector<std::string>& arguments);
   // An argument that names a file with this text.
   std::string WriteFile(const std::string& name, const std::string& text);
 
