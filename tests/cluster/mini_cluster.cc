@@ -21,6 +21,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "common/process.h"
 #include "jobs/job_spec.h"
 #include "tests/cluster/local_kafka.h"
 #include "tests/cluster/published_stream.h"
