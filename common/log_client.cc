@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <utility>
 
@@ -48,47 +49,44 @@ class KafkaLogClient : public LogClient {
     const int64_t query = position == Position::kBegin ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
     const absl::Time deadline = absl::Now() + timeout;
     std::vector<int64_t> offsets;
-    const rd_kafka_resp_err_t error = Retry(**handle, deadline, [&] {
-      return QueryOffsets(**handle, partitions, query, deadline, &offsets);
-    });
+    const rd_kafka_resp_err_t error =
+        Retry(**handle, deadline, [&] { return QueryOffsets(**handle, partitions, query, deadline, &offsets); });
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return offsets;
     if (IsTransient(error)) return (*handle)->Unreachable();
     return ExplainPartitions(partitions, error, deadline);
   }
 
+  // Not by AlterConsumerGroupOffsets, which aborts the process when brokers go during the call (librdkafka 2.0.2:
+  // rd_kafka_enq_once_del_source_return): by a consumer that is assigned nothing.
   absl::Status CommitOffsets(const std::string& group, const std::vector<TopicPartition>& partitions,
                              const std::vector<int64_t>& next_offsets, absl::Duration timeout) override {
     if (partitions.empty()) return absl::OkStatus();
+    const absl::StatusOr<KafkaHandle*> handle = HandleOfGroup(group);
+    if (!handle.ok()) return handle.status();
     KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
     for (size_t i = 0; i < partitions.size(); ++i) {
       rd_kafka_topic_partition_list_add(list.get(), partitions[i].topic.c_str(), partitions[i].partition)->offset =
           next_offsets[i];
     }
-    using Alter = KafkaPtr<rd_kafka_AlterConsumerGroupOffsets_t, rd_kafka_AlterConsumerGroupOffsets_destroy>;
-    const Alter alter(rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get()));
-    rd_kafka_AlterConsumerGroupOffsets_t* request = alter.get();
+    const KafkaQueue queue(rd_kafka_queue_new((*handle)->get()));
     const std::string what = absl::StrCat("commit offsets of group ", group);
-    absl::StatusOr<KafkaEvent> event =
-        Ask(what, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, timeout,
-            [&](const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-              rd_kafka_AlterConsumerGroupOffsets(committed_->get(), &request, 1, options, queue);
-            });
-    if (!event.ok()) return event.status();
-    size_t count = 0;
-    const rd_kafka_group_result_t** groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(
-        rd_kafka_event_AlterConsumerGroupOffsets_result(event->get()), &count);
-    for (size_t i = 0; i < count; ++i) {
-      if (const rd_kafka_error_t* error = rd_kafka_group_result_error(groups[i]); error != nullptr) {
-        return absl::FailedPreconditionError(absl::StrCat(what, ": ", rd_kafka_error_string(error)));
-      }
-      const rd_kafka_topic_partition_list_t* results = rd_kafka_group_result_partitions(groups[i]);
-      for (int j = 0; results != nullptr && j < results->cnt; ++j) {
-        const rd_kafka_topic_partition_t& result = results->elems[j];
-        if (result.err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-        return absl::FailedPreconditionError(
-            absl::StrCat(what, ": ", PartitionName(result.topic, result.partition), ": ", rd_kafka_err2str(result.err)));
-      }
+    rd_kafka_resp_err_t error = rd_kafka_commit_queue((*handle)->get(), list.get(), queue.get(), nullptr, nullptr);
+    const KafkaEvent event(error == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(queue.get(), KafkaMilliseconds(timeout))
+                                                               : nullptr);
+    (*handle)->Serve(0);
+    if (event != nullptr) error = rd_kafka_event_error(event.get());
+    if ((event == nullptr && error == RD_KAFKA_RESP_ERR_NO_ERROR) || IsTransient(error)) return (*handle)->Unreachable();
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return absl::FailedPreconditionError(absl::StrCat(what, ": ", rd_kafka_err2str(error)));
     }
+    const rd_kafka_topic_partition_list_t* results = rd_kafka_event_topic_partition_list(event.get());
+    for (int i = 0; results != nullptr && i < results->cnt; ++i) {
+      const rd_kafka_topic_partition_t& result = results->elems[i];
+      if (result.err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat(what, ": ", PartitionName(result.topic, result.partition), ": ", rd_kafka_err2str(result.err)));
+    }
+    (*handle)->MarkUp();
     return absl::OkStatus();
   }
 
@@ -122,6 +120,19 @@ class KafkaLogClient : public LogClient {
       uncommitted_ = *std::move(handle);
     }
     return uncommitted_.get();
+  }
+
+  absl::StatusOr<KafkaHandle*> HandleOfGroup(const std::string& group) {
+    const std::lock_guard lock(mutex_);
+    std::unique_ptr<KafkaHandle>& handle = groups_[group];
+    if (handle == nullptr) {
+      KafkaHandle::Options options;
+      options.required = {{"group.id", group}, {"enable.auto.commit", "false"}, {"allow.auto.create.topics", "false"}};
+      absl::StatusOr<std::unique_ptr<KafkaHandle>> created = KafkaHandle::Create(config_, std::move(options));
+      if (!created.ok()) return created.status();
+      handle = *std::move(created);
+    }
+    return handle.get();
   }
 
   // Asks until it is told something or the deadline has passed.
@@ -254,6 +265,8 @@ class KafkaLogClient : public LogClient {
   std::mutex mutex_;
   // Guarded by mutex_; made when the high watermark is first asked for.
   std::unique_ptr<KafkaHandle> uncommitted_;
+  // Guarded by mutex_; each made when its group's offsets are first committed.
+  std::map<std::string, std::unique_ptr<KafkaHandle>> groups_;
 };
 
 }  // namespace

@@ -20,6 +20,10 @@ constexpr uint32_t kMaxWaitMs = 60'000;
 // How often the journal is relieved of old batches, in batches.
 constexpr uint64_t kTrimEvery = 100;
 
+std::vector<int64_t> NextOffsetsOf(const BatchCommitted& batch) {
+  return {batch.next_offsets().begin(), batch.next_offsets().end()};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(const Options& options) {
@@ -178,7 +182,10 @@ absl::Status Driver::OpenJob(const JobMachine& job) {
   JobParts& parts = parts_[job.job_id()];
   parts.log = *std::move(log);
   parts.sinks = JobSinks::Start(options, journal_.get());
-  if (job.last_batch().batch() > 0) parts.sinks->OnCommitted(job.last_batch().batch(), job.partitions());
+  if (job.last_batch().batch() > 0) {
+    parts.sinks->OnCommitted(job.last_batch().batch(), job.partitions());
+    parts.log->SetGroupOffsets(job.partitions(), NextOffsetsOf(job.last_batch()));
+  }
   std::lock_guard lock(committed_mutex_);
   committed_batches_[job.job_id()] = job.last_batch().batch();
   return absl::OkStatus();
@@ -297,6 +304,7 @@ void Driver::Do(const PublishBatch& publish) {
   const JobMachine* job = coordinator_.FindJob(publish.job_id);
   if (parts == parts_.end() || job == nullptr) return;
   parts->second.sinks->OnCommitted(batch, job->partitions());
+  parts->second.log->SetGroupOffsets(job->partitions(), NextOffsetsOf(publish.batch));
   if (batch % kTrimEvery == 0 && batch > options_.kept_batches) {
     const uint64_t first_kept = std::min(batch - options_.kept_batches, parts->second.sinks->DeliveredByAll()) + 1;
     const absl::Status trimmed = journal_->Trim(publish.job_id, first_kept);

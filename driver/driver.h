@@ -1,5 +1,5 @@
 // The driver: does what the coordinator decides. One thread owns the coordinator; Kafka, workers, the journal and the CLI
-// post events to it. Threads: the loop, the journal's, two a job for Kafka, one a sink, and gRPC's own.
+// post events to it. Threads: the loop, the journal's, three a job for Kafka, one a sink, and gRPC's own.
 #pragma once
 
 #include <atomic>

@@ -1,14 +1,19 @@
 #include "driver/job_log.h"
 
+#include <chrono>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 
 namespace tenfold {
 namespace {
 
 constexpr absl::Duration kTimeout = absl::Seconds(3);
+// Of a commit of the group's offsets, which nobody waits for but the end of the driver.
+constexpr absl::Duration kGroupTimeout = absl::Seconds(1);
+constexpr std::chrono::seconds kGroupInterval(1);
 
 std::vector<TopicPartition> ToTopicPartitions(const std::vector<Partition>& partitions) {
   std::vector<TopicPartition> list;
@@ -50,9 +55,11 @@ absl::StatusOr<std::unique_ptr<JobLog>> JobLog::Create(const JobSpec& spec, cons
 }
 
 JobLog::JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client)
-    : topics_(spec.source().topics().begin(), spec.source().topics().end()),
+    : group_(absl::StrCat("tenfold-", spec.name())),
+      topics_(spec.source().topics().begin(), spec.source().topics().end()),
       start_(spec.source().start()),
-      client_(std::move(client)) {}
+      client_(std::move(client)),
+      group_thread_([this](const std::stop_token& stop) { RunGroup(stop); }) {}
 
 JobLog::~JobLog() = default;
 
@@ -120,9 +127,38 @@ void JobLog::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) 
 }
 
 void JobLog::FindPartitions(const std::vector<Partition>& known, FoundDone done) {
-  metadata_.Post([this, known, done = std::move(done)] {
-    done(Find(known));
-  });
+  metadata_.Post([this, known, done = std::move(done)] { done(Find(known)); });
+}
+
+void JobLog::SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets) {
+  std::vector<TopicPartition> list = ToTopicPartitions(partitions);
+  // Partitions are added at the end, and may be ahead of the batch.
+  list.resize(next_offsets.size());
+  {
+    const std::lock_guard lock(group_mutex_);
+    group_offsets_ = GroupOffsets{std::move(list), std::move(next_offsets)};
+  }
+  group_posted_.notify_one();
+}
+
+void JobLog::RunGroup(const std::stop_token& stop) {
+  std::string complaint;
+  while (true) {
+    GroupOffsets offsets;
+    {
+      std::unique_lock lock(group_mutex_);
+      if (!group_posted_.wait(lock, stop, [&] { return group_offsets_.has_value(); }) || stop.stop_requested()) return;
+      offsets = *std::exchange(group_offsets_, std::nullopt);
+    }
+    const absl::Status committed = client_->CommitOffsets(group_, offsets.partitions, offsets.next_offsets, kGroupTimeout);
+    if (!committed.ok() && committed.message() != complaint) {
+      LOG(WARNING) << "lag tools do not see how far group " << group_ << " is: " << committed.message();
+    }
+    complaint = std::string(committed.message());
+    std::unique_lock lock(group_mutex_);
+    if (absl::IsUnavailable(committed) && !group_offsets_.has_value()) group_offsets_ = std::move(offsets);
+    group_posted_.wait_for(lock, stop, kGroupInterval, [] { return false; });
+  }
 }
 
 }  // namespace tenfold

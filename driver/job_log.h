@@ -1,5 +1,6 @@
-// What the driver asks of Kafka for one job: ends and new partitions. Two threads, so that a slow
-// metadata call does not hold up a batch. Completions are called on these threads: the receiver only posts them.
+// What the driver asks of Kafka for one job, ends and new partitions, and tells it: the group's offsets. A thread each, so
+// that a slow call of one kind does not hold up a batch. Completions are called on these threads: the receiver only posts
+// them.
 #pragma once
 
 #include <condition_variable>
@@ -7,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,6 +39,10 @@ class JobLog {
   using FoundDone = std::function<void(absl::StatusOr<JobMachine::Found>)>;
   void FindPartitions(const std::vector<Partition>& known, FoundDone done);
 
+  // Tells lag tools how far the job is: commits the latest of these in group `tenfold-JOB`, at most once a second. Advisory:
+  // failures are logged, and tried again while they may pass.
+  void SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets);
+
  private:
   // Runs tasks in order on one thread.
   class Lane {
@@ -55,13 +61,25 @@ class JobLog {
 
   JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client);
   absl::StatusOr<std::vector<TopicPartition>> AllPartitions();
+  void RunGroup(const std::stop_token& stop);
 
+  struct GroupOffsets {
+    std::vector<TopicPartition> partitions;
+    std::vector<int64_t> next_offsets;
+  };
+
+  const std::string group_;
   const std::vector<std::string> topics_;
   const StartPosition start_;
   const std::unique_ptr<LogClient> client_;
 
   Lane ends_;
   Lane metadata_;
+
+  std::mutex group_mutex_;
+  std::condition_variable_any group_posted_;
+  std::optional<GroupOffsets> group_offsets_;  // guarded by group_mutex_; those not yet committed
+  std::jthread group_thread_;
 };
 
 }  // namespace tenfold

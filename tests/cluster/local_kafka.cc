@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "jobs/sample_producer.h"
@@ -143,6 +145,24 @@ absl::Status GrowTopic(const std::string& topic, int partitions) {
     return absl::InternalError(absl::StrCat(topic, " did not grow: ", rd_kafka_event_error_string(event)));
   }
   return absl::OkStatus();
+}
+
+std::vector<std::map<std::string, std::string>> DescribeGroup(const std::string& group) {
+  const std::string output =
+      Output(absl::StrCat("'", kScript, "' tool org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+                          " --bootstrap-server ", KafkaBrokers(), " --describe --group ", group, " 2>/dev/null"));
+  std::vector<std::string> columns;
+  std::vector<std::map<std::string, std::string>> rows;
+  for (const absl::string_view line : absl::StrSplit(output, '\n', absl::SkipWhitespace())) {
+    const std::vector<std::string> cells = absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    if (columns.empty()) {
+      columns = cells;
+    } else {
+      auto& row = rows.emplace_back();
+      for (size_t i = 0; i < std::min(columns.size(), cells.size()); ++i) row[columns[i]] = cells[i];
+    }
+  }
+  return rows;
 }
 
 absl::Status Produce(const std::string& topic, int32_t partition, const std::vector<std::string>& values) {

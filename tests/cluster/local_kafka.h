@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -51,6 +52,9 @@ std::string UniqueName(const std::string& prefix);
 absl::StatusOr<std::string> CreateTopic(int partitions = 3, int replication = 1);
 // Adds partitions up to this many, and returns when the broker tells of them.
 absl::Status GrowTopic(const std::string& topic, int partitions);
+
+// What Kafka's own lag tool prints for a group: one map a partition, column name to text ("LAG" to "0").
+std::vector<std::map<std::string, std::string>> DescribeGroup(const std::string& group);
 
 // Appends to one partition, in order; returns when all are delivered.
 absl::Status Produce(const std::string& topic, int32_t partition, const std::vector<std::string>& values);

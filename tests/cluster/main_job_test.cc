@@ -1,10 +1,13 @@
 // The main job on sound processes: the published stream is the oracle's, whatever the workers, jobs and partitions are.
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/log.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -68,6 +71,30 @@ TEST_F(MainJobTest, OneTwoAndFourWorkersAgreeBitForBit) {
     EXPECT_EQ(results[0], results[2]);
   }
   for (MiniCluster* cluster : clusters) ASSERT_OK(cluster->VerifyPublished(job_.name));
+}
+
+TEST_F(MainJobTest, LagToolsSeeHowFarTheJobIs) {
+  ASSERT_OK(cluster_.Start(1));
+  ASSERT_OK(ProduceSample(topic(), 3, 1, 300));
+  ASSERT_OK(cluster_.Submit(job_));
+  ASSERT_OK(cluster_.WaitCaughtUp(job_.name).status());
+  ASSERT_OK(ProduceSample(topic(), 3, 2, 300));
+  ASSERT_OK(cluster_.WaitCaughtUp(job_.name).status());
+  // Committed within a second or so of the batch.
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  std::vector<std::string> offsets;
+  do {
+    offsets.clear();
+    for (auto& row : DescribeGroup("tenfold-" + job_.name)) {
+      // Other tests' jobs have the same name.
+      if (row["TOPIC"] != topic()) continue;
+      offsets.push_back(absl::StrCat(row["TOPIC"], "[", row["PARTITION"], "] ", row["CURRENT-OFFSET"], " lag ", row["LAG"]));
+    }
+    std::sort(offsets.begin(), offsets.end());
+  } while ((offsets.empty() || !offsets[0].ends_with("200 lag 0")) && absl::Now() < deadline);
+  const std::vector<std::string> expected = {topic() + "[0] 200 lag 0", topic() + "[1] 200 lag 0",
+                                             topic() + "[2] 200 lag 0"};
+  EXPECT_EQ(offsets, expected);
 }
 
 TEST_F(MainJobTest, FirstBatchComesWithoutRecords) {
