@@ -20,6 +20,9 @@ namespace {
 
 // How long a poll may wait: what a stop or the end of the budget may be late.
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
+// How long a reader goes on before a record folded before that is read again, to see that the topic is still the one that
+// was folded: librdkafka 2.0.2 reads on in a topic that was deleted and created again, and says nothing.
+constexpr absl::Duration kRecheckAfter = absl::Seconds(15);
 
 void CountBad(const LogRecord& record, BadReason reason, PartitionState* partition) {
   const auto bad = partition->mutable_bad();
@@ -84,14 +87,23 @@ class BatchTask::FoldThread {
     uint64_t records = 0;
     // The last folded record of the poll under way.
     const LogRecord* last = nullptr;
-    // The reader began at the last folded record, to see that it is the one that was folded.
+    // A record that was folded, -1 if none, and its hash.
+    int64_t anchor_offset = -1;
+    uint64_t anchor_hash = 0;
+    // The reader began at the anchor, to see that it is still what was folded.
     bool check = false;
   };
 
   void Run(const std::stop_token& stop);
-  // Makes the reader and the cursors fit the ranges; the reader goes on where it is if that is where they begin.
+  // Makes the reader and the cursors fit the ranges; the reader goes on where it is if that is where they begin and nothing
+  // calls for a check.
   absl::Status Prepare(std::vector<JobCore::ShardRange>* ranges);
-  absl::Status Assign(bool check);
+  // Has the reader begin where the cursors do, or at their anchors if those are to be checked.
+  absl::Status Assign();
+  // Makes the last folded record the one to be checked.
+  static void SetAnchor(Cursor* cursor);
+  // Once the anchors are checked, has the reader go on where the cursors are, with new anchors.
+  absl::Status CatchUp();
   bool IsDone() const;
   // Folds what a poll brought. A reason to stop the job, or none.
   std::optional<std::string> FoldRecords(bool exact);
@@ -108,6 +120,11 @@ class BatchTask::FoldThread {
   std::vector<Cursor> cursors_;
   // A partition gives nothing until the reader is assigned again.
   bool unread_ = false;
+  // Kafka was in trouble since the anchors were checked.
+  bool doubtful_ = false;
+  absl::Time check_at_;
+  // The reader is far behind the cursors, at the anchors, until those are checked.
+  bool behind_ = false;
   std::map<uint32_t, DeltaTable> tables_;
   std::vector<LogRecord> records_;
   std::vector<LogReader::Event> events_;
@@ -156,15 +173,31 @@ absl::Status BatchTask::FoldThread::Prepare(std::vector<JobCore::ShardRange>* ra
       if (same) {
         cursor.read = cursors_[i].read;
         cursor.check = cursors_[i].check;
+        cursor.anchor_offset = cursors_[i].anchor_offset;
+        cursor.anchor_hash = cursors_[i].anchor_hash;
       }
     }
   }
   same = same && cursors.size() == cursors_.size();
   cursors_ = std::move(cursors);
-  return same ? absl::OkStatus() : Assign(true);
+  if (same && !doubtful_ && absl::Now() < check_at_) return absl::OkStatus();
+  // A reader that goes on has to show what was folded before the topic can have been created again.
+  behind_ = same;
+  for (Cursor& cursor : cursors_) {
+    if (!same) SetAnchor(&cursor);
+    cursor.check = cursor.anchor_offset >= 0;
+  }
+  doubtful_ = false;
+  check_at_ = absl::Now() + kRecheckAfter;
+  return Assign();
 }
 
-absl::Status BatchTask::FoldThread::Assign(bool check) {
+void BatchTask::FoldThread::SetAnchor(Cursor* cursor) {
+  cursor->anchor_offset = cursor->state->last_offset();
+  cursor->anchor_hash = cursor->state->last_hash();
+}
+
+absl::Status BatchTask::FoldThread::Assign() {
   if (reader_ == nullptr) {
     absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Create(log_);
     if (!reader.ok()) return reader.status();
@@ -173,8 +206,7 @@ absl::Status BatchTask::FoldThread::Assign(bool check) {
   std::vector<LogReader::Start> starts;
   for (Cursor& cursor : cursors_) {
     cursor.read = cursor.state->next_offset();
-    cursor.check = check && cursor.state->last_offset() >= 0;
-    starts.push_back({cursor.partition, cursor.check ? cursor.state->last_offset() : cursor.read});
+    starts.push_back({cursor.partition, cursor.check ? cursor.anchor_offset : cursor.read});
   }
   absl::Status assigned = reader_->Assign(starts);
   if (!assigned.ok()) {
@@ -183,19 +215,28 @@ absl::Status BatchTask::FoldThread::Assign(bool check) {
   return assigned;
 }
 
+absl::Status BatchTask::FoldThread::CatchUp() {
+  if (!behind_ || std::ranges::any_of(cursors_, &Cursor::check)) return absl::OkStatus();
+  behind_ = false;
+  for (Cursor& cursor : cursors_) SetAnchor(&cursor);
+  return Assign();
+}
+
 bool BatchTask::FoldThread::IsDone() const {
   return std::all_of(cursors_.begin(), cursors_.end(),
                      [](const Cursor& cursor) { return cursor.state->next_offset() >= cursor.end; });
 }
 
 std::optional<std::string> BatchTask::FoldThread::FoldRecord(const LogRecord& record, bool exact, Cursor* cursor) {
-  if (record.offset < cursor->state->next_offset()) {
-    if (!cursor->check || record.offset != cursor->state->last_offset()) return std::nullopt;
-    cursor->check = false;
-    if (reader_->Hash(record) == cursor->state->last_hash()) return std::nullopt;
-    return absl::StrCat(Name(*cursor), " holds another record at offset ", record.offset,
-                        " than the one folded from there: the topic was created again; cancel the job and submit it anew");
+  if (cursor->check) {
+    // Beyond it: it is there no more (compaction).
+    cursor->check = record.offset < cursor->anchor_offset;
+    if (record.offset == cursor->anchor_offset && reader_->Hash(record) != cursor->anchor_hash) {
+      return absl::StrCat(Name(*cursor), " holds another record at offset ", record.offset,
+                          " than the one folded from there: the topic was created again; cancel the job and submit it anew");
+    }
   }
+  if (record.offset < cursor->state->next_offset()) return std::nullopt;
   cursor->read = std::max(cursor->read, record.offset + 1);
   if (exact && record.offset >= cursor->end) {
     cursor->state->set_next_offset(std::max(cursor->state->next_offset(), cursor->end));
@@ -237,6 +278,7 @@ std::optional<std::string> BatchTask::FoldThread::HandleEvents(bool exact, std::
     Cursor& cursor = cursors_[event.position];
     switch (event.kind) {
       case LogReader::Event::Kind::kEnd: {
+        cursor.check = false;
         cursor.read = std::max(cursor.read, event.next_offset);
         const int64_t reached = exact ? std::min(event.next_offset, cursor.end) : event.next_offset;
         cursor.state->set_next_offset(std::max(cursor.state->next_offset(), reached));
@@ -244,8 +286,9 @@ std::optional<std::string> BatchTask::FoldThread::HandleEvents(bool exact, std::
       }
       case LogReader::Event::Kind::kOffsetLost:
         if (cursor.check) {
-          // Only the last folded record is gone, or more: without the check it shows.
-          if (absl::Status assigned = Assign(false); !assigned.ok()) *waiting_for = std::string(assigned.message());
+          // Only the anchor is gone, or more: without the check it shows.
+          cursor.check = false;
+          if (absl::Status assigned = Assign(); !assigned.ok()) *waiting_for = std::string(assigned.message());
           return std::nullopt;
         }
         return absl::StrCat(Name(cursor), " no longer has offset ", cursor.state->next_offset(),
@@ -273,20 +316,24 @@ FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges,
     outcome.waiting_for.clear();
     outcome.failure = FoldRecords(options.exact);
     if (!outcome.failure) outcome.failure = HandleEvents(options.exact, &outcome.waiting_for);
+    if (polled.ok() && !outcome.failure) polled = CatchUp();
     if (outcome.failure) {
       // The reader has gone past what was folded.
       cursors_.clear();
       return outcome;
     }
     if (absl::IsUnavailable(polled)) {
+      doubtful_ = true;
       outcome.waiting_for = std::string(polled.message());
       polled = absl::OkStatus();
     }
   }
   if (!polled.ok()) outcome.waiting_for = std::string(polled.message());
+  if (!outcome.waiting_for.empty()) doubtful_ = true;
 
   for (Cursor& cursor : cursors_) {
     cursor.state->set_records(cursor.state->records() + cursor.records);
+    if (cursor.anchor_offset < 0) SetAnchor(&cursor);
     cursor.state = nullptr;
     if (unread_) cursor.read = -1;
   }

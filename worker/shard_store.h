@@ -45,8 +45,9 @@ class ShardStore {
   // error nothing of it is in state, or the store refuses everything until it is opened again.
   virtual absl::Status Commit(std::span<const Update> updates, WalMode wal) = 0;
 
-  // Every row in key order, and the digest of them all, to compare with the state's. DATA_LOSS if it cannot be read.
-  using Row = std::function<void(std::string_view key, uint64_t count, Units sum)>;
+  // Every row in key order, and the digest of them all, to compare with the state's. DATA_LOSS if it cannot be read,
+  // CANCELLED if `row` returned false.
+  using Row = std::function<bool(std::string_view key, uint64_t count, Units sum)>;
   virtual absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const = 0;
 };
 

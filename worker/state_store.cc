@@ -418,8 +418,7 @@ absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Uint128> StateStore::Scan(
-    const ShardKey& shard, const std::function<void(std::string_view key, uint64_t count, Units sum)>& row) const {
+absl::StatusOr<Uint128> StateStore::Scan(const ShardKey& shard, const Row& row) const {
   const std::string action = fmt::format("scan state {} in {}", FamilyName(shard), dir_);
   rocksdb::ColumnFamilyHandle* handle = nullptr;
   {
@@ -443,7 +442,7 @@ absl::StatusOr<Uint128> StateStore::Scan(
     }
     key.remove_prefix(kRowPrefix.size());
     digest += DigestTerm(key, count, sum);
-    row(key, count, sum);
+    if (!row(key, count, sum)) return absl::CancelledError(fmt::format("{}: it was ended", action));
   }
   if (!rows->status().ok()) return absl::DataLossError(fmt::format("{}: {}", action, rows->status().ToString()));
   return digest;

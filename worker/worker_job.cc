@@ -44,37 +44,24 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
   if (stopping_) return absl::UnavailableError("the worker is stopping");
 
   JobCore::AssignPlan plan;
-  {
-    std::lock_guard lock(core_mutex_);
-    if (core_.IsSuperseded(request.id())) return absl::AbortedError("a later request was seen");
-    plan = core_.PlanAssign(request);
-  }
-  // A state found on disk is as good as its scan: if its rows do not make its digest, the log decides.
   std::vector<uint32_t> unsound;
-  for (const uint32_t shard : plan.verify) {
-    bool sound = false;
-    if (absl::Status scanned = Verify(shard, &sound); !scanned.ok() && !absl::IsDataLoss(scanned)) return scanned;
-    if (!sound) unsound.push_back(shard);
-  }
-  if (!unsound.empty()) {
-    std::vector<ShardKey> keys;
-    for (const uint32_t shard : unsound) {
-      LOG(ERROR) << "job " << options_.job_id << ": the state of shard " << shard
-                 << " on disk is damaged; it is dropped and folded again";
-      keys.push_back(Key(shard));
+  do {
+    {
+      std::lock_guard lock(core_mutex_);
+      if (core_.IsSuperseded(request.id())) return absl::AbortedError("a later request was seen");
+      plan = core_.PlanAssign(request);
     }
-    if (absl::Status dropped = ToldIfFailed(options_.store->Drop(keys)); !dropped.ok()) return dropped;
-    std::lock_guard lock(core_mutex_);
-    for (const uint32_t shard : unsound) core_.Forget(shard);
-    plan = core_.PlanAssign(request);
-  }
-  if (absl::Status done = DoAssign(request, &plan); !done.ok()) {
-    // Half done: the sums are made anew by the next.
+    unsound.clear();
+    absl::Status done = DoAssign(request, &plan, &unsound);
+    if (done.ok() && unsound.empty()) break;
+    // Half done: the sums are made anew.
     totals_ = Totals();
+    if (done.ok()) done = DropUnsound(unsound);
     std::lock_guard lock(core_mutex_);
     core_.ForgetRoles();
-    return done;
-  }
+    for (const uint32_t shard : unsound) core_.Forget(shard);
+    if (!done.ok()) return done;
+  } while (!unsound.empty());
 
   AssignReply reply;
   std::lock_guard lock(core_mutex_);
@@ -84,7 +71,7 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
   return reply;
 }
 
-absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan) {
+absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound) {
   spec_ = request.spec();
   if (sums_folder_ == nullptr && request.owned_size() > 0) {
     absl::StatusOr<std::unique_ptr<RangeFolder>> folder = options_.make_folder(request);
@@ -100,7 +87,7 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   }
 
   for (const uint32_t shard : plan->leave) {
-    if (absl::Status left = AddToTotals(shard, -1, false); !left.ok()) return left;
+    if (const absl::StatusOr<Uint128> left = AddToTotals(shard, -1); !left.ok()) return left.status();
   }
   std::vector<ShardKey> drop;
   for (const uint32_t shard : plan->drop) drop.push_back(Key(shard));
@@ -126,31 +113,40 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   if (!create.empty()) {
     if (absl::Status created = ToldIfFailed(options_.store->Create(create)); !created.ok()) return created;
   }
-  for (const uint32_t shard : plan->join) {
-    const bool fresh =
-        std::any_of(create.begin(), create.end(), [&](const auto& made) { return made.state.id().shard() == shard; });
-    if (absl::Status joined = AddToTotals(shard, 1, fresh); !joined.ok()) return joined;
+  // A state is as good as its scan: the one that adds it to the sums, or one for a state found on disk.
+  std::vector<uint32_t> scan = plan->join;
+  for (const uint32_t shard : plan->verify) {
+    if (std::find(scan.begin(), scan.end(), shard) == scan.end()) scan.push_back(shard);
+  }
+  for (const uint32_t shard : scan) {
+    const bool joins = std::find(plan->join.begin(), plan->join.end(), shard) != plan->join.end();
+    const absl::StatusOr<Uint128> digest = AddToTotals(shard, joins ? 1 : 0);
+    if (!digest.ok() && !absl::IsDataLoss(digest.status())) return digest.status();
+    const auto made = std::find_if(plan->create.begin(), plan->create.end(),
+                                   [&](const ShardState& state) { return state.id().shard() == shard; });
+    std::lock_guard lock(core_mutex_);
+    const ShardState& state = made != plan->create.end() ? *made : core_.state(shard);
+    if (!digest.ok() || *digest != FromProto(state.digest())) unsound->push_back(shard);
   }
   return absl::OkStatus();
 }
 
-absl::Status WorkerJob::AddToTotals(uint32_t shard, int sign, bool fresh) {
-  const absl::StatusOr<Uint128> digest =
-      options_.store->Scan(Key(shard), [&](std::string_view key, uint64_t count, Units sum) {
-        totals_.Add(key, sign * static_cast<int64_t>(count), sign * sum);
-      });
-  if (!digest.ok()) return digest.status();
-  std::lock_guard lock(core_mutex_);
-  if (sign < 0 || fresh || *digest == FromProto(core_.state(shard).digest())) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("the rows of shard ", shard, " do not make its digest"));
+absl::StatusOr<Uint128> WorkerJob::AddToTotals(uint32_t shard, int sign) {
+  return options_.store->Scan(Key(shard), [&](std::string_view key, uint64_t count, Units sum) {
+    if (sign != 0) totals_.Add(key, sign * static_cast<int64_t>(count), sign * sum);
+    return !stopping_;
+  });
 }
 
-absl::Status WorkerJob::Verify(uint32_t shard, bool* sound) const {
-  const absl::StatusOr<Uint128> digest = options_.store->Scan(Key(shard), [](std::string_view, uint64_t, Units) {});
-  if (!digest.ok()) return digest.status();
-  std::lock_guard lock(core_mutex_);
-  *sound = *digest == FromProto(core_.state(shard).digest());
-  return absl::OkStatus();
+// If its rows do not make its digest, the log decides.
+absl::Status WorkerJob::DropUnsound(const std::vector<uint32_t>& shards) {
+  std::vector<ShardKey> keys;
+  for (const uint32_t shard : shards) {
+    LOG(ERROR) << "job " << options_.job_id << ": the state of shard " << shard
+               << " on disk is damaged; it is dropped and folded again";
+    keys.push_back(Key(shard));
+  }
+  return ToldIfFailed(options_.store->Drop(keys));
 }
 
 absl::Status WorkerJob::ToldIfFailed(absl::Status written) const {

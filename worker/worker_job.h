@@ -50,10 +50,11 @@ class WorkerJob {
   void Stop() { stopping_ = true; }
 
  private:
-  absl::Status DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan);
-  // Adds a shard's rows to the totals, or takes them out. DATA_LOSS if they do not make its digest; `fresh`: just made.
-  absl::Status AddToTotals(uint32_t shard, int sign, bool fresh);
-  absl::Status Verify(uint32_t shard, bool* sound) const;
+  // Does the plan; `unsound` receives the shards whose rows do not make their digest.
+  absl::Status DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound);
+  // Scans a shard and adds its rows to the totals (1), takes them out (-1) or neither (0); returns their digest.
+  absl::StatusOr<Uint128> AddToTotals(uint32_t shard, int sign);
+  absl::Status DropUnsound(const std::vector<uint32_t>& shards);
   absl::Status Persist(const FoldOutcome& outcome);
   absl::Status ToldIfFailed(absl::Status written) const;
   void Answer(const FoldRequest& request, FoldReply* reply);

@@ -118,6 +118,21 @@ TEST_F(BadInputTest, FailsTheJobByPolicyNamingThePlace) {
   }
 }
 
+TEST_F(BadInputTest, TopicCreatedAgainAndAlreadyLongerFailsTheJob) {
+  const Job job = NewJob("renewed", "skip");
+  ASSERT_OK(ProduceSample(job.topics[0], 3, 1, 300));
+  ASSERT_OK(cluster_.Submit(job));
+  ASSERT_OK(cluster_.WaitCaughtUp(job.name).status());
+  CreateTopicAgain(job.topics[0], 3);
+  ASSERT_OK(ProduceSample(job.topics[0], 3, 2, 600));
+  Load load(job.topics[0], 3, 300);
+  ASSERT_OK(cluster_.WaitForState(job.name, "failed"));
+  ASSERT_OK(load.Stop());
+  const std::string reason = cluster_.JobStatus(job.name).value().at("reason");
+  EXPECT_TRUE(absl::StrContains(reason, job.topics[0])) << reason;
+  EXPECT_TRUE(absl::StrContains(reason, "created again")) << reason;
+}
+
 TEST_F(BadInputTest, FailedJobLeavesOthersRunning) {
   const Job failing = NewJob("failing", "fail"), sound = NewJob("sound", "fail");
   ASSERT_OK(cluster_.Submit(failing));

@@ -56,6 +56,11 @@ std::string StartBrokers(const std::string& dir, const std::string& arguments) {
   return Output(absl::StrCat("'", kScript, "' start --dir '", dir, "/kafka' ", arguments));
 }
 
+// One of Kafka's own.
+std::string RunTool(const std::string& tool, const std::string& arguments) {
+  return Output(absl::StrCat("'", kScript, "' tool ", tool, " --bootstrap-server ", KafkaBrokers(), " ", arguments));
+}
+
 const OwnKafka* own_kafka = nullptr;
 
 absl::StatusOr<std::unique_ptr<LogWriter>> MakeWriter() {
@@ -147,10 +152,15 @@ absl::Status GrowTopic(const std::string& topic, int partitions) {
   return absl::OkStatus();
 }
 
+void CreateTopicAgain(const std::string& topic, int partitions) {
+  RunTool("org.apache.kafka.tools.TopicCommand", absl::StrCat("--delete --topic ", topic));
+  RunTool("org.apache.kafka.tools.TopicCommand",
+          absl::StrCat("--create --topic ", topic, " --partitions ", partitions, " --replication-factor 1"));
+}
+
 std::vector<std::map<std::string, std::string>> DescribeGroup(const std::string& group) {
-  const std::string output =
-      Output(absl::StrCat("'", kScript, "' tool org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-                          " --bootstrap-server ", KafkaBrokers(), " --describe --group ", group, " 2>/dev/null"));
+  const std::string output = RunTool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+                                     absl::StrCat("--describe --group ", group, " 2>/dev/null"));
   std::vector<std::string> columns;
   std::vector<std::map<std::string, std::string>> rows;
   for (const absl::string_view line : absl::StrSplit(output, '\n', absl::SkipWhitespace())) {

@@ -53,6 +53,9 @@ absl::StatusOr<std::string> CreateTopic(int partitions = 3, int replication = 1)
 // Adds partitions up to this many, and returns when the broker tells of them.
 absl::Status GrowTopic(const std::string& topic, int partitions);
 
+// Deletes a topic and creates it anew, empty, under the same name.
+void CreateTopicAgain(const std::string& topic, int partitions);
+
 // What Kafka's own lag tool prints for a group: one map a partition, column name to text ("LAG" to "0").
 std::vector<std::map<std::string, std::string>> DescribeGroup(const std::string& group);
 

@@ -51,7 +51,7 @@ absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal
 absl::StatusOr<Uint128> SimulatedStore::Scan(const ShardKey& shard, const Row& row) const {
   Uint128 digest = 0;
   for (const auto& [key, sums] : shards_.at(shard).back().rows) {
-    row(key, sums.count, sums.sum);
+    if (!row(key, sums.count, sums.sum)) return absl::CancelledError("the scan was ended");
     digest += DigestTerm(key, sums.count, sums.sum);
   }
   return digest;

@@ -117,6 +117,7 @@ inline int64_t CheckConsistent(const StateStore& store, const ShardKey& shard) {
   Rows rows;
   const absl::StatusOr<Uint128> digest = store.Scan(shard, [&](std::string_view key, uint64_t count, Units sum) {
     rows[std::string(key)] = {count, sum};
+    return true;
   });
   EXPECT_TRUE(digest.ok()) << digest.status();
   if (!digest.ok()) return -1;
@@ -126,7 +127,7 @@ inline int64_t CheckConsistent(const StateStore& store, const ShardKey& shard) {
 }
 
 inline absl::Status ScanStatus(const StateStore& store, const ShardKey& shard) {
-  return store.Scan(shard, [](std::string_view, uint64_t, Units) {}).status();
+  return store.Scan(shard, [](std::string_view, uint64_t, Units) { return true; }).status();
 }
 
 // A death test's child is this program started anew: what is before the statement runs there, too. So the directory's

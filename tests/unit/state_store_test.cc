@@ -170,7 +170,13 @@ TEST_F(StateStoreTest, RowsComeInKeyOrder) {
   shard.rows = {{zero, 1, 1}, {"a", 1, 2}, {"b", 1, 3}, {"\xc3\xa9", 1, 4}};
   ASSERT_TRUE(store_->Create({&shard, 1}).ok());
   std::vector<std::string> keys;
-  ASSERT_TRUE(store_->Scan({"job", 0}, [&](std::string_view key, uint64_t, Units) { keys.emplace_back(key); }).ok());
+  ASSERT_TRUE(store_
+                  ->Scan({"job", 0},
+                         [&](std::string_view key, uint64_t, Units) {
+                           keys.emplace_back(key);
+                           return true;
+                         })
+                  .ok());
   EXPECT_THAT(keys, ElementsAre(zero, "a", "b", "\xc3\xa9"));
 }
 
