@@ -29,6 +29,9 @@ inline constexpr uint32_t kShards = 64;
 inline constexpr size_t kMaxBadSamples = 3;
 inline constexpr size_t kMaxSampleBytes = 80;
 
+// Calls that may wait at the driver at a time: each keeps one of its server's threads, which heartbeats need too.
+inline constexpr int kMaxWaitingCalls = 128;
+
 // gRPC refuses larger messages; replies that could be larger are cut into parts of about half of it.
 inline constexpr size_t kMaxMessageBytes = 16 << 20;
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/limits.h"
 #include "common/process.h"
 #include "common/random_id.h"
 #include "glog/logging.h"
@@ -19,6 +20,26 @@ namespace {
 constexpr uint32_t kMaxWaitMs = 60'000;
 // How often the journal is relieved of old batches, in batches.
 constexpr uint64_t kTrimEvery = 100;
+
+// One of the places for calls that wait, given back at the end.
+class WaitingPlace {
+ public:
+  explicit WaitingPlace(std::atomic<int>* taken) : taken_(taken), number_(++*taken) {}
+  ~WaitingPlace() { --*taken_; }
+  WaitingPlace(const WaitingPlace&) = delete;
+  WaitingPlace& operator=(const WaitingPlace&) = delete;
+
+  absl::Status status() const {
+    if (number_ <= kMaxWaitingCalls) return absl::OkStatus();
+    return absl::ResourceExhaustedError(absl::StrCat("the driver lets ", kMaxWaitingCalls,
+                                                     " calls wait at a time, and as many do; try again when fewer programs "
+                                                     "watch or wait for batches"));
+  }
+
+ private:
+  std::atomic<int>* const taken_;
+  const int number_;
+};
 
 }  // namespace
 
@@ -345,6 +366,8 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   submitted.set_job_id(RandomId());
   *submitted.mutable_spec() = spec;
   submitted.set_brokers(BrokersOf(spec));
+  const WaitingPlace place(&waiting_calls_);
+  if (!place.status().ok()) return place.status();
   {
     const absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, submitted.brokers());
     if (!log.ok()) return log.status();
@@ -456,6 +479,8 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     }
     const absl::Time deadline = absl::Now() + absl::Milliseconds(std::min(request.wait_ms(), kMaxWaitMs));
     bool there = true;
+    const WaitingPlace place(&waiting_calls_);
+    if (!place.status().ok()) return place.status();
     std::unique_lock lock(committed_mutex_);
     while (!stopping_) {
       const auto it = committed_batches_.find(job_id);
@@ -494,6 +519,8 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
     return Job{(*found)->job_id(), parts_.at((*found)->job_id()).log, (*found)->partitions()};
   });
   if (!job.ok()) return job.status();
+  const WaitingPlace place(&waiting_calls_);
+  if (!place.status().ok()) return place.status();
   absl::StatusOr<JobMachine::Found> found = job->log->Find(job->partitions);
   if (!found.ok()) return found.status();
   Post([this, id = job->id, found = *std::move(found)] {

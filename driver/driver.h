@@ -45,8 +45,9 @@ class Driver {
   // What is under way is cut short; everything committed is in the journal.
   ~Driver();
 
-  // What the CLI and the workers ask (proto/driver.proto); called on gRPC's threads, which may wait. `is_cancelled` tells
-  // that nobody waits for the answer any more.
+  // What the CLI and the workers ask (proto/driver.proto); called on gRPC's threads. Those that wait, for Kafka or for a
+  // batch, do so kMaxWaitingCalls at a time, else they are RESOURCE_EXHAUSTED. `is_cancelled` tells that nobody waits for
+  // the answer any more.
   absl::StatusOr<HeartbeatReply> Heartbeat(const HeartbeatRequest& request);
   absl::StatusOr<SubmitReply> Submit(const SubmitRequest& request);
   absl::StatusOr<CancelReply> Cancel(const CancelRequest& request);
@@ -124,6 +125,7 @@ class Driver {
   std::condition_variable committed_;
   std::map<std::string, uint64_t> committed_batches_;  // guarded by committed_mutex_
   std::atomic<bool> stopping_ = false;
+  std::atomic<int> waiting_calls_ = 0;
 
   std::thread journal_thread_;
   std::thread loop_thread_;
