@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/fault_point.h"
+#include "common/sync_folder.h"
 #include "driver/journal_layout.h"
 #include "glog/logging.h"
 #include "rocksdb/db.h"
@@ -63,14 +64,6 @@ absl::Status OpenError(const std::string& dir, const rocksdb::Status& status) {
     if (absl::StrContains(message, place)) return JournalDamaged(dir, message);
   }
   return JournalDamaged(dir, absl::StrCat(message, ", read from ", NewestLog(dir)));
-}
-
-absl::Status SyncFolder(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  const int error = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  return error == 0 ? absl::OkStatus() : absl::ErrnoToStatus(error, absl::StrCat("cannot sync ", path));
 }
 
 // Held for as long as the data directory is in use.
