@@ -120,9 +120,7 @@ void JobLog::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) 
 }
 
 void JobLog::FindPartitions(const std::vector<Partition>& known, FoundDone done) {
-  metadata_.Post([this, known, done = std::move(done)] {
-    done(Find(known));
-  });
+  metadata_.Post([this, known, done = std::move(done)] { done(Find(known)); });
 }
 
 }  // namespace tenfold

@@ -138,7 +138,7 @@ class RocksJournal : public Journal {
   absl::Status Replay(const std::function<void(const JournalRecord&)>& record) const override;
   absl::Status Append(std::vector<JournalRecord>* records) override;
   absl::StatusOr<BatchCommitted> ReadBatch(const std::string& job_id, uint64_t batch) const override;
-  absl::Status Trim(const std::string& job_id, uint64_t first_kept) override;
+  absl::StatusOr<bool> Trim(const std::string& job_id, uint64_t first_kept) override;
   uint64_t Delivered(const std::string& job_id, const std::string& sink) const override;
   absl::Status SetDelivered(const std::string& job_id, const std::string& sink, uint64_t batch) override;
 
@@ -263,24 +263,28 @@ absl::StatusOr<BatchCommitted> RocksJournal::ReadBatch(const std::string& job_id
   return found.ok() ? record.status() : found;
 }
 
-absl::Status RocksJournal::Trim(const std::string& job_id, uint64_t first_kept) {
+absl::StatusOr<bool> RocksJournal::Trim(const std::string& job_id, uint64_t first_kept) {
   std::lock_guard append_lock(append_mutex_);
   if (!failure_.ok()) return failure_;
   rocksdb::WriteBatch batch;
+  bool done = true;
   {
     std::lock_guard lock(mutex_);
     const auto it = contents_.batches.find(job_id);
-    if (it == contents_.batches.end()) return absl::OkStatus();
+    if (it == contents_.batches.end()) return true;
     JournalContents::Batches& batches = it->second;
     first_kept = std::min(first_kept, batches.last);
-    if (first_kept <= batches.first_kept) return absl::OkStatus();
+    if (first_kept <= batches.first_kept) return true;
+    done = first_kept - batches.first_kept <= kTrimmedAtOnce;
+    first_kept = std::min(first_kept, batches.first_kept + kTrimmedAtOnce);
     // In one write with the first kept one, so that what is missing is known to be so on purpose.
     for (uint64_t b = batches.first_kept; b < first_kept; ++b) batch.Delete(BatchKey(job_id, b));
     batch.Put(FirstKeptKey(job_id), EncodeNumber(first_kept));
     batches.first_kept = first_kept;
   }
   failure_ = Write(&batch, false);
-  return failure_;
+  if (!failure_.ok()) return failure_;
+  return done;
 }
 
 uint64_t RocksJournal::Delivered(const std::string& job_id, const std::string& sink) const {

@@ -125,11 +125,12 @@ std::string ShardsText(const JobStatus& status) {
 }
 
 std::string SinksText(const JobStatus& status) {
-  Rows rows = {{"SINK", "DELIVERED", "PROBLEM"}};
+  Rows rows = {{"SINK", "DELIVERED", "BEHIND", "PROBLEM"}};
   for (const SinkStatus& sink : status.sinks()) {
-    rows.push_back({sink.sink(), fmt::format("batch {}", sink.delivered_batch()), sink.problem()});
+    rows.push_back({sink.sink(), fmt::format("batch {}", sink.delivered_batch()),
+                    std::to_string(status.batch() - std::min(status.batch(), sink.delivered_batch())), sink.problem()});
   }
-  return FormatTable(rows, {});
+  return FormatTable(rows, {2});
 }
 
 // A line a key, whose JSON is YAML too.

@@ -69,6 +69,24 @@ class DriverTest : public ::testing::Test {
     return reply;
   }
 
+  void Cancel() {
+    CancelRequest request;
+    request.set_job("popularity");
+    ASSERT_TRUE(driver_->Cancel(request).ok());
+  }
+
+  // Waits until the job's sink has made its file.
+  void WaitForSinkFile() {
+    while (!fs::exists(Sinks() / "popularity" / "top.jsonl")) absl::SleepFor(absl::Milliseconds(1));
+  }
+  fs::path Sinks() const { return fs::path(folder_) / "sinks"; }
+
+  absl::StatusOr<JobStatus> GetStatus(const std::string& job) {
+    GetStatusRequest request;
+    request.set_job(job);
+    return driver_->GetStatus(request);
+  }
+
   std::string folder_;
   std::unique_ptr<EmbeddedBroker> broker_;
   std::unique_ptr<Driver> driver_;
@@ -107,6 +125,74 @@ TEST_F(DriverTest, RefusesCallsThatWouldWaitBeyondTheLimitAndAnswersTheOthers) {
   nobody_waits = true;
   for (std::thread& thread : waiting) thread.join();
   EXPECT_TRUE(driver_->GetEnds(ends).ok()) << "the places are free again";
+}
+
+TEST_F(DriverTest, ANameIsNotFreeWhileACancelledJobsFilesHaveIt) {
+  const std::string id = Submit()->job_id();
+  WaitForSinkFile();
+  std::ofstream(Sinks() / "popularity" / "mark") << "of the first job";
+  // A folder in which nothing can be renamed.
+  fs::rename(Sinks(), Sinks().string() + ".aside");
+  fs::create_symlink(Sinks(), Sinks());
+  Cancel();
+  const absl::StatusOr<SubmitReply> refused = Submit();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("the name popularity is not free"));
+
+  fs::remove(Sinks());
+  fs::rename(Sinks().string() + ".aside", Sinks());
+  ASSERT_TRUE(Submit().ok());
+  WaitForSinkFile();
+  EXPECT_FALSE(fs::exists(Sinks() / "popularity" / "mark"));
+  EXPECT_TRUE(fs::exists(Sinks() / ("popularity." + id) / "mark"));
+}
+
+TEST_F(DriverTest, PutsAsideAtTheStartWhatACrashLeftOfACancel) {
+  const std::string first = Submit()->job_id();
+  WaitForSinkFile();
+  Cancel();
+  const std::string second = Submit()->job_id();
+  WaitForSinkFile();
+  Cancel();
+  driver_.reset();
+  fs::rename(Sinks() / ("popularity." + second), Sinks() / "popularity");
+  fs::remove_all(Sinks() / ("popularity." + first));
+  Start();
+  EXPECT_FALSE(fs::exists(Sinks() / "popularity"));
+  EXPECT_FALSE(fs::exists(Sinks() / ("popularity." + first))) << "it is the second one's";
+  EXPECT_TRUE(fs::exists(Sinks() / ("popularity." + second) / "top.jsonl"));
+
+  ASSERT_TRUE(Submit().ok());
+  WaitForSinkFile();
+  Start();
+  EXPECT_TRUE(fs::exists(Sinks() / "popularity" / "top.jsonl")) << "a live job's stays";
+}
+
+TEST_F(DriverTest, ACancelledJobIsStillShown) {
+  const std::string first = Submit()->job_id();
+  Cancel();
+  const std::string second = Submit()->job_id();
+  Cancel();
+  for (int start = 0; start < 2; ++start) {
+    const absl::StatusOr<ListJobsReply> list = driver_->ListJobs();
+    ASSERT_TRUE(list.ok()) << list.status();
+    ASSERT_EQ(list->jobs_size(), 2);
+    EXPECT_EQ(list->jobs(0).job_id(), second) << "the latest first";
+    EXPECT_EQ(list->jobs(0).state(), JOB_CANCELLED);
+    EXPECT_EQ(list->jobs(1).job_id(), first);
+    EXPECT_EQ(GetStatus("popularity")->job_id(), second);
+    EXPECT_EQ(GetStatus(first)->state(), JOB_CANCELLED);
+    Start();
+  }
+  GetBatchRequest top;
+  top.set_job("popularity");
+  const absl::StatusOr<GetBatchReply> refused = driver_->GetBatch(top, [] { return false; });
+  EXPECT_TRUE(absl::IsNotFound(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("popularity was cancelled after batch 0"));
+
+  const std::string third = Submit()->job_id();
+  EXPECT_EQ(GetStatus("popularity")->job_id(), third) << "a job that lives comes first";
+  EXPECT_EQ(driver_->ListJobs()->jobs(0).job_id(), third);
 }
 
 }  // namespace
