@@ -63,6 +63,13 @@ void JobMachine::OnSinks(const SinkStatus& slowest, int64_t now_ms, Actions* act
 
 void JobMachine::BeginPlan(int64_t now_ms, Actions* actions) {
   if (assignment_.size() < Shards()) return EndAttempt("a worker: none has joined", now_ms + kRetryMs);
+  phase_ = Phase::kQueryingEnds;
+  started_ms_ = now_ms;
+  actions->push_back(QueryEnds{job_id_, ++query_});
+}
+
+// Empty if every shard has a live owner, else what is waited for.
+std::string JobMachine::CheckOwners() const {
   for (size_t s = 0; s < assignment_.size(); ++s) {
     const std::string& owner = assignment_[s].owner();
     const std::string& next = assignment_[s].next_owner();
@@ -76,11 +83,9 @@ void JobMachine::BeginPlan(int64_t now_ms, Actions* actions) {
     } else if (!owner.empty() && !can_refold_) {
       absl::StrAppend(&why, " and alone has its state, since the log's start is gone");
     }
-    return EndAttempt(std::move(why), now_ms + kRetryMs);
+    return why;
   }
-  phase_ = Phase::kQueryingEnds;
-  started_ms_ = now_ms;
-  actions->push_back(QueryEnds{job_id_, ++query_});
+  return "";
 }
 
 void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms, Actions* actions) {
@@ -105,6 +110,11 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
     return Advance(now_ms, actions);
   }
   truncated_since_ms_.reset();
+  // Only now: what is folded again may never get to where it has to, because the log is truncated.
+  if (std::string ownerless = CheckOwners(); !ownerless.empty()) {
+    EndAttempt(std::move(ownerless), now_ms + kRetryKafkaMs);
+    return Advance(now_ms, actions);
+  }
 
   bool told = true;
   for (const std::string& owner : Owners()) told &= IsAcknowledged(owner);

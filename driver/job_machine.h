@@ -141,6 +141,7 @@ class JobMachine {
   void SendPrepares(int64_t now_ms, Actions* actions);
 
   void ApplyBatch(const BatchCommitted& batch, int64_t now_ms, Actions* actions);
+  std::string CheckOwners() const;
   // Empty if the replies can be summed (R5), else why not.
   std::string CheckCompositions() const;
   // Exactly at the journal's offsets with another digest (R4).

@@ -325,6 +325,15 @@ TEST_F(JobMachineTest, ATopicThatStaysShorterThanWhatIsFoldedFailsTheJob) {
   EXPECT_THAT(TakeRecord().job_failed().reason(), HasSubstr("events[0] ends at 4, below offset 10"));
 }
 
+TEST_F(JobMachineTest, ATruncatedTopicFailsTheJobAlsoWhileAShardHasNoLiveOwner) {
+  CommitFirst();
+  cluster_.workers["a"].live = false;
+  RunToFold({4, 20});
+  now_ms_ += 10'000;
+  RunToFold({4, 20});
+  EXPECT_THAT(TakeRecord().job_failed().reason(), HasSubstr("events[0] ends at 4, below offset 10"));
+}
+
 TEST_F(JobMachineTest, AShardThatDisagreesWithTheJournalIsTakenFromItsWorker) {
   CommitFirst();
   const std::vector<SendFold> folds = RunToFolds({10, 21});
