@@ -29,6 +29,15 @@ inline constexpr uint32_t kShards = 64;
 inline constexpr size_t kMaxBadSamples = 3;
 inline constexpr size_t kMaxSampleBytes = 80;
 
+// Calls that may wait at the driver at a time: each keeps one of its server's threads, which heartbeats need too.
+inline constexpr int kMaxWaitingCalls = 128;
+
+// Cancelled jobs that are still shown.
+inline constexpr size_t kMaxCancelledShown = 100;
+
+// Batches that a job goes on making while a sink does not take them, unless the driver's --sink-backlog says otherwise.
+inline constexpr uint64_t kSinkBacklog = 100'000;
+
 // gRPC refuses larger messages; replies that could be larger are cut into parts of about half of it.
 inline constexpr size_t kMaxMessageBytes = 16 << 20;
 

@@ -19,8 +19,10 @@
 namespace tenfold {
 namespace {
 
-// A call that waits keeps its thread; beyond this many, calls are refused as RESOURCE_EXHAUSTED.
+// A call that waits keeps its thread; beyond this many, calls are refused as RESOURCE_EXHAUSTED. Services let fewer wait,
+// so that the others always find one.
 constexpr int kMaxServerThreads = 256;
+static_assert(kMaxWaitingCalls <= kMaxServerThreads / 2);
 
 constexpr int kInitialBackoffMs = 100;
 constexpr int kMaxBackoffMs = 1000;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +20,13 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& add
 
 // Services answer through this and nothing else: it marks the status as the peer's own.
 grpc::Status ToGrpc(const absl::Status& status);
+// How a service's method ends: fills `reply`, or tells the error.
+template <typename Reply>
+grpc::Status Answer(absl::StatusOr<Reply> from, Reply* reply) {
+  if (!from.ok()) return ToGrpc(from.status());
+  *reply = *std::move(from);
+  return grpc::Status::OK;
+}
 // Whether the peer's service made the status; false if gRPC did, on either side or on the way.
 bool IsPeersAnswer(const grpc::Status& status);
 // Adds `context` ("heartbeat to 127.0.0.1:7070") in front of the message; "" adds nothing.

@@ -41,6 +41,11 @@ struct FindPartitions {
   std::string job_id;
 };
 
+// How far behind the job's sinks are: OnSinks.
+struct QuerySinks {
+  std::string job_id;
+};
+
 // To the journal, in the order asked: OnJournaled. If it cannot be written the driver ends.
 struct AppendRecord {
   JournalRecord record;
@@ -55,10 +60,11 @@ struct PublishBatch {
 // The job is over (cancelled): what is held for it can go.
 struct CloseJob {
   std::string job_id;
+  std::string name;
 };
 
-using Action = std::variant<SendAssign, SendPrepare, SendFold, SendLookUp, QueryEnds, FindPartitions, AppendRecord,
-                            PublishBatch, CloseJob>;
+using Action = std::variant<SendAssign, SendPrepare, SendFold, SendLookUp, QueryEnds, FindPartitions, QuerySinks,
+                            AppendRecord, PublishBatch, CloseJob>;
 using Actions = std::vector<Action>;
 
 }  // namespace tenfold

@@ -32,7 +32,10 @@ const std::string& JobIdOf(const JournalRecord& record) {
 
 }  // namespace
 
-Coordinator::Coordinator(uint32_t lease_ms) { cluster_.lease_ms = lease_ms; }
+Coordinator::Coordinator(uint32_t lease_ms, uint64_t sink_backlog) {
+  cluster_.lease_ms = lease_ms;
+  cluster_.sink_backlog = sink_backlog;
+}
 
 void Coordinator::Replay(const JournalRecord& record) {
   Actions none;
@@ -41,6 +44,7 @@ void Coordinator::Replay(const JournalRecord& record) {
 
 void Coordinator::Start(const std::string& new_cluster_id, int64_t now_ms, Actions* actions) {
   cluster_.awaiting_until_ms = now_ms + cluster_.lease_ms;
+  last_time_ms_ = now_ms;
   if (cluster_.cluster_id.empty()) {
     JournalRecord created;
     created.mutable_cluster_created()->set_cluster_id(new_cluster_id);
@@ -71,9 +75,26 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* ac
       break;
   }
   JobMachine* job = Find(JobIdOf(record));
-  if (job == nullptr) return;
+  if (job == nullptr) {
+    // The journal tells batches after all other records.
+    for (JobStatus& cancelled : cancelled_) {
+      if (!record.has_batch_committed() || cancelled.job_id() != JobIdOf(record)) continue;
+      cancelled.set_batch(record.batch_committed().batch());
+      *cancelled.mutable_last_batch() = record.batch_committed();
+    }
+    return;
+  }
   job->Apply(record, now_ms, actions);
-  if (record.has_job_cancelled()) jobs_.erase(JobIdOf(record));
+  if (record.has_job_cancelled()) {
+    JobStatus cancelled = job->Status();
+    cancelled.clear_lag();
+    cancelled.clear_records_per_second();
+    cancelled.clear_partitions();
+    cancelled.clear_shards();
+    cancelled_.push_front(std::move(cancelled));
+    if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();
+    jobs_.erase(JobIdOf(record));
+  }
   if (record.has_shards_assigned() || record.has_job_cancelled()) CountShards();
 }
 
@@ -85,6 +106,7 @@ void Coordinator::OnJournaled(const JournalRecord& record, int64_t now_ms, Actio
 
 void Coordinator::OnTime(int64_t now_ms, Actions* actions) {
   if (!started_) return;
+  NotePause(now_ms);
   CheckLeases(now_ms, actions);
   for (auto& [id, job] : jobs_) job->OnTime(now_ms, actions);
 }
@@ -92,12 +114,25 @@ void Coordinator::OnTime(int64_t now_ms, Actions* actions) {
 int64_t Coordinator::NextTimeMs() const {
   int64_t next = std::numeric_limits<int64_t>::max();
   if (!started_) return next;
+  if (!cluster_.workers.empty()) next = last_time_ms_ + TickMs();
   for (const auto& [id, worker] : cluster_.workers) {
     if (worker.live) next = std::min(next, worker.last_heard_ms + cluster_.lease_ms);
   }
   if (cluster_.awaiting_until_ms != 0) next = std::min(next, cluster_.awaiting_until_ms);
   for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTimeMs());
   return next;
+}
+
+int64_t Coordinator::TickMs() const { return std::max<int64_t>(1, cluster_.lease_ms / 4); }
+
+void Coordinator::NotePause(int64_t now_ms) {
+  const int64_t paused_ms = now_ms - std::exchange(last_time_ms_, now_ms) - TickMs();
+  // Now and then a busy machine is late by a little.
+  if (paused_ms <= TickMs()) return;
+  LOG(WARNING) << "the driver stood still for " << paused_ms << " ms; leases are longer by that";
+  for (auto& [id, worker] : cluster_.workers) worker.last_heard_ms = std::min(now_ms, worker.last_heard_ms + paused_ms);
+  if (cluster_.awaiting_until_ms != 0) cluster_.awaiting_until_ms += paused_ms;
+  for (auto& [id, job] : jobs_) job->OnPaused(paused_ms);
 }
 
 void Coordinator::CheckLeases(int64_t now_ms, Actions* actions) {
@@ -191,6 +226,10 @@ void Coordinator::OnPartitions(const std::string& job_id, const absl::StatusOr<J
   if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_ms, actions);
 }
 
+void Coordinator::OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_ms, Actions* actions) {
+  if (JobMachine* job = Find(job_id)) job->OnSinks(slowest, now_ms, actions);
+}
+
 void Coordinator::OnAssignReply(const SendAssign& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_ms,
                                 Actions* actions) {
   if (JobMachine* job = Find(sent.request.id().job_id()))
@@ -226,6 +265,12 @@ const JobMachine* Coordinator::FindJob(const std::string& job) const {
     if (machine->name() == job) return machine.get();
   }
   return nullptr;
+}
+
+const JobStatus* Coordinator::FindCancelled(const std::string& job) const {
+  const auto it = std::find_if(cancelled_.begin(), cancelled_.end(),
+                               [&](const JobStatus& status) { return status.job() == job || status.job_id() == job; });
+  return it == cancelled_.end() ? nullptr : &*it;
 }
 
 ListWorkersReply Coordinator::Workers() const {

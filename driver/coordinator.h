@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/limits.h"
 #include "driver.pb.h"
 #include "driver/action.h"
 #include "driver/job_machine.h"
@@ -19,7 +21,8 @@ namespace tenfold {
 
 class Coordinator {
  public:
-  explicit Coordinator(uint32_t lease_ms);
+  // A job whose sink has not taken `sink_backlog` batches waits for it.
+  explicit Coordinator(uint32_t lease_ms, uint64_t sink_backlog = kSinkBacklog);
 
   // First every record of the journal, in its order. Then Start, which asks for what a driver journals when it begins: the
   // cluster's id if the journal is empty (`new_cluster_id`), and its epoch. Everything else follows when those are
@@ -30,6 +33,8 @@ class Coordinator {
 
   // Every record asked for by an AppendRecord comes back here, in the order asked.
   void OnJournaled(const JournalRecord& record, int64_t now_ms, Actions* actions);
+  // Called at NextTimeMs at the latest: if it comes much later, the driver stood still, and for that time it could not
+  // have heard anybody.
   void OnTime(int64_t now_ms, Actions* actions);
   int64_t NextTimeMs() const;
 
@@ -45,6 +50,7 @@ class Coordinator {
   void OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms, Actions* actions);
   void OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_ms,
                     Actions* actions);
+  void OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_ms, Actions* actions);
   void OnAssignReply(const SendAssign& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_ms, Actions* actions);
   void OnPrepareReply(const SendPrepare& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_ms, Actions* actions);
   void OnFoldReply(const SendFold& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_ms, Actions* actions);
@@ -55,11 +61,19 @@ class Coordinator {
   const std::map<std::string, std::unique_ptr<JobMachine>>& jobs() const { return jobs_; }
   // By name or id; nullptr if there is none.
   const JobMachine* FindJob(const std::string& job) const;
+  // The last kMaxCancelledShown, the latest first.
+  const std::deque<JobStatus>& cancelled() const { return cancelled_; }
+  // By name, then the latest, or id; nullptr if there is none.
+  const JobStatus* FindCancelled(const std::string& job) const;
   ListWorkersReply Workers() const;
 
  private:
   JobMachine* Find(const std::string& job_id);
   void Apply(const JournalRecord& record, int64_t now_ms, Actions* actions);
+  // Leases do not run while the driver stands still.
+  void NotePause(int64_t now_ms);
+  // How often OnTime is called at least.
+  int64_t TickMs() const;
   // Marks who is within its lease; tells the jobs if that changed.
   void CheckLeases(int64_t now_ms, Actions* actions);
   void TellWorkersChanged(int64_t now_ms, Actions* actions);
@@ -69,7 +83,9 @@ class Coordinator {
   std::map<std::string, std::unique_ptr<JobMachine>> jobs_;
   // Submitted, not journalled yet: their names are taken.
   std::map<std::string, std::string> submitting_;
+  std::deque<JobStatus> cancelled_;
   bool started_ = false;
+  int64_t last_time_ms_ = 0;
 };
 
 }  // namespace tenfold

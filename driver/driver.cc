@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <set>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/limits.h"
 #include "common/process.h"
 #include "common/random_id.h"
 #include "glog/logging.h"
@@ -24,6 +26,31 @@ std::vector<int64_t> NextOffsetsOf(const BatchCommitted& batch) {
   return {batch.next_offsets().begin(), batch.next_offsets().end()};
 }
 
+absl::Status NotFreeError(const std::string& name) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the files of the job ", name, " cancelled before are just being put aside; submit again in a moment"));
+}
+
+// One of the places for calls that wait, given back at the end.
+class WaitingPlace {
+ public:
+  explicit WaitingPlace(std::atomic<int>* taken) : taken_(taken), number_(++*taken) {}
+  ~WaitingPlace() { --*taken_; }
+  WaitingPlace(const WaitingPlace&) = delete;
+  WaitingPlace& operator=(const WaitingPlace&) = delete;
+
+  absl::Status status() const {
+    if (number_ <= kMaxWaitingCalls) return absl::OkStatus();
+    return absl::ResourceExhaustedError(absl::StrCat("the driver lets ", kMaxWaitingCalls,
+                                                     " calls wait at a time, and as many do; try again when fewer programs "
+                                                     "watch or wait for batches"));
+  }
+
+ private:
+  std::atomic<int>* const taken_;
+  const int number_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(const Options& options) {
@@ -31,9 +58,30 @@ absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(const Options& options) {
   absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(options.data_dir);
   if (!journal.ok()) return journal.status();
   driver->journal_ = *std::move(journal);
-  const absl::Status replayed =
-      driver->journal_->Replay([&](const JournalRecord& record) { driver->coordinator_.Replay(record); });
+  std::set<std::string> cancelled;
+  std::map<std::string, std::string> latest;
+  const absl::Status replayed = driver->journal_->Replay([&](const JournalRecord& record) {
+    driver->coordinator_.Replay(record);
+    if (record.has_job_cancelled()) cancelled.insert(record.job_cancelled().job_id());
+    if (record.has_job_submitted()) latest[record.job_submitted().spec().name()] = record.job_submitted().job_id();
+  });
   if (!replayed.ok()) return replayed;
+  driver->writer_ =
+      std::make_unique<JournalWriter>(driver->journal_.get(), [d = driver.get()](std::vector<JournalRecord> records) {
+        d->Post([d, records = std::move(records)] {
+          for (const JournalRecord& record : records) d->OnJournaled(record);
+        });
+      });
+  // What an earlier process may not have come to after it journalled a cancel. A folder belongs to the latest job of its
+  // name: that was taken only when the folders of those before were put aside.
+  for (const std::string& job_id : cancelled) driver->writer_->TrimLater(job_id, std::numeric_limits<uint64_t>::max());
+  for (const auto& [name, job_id] : latest) {
+    if (!cancelled.contains(job_id)) continue;
+    const absl::Status retired = JobSinks::Retire(options.data_dir, name, job_id);
+    if (retired.ok()) continue;
+    LOG(ERROR) << "the name " << name << " is not free: " << retired.message();
+    driver->retiring_[name] = {job_id, false};
+  }
   driver->workers_ = std::make_unique<WorkerClient>();
   for (const auto& [id, job] : driver->coordinator_.jobs()) {
     // The others go on; this one is tried again whenever it is due.
@@ -41,7 +89,6 @@ absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(const Options& options) {
       LOG(ERROR) << "job " << job->name() << " waits: " << opened.message();
     }
   }
-  driver->journal_thread_ = std::thread([d = driver.get()] { d->RunJournal(); });
   driver->loop_thread_ = std::thread([d = driver.get()] { d->RunLoop(); });
   driver->Post([d = driver.get()] {
     Actions actions;
@@ -55,7 +102,7 @@ Driver::Driver(const Options& options)
     : options_(options),
       started_wall_ms_(absl::ToUnixMillis(absl::Now())),
       started_(std::chrono::steady_clock::now()),
-      coordinator_(options.lease_ms) {}
+      coordinator_(options.lease_ms, options.sink_backlog) {}
 
 Driver::~Driver() {
   Stop();
@@ -68,14 +115,7 @@ Driver::~Driver() {
     posted_.notify_all();
     loop_thread_.join();
   }
-  if (journal_thread_.joinable()) {
-    {
-      std::lock_guard lock(journal_mutex_);
-      journal_ends_ = true;
-    }
-    journal_posted_.notify_all();
-    journal_thread_.join();
-  }
+  writer_.reset();
   workers_.reset();
   parts_.clear();
 }
@@ -131,28 +171,6 @@ void Driver::RunLoop() {
       coordinator_.OnTime(NowMs(), &actions);
       Do(&actions);
     }
-  }
-}
-
-void Driver::RunJournal() {
-  while (true) {
-    std::vector<JournalRecord> records;
-    {
-      std::unique_lock lock(journal_mutex_);
-      journal_posted_.wait(lock, [&] { return journal_ends_ || !appends_.empty(); });
-      if (journal_ends_) return;
-      records.swap(appends_);
-    }
-    // What waited together is written together: one sync serves all jobs.
-    const absl::Status appended = journal_->Append(&records);
-    if (!appended.ok()) {
-      LOG(ERROR) << "the driver ends: " << appended.message();
-      google::FlushLogFiles(google::INFO);
-      _exit(kExitRefused);
-    }
-    Post([this, records = std::move(records)] {
-      for (const JournalRecord& record : records) OnJournaled(record);
-    });
   }
 }
 
@@ -284,13 +302,28 @@ void Driver::Do(const FindPartitions& find) {
   });
 }
 
-void Driver::Do(const AppendRecord& append) {
-  {
-    std::lock_guard lock(journal_mutex_);
-    appends_.push_back(append.record);
-    appends_.back().set_time_ms(NowMs());
+void Driver::Do(const QuerySinks& query) {
+  const JobMachine* job = coordinator_.FindJob(query.job_id);
+  if (job == nullptr) return;
+  SinkStatus slowest;
+  // What keeps its parts from being opened the job learns when it asks for the ends.
+  slowest.set_delivered_batch(job->last_batch().batch());
+  if (const auto parts = parts_.find(query.job_id); parts != parts_.end()) {
+    for (const SinkStatus& sink : parts->second.sinks->Status()) {
+      if (sink.delivered_batch() < slowest.delivered_batch()) slowest = sink;
+    }
   }
-  journal_posted_.notify_one();
+  Post([this, query, slowest] {
+    Actions actions;
+    coordinator_.OnSinks(query.job_id, slowest, NowMs(), &actions);
+    Do(&actions);
+  });
+}
+
+void Driver::Do(const AppendRecord& append) {
+  JournalRecord record = append.record;
+  record.set_time_ms(NowMs());
+  writer_->Append(std::move(record));
 }
 
 void Driver::Do(const PublishBatch& publish) {
@@ -306,9 +339,7 @@ void Driver::Do(const PublishBatch& publish) {
   parts->second.sinks->OnCommitted(batch, job->partitions());
   parts->second.log->SetGroupOffsets(job->partitions(), NextOffsetsOf(publish.batch));
   if (batch % kTrimEvery == 0 && batch > options_.kept_batches) {
-    const uint64_t first_kept = std::min(batch - options_.kept_batches, parts->second.sinks->DeliveredByAll()) + 1;
-    const absl::Status trimmed = journal_->Trim(publish.job_id, first_kept);
-    if (!trimmed.ok()) LOG(ERROR) << "old batches of job " << job->name() << " stay in the journal: " << trimmed.message();
+    writer_->TrimLater(publish.job_id, std::min(batch - options_.kept_batches, parts->second.sinks->DeliveredByAll()) + 1);
   }
 }
 
@@ -324,7 +355,9 @@ void Driver::Do(const CloseJob& close) {
   }
   committed_.notify_all();
   const auto waiting = cancelling_.find(close.job_id);
+  retiring_[close.name] = {close.job_id, waiting != cancelling_.end()};
   if (waiting == cancelling_.end()) return;
+  parts.retires = true;
   // The parts end, which takes a while, on the thread that waits.
   for (const auto& done : waiting->second) done(std::exchange(parts, {}));
   cancelling_.erase(waiting);
@@ -353,6 +386,8 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   submitted.set_job_id(RandomId());
   *submitted.mutable_spec() = spec;
   submitted.set_brokers(BrokersOf(spec));
+  const WaitingPlace place(&waiting_calls_);
+  if (!place.status().ok()) return place.status();
   {
     const absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, submitted.brokers());
     if (!log.ok()) return log.status();
@@ -360,9 +395,11 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
     if (!partitions.ok()) return partitions.status();
     submitted.mutable_partitions()->Add(partitions->begin(), partitions->end());
   }
+  if (absl::Status free = FreeName(spec.name()); !free.ok()) return free;
   auto promise = std::make_shared<std::promise<absl::Status>>();
   std::future<absl::Status> journaled = promise->get_future();
   const absl::StatusOr<bool> taken = Ask<bool>([&]() -> absl::StatusOr<bool> {
+    if (retiring_.contains(spec.name())) return NotFreeError(spec.name());
     Actions actions;
     if (absl::Status submit = coordinator_.Submit(submitted, &actions); !submit.ok()) return submit;
     submitting_[submitted.job_id()] = std::move(*promise);
@@ -393,20 +430,48 @@ absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
   });
   if (!job_id.ok()) return job_id.status();
   JobParts parts = closed.get();
-  if (parts.sinks != nullptr) {
-    parts.sinks.reset();
-    const absl::Status retired = JobSinks::Retire(options_.data_dir, name, *job_id);
-    if (!retired.ok()) LOG(ERROR) << "the sink folder of job " << name << " keeps its name: " << retired.message();
+  if (parts.retires) {
+    parts = JobParts();
+    if (const absl::Status retired = Retire(name, *job_id); !retired.ok()) {
+      LOG(ERROR) << "the name " << name << " is not free: " << retired.message();
+    }
+    writer_->TrimLater(*job_id, std::numeric_limits<uint64_t>::max());
   }
-  const absl::Status trimmed = journal_->Trim(*job_id, std::numeric_limits<uint64_t>::max());
-  if (!trimmed.ok()) LOG(ERROR) << "batches of the cancelled job " << name << " stay in the journal: " << trimmed.message();
   CancelReply reply;
   reply.set_job_id(*job_id);
   return reply;
 }
 
+absl::Status Driver::Retire(const std::string& name, const std::string& job_id) {
+  absl::Status retired = JobSinks::Retire(options_.data_dir, name, job_id);
+  Post([this, name, free = retired.ok()] {
+    if (const auto it = retiring_.find(name); it != retiring_.end()) it->second.under_way = false;
+    if (free) retiring_.erase(name);
+  });
+  return retired;
+}
+
+absl::Status Driver::FreeName(const std::string& name) {
+  const absl::StatusOr<std::string> left = Ask<std::string>([&]() -> absl::StatusOr<std::string> {
+    const auto it = retiring_.find(name);
+    if (it == retiring_.end()) return "";
+    if (std::exchange(it->second.under_way, true)) return NotFreeError(name);
+    return it->second.job_id;
+  });
+  if (!left.ok()) return left.status();
+  if (left->empty()) return absl::OkStatus();
+  const absl::Status retired = Retire(name, *left);
+  if (retired.ok()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("the name ", name, " is not free: the files of the cancelled job ",
+                                                    *left, " still have it; ", retired.message()));
+}
+
 absl::StatusOr<const JobMachine*> Driver::FindJob(const std::string& job) const {
   const JobMachine* found = coordinator_.FindJob(job);
+  if (const JobStatus* cancelled = coordinator_.FindCancelled(job); found == nullptr && cancelled != nullptr) {
+    return absl::NotFoundError(absl::StrCat("job ", cancelled->job(), " was cancelled after batch ", cancelled->batch(),
+                                            "; `tenfold list` shows the jobs there are"));
+  }
   if (found == nullptr)
     return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
   return found;
@@ -426,15 +491,16 @@ absl::StatusOr<ListJobsReply> Driver::ListJobs() {
     for (const auto& [id, job] : coordinator_.jobs()) by_name[job->name()] = StatusOf(*job);
     ListJobsReply reply;
     for (auto& [name, status] : by_name) *reply.add_jobs() = std::move(status);
+    for (const JobStatus& cancelled : coordinator_.cancelled()) *reply.add_jobs() = cancelled;
     return reply;
   });
 }
 
 absl::StatusOr<JobStatus> Driver::GetStatus(const GetStatusRequest& request) {
   return Ask<JobStatus>([&]() -> absl::StatusOr<JobStatus> {
-    const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
-    if (!job.ok()) return job.status();
-    return StatusOf(**job);
+    if (const JobMachine* job = coordinator_.FindJob(request.job())) return StatusOf(*job);
+    if (const JobStatus* cancelled = coordinator_.FindCancelled(request.job())) return *cancelled;
+    return FindJob(request.job()).status();
   });
 }
 
@@ -464,6 +530,8 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     }
     const absl::Time deadline = absl::Now() + absl::Milliseconds(std::min(request.wait_ms(), kMaxWaitMs));
     bool there = true;
+    const WaitingPlace place(&waiting_calls_);
+    if (!place.status().ok()) return place.status();
     std::unique_lock lock(committed_mutex_);
     while (!stopping_) {
       const auto it = committed_batches_.find(job_id);
@@ -502,6 +570,8 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
     return Job{(*found)->job_id(), parts_.at((*found)->job_id()).log, (*found)->partitions()};
   });
   if (!job.ok()) return job.status();
+  const WaitingPlace place(&waiting_calls_);
+  if (!place.status().ok()) return place.status();
   absl::StatusOr<JobMachine::Found> found = job->log->Find(job->partitions);
   if (!found.ok()) return found.status();
   Post([this, id = job->id, found = *std::move(found)] {

@@ -18,10 +18,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/limits.h"
 #include "driver.pb.h"
 #include "driver/coordinator.h"
 #include "driver/job_log.h"
 #include "driver/journal.h"
+#include "driver/journal_writer.h"
 #include "driver/sinks.h"
 #include "driver/worker_client.h"
 
@@ -36,6 +38,8 @@ class Driver {
     uint32_t lease_ms = 3000;
     // Batches of a job that stay readable.
     uint64_t kept_batches = 10'000;
+    // Batches that a sink has yet to take stay as well. With as many the job waits for the sink.
+    uint64_t sink_backlog = kSinkBacklog;
     // Folders in which a sink may have an absolute path.
     std::vector<std::string> sink_folders;
   };
@@ -45,8 +49,9 @@ class Driver {
   // What is under way is cut short; everything committed is in the journal.
   ~Driver();
 
-  // What the CLI and the workers ask (proto/driver.proto); called on gRPC's threads, which may wait. `is_cancelled` tells
-  // that nobody waits for the answer any more.
+  // What the CLI and the workers ask (proto/driver.proto); called on gRPC's threads. Those that wait, for Kafka or for a
+  // batch, do so kMaxWaitingCalls at a time, else they are RESOURCE_EXHAUSTED. `is_cancelled` tells that nobody waits for
+  // the answer any more.
   absl::StatusOr<HeartbeatReply> Heartbeat(const HeartbeatRequest& request);
   absl::StatusOr<SubmitReply> Submit(const SubmitRequest& request);
   absl::StatusOr<CancelReply> Cancel(const CancelRequest& request);
@@ -64,12 +69,17 @@ class Driver {
   struct JobParts {
     std::shared_ptr<JobLog> log;
     std::shared_ptr<JobSinks> sinks;
+    // Who has them last ends them, and puts the sinks' folder aside.
+    bool retires = false;
+  };
+  struct Retiring {
+    std::string job_id;
+    bool under_way = false;
   };
 
   explicit Driver(const Options& options);
 
   void RunLoop();
-  void RunJournal();
   // False if the loop has ended: the event is not taken.
   bool Post(std::function<void()> event);
   // Runs `question` on the loop and returns its answer.
@@ -85,10 +95,15 @@ class Driver {
   void Do(const SendLookUp& send);
   void Do(const QueryEnds& query);
   void Do(const FindPartitions& find);
+  void Do(const QuerySinks& query);
   void Do(const AppendRecord& append);
   void Do(const PublishBatch& publish);
   void Do(const CloseJob& close);
   void OnJournaled(const JournalRecord& record);
+  // Puts the folder of a cancelled job's sinks aside, in its thread; then the name is free.
+  absl::Status Retire(const std::string& name, const std::string& job_id);
+  // Tries again what a Retire could not do. FAILED_PRECONDITION as long as the name is not free.
+  absl::Status FreeName(const std::string& name);
   absl::Status OpenJob(const JobMachine& job);
   std::string AddressOf(const std::string& worker) const;
   absl::StatusOr<const JobMachine*> FindJob(const std::string& job) const;
@@ -100,6 +115,7 @@ class Driver {
   const int64_t started_wall_ms_;
   const std::chrono::steady_clock::time_point started_;
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<JournalWriter> writer_;
   std::unique_ptr<WorkerClient> workers_;
 
   // Used by the loop alone.
@@ -108,24 +124,21 @@ class Driver {
   // Told when the record that makes or ends the job is journalled.
   std::map<std::string, std::promise<absl::Status>> submitting_;
   std::map<std::string, std::vector<std::function<void(JobParts)>>> cancelling_;
+  // By name: cancelled jobs whose sinks' folder still has it. No job of that name is taken meanwhile: it would write there.
+  std::map<std::string, Retiring> retiring_;
 
   std::mutex mutex_;
   std::condition_variable posted_;
   std::deque<std::function<void()>> events_;  // guarded by mutex_
   bool loop_ends_ = false;                    // guarded by mutex_
 
-  std::mutex journal_mutex_;
-  std::condition_variable journal_posted_;
-  std::vector<JournalRecord> appends_;  // guarded by journal_mutex_
-  bool journal_ends_ = false;           // guarded by journal_mutex_
-
   // Last committed batch a job, for those who wait.
   std::mutex committed_mutex_;
   std::condition_variable committed_;
   std::map<std::string, uint64_t> committed_batches_;  // guarded by committed_mutex_
   std::atomic<bool> stopping_ = false;
+  std::atomic<int> waiting_calls_ = 0;
 
-  std::thread journal_thread_;
   std::thread loop_thread_;
 };
 

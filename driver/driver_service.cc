@@ -1,21 +1,8 @@
 #include "driver/driver_service.h"
 
-#include <utility>
-
 #include "common/rpc.h"
 
 namespace tenfold {
-namespace {
-
-template <typename Reply>
-grpc::Status Answer(absl::StatusOr<Reply> from, Reply* reply) {
-  if (!from.ok()) return ToGrpc(from.status());
-  *reply = *std::move(from);
-  return grpc::Status::OK;
-}
-
-}  // namespace
-
 grpc::Status DriverServiceImpl::Heartbeat(grpc::ServerContext*, const HeartbeatRequest* request, HeartbeatReply* reply) {
   return Answer(driver_->Heartbeat(*request), reply);
 }

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/limits.h"
 #include "common/units.h"
 #include "driver/job_machine.h"
@@ -14,6 +16,7 @@ namespace {
 // After a failed attempt, so that a worker that refuses at once is not asked thousands of times a second.
 constexpr int64_t kRetryMs = 50;
 constexpr int64_t kRetryKafkaMs = 250;
+constexpr int64_t kRetrySinksMs = 250;
 // After the loss of a broker its successor may for a moment report older ends; a topic created again stays behind.
 constexpr int64_t kTruncatedForMs = 10'000;
 constexpr size_t kLookUpBytes = 1 << 20;
@@ -25,33 +28,71 @@ std::vector<GlobalTopK::Partial> ToPartials(const google::protobuf::RepeatedPtrF
   return partials;
 }
 
+// What is told of Kafka, in words that go on after "waiting for".
+std::string AwaitedOfKafka(const std::string& brokers, absl::string_view message) {
+  if (absl::StartsWith(message, "Kafka at ")) {
+    for (const char* trouble : {" is not reachable", " does not answer in time"}) {
+      if (const size_t at = message.find(trouble); at != absl::string_view::npos)
+        return absl::StrCat(message.substr(0, at), ", which", message.substr(at));
+    }
+  }
+  return absl::StrCat("Kafka at ", brokers, ": ", message);
+}
+
 }  // namespace
 
 void JobMachine::BeginAttempt(int64_t now_ms, Actions* actions) {
+  // Asked only when what is known of the sinks no longer allows a batch.
+  if (spec_.sinks().empty() || last_batch_.batch() < delivered_ + cluster_->sink_backlog) return BeginPlan(now_ms, actions);
+  phase_ = Phase::kQueryingSinks;
+  actions->push_back(QuerySinks{job_id_});
+}
+
+void JobMachine::OnSinks(const SinkStatus& slowest, int64_t now_ms, Actions* actions) {
+  if (phase_ != Phase::kQueryingSinks || IsOver()) return;
+  delivered_ = std::max(delivered_, slowest.delivered_batch());
+  if (last_batch_.batch() < delivered_ + cluster_->sink_backlog) {
+    BeginPlan(now_ms, actions);
+  } else {
+    EndAttempt(absl::StrCat("sink ", slowest.sink(), ", which is ", last_batch_.batch() - delivered_, " batches behind",
+                            slowest.problem().empty() ? "" : ": ", slowest.problem()),
+               now_ms + kRetrySinksMs);
+  }
+  Advance(now_ms, actions);
+}
+
+void JobMachine::BeginPlan(int64_t now_ms, Actions* actions) {
   if (assignment_.size() < Shards()) return EndAttempt("a worker: none has joined", now_ms + kRetryMs);
+  phase_ = Phase::kQueryingEnds;
+  started_ms_ = now_ms;
+  actions->push_back(QueryEnds{job_id_, ++query_});
+}
+
+// Empty if every shard has a live owner, else what is waited for.
+std::string JobMachine::CheckOwners() const {
   for (size_t s = 0; s < assignment_.size(); ++s) {
     const std::string& owner = assignment_[s].owner();
+    const std::string& next = assignment_[s].next_owner();
     const auto worker = cluster_->workers.find(owner);
     if (!owner.empty() && worker != cluster_->workers.end() && worker->second.live) continue;
-    const std::string& next = assignment_[s].next_owner();
-    std::string why = owner.empty() ? absl::StrCat("shard ", s) : absl::StrCat("worker ", owner, ", which owns shard ", s);
+    std::string why = !owner.empty() ? absl::StrCat("worker ", owner, ", which owns shard ", s)
+                      : next.empty() ? absl::StrCat("a worker that takes shard ", s)
+                                     : absl::StrCat("shard ", s);
     if (!next.empty()) {
       absl::StrAppend(&why, ", now folded again by worker ", next);
     } else if (!owner.empty() && !can_refold_) {
       absl::StrAppend(&why, " and alone has its state, since the log's start is gone");
     }
-    return EndAttempt(std::move(why), now_ms + kRetryMs);
+    return why;
   }
-  phase_ = Phase::kQueryingEnds;
-  started_ms_ = now_ms;
-  actions->push_back(QueryEnds{job_id_, ++query_});
+  return "";
 }
 
 void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms, Actions* actions) {
   if (phase_ != Phase::kQueryingEnds || query != query_ || IsOver()) return;
   if (!ends.ok()) {
     truncated_since_ms_.reset();
-    EndAttempt(std::string(ends.status().message()), now_ms + kRetryKafkaMs);
+    EndAttempt(AwaitedOfKafka(brokers_, ends.status().message()), now_ms + kRetryKafkaMs);
     return Advance(now_ms, actions);
   }
   if (ends->size() != partitions_.size()) return EndAttempt("", now_ms);
@@ -59,14 +100,21 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
   plan_ = PlanBatch(next_offsets_, ends_);
   if (!plan_.truncated.empty()) {
     const uint32_t p = plan_.truncated.front();
-    std::string what = absl::StrCat(Name(p), " ends at ", ends_[p], ", below offset ", next_offsets_[p],
-                                    " up to which it is folded: it was created again or truncated");
+    const char* why = " up to which it is folded: it was created again or truncated";
     if (!truncated_since_ms_) truncated_since_ms_ = now_ms;
-    if (now_ms - *truncated_since_ms_ >= kTruncatedForMs) return Fail(what, actions);
-    EndAttempt(std::move(what), now_ms + kRetryKafkaMs);
+    if (now_ms - *truncated_since_ms_ >= kTruncatedForMs) {
+      return Fail(absl::StrCat(Name(p), " ends at ", ends_[p], ", below offset ", next_offsets_[p], why), actions);
+    }
+    EndAttempt(absl::StrCat(Name(p), ", which ends at ", ends_[p], ", below offset ", next_offsets_[p], why),
+               now_ms + kRetryKafkaMs);
     return Advance(now_ms, actions);
   }
   truncated_since_ms_.reset();
+  // Only now: what is folded again may never get to where it has to, because the log is truncated.
+  if (std::string ownerless = CheckOwners(); !ownerless.empty()) {
+    EndAttempt(std::move(ownerless), now_ms + kRetryKafkaMs);
+    return Advance(now_ms, actions);
+  }
 
   bool told = true;
   for (const std::string& owner : Owners()) told &= IsAcknowledged(owner);
@@ -181,7 +229,7 @@ std::string JobMachine::CheckCompositions() const {
     for (const PartitionOffset& offset : reply.composition()) {
       const uint32_t p = offset.partition();
       if (p >= partitions_.size() || assignment_[p % kShards].owner() != worker || seen[p]) {
-        return absl::StrCat("worker ", worker, " sums partition index ", p, ", which is not its to sum");
+        return absl::StrCat("worker ", worker, ", which sums partition index ", p, " although that is not its to sum");
       }
       if (offset.next_offset() < next_offsets_[p]) {
         return absl::StrCat("worker ", worker, " to fold ", Name(p), " from offset ", offset.next_offset(), " to ",
@@ -227,13 +275,20 @@ void JobMachine::BeginMerge(int64_t now_ms, Actions* actions) {
   std::string waiting_for;
   for (const auto& [worker, reply] : replies_) {
     fold_us = std::max(fold_us, reply.fold_us());
-    if (waiting_for.empty() && !reply.waiting_for().empty()) waiting_for = reply.waiting_for();
+    if (!waiting_for.empty() || reply.waiting_for().empty()) continue;
+    // What it met and got over is nobody's trouble.
+    for (const PartitionOffset& offset : reply.composition()) {
+      const std::vector<int64_t>& targets = replaying_ ? next_offsets_ : plan_.targets;
+      if (offset.partition() >= targets.size() || offset.next_offset() >= targets[offset.partition()]) continue;
+      waiting_for = AwaitedOfKafka(brokers_, reply.waiting_for());
+      break;
+    }
   }
   for (const auto& [worker, reply] : replies_) {
     for (const ShardPosition& position : reply.shards()) {
       if (!IsDoubtful(position)) continue;
       const uint32_t shard = position.shard();
-      EndAttempt(absl::StrCat("shard ", shard), now_ms);
+      EndAttempt(absl::StrCat("shard ", shard, ", whose state is doubtful"), now_ms);
       return Doubt(shard, assignment_[shard].owner(), actions);
     }
   }
@@ -266,6 +321,7 @@ void JobMachine::BeginMerge(int64_t now_ms, Actions* actions) {
   }
 
   phase_ = Phase::kMerging;
+  stuck_ = std::move(waiting_for);
   replied_ms_ = now_ms;
   merge_ = std::make_unique<GlobalTopK>(spec_.top(), owners_.size());
   for (size_t w = 0; w < owners_.size(); ++w) {

@@ -83,7 +83,7 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_ms, Actions* act
       break;
     case JournalRecord::kJobCancelled:
       cancelled_ = true;
-      if (live) actions->push_back(CloseJob{job_id_});
+      if (live) actions->push_back(CloseJob{job_id_, name()});
       break;
     default:
       break;
@@ -99,7 +99,7 @@ void JobMachine::ApplyBatch(const BatchCommitted& batch, int64_t now_ms, Actions
 
   actions->push_back(PublishBatch{job_id_, batch});
   phase_ = Phase::kIdle;
-  waiting_for_.clear();
+  waiting_for_ = std::exchange(stuck_, "");
   const int64_t since_ms =
       before_ms > 0 ? std::max<int64_t>(1, batch.published_at_ms() - before_ms) : spec_.batch_interval_ms();
   const double rate = static_cast<double>(batch.batch_records()) * 1000 / static_cast<double>(since_ms);
@@ -285,7 +285,7 @@ void JobMachine::OnPrepareReply(const std::string& worker, const PrepareRequest&
     if (!reached) continue;
     if (exact && s < prepare.digests.size() && !SameDigest(position.digest(), prepare.digests[s])) {
       if (phase_ != Phase::kCommitting && !appending_) {
-        EndAttempt(absl::StrCat("shard ", s), now_ms);
+        EndAttempt(absl::StrCat("shard ", s, ", whose state is doubtful"), now_ms);
         Doubt(s, worker, actions);
       }
       return Advance(now_ms, actions);
@@ -332,6 +332,10 @@ void JobMachine::OnWorkersChanged(int64_t now_ms, Actions* actions) {
 }
 
 void JobMachine::OnTime(int64_t now_ms, Actions* actions) { Advance(now_ms, actions); }
+
+void JobMachine::OnPaused(int64_t paused_ms) {
+  if (truncated_since_ms_) *truncated_since_ms_ += paused_ms;
+}
 
 void JobMachine::OnPartitions(const absl::StatusOr<Found>& found, int64_t now_ms, Actions* actions) {
   finding_partitions_ = false;
@@ -451,7 +455,7 @@ JobStatus JobMachine::Status() const {
   status.set_job(name());
   status.set_job_id(job_id_);
   status.set_state(state());
-  status.set_reason(failed_ ? failure_ : waiting_for_);
+  status.set_reason(failed_ ? failure_ : cancelled_ ? "" : waiting_for_);
   *status.mutable_spec() = WithoutSecrets(spec_);
   status.set_batch(last_batch_.batch());
   status.set_lag(lag());

@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/limits.h"
 #include "driver.pb.h"
 #include "driver/action.h"
 #include "driver/batch_planner.h"
@@ -42,6 +43,7 @@ struct ClusterView {
   std::string cluster_id;
   uint64_t epoch = 0;
   uint32_t lease_ms = 3000;
+  uint64_t sink_backlog = kSinkBacklog;
   // Before this time a worker that was never heard may still come back.
   int64_t awaiting_until_ms = 0;
   std::map<std::string, WorkerInfo> workers;
@@ -59,6 +61,8 @@ class JobMachine {
   // Events. A reply that belongs to nothing under way is ignored.
   void OnWorkersChanged(int64_t now_ms, Actions* actions);
   void OnTime(int64_t now_ms, Actions* actions);
+  // The driver stood still for so long: what it saw before and after does not show what was between.
+  void OnPaused(int64_t paused_ms);
   void OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms, Actions* actions);
   // `begins`: first offsets kept, by partition index.
   struct Found {
@@ -66,6 +70,8 @@ class JobMachine {
     std::vector<int64_t> begins;
   };
   void OnPartitions(const absl::StatusOr<Found>& found, int64_t now_ms, Actions* actions);
+  // `slowest`: the sink that has taken the fewest batches.
+  void OnSinks(const SinkStatus& slowest, int64_t now_ms, Actions* actions);
   void OnAssignReply(const std::string& worker, const AssignRequest& request, const absl::StatusOr<AssignReply>& reply,
                      int64_t now_ms, Actions* actions);
   void OnPrepareReply(const std::string& worker, const PrepareRequest& request, const absl::StatusOr<PrepareReply>& reply,
@@ -94,7 +100,7 @@ class JobMachine {
 
  private:
   // Where the job stands in making a batch. kIdle also covers a job that failed or was cancelled.
-  enum class Phase { kIdle, kQueryingEnds, kAssigning, kFolding, kMerging, kCommitting };
+  enum class Phase { kIdle, kQueryingSinks, kQueryingEnds, kAssigning, kFolding, kMerging, kCommitting };
 
   struct Acknowledged {
     uint64_t incarnation = 0;
@@ -119,6 +125,7 @@ class JobMachine {
   void Advance(int64_t now_ms, Actions* actions);
   bool Reassign(int64_t now_ms, Actions* actions);
   void BeginAttempt(int64_t now_ms, Actions* actions);
+  void BeginPlan(int64_t now_ms, Actions* actions);
   void BeginAssign(int64_t now_ms, Actions* actions);
   void BeginFold(int64_t now_ms, Actions* actions);
   void BeginMerge(int64_t now_ms, Actions* actions);
@@ -134,6 +141,7 @@ class JobMachine {
   void SendPrepares(int64_t now_ms, Actions* actions);
 
   void ApplyBatch(const BatchCommitted& batch, int64_t now_ms, Actions* actions);
+  std::string CheckOwners() const;
   // Empty if the replies can be summed (R5), else why not.
   std::string CheckCompositions() const;
   // Exactly at the journal's offsets with another digest (R4).
@@ -220,7 +228,12 @@ class JobMachine {
   uint32_t overhead_ms_ = 0;
   double records_per_second_ = 0;
   std::optional<int64_t> truncated_since_ms_;
+  // What it says it waits for, and what it will say once the batch under way is committed: a partition may be stuck while
+  // others move.
   std::string waiting_for_;
+  std::string stuck_;
+  // Every sink has taken this batch, and some maybe more.
+  uint64_t delivered_ = 0;
 };
 
 }  // namespace tenfold

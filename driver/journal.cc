@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/fault_point.h"
+#include "common/sync_folder.h"
 #include "driver/journal_layout.h"
 #include "glog/logging.h"
 #include "rocksdb/db.h"
@@ -63,14 +64,6 @@ absl::Status OpenError(const std::string& dir, const rocksdb::Status& status) {
     if (absl::StrContains(message, place)) return JournalDamaged(dir, message);
   }
   return JournalDamaged(dir, absl::StrCat(message, ", read from ", NewestLog(dir)));
-}
-
-absl::Status SyncFolder(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  const int error = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  return error == 0 ? absl::OkStatus() : absl::ErrnoToStatus(error, absl::StrCat("cannot sync ", path));
 }
 
 // Held for as long as the data directory is in use.
@@ -145,7 +138,7 @@ class RocksJournal : public Journal {
   absl::Status Replay(const std::function<void(const JournalRecord&)>& record) const override;
   absl::Status Append(std::vector<JournalRecord>* records) override;
   absl::StatusOr<BatchCommitted> ReadBatch(const std::string& job_id, uint64_t batch) const override;
-  absl::Status Trim(const std::string& job_id, uint64_t first_kept) override;
+  absl::StatusOr<bool> Trim(const std::string& job_id, uint64_t first_kept) override;
   uint64_t Delivered(const std::string& job_id, const std::string& sink) const override;
   absl::Status SetDelivered(const std::string& job_id, const std::string& sink, uint64_t batch) override;
 
@@ -270,24 +263,28 @@ absl::StatusOr<BatchCommitted> RocksJournal::ReadBatch(const std::string& job_id
   return found.ok() ? record.status() : found;
 }
 
-absl::Status RocksJournal::Trim(const std::string& job_id, uint64_t first_kept) {
+absl::StatusOr<bool> RocksJournal::Trim(const std::string& job_id, uint64_t first_kept) {
   std::lock_guard append_lock(append_mutex_);
   if (!failure_.ok()) return failure_;
   rocksdb::WriteBatch batch;
+  bool done = true;
   {
     std::lock_guard lock(mutex_);
     const auto it = contents_.batches.find(job_id);
-    if (it == contents_.batches.end()) return absl::OkStatus();
+    if (it == contents_.batches.end()) return true;
     JournalContents::Batches& batches = it->second;
     first_kept = std::min(first_kept, batches.last);
-    if (first_kept <= batches.first_kept) return absl::OkStatus();
+    if (first_kept <= batches.first_kept) return true;
+    done = first_kept - batches.first_kept <= kTrimmedAtOnce;
+    first_kept = std::min(first_kept, batches.first_kept + kTrimmedAtOnce);
     // In one write with the first kept one, so that what is missing is known to be so on purpose.
     for (uint64_t b = batches.first_kept; b < first_kept; ++b) batch.Delete(BatchKey(job_id, b));
     batch.Put(FirstKeptKey(job_id), EncodeNumber(first_kept));
     batches.first_kept = first_kept;
   }
   failure_ = Write(&batch, false);
-  return failure_;
+  if (!failure_.ok()) return failure_;
+  return done;
 }
 
 uint64_t RocksJournal::Delivered(const std::string& job_id, const std::string& sink) const {

@@ -30,8 +30,10 @@ class Journal {
 
   // NOT_FOUND if it was never committed; OUT_OF_RANGE, naming the oldest kept, if it was trimmed.
   virtual absl::StatusOr<BatchCommitted> ReadBatch(const std::string& job_id, uint64_t batch) const = 0;
-  // Deletes the job's batches below `first_kept`; the last batch stays whatever is asked.
-  virtual absl::Status Trim(const std::string& job_id, uint64_t first_kept) = 0;
+  // Deletes the job's oldest batches below `first_kept`, kTrimmedAtOnce at most, so that an append never waits long; true
+  // if none is left to delete. The last batch stays whatever is asked.
+  static constexpr uint64_t kTrimmedAtOnce = 1000;
+  virtual absl::StatusOr<bool> Trim(const std::string& job_id, uint64_t first_kept) = 0;
 
   // The last batch a sink took: advisory, survives the end of the process but not for certain a loss of power. 0 if none.
   virtual uint64_t Delivered(const std::string& job_id, const std::string& sink) const = 0;

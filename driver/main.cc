@@ -29,6 +29,9 @@ int Run(int argc, char** argv) {
   app.add_option("--lease", lease, "A worker silent for so long loses its shards, 500ms to 10m")->capture_default_str();
   app.add_option("--keep-batches", options.kept_batches, "Batches of a job that stay readable, 1 or more")
       ->capture_default_str();
+  app.add_option("--sink-backlog", options.sink_backlog,
+                 "Batches that a sink may have yet to take before its job waits for it, 1 or more")
+      ->capture_default_str();
   app.add_option("--sink-folders", options.sink_folders, "Folders in which sinks may have an absolute path");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
   const auto refuse = [](const std::string& message, int code) {
@@ -41,6 +44,7 @@ int Run(int argc, char** argv) {
     return refuse("--lease: " + lease + " is no duration from 500ms to 10m", kExitUsage);
   }
   if (options.kept_batches == 0) return refuse("--keep-batches: at least 1", kExitUsage);
+  if (options.sink_backlog == 0) return refuse("--sink-backlog: at least 1", kExitUsage);
   options.lease_ms = static_cast<uint32_t>(absl::ToInt64Milliseconds(*lease_time));
 
   BlockSignals();

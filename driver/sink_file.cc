@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/fault_point.h"
+#include "common/sync_folder.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {
@@ -53,16 +54,6 @@ absl::StatusOr<fs::path> Resolve(const fs::path& path) {
   const fs::path real = error ? fs::path() : fs::weakly_canonical(absolute, error);
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot use the folder ", path.string()));
   return Normal(real);
-}
-
-absl::Status SyncFolder(const fs::path& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus("open", path);
-  const int result = fsync(fd);
-  const int error = errno;
-  close(fd);
-  errno = error;
-  return result == 0 ? absl::OkStatus() : ErrnoStatus("sync", path);
 }
 
 absl::Status ReadAt(int fd, const std::string& path, off_t offset, char* out, size_t size) {
@@ -179,7 +170,7 @@ absl::StatusOr<std::string> SinkFile::MakeFolder() const {
   fs::create_directories(*folder, error);
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot make the folder ", folder->string()));
   for (fs::path made = *folder; Contains(*real_base, made); made = made.parent_path()) {
-    absl::Status status = SyncFolder(made);
+    absl::Status status = SyncFolder(made.string());
     if (!status.ok()) return status;
     if (made == made.root_path()) break;
   }

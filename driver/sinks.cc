@@ -1,7 +1,6 @@
 #include "driver/sinks.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -20,6 +19,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/sync_folder.h"
 #include "driver/sink_file.h"
 #include "glog/logging.h"
 #include "jobs/result_json.h"
@@ -273,11 +273,7 @@ absl::Status JobSinks::Retire(const std::string& data_dir, const std::string& jo
     if (errno == ENOENT) return absl::OkStatus();
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot rename ", from, " to ", to));
   }
-  const int fd = open(sinks.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", sinks));
-  const int error = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  return error == 0 ? absl::OkStatus() : absl::ErrnoToStatus(error, absl::StrCat("cannot sync ", sinks));
+  return SyncFolder(sinks);
 }
 
 }  // namespace tenfold

@@ -1,21 +1,8 @@
 #include "worker/worker_service.h"
 
-#include <utility>
-
 #include "common/rpc.h"
 
 namespace tenfold {
-namespace {
-
-template <typename Reply>
-grpc::Status Answer(absl::StatusOr<Reply> from, Reply* reply) {
-  if (!from.ok()) return ToGrpc(from.status());
-  *reply = *std::move(from);
-  return grpc::Status::OK;
-}
-
-}  // namespace
-
 grpc::Status WorkerServiceImpl::Assign(grpc::ServerContext*, const AssignRequest* request, AssignReply* reply) {
   return Answer(worker_->Assign(*request), reply);
 }

@@ -64,7 +64,10 @@ std::string FactsText(const JobStatus& status) {
                                             Milliseconds(timings.processing_us()), status.spec().batch_interval_ms(),
                                             Milliseconds(timings.fold_us()), Milliseconds(timings.persist_us()),
                                             Milliseconds(timings.merge_us()))});
-  rows.push_back({"records", fmt::format("{}, bad ones among them {}", batch.records(), BadText(BadRecords(status)))});
+  // A driver that has just started, and one that has cancelled the job, knows only how many there were.
+  const std::map<BadReason, uint64_t> bad = BadRecords(status);
+  rows.push_back({"records", fmt::format("{}, bad ones among them {}", batch.records(),
+                                         bad.empty() ? std::to_string(batch.bad_records()) : BadText(bad))});
   rows.push_back({"proof", ProofText(batch.proof())});
   return FormatTable(rows, {});
 }
@@ -125,11 +128,12 @@ std::string ShardsText(const JobStatus& status) {
 }
 
 std::string SinksText(const JobStatus& status) {
-  Rows rows = {{"SINK", "DELIVERED", "PROBLEM"}};
+  Rows rows = {{"BEHIND", "SINK", "DELIVERED", "PROBLEM"}};
   for (const SinkStatus& sink : status.sinks()) {
-    rows.push_back({sink.sink(), fmt::format("batch {}", sink.delivered_batch()), sink.problem()});
+    rows.push_back({std::to_string(status.batch() - std::min(status.batch(), sink.delivered_batch())), sink.sink(),
+                    fmt::format("batch {}", sink.delivered_batch()), sink.problem()});
   }
-  return FormatTable(rows, {});
+  return FormatTable(rows, {0});
 }
 
 // A line a key, whose JSON is YAML too.

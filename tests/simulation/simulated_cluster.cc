@@ -12,6 +12,9 @@ namespace tenfold {
 namespace {
 
 constexpr uint32_t kLeaseMs = 3000;
+constexpr uint64_t kSinkBacklogBatches = 3;
+// More requests a second are a storm.
+constexpr int kMaxSends = 3000;
 constexpr int64_t kFaultsForMs = 60'000;
 constexpr int64_t kCatchUpWithinMs = 120'000;
 constexpr char kCluster[] = "simulated";
@@ -26,8 +29,13 @@ void SimulatedCluster::At(int64_t delay_ms, std::function<void()> run) {
 }
 
 void SimulatedCluster::AtDriver(int64_t delay_ms, std::function<void(Actions*)> run) {
-  At(delay_ms, [this, life = driver_life_, run = std::move(run)] {
+  AtDriver(driver_life_, delay_ms, std::move(run));
+}
+
+void SimulatedCluster::AtDriver(uint64_t life, int64_t delay_ms, std::function<void(Actions*)> run) {
+  At(delay_ms, [this, life, run = std::move(run)] {
     if (coordinator_ == nullptr || life != driver_life_) return;
+    if (paused_until_ms_ > now_ms_) return AtDriver(life, paused_until_ms_ - now_ms_, run);
     Actions actions;
     run(&actions);
     Do(&actions);
@@ -81,6 +89,12 @@ void SimulatedCluster::MakeJobs() {
       initial->set_score("12.5");
     }
     spec->set_wal(static_cast<WalMode>(Draw(3)));
+    spec->add_sinks()->mutable_stdout();
+    if (Chance(0.1)) {
+      Hit("fault: a bad record fails the job");
+      spec->set_on_bad_record(BAD_RECORD_FAIL);
+      job.may_fail.push_back(": the record is bad");
+    }
     job.log.partitions.resize(Chance(0.1) ? 63 + Draw(5) : 1 + Draw(6));
     for (size_t p = 0; p < job.log.partitions.size(); ++p) {
       if (Chance(0.5)) job.log.partitions[p].resize(Draw(5), {true, ""});
@@ -99,7 +113,7 @@ void SimulatedCluster::MakeJobs() {
 
 void SimulatedCluster::StartDriver() {
   ++driver_life_;
-  coordinator_ = std::make_unique<Coordinator>(kLeaseMs);
+  coordinator_ = std::make_unique<Coordinator>(kLeaseMs, kSinkBacklogBatches);
   for (const JournalRecord& record : journal_) coordinator_->Replay(record);
   Actions actions;
   coordinator_->Start(kCluster, now_ms_, &actions);
@@ -116,6 +130,8 @@ void SimulatedCluster::CrashDriver() {
   }
   appending_.clear();
   coordinator_.reset();
+  paused_until_ms_ = 0;
+  heard_before_pause_.clear();
   ++driver_life_;
   At(static_cast<int64_t>(100 + Draw(6000)), [this] { StartDriver(); });
 }
@@ -132,7 +148,9 @@ void SimulatedCluster::Journal(const JournalRecord& record) {
   } else if (record.has_batch_committed()) {
     CheckBatch(record.batch_committed());
   } else if (record.has_job_failed()) {
-    wrong_ = absl::StrCat("job ", record.job_failed().job_id(), " failed: ", record.job_failed().reason());
+    EndJob(&jobs_.at(record.job_failed().job_id()), record.job_failed().reason());
+  } else if (record.has_job_cancelled()) {
+    OnCancelled(&jobs_.at(record.job_cancelled().job_id()));
   } else if (record.has_shards_assigned()) {
     for (const ShardAssignment& shard : record.shards_assigned().shards()) {
       if (!shard.next_owner().empty()) Hit(shard.owner().empty() ? "step: doubted shard folded again" : "step: shard moves");
@@ -145,6 +163,8 @@ void SimulatedCluster::Journal(const JournalRecord& record) {
 void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
   Job& job = jobs_.at(batch.job_id());
   if (!wrong_.empty()) return;
+  if (job.failed || job.cancelled) wrong_ = absl::StrCat("batch ", batch.batch(), " follows the end of its job");
+  if (batch.batch() > job.delivered + kSinkBacklogBatches) wrong_ = "a batch is made although a sink is too far behind";
   if (batch.batch() != job.last.batch() + 1)
     wrong_ = absl::StrCat("batch ", batch.batch(), " follows batch ", job.last.batch());
   const auto partitions = static_cast<size_t>(batch.next_offsets_size());
@@ -158,7 +178,7 @@ void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
   }
   for (size_t p = 0; p < partitions; ++p) {
     const int64_t end = batch.next_offsets(static_cast<int>(p));
-    if (end < job.checked[p] || end > job.log.End(p))
+    if (end < job.checked[p] || end > static_cast<int64_t>(job.log.partitions[p].size()))
       wrong_ = absl::StrCat("partition ", p, " goes to offset ", end, " from ", job.checked[p]);
     for (; wrong_.empty() && job.checked[p] < end; ++job.checked[p]) {
       const SimulatedLog::Slot& slot = job.log.partitions[p][static_cast<size_t>(job.checked[p])];
@@ -177,9 +197,12 @@ void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
 }
 
 void SimulatedCluster::CheckTime() {
-  if (coordinator_ != nullptr && coordinator_->NextTimeMs() <= now_ms_) {
+  if (coordinator_ != nullptr && paused_until_ms_ <= now_ms_ && coordinator_->NextTimeMs() <= now_ms_) {
     Actions actions;
     coordinator_->OnTime(now_ms_, &actions);
+    for (const std::string& id : std::exchange(heard_before_pause_, {})) {
+      if (!coordinator_->cluster().workers.at(id).live) wrong_ = absl::StrCat(id, " is lost because the driver stood still");
+    }
     Do(&actions);
   }
   At(10, [this] { CheckTime(); });
@@ -188,6 +211,10 @@ void SimulatedCluster::CheckTime() {
 // ---- actions ----
 
 void SimulatedCluster::Do(Actions* actions) {
+  if (now_ms_ / 1000 != sends_second_) sends_ = 0;
+  sends_second_ = now_ms_ / 1000;
+  sends_ += static_cast<int>(actions->size());
+  if (sends_ > kMaxSends) wrong_ = absl::StrCat("the driver asked for ", sends_, " things within a second");
   for (const Action& action : *actions) std::visit([this](const auto& a) { Do(a); }, action);
 }
 
@@ -199,6 +226,7 @@ WorkerJob* SimulatedCluster::JobAt(Worker* worker, const std::string& job_id, bo
     options.job_id = job_id;
     options.incarnation = worker->incarnation;
     options.store = &worker->store;
+    options.store_failed = [worker](const absl::Status&) { worker->store_broken = true; };
     options.make_folder = [this, job_id](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<RangeFolder>> {
       return std::make_unique<SimulatedFolder>(&jobs_.at(job_id).log, assign.spec(), &random_);
     };
@@ -218,9 +246,17 @@ void SimulatedCluster::Carry(const Send& send, std::function<absl::StatusOr<Repl
   constexpr bool makes = std::is_same_v<Reply, AssignReply>;
   const auto visit = [this, worker, job_id, ask]() -> absl::StatusOr<Reply> {
     if (!worker->up || worker->cut_until_ms > now_ms_) return absl::UnavailableError("no route");
+    if (worker->refuses_until_ms > now_ms_) return absl::FailedPreconditionError("not now");
     WorkerJob* job = JobAt(worker, job_id, makes);
     if (job == nullptr) return absl::FailedPreconditionError("the job is not assigned to the worker");
     absl::StatusOr<Reply> reply = ask(job);
+    if (std::exchange(worker->store_broken, false)) {
+      Hit("fault: store fails");
+      CrashWorker(worker);
+    }
+    if constexpr (requires { reply->failure(); }) {
+      if (reply.ok() && reply->has_failure()) Hit("step: failure told by a worker");
+    }
     if (absl::IsAborted(reply.status())) Hit("step: stale request refused");
     if (absl::IsFailedPrecondition(reply.status())) Hit("step: request that does not fit refused");
     return reply;
@@ -236,6 +272,7 @@ void SimulatedCluster::Carry(const Send& send, std::function<absl::StatusOr<Repl
     Hit("fault: request lost");
     return fail(1000);
   }
+  if (worker->refuses_until_ms > now_ms_) return AtDriver(0, [done, visit](Actions* actions) { done(visit(), actions); });
   const int64_t there_ms = static_cast<int64_t>(Chance(0.05) ? Draw(800) : Draw(20));
   At(there_ms, [this, visit, done, fail, life = driver_life_] {
     auto reply = std::make_shared<absl::StatusOr<Reply>>(visit());
@@ -308,13 +345,31 @@ void SimulatedCluster::Do(const FindPartitions& find) {
     const JobMachine* job = coordinator_->FindJob(find.job_id);
     if (job == nullptr) return;
     JobMachine::Found found;
-    found.begins.assign(job->partitions().size(), 0);
+    for (size_t p = 0; p < job->partitions().size(); ++p) found.begins.push_back(jobs_.at(find.job_id).log.Begin(p));
     for (size_t p = job->partitions().size(); p < jobs_.at(find.job_id).log.partitions.size(); ++p) {
       Partition& partition = found.added.emplace_back();
       partition.set_topic("events");
       partition.set_partition(static_cast<int32_t>(p));
     }
+    if (faults_ && Chance(0.05)) {
+      // As when somebody asks for the ends meanwhile.
+      Hit("fault: partitions found twice");
+      AtDriver(static_cast<int64_t>(Draw(3000)),
+               [this, find, found](Actions* later) { coordinator_->OnPartitions(find.job_id, found, now_ms_, later); });
+    }
     coordinator_->OnPartitions(find.job_id, found, now_ms_, actions);
+  });
+}
+
+void SimulatedCluster::Do(const QuerySinks& query) {
+  AtDriver(static_cast<int64_t>(Draw(20)), [this, query](Actions* actions) {
+    Job& job = jobs_.at(query.job_id);
+    if (job.sink_stalled_until_ms <= now_ms_) job.delivered = job.last.batch();
+    if (job.last.batch() >= job.delivered + kSinkBacklogBatches) Hit("step: job waits for its sink");
+    SinkStatus slowest;
+    slowest.set_sink("stdout");
+    slowest.set_delivered_batch(job.delivered);
+    coordinator_->OnSinks(query.job_id, slowest, now_ms_, actions);
   });
 }
 
@@ -331,7 +386,8 @@ void SimulatedCluster::Do(const AppendRecord& append) {
 }
 
 void SimulatedCluster::Do(const PublishBatch& publish) {
-  const Job& job = jobs_.at(publish.job_id);
+  Job& job = jobs_.at(publish.job_id);
+  if (job.sink_stalled_until_ms <= now_ms_) job.delivered = job.last.batch();
   if (publish.batch.batch() > job.last.batch())
     wrong_ = absl::StrCat("batch ", publish.batch.batch(), " is published before it is journalled");
 }
@@ -343,13 +399,14 @@ void SimulatedCluster::Do(const CloseJob&) {}
 void SimulatedCluster::StartWorker(Worker* worker) {
   worker->up = true;
   worker->incarnation = random_();
+  worker->store.FailIf([this] { return faults_ && Chance(0.002); });
   for (const std::string& job_id : worker->store.JobIds()) JobAt(worker, job_id, true);
   Beat(worker, worker->incarnation);
 }
 
 void SimulatedCluster::Beat(Worker* worker, uint64_t incarnation) {
   if (!worker->up || worker->incarnation != incarnation) return;
-  if (worker->cut_until_ms <= now_ms_) {
+  if (worker->cut_until_ms <= now_ms_ && paused_until_ms_ <= now_ms_) {
     HeartbeatRequest request;
     request.set_cluster_id(kCluster);
     request.set_worker_id(worker->id);
@@ -358,81 +415,30 @@ void SimulatedCluster::Beat(Worker* worker, uint64_t incarnation) {
     for (const auto& [id, job] : worker->jobs) {
       if (job != nullptr) request.add_job_ids(id);
     }
-    AtDriver(static_cast<int64_t>(Draw(20)),
-             [this, request](Actions* actions) { coordinator_->OnHeartbeat(request, now_ms_, actions).IgnoreError(); });
+    AtDriver(static_cast<int64_t>(Draw(20)), [this, worker, request](Actions* actions) {
+      const absl::StatusOr<HeartbeatReply> reply = coordinator_->OnHeartbeat(request, now_ms_, actions);
+      if (!reply.ok() || !worker->up || worker->incarnation != request.incarnation()) return;
+      for (const std::string& id : reply->dropped_job_ids()) {
+        const auto job = worker->jobs.find(id);
+        if (job == worker->jobs.end() || job->second == nullptr) continue;
+        Hit("step: cancelled job dropped by a worker");
+        CHECK(job->second->Drop().ok());
+        worker->jobs.erase(job);
+      }
+    });
   }
   At(500, [this, worker, incarnation] { Beat(worker, incarnation); });
 }
 
-void SimulatedCluster::CrashWorker(Worker* worker) {
-  worker->up = false;
-  worker->jobs.clear();
-  worker->store.Crash(&random_);
-  if (Chance(0.2)) {
-    Hit("fault: disk lost");
-    worker->store.LoseDisk();
-  } else if (Chance(0.1) && worker->store.Damage(false, [](const ShardState&) { return true; }, &random_)) {
-    Hit("fault: row damaged on disk");
-  } else if (Chance(0.1) &&
-             worker->store.Damage(true, [this](const ShardState& state) { return IsWithinJournal(state); }, &random_)) {
-    // Beyond the journal nothing could tell.
-    Hit("fault: row and digest damaged on disk");
-  }
-  const auto others = std::count_if(workers_.begin(), workers_.end(), [](const auto& other) { return !other->gone; });
-  if (others > 1 && Chance(0.1)) {
-    Hit("fault: worker gone for good");
-    worker->gone = true;
-    return;
-  }
-  At(static_cast<int64_t>(50 + Draw(8000)), [this, worker] { StartWorker(worker); });
-}
-
-bool SimulatedCluster::IsWithinJournal(const ShardState& state) const {
-  const BatchCommitted& last = jobs_.at(state.id().job_id()).last;
-  for (const PartitionState& partition : state.partitions()) {
-    const int index = static_cast<int>(partition.partition());
-    if (index >= last.next_offsets_size() || partition.next_offset() > last.next_offsets(index)) return false;
-  }
-  return true;
-}
-
-void SimulatedCluster::Fault() {
-  if (!faults_) return;
-  At(static_cast<int64_t>(200 + Draw(4000)), [this] { Fault(); });
-  Worker* worker = workers_[Draw(workers_.size())].get();
-  switch (Draw(8)) {
-    case 0:
-    case 1:
-      if (!worker->up) return;
-      Hit("fault: worker killed");
-      return CrashWorker(worker);
-    case 2:
-      Hit("fault: worker cut off");
-      worker->cut_until_ms = now_ms_ + static_cast<int64_t>(Draw(8000));
-      return;
-    case 3:
-      if (coordinator_ != nullptr) CrashDriver();
-      return;
-    case 4: {
-      Job& job = jobs_.at(absl::StrCat("id", Draw(jobs_.size())));
-      if (job.partitions.empty() || job.log.partitions.size() > 70) return;
-      Hit("fault: partitions grow");
-      job.log.partitions.resize(job.log.partitions.size() + 1 + Draw(3));
-      return;
-    }
-    case 5:
-      if (workers_.size() >= 5) return;
-      Hit("fault: worker joins");
-      workers_.push_back(std::make_unique<Worker>());
-      workers_.back()->id = absl::StrCat("w", workers_.size());
-      return StartWorker(workers_.back().get());
-    default:
-      for (auto& [id, job] : jobs_) AddRecords(&job, Draw(200));
-  }
-}
-
 bool SimulatedCluster::CaughtUp() const {
   for (const auto& [id, job] : jobs_) {
+    if (job.cancelled) {
+      for (const auto& worker : workers_) {
+        const std::vector<std::string> kept = worker->store.JobIds();
+        if (!worker->gone && std::find(kept.begin(), kept.end(), id) != kept.end()) return false;
+      }
+    }
+    if (job.cancelled || job.failed || WaitsForGoneWorker(id, job)) continue;
     if (static_cast<size_t>(job.last.next_offsets_size()) != job.log.partitions.size()) return false;
     for (size_t p = 0; p < job.log.partitions.size(); ++p) {
       if (job.last.next_offsets(static_cast<int>(p)) != job.log.End(p)) return false;
@@ -461,7 +467,7 @@ std::string SimulatedCluster::Run() {
     event.run();
     if (faults_ && now_ms_ >= faults_end_ms) {
       faults_ = false;
-      for (const auto& worker : workers_) worker->cut_until_ms = 0;
+      for (const auto& worker : workers_) worker->cut_until_ms = worker->refuses_until_ms = 0;
       // A job whose submission was lost with its driver is submitted again.
       for (auto& [id, job] : jobs_) {
         if (!job.partitions.empty()) continue;

@@ -37,6 +37,10 @@ class SimulatedCluster {
     uint64_t incarnation = 0;
     // Cut off from the driver until then.
     int64_t cut_until_ms = 0;
+    // Reached, but does nothing it is asked until then.
+    int64_t refuses_until_ms = 0;
+    // A write failed: the process has to end.
+    bool store_broken = false;
     SimulatedStore store;
     std::map<std::string, std::unique_ptr<WorkerJob>> jobs;
   };
@@ -48,6 +52,12 @@ class SimulatedCluster {
     BatchCommitted last;
     std::vector<int64_t> checked;
     std::unique_ptr<Oracle> oracle;
+    bool failed = false;
+    bool cancelled = false;
+    // Parts of the reasons it may fail for.
+    std::vector<std::string> may_fail;
+    uint64_t delivered = 0;
+    int64_t sink_stalled_until_ms = 0;
   };
   struct Event {
     int64_t at_ms = 0;
@@ -62,6 +72,7 @@ class SimulatedCluster {
   void At(int64_t delay_ms, std::function<void()> run);
   // Runs only while the driver that asked for it is still the one.
   void AtDriver(int64_t delay_ms, std::function<void(Actions*)> run);
+  void AtDriver(uint64_t life, int64_t delay_ms, std::function<void(Actions*)> run);
 
   void MakeJobs();
   void AddRecords(Job* job, size_t records);
@@ -74,6 +85,17 @@ class SimulatedCluster {
   bool IsWithinJournal(const ShardState& state) const;
   void Beat(Worker* worker, uint64_t incarnation);
   void Fault();
+  void RareFault();
+  Job& AnyJob();
+  void PauseDriver();
+  void LoseOffsets(Job* job);
+  void Truncate(Job* job);
+  void CancelJob(const std::string& id);
+  // The journal says so.
+  void EndJob(Job* job, const std::string& reason);
+  void OnCancelled(Job* job);
+  // It cannot go on, and says why: the log's start is gone, and with it a state.
+  bool WaitsForGoneWorker(const std::string& id, const Job& job) const;
   void CheckTime();
 
   void Do(Actions* actions);
@@ -83,6 +105,7 @@ class SimulatedCluster {
   void Do(const SendLookUp& send);
   void Do(const QueryEnds& query);
   void Do(const FindPartitions& find);
+  void Do(const QuerySinks& query);
   void Do(const AppendRecord& append);
   void Do(const PublishBatch& publish);
   void Do(const CloseJob& close);
@@ -112,6 +135,11 @@ class SimulatedCluster {
   std::deque<JournalRecord> appending_;
   std::unique_ptr<Coordinator> coordinator_;
   uint64_t driver_life_ = 0;
+  // The driver stands still until then; workers that it must not lose for that.
+  int64_t paused_until_ms_ = 0;
+  std::vector<std::string> heard_before_pause_;
+  int64_t sends_second_ = 0;
+  int sends_ = 0;
 };
 
 }  // namespace tenfold

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/digest.h"
 #include "glog/logging.h"
 
@@ -17,6 +18,7 @@ uint64_t Draw(std::mt19937_64* random, uint64_t below) { return (*random)() % be
 }  // namespace
 
 absl::Status SimulatedStore::Create(std::span<const NewShard> shards) {
+  if (fails_()) return absl::UnavailableError("the disk is full");
   for (const NewShard& shard : shards) {
     const ShardKey key = {shard.state.id().job_id(), shard.state.id().shard()};
     CHECK(!shards_.contains(key));
@@ -33,6 +35,7 @@ absl::Status SimulatedStore::Drop(std::span<const ShardKey> shards) {
 }
 
 absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal) {
+  if (fails_()) return absl::UnavailableError("the disk is full");
   for (const Update& update : updates) {
     std::deque<Shard>& history = shards_.at({update.state->id().job_id(), update.state->id().shard()});
     if (wal == WAL_OFF) history.push_back(history.back());
@@ -98,10 +101,17 @@ std::vector<std::string> SimulatedStore::JobIds() const {
 }
 
 SimulatedFolder::SimulatedFolder(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random)
-    : log_(log), random_(random), decoder_(*Decoder::Create(spec)) {}
+    : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL),
+      log_(log),
+      random_(random),
+      decoder_(*Decoder::Create(spec)) {}
 
-void SimulatedFolder::FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table) {
+std::optional<std::string> SimulatedFolder::FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table) {
   const std::vector<SimulatedLog::Slot>& slots = log_->partitions[partition->partition()];
+  const std::string name = absl::StrCat("events[", partition->partition(), "]");
+  end = std::min(end, log_->End(partition->partition()));
+  if (partition->next_offset() < std::min(end, log_->Begin(partition->partition())))
+    return absl::StrCat(name, " no longer has offset ", partition->next_offset());
   while (partition->next_offset() < end) {
     const SimulatedLog::Slot& slot = slots[static_cast<size_t>(partition->next_offset())];
     partition->set_next_offset(partition->next_offset() + 1);
@@ -114,6 +124,7 @@ void SimulatedFolder::FoldPartition(int64_t end, PartitionState* partition, Delt
       table->Add(key, units);
       continue;
     }
+    if (fails_on_bad_record_) return absl::StrCat(name, " at offset ", partition->next_offset() - 1, ": the record is bad");
     const auto bad = partition->mutable_bad();
     auto count = std::find_if(bad->begin(), bad->end(), [&](const BadCount& c) { return c.reason() == reason; });
     if (count == bad->end()) {
@@ -122,6 +133,7 @@ void SimulatedFolder::FoldPartition(int64_t end, PartitionState* partition, Delt
     }
     count->set_count(count->count() + 1);
   }
+  return std::nullopt;
 }
 
 FoldOutcome SimulatedFolder::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
@@ -140,7 +152,8 @@ FoldOutcome SimulatedFolder::Fold(const std::vector<JobCore::ShardRange>& ranges
       const int64_t beyond = log_->End(partition->partition()) - end;
       if (left > 0 && kind == 1 && !options.exact && beyond > 0)
         end += static_cast<int64_t>(Draw(random_, static_cast<uint64_t>(beyond) + 1));
-      FoldPartition(end, partition, &table);
+      outcome.failure = FoldPartition(end, partition, &table);
+      if (outcome.failure) return outcome;
     }
     shard.deltas = table.Sorted();
     Uint128 digest = FromProto(shard.state.digest());

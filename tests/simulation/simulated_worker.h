@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -23,8 +24,15 @@ struct SimulatedLog {
     std::string value;
   };
   std::vector<std::vector<Slot>> partitions;
+  // Where a partition begins if its start is gone, and where it ends if it was truncated for good; what is outside stays
+  // in its slots, for the oracle alone.
+  std::map<size_t, int64_t> begins;
+  std::map<size_t, int64_t> truncated;
 
-  int64_t End(size_t partition) const { return static_cast<int64_t>(partitions[partition].size()); }
+  int64_t Begin(size_t partition) const { return begins.contains(partition) ? begins.at(partition) : 0; }
+  int64_t End(size_t partition) const {
+    return truncated.contains(partition) ? truncated.at(partition) : static_cast<int64_t>(partitions[partition].size());
+  }
 };
 
 class SimulatedStore : public ShardStore {
@@ -33,6 +41,9 @@ class SimulatedStore : public ShardStore {
   absl::Status Drop(std::span<const ShardKey> shards) override;
   absl::Status Commit(std::span<const Update> updates, WalMode wal) override;
   absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const override;
+
+  // Asked at every write: true makes it fail, with nothing written.
+  void FailIf(std::function<bool()> fails) { fails_ = std::move(fails); }
 
   // The process ends. With WAL_OFF every shard by itself falls back to some state it had.
   void Crash(std::mt19937_64* random);
@@ -53,6 +64,7 @@ class SimulatedStore : public ShardStore {
     ShardState state;
     std::map<std::string, RowSum> rows;
   };
+  std::function<bool()> fails_ = [] { return false; };
   // Newest last; older ones only where a crash may bring them back.
   std::map<ShardKey, std::deque<Shard>> shards_;
 };
@@ -65,8 +77,10 @@ class SimulatedFolder : public RangeFolder {
   FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) override;
 
  private:
-  void FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table);
+  // What stops the job, if something does.
+  std::optional<std::string> FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table);
 
+  const bool fails_on_bad_record_;
   const SimulatedLog* const log_;
   std::mt19937_64* const random_;
   Decoder decoder_;

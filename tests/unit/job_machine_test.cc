@@ -27,6 +27,7 @@ JobSubmitted Submitted() {
   submitted.mutable_spec()->set_name("job");
   submitted.mutable_spec()->set_top(2);
   submitted.mutable_spec()->set_batch_interval_ms(kIntervalMs);
+  submitted.mutable_spec()->add_sinks()->mutable_stdout();
   for (int p = 0; p < 2; ++p) {
     Partition* partition = submitted.add_partitions();
     partition->set_topic("events");
@@ -324,6 +325,15 @@ TEST_F(JobMachineTest, ATopicThatStaysShorterThanWhatIsFoldedFailsTheJob) {
   EXPECT_THAT(TakeRecord().job_failed().reason(), HasSubstr("events[0] ends at 4, below offset 10"));
 }
 
+TEST_F(JobMachineTest, ATruncatedTopicFailsTheJobAlsoWhileAShardHasNoLiveOwner) {
+  CommitFirst();
+  cluster_.workers["a"].live = false;
+  RunToFold({4, 20});
+  now_ms_ += 10'000;
+  RunToFold({4, 20});
+  EXPECT_THAT(TakeRecord().job_failed().reason(), HasSubstr("events[0] ends at 4, below offset 10"));
+}
+
 TEST_F(JobMachineTest, AShardThatDisagreesWithTheJournalIsTakenFromItsWorker) {
   CommitFirst();
   const std::vector<SendFold> folds = RunToFolds({10, 21});
@@ -336,6 +346,65 @@ TEST_F(JobMachineTest, AShardThatDisagreesWithTheJournalIsTakenFromItsWorker) {
   ASSERT_EQ(record.shards_assigned().shards_size(), 2);
   EXPECT_EQ(record.shards_assigned().shards(0).owner(), "");
   EXPECT_EQ(record.shards_assigned().shards(1).owner(), "b");
+}
+
+TEST_F(JobMachineTest, WaitsForASinkThatIsTooFarBehind) {
+  cluster_.sink_backlog = 1;
+  CommitFirst();
+  EXPECT_THAT(RunToFold({11, 20}), IsEmpty());
+  ASSERT_THAT(Take<QuerySinks>(), SizeIs(1));
+  SinkStatus slowest;
+  slowest.set_sink("stdout");
+  slowest.set_problem("nobody reads it");
+  job_.OnSinks(slowest, now_ms_, &actions_);
+  EXPECT_EQ(job_.state(), JOB_WAITING);
+  EXPECT_EQ(job_.Status().reason(), "sink stdout, which is 1 batches behind: nobody reads it");
+  EXPECT_THAT(Take<QueryEnds>(), IsEmpty());
+
+  now_ms_ += kIntervalMs;
+  job_.OnTime(now_ms_, &actions_);
+  ASSERT_THAT(Take<QuerySinks>(), SizeIs(1));
+  slowest.set_delivered_batch(1);
+  job_.OnSinks(slowest, now_ms_, &actions_);
+  EXPECT_THAT(Take<QueryEnds>(), SizeIs(1)) << "it took the batch: the next one is made";
+}
+
+TEST_F(JobMachineTest, SaysWhatItWaitsForInWordsThatFollowWaitingFor) {
+  job_.OnWorkersChanged(now_ms_, &actions_);
+  Apply(TakeRecord());
+  const auto reason = [&](const absl::StatusOr<std::vector<int64_t>>& ends) {
+    now_ms_ += kIntervalMs;
+    job_.OnTime(now_ms_, &actions_);
+    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, ends, now_ms_, &actions_);
+    return job_.Status().reason();
+  };
+  EXPECT_EQ(reason(absl::UnavailableError("Kafka at kafka:9092 is not reachable: Connection refused")),
+            "Kafka at kafka:9092, which is not reachable: Connection refused");
+  EXPECT_EQ(reason(absl::UnavailableError("Kafka at kafka:9092 does not answer in time")),
+            "Kafka at kafka:9092, which does not answer in time");
+  EXPECT_EQ(reason(absl::NotFoundError("topic events does not exist")), "Kafka at kafka:9092: topic events does not exist");
+}
+
+TEST_F(JobMachineTest, ABatchOfTheOtherPartitionsDoesNotHideThatOneIsStuck) {
+  CommitFirst();
+  std::vector<SendFold> folds = RunToFolds({11, 21});
+  FoldReply stuck = FoldedTo(folds[0], 10, 1);
+  stuck.set_waiting_for("Kafka at kafka:9092 is not reachable");
+  Reply(folds[0], stuck);
+  Reply(folds[1], FoldedAs(folds[1], 1));
+  const JournalRecord batch = TakeRecord();
+  ASSERT_TRUE(batch.has_batch_committed());
+  Apply(batch);
+  EXPECT_EQ(job_.state(), JOB_WAITING);
+  EXPECT_EQ(job_.Status().reason(), "Kafka at kafka:9092, which is not reachable");
+
+  folds = RunToFolds({11, 22});
+  FoldReply over = FoldedAs(folds[0], 1);
+  over.set_waiting_for("Kafka at kafka:9092 is not reachable");
+  Reply(folds[0], over);
+  Reply(folds[1], FoldedAs(folds[1], 1));
+  Apply(TakeRecord());
+  EXPECT_EQ(job_.state(), JOB_RUNNING) << "it got to its target all the same";
 }
 
 }  // namespace

@@ -199,6 +199,19 @@ TEST_F(JournalTest, TrimKeepsTheNewestBatches) {
   }
 }
 
+TEST_F(JournalTest, TrimTakesAFewBatchesAtATime) {
+  Open();
+  std::vector<JournalRecord> batches;
+  for (uint64_t b = 1; b <= 2 * Journal::kTrimmedAtOnce + 2; ++b) batches.push_back(Batch("j1", b));
+  Append(std::move(batches));
+  EXPECT_FALSE(journal_->Trim("j1", 2 * Journal::kTrimmedAtOnce + 2).value());
+  EXPECT_TRUE(journal_->ReadBatch("j1", Journal::kTrimmedAtOnce + 1).ok());
+  EXPECT_FALSE(journal_->Trim("j1", 2 * Journal::kTrimmedAtOnce + 2).value());
+  Open();
+  EXPECT_TRUE(journal_->Trim("j1", 2 * Journal::kTrimmedAtOnce + 2).value());
+  EXPECT_TRUE(absl::IsOutOfRange(journal_->ReadBatch("j1", 2 * Journal::kTrimmedAtOnce + 1).status()));
+}
+
 TEST_F(JournalTest, TrimNeverTakesTheLastBatch) {
   Open();
   Append({Batch("j1", 1), Batch("j1", 2)});

@@ -105,7 +105,7 @@ class FakeJournal : public Journal {
     if (broken) return absl::DataLossError("the journal is damaged");
     return MakeBatch(job_id, batch);
   }
-  absl::Status Trim(const std::string&, uint64_t) override { return absl::OkStatus(); }
+  absl::StatusOr<bool> Trim(const std::string&, uint64_t) override { return true; }
   uint64_t Delivered(const std::string& job_id, const std::string& sink) const override {
     std::lock_guard lock(mutex_);
     const auto it = delivered_.find({job_id, sink});

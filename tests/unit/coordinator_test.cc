@@ -1,0 +1,121 @@
+// The driver's decisions about the cluster, step by step. What follows from any order of events is the simulator's to find
+// out (tests/simulation).
+#include "driver/coordinator.h"
+
+#include <string>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tenfold {
+namespace {
+
+using ::testing::SizeIs;
+
+constexpr uint32_t kLeaseMs = 3000;
+
+class CoordinatorTest : public testing::Test {
+ protected:
+  CoordinatorTest() {
+    coordinator_.Start("cluster", now_ms_, &actions_);
+    JournalAll();
+  }
+
+  void JournalAll() {
+    while (!actions_.empty()) {
+      Actions actions;
+      actions.swap(actions_);
+      for (const Action& action : actions) {
+        if (const auto* append = std::get_if<AppendRecord>(&action))
+          coordinator_.OnJournaled(append->record, now_ms_, &actions_);
+      }
+    }
+  }
+
+  void Beat() {
+    HeartbeatRequest request;
+    request.set_worker_id("w");
+    EXPECT_TRUE(coordinator_.OnHeartbeat(request, now_ms_, &actions_).ok());
+  }
+  // As the driver does: at each time that is due.
+  void RunUntil(int64_t ms) {
+    while (coordinator_.NextTimeMs() <= ms) {
+      now_ms_ = std::max(now_ms_, coordinator_.NextTimeMs());
+      coordinator_.OnTime(now_ms_, &actions_);
+    }
+    now_ms_ = ms;
+  }
+  bool IsLive() const { return coordinator_.cluster().workers.at("w").live; }
+
+  Coordinator coordinator_{kLeaseMs};
+  Actions actions_;
+  int64_t now_ms_ = 100'000;
+};
+
+TEST_F(CoordinatorTest, AWorkerSilentForItsLeaseIsLost) {
+  Beat();
+  RunUntil(now_ms_ + kLeaseMs - 1);
+  EXPECT_TRUE(IsLive());
+  RunUntil(now_ms_ + 1);
+  EXPECT_FALSE(IsLive());
+}
+
+TEST_F(CoordinatorTest, ADriverThatStoodStillLosesNoWorker) {
+  Beat();
+  RunUntil(now_ms_ + 1000);
+  // Nothing was heard, as nobody listened.
+  now_ms_ += 60'000;
+  coordinator_.OnTime(now_ms_, &actions_);
+  EXPECT_TRUE(IsLive());
+  Beat();
+  RunUntil(now_ms_ + kLeaseMs - 1);
+  EXPECT_TRUE(IsLive());
+  RunUntil(now_ms_ + 1);
+  EXPECT_FALSE(IsLive()) << "a worker that is really gone is found out";
+}
+
+TEST_F(CoordinatorTest, TheTimeStoodStillIsAllThatALeaseIsLongerBy) {
+  Beat();
+  RunUntil(now_ms_ + 1000);
+  now_ms_ += 60'000;
+  coordinator_.OnTime(now_ms_, &actions_);
+  RunUntil(now_ms_ + kLeaseMs);
+  EXPECT_FALSE(IsLive());
+}
+
+TEST_F(CoordinatorTest, ShowsOnlyTheLastOfManyCancelledJobs) {
+  for (size_t i = 0; i <= kMaxCancelledShown; ++i) {
+    JobSubmitted submitted;
+    submitted.set_job_id(absl::StrCat("id", i));
+    submitted.mutable_spec()->set_name("job");
+    submitted.mutable_spec()->set_batch_interval_ms(1000);
+    ASSERT_TRUE(coordinator_.Submit(submitted, &actions_).ok());
+    JournalAll();
+    ASSERT_TRUE(coordinator_.Cancel("job", &actions_).ok());
+    JournalAll();
+  }
+  EXPECT_THAT(coordinator_.cancelled(), SizeIs(kMaxCancelledShown));
+  EXPECT_EQ(coordinator_.cancelled().front().job_id(), absl::StrCat("id", kMaxCancelledShown));
+  EXPECT_EQ(coordinator_.FindCancelled("id0"), nullptr);
+}
+
+TEST_F(CoordinatorTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
+  Coordinator again(kLeaseMs);
+  JournalRecord record;
+  record.mutable_job_submitted()->set_job_id("id");
+  record.mutable_job_submitted()->mutable_spec()->set_name("job");
+  again.Replay(record);
+  record.mutable_job_cancelled()->set_job_id("id");
+  again.Replay(record);
+  record.mutable_batch_committed()->set_job_id("id");
+  record.mutable_batch_committed()->set_batch(17);
+  again.Replay(record);
+  ASSERT_NE(again.FindCancelled("job"), nullptr);
+  EXPECT_EQ(again.FindCancelled("job")->batch(), 17u);
+  EXPECT_EQ(again.FindCancelled("job")->state(), JOB_CANCELLED);
+}
+
+}  // namespace
+}  // namespace tenfold

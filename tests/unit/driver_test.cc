@@ -1,0 +1,199 @@
+// A driver in this process with an embedded broker and no worker: what it does around its decisions. A job of it waits.
+#include "driver/driver.h"
+
+#include <stdlib.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "jobs/job_spec.h"
+
+namespace tenfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::HasSubstr;
+
+constexpr char kSpec[] = R"(
+name: popularity
+source:
+  kafka: {topics: [events], start: earliest}
+  format: {delimited: {separator: "|", fields: [page, clicks]}}
+key: page
+score: 1*clicks
+top: 10
+batch: {interval: 2s}
+sinks: [{file: {path: top.jsonl}}]
+)";
+
+class DriverTest : public ::testing::Test {
+ protected:
+  DriverTest() {
+    std::string name = ::testing::TempDir() + "/driver_XXXXXX";
+    folder_ = mkdtemp(name.data());
+    broker_ = *EmbeddedBroker::Start("events", 1);
+    Start();
+  }
+  ~DriverTest() override {
+    driver_.reset();
+    fs::remove_all(folder_);
+  }
+
+  void Start() {
+    driver_.reset();
+    Driver::Options options;
+    options.data_dir = folder_;
+    options.kafka = broker_->brokers();
+    auto driver = Driver::Start(options);
+    ASSERT_TRUE(driver.ok()) << driver.status();
+    driver_ = *std::move(driver);
+  }
+
+  absl::StatusOr<SubmitReply> Submit() {
+    SubmitRequest request;
+    for (const SpecError& error : ReadJobSpec(kSpec, request.mutable_spec())) ADD_FAILURE() << FormatSpecError("", error);
+    // It may be starting.
+    absl::StatusOr<SubmitReply> reply = driver_->Submit(request);
+    while (absl::IsUnavailable(reply.status())) reply = driver_->Submit(request);
+    return reply;
+  }
+
+  void Cancel() {
+    CancelRequest request;
+    request.set_job("popularity");
+    ASSERT_TRUE(driver_->Cancel(request).ok());
+  }
+
+  // Waits until the job's sink has made its file.
+  void WaitForSinkFile() {
+    while (!fs::exists(Sinks() / "popularity" / "top.jsonl")) absl::SleepFor(absl::Milliseconds(1));
+  }
+  fs::path Sinks() const { return fs::path(folder_) / "sinks"; }
+
+  absl::StatusOr<JobStatus> GetStatus(const std::string& job) {
+    GetStatusRequest request;
+    request.set_job(job);
+    return driver_->GetStatus(request);
+  }
+
+  std::string folder_;
+  std::unique_ptr<EmbeddedBroker> broker_;
+  std::unique_ptr<Driver> driver_;
+};
+
+TEST_F(DriverTest, RefusesCallsThatWouldWaitBeyondTheLimitAndAnswersTheOthers) {
+  ASSERT_TRUE(Submit().ok());
+  GetBatchRequest request;
+  request.set_job("popularity");
+  request.set_wait_ms(60'000);
+  std::atomic<bool> nobody_waits = false;
+  std::atomic<int> asked = 0;
+  std::vector<std::thread> waiting;
+  for (int i = 0; i < kMaxWaitingCalls; ++i) {
+    waiting.emplace_back([&] {
+      // Asked now and then while it waits.
+      const auto is_cancelled = [&, first = true]() mutable {
+        if (std::exchange(first, false)) ++asked;
+        return nobody_waits.load();
+      };
+      driver_->GetBatch(request, is_cancelled).IgnoreError();
+    });
+  }
+  while (asked < kMaxWaitingCalls) absl::SleepFor(absl::Milliseconds(1));
+
+  const absl::StatusOr<GetBatchReply> refused = driver_->GetBatch(request, [] { return true; });
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("lets 128 calls wait"));
+  GetEndsRequest ends;
+  ends.set_job("popularity");
+  EXPECT_TRUE(absl::IsResourceExhausted(driver_->GetEnds(ends).status())) << "it would wait for Kafka";
+  HeartbeatRequest heartbeat;
+  heartbeat.set_worker_id("w");
+  EXPECT_TRUE(driver_->Heartbeat(heartbeat).ok());
+
+  nobody_waits = true;
+  for (std::thread& thread : waiting) thread.join();
+  EXPECT_TRUE(driver_->GetEnds(ends).ok()) << "the places are free again";
+}
+
+TEST_F(DriverTest, ANameIsNotFreeWhileACancelledJobsFilesHaveIt) {
+  const std::string id = Submit()->job_id();
+  WaitForSinkFile();
+  std::ofstream(Sinks() / "popularity" / "mark") << "of the first job";
+  // A folder in which nothing can be renamed.
+  fs::rename(Sinks(), Sinks().string() + ".aside");
+  fs::create_symlink(Sinks(), Sinks());
+  Cancel();
+  const absl::StatusOr<SubmitReply> refused = Submit();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("the name popularity is not free"));
+
+  fs::remove(Sinks());
+  fs::rename(Sinks().string() + ".aside", Sinks());
+  ASSERT_TRUE(Submit().ok());
+  WaitForSinkFile();
+  EXPECT_FALSE(fs::exists(Sinks() / "popularity" / "mark"));
+  EXPECT_TRUE(fs::exists(Sinks() / ("popularity." + id) / "mark"));
+}
+
+TEST_F(DriverTest, PutsAsideAtTheStartWhatACrashLeftOfACancel) {
+  const std::string first = Submit()->job_id();
+  WaitForSinkFile();
+  Cancel();
+  const std::string second = Submit()->job_id();
+  WaitForSinkFile();
+  Cancel();
+  driver_.reset();
+  fs::rename(Sinks() / ("popularity." + second), Sinks() / "popularity");
+  fs::remove_all(Sinks() / ("popularity." + first));
+  Start();
+  EXPECT_FALSE(fs::exists(Sinks() / "popularity"));
+  EXPECT_FALSE(fs::exists(Sinks() / ("popularity." + first))) << "it is the second one's";
+  EXPECT_TRUE(fs::exists(Sinks() / ("popularity." + second) / "top.jsonl"));
+
+  ASSERT_TRUE(Submit().ok());
+  WaitForSinkFile();
+  Start();
+  EXPECT_TRUE(fs::exists(Sinks() / "popularity" / "top.jsonl")) << "a live job's stays";
+}
+
+TEST_F(DriverTest, ACancelledJobIsStillShown) {
+  const std::string first = Submit()->job_id();
+  Cancel();
+  const std::string second = Submit()->job_id();
+  Cancel();
+  for (int start = 0; start < 2; ++start) {
+    const absl::StatusOr<ListJobsReply> list = driver_->ListJobs();
+    ASSERT_TRUE(list.ok()) << list.status();
+    ASSERT_EQ(list->jobs_size(), 2);
+    EXPECT_EQ(list->jobs(0).job_id(), second) << "the latest first";
+    EXPECT_EQ(list->jobs(0).state(), JOB_CANCELLED);
+    EXPECT_EQ(list->jobs(1).job_id(), first);
+    EXPECT_EQ(GetStatus("popularity")->job_id(), second);
+    EXPECT_EQ(GetStatus(first)->state(), JOB_CANCELLED);
+    Start();
+  }
+  GetBatchRequest top;
+  top.set_job("popularity");
+  const absl::StatusOr<GetBatchReply> refused = driver_->GetBatch(top, [] { return false; });
+  EXPECT_TRUE(absl::IsNotFound(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("popularity was cancelled after batch 0"));
+
+  const std::string third = Submit()->job_id();
+  EXPECT_EQ(GetStatus("popularity")->job_id(), third) << "a job that lives comes first";
+  EXPECT_EQ(driver_->ListJobs()->jobs(0).job_id(), third);
+}
+
+}  // namespace
+}  // namespace tenfold
