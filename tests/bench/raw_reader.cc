@@ -26,8 +26,8 @@ rd_kafka_t* MakeConsumer(const std::string& brokers) {
                                                                     {"auto.offset.reset", "error"},
                                                                     {"fetch.wait.max.ms", "20"},
                                                                     {"fetch.message.max.bytes", "4194304"},
-                                                                    {"queued.min.messages", "300000"},
-                                                                    {"queued.max.messages.kbytes", "262144"}}));
+                                                                    {"queued.min.messages", "1000000"},
+                                                                    {"queued.max.messages.kbytes", "1048576"}}));
 }
 
 // Stops fetching a partition whose range ends before the partition does.
