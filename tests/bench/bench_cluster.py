@@ -45,12 +45,20 @@ def end_process(process, limit_s=10):
     process.wait()
 
 
+def run_program(command):
+    """Its stdout; a program that fails ends the benchmark."""
+    process = start_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        out, errors = process.communicate()
+    finally:
+        end_process(process)
+    if process.returncode != 0:
+        raise BenchError(f"{pathlib.Path(command[0]).name} failed: {errors.strip()[-500:]}")
+    return out
+
+
 def read_json(command):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          check=False)
-    if done.returncode != 0:
-        raise BenchError(f"{pathlib.Path(command[0]).name} failed: {done.stderr.strip()[-500:]}")
-    return json.loads(done.stdout)
+    return json.loads(run_program(command))
 
 
 def wait_until(what, condition, limit_s=START_LIMIT_S):
@@ -91,7 +99,7 @@ class Filler:
     """A topic, and what its exact result is."""
 
     def __init__(self, bench, topic, partitions=3, codec="none", seed=1):
-        self.topic = f"{topic}-{bench.run_id}"
+        self.topic = bench.new_name(topic)
         self.process = start_process(
             [bench.program("bench-fill"), "--kafka", bench.kafka, "--topic", self.topic, "--partitions", partitions,
              "--codec", codec, "--seed", seed], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -187,13 +195,12 @@ sinks: [{{file: {{path: top.jsonl}}}}]
 
     def follow(self, reference, job="bench", begin=1):
         """The job's batches from `begin` to the one that holds everything, whose result must be the exact one."""
-        done = subprocess.run([str(word) for word in (
-            self.bench.program("bench-batches"), "--driver", self.driver_address, "--job", job, "--from", begin, "--records",
-            reference["records"], "--timeout", BATCH_LIMIT_S)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            check=False)
-        if done.returncode != 0:
-            raise BenchError(f"the job did not get through its topic: {done.stderr.strip()[-500:]}\n{self.log_tails()}")
-        batches = [json.loads(line) for line in done.stdout.splitlines()]
+        try:
+            lines = run_program([self.bench.program("bench-batches"), "--driver", self.driver_address, "--job", job, "--from",
+                                 begin, "--records", reference["records"], "--timeout", BATCH_LIMIT_S])
+        except BenchError as error:
+            raise BenchError(f"{job} did not get through its topic: {error}\n{self.log_tails()}") from error
+        batches = [json.loads(line) for line in lines.splitlines()]
         check_result(batches[-1], reference)
         return batches
 
@@ -226,6 +233,7 @@ class Bench:
         self.dir = None
         self.kafka = os.environ.get("TENFOLD_TEST_KAFKA", "")
         self.own_kafka = not self.kafka
+        self.topics = 0
         self.fillers = []
         self.named = {}
 
@@ -264,6 +272,10 @@ class Bench:
         if not path.exists():
             raise BenchError(f"{path} is missing; cmake --build {self.binaries.parent} --target bench makes it")
         return path
+
+    def new_name(self, topic):
+        self.topics += 1
+        return f"{topic}-{self.run_id}-{self.topics}"
 
     def new_topic(self, name, **options):
         filler = Filler(self, name, **options)

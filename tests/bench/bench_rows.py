@@ -1,8 +1,11 @@
-"""The benchmark's rows. Each takes the bench and a table, measures, and adds values; one of a round a time."""
+"""The benchmark's rows. Each takes the bench and a table, measures, and adds its values."""
 
+import json
+import statistics
+import subprocess
 import time
 
-from bench_cluster import BenchError, Cluster, end_process, read_json, rss_bytes, start_process
+from bench_cluster import BenchError, Cluster, end_process, read_json, rss_bytes, run_program, start_process
 
 MIB = 1024 * 1024
 
@@ -22,6 +25,12 @@ def measure_baseline(bench, filler, kind):
     return answer["records"] / answer["seconds"], answer["cpu_seconds"] / answer["records"] * 1e6
 
 
+def rate(batches):
+    """Events a second from the first batch's plan to the last one's publication."""
+    begin_ms = batches[0]["published_at_ms"] - batches[0]["processing_us"] / 1000
+    return batches[-1]["records"] / (batches[-1]["published_at_ms"] - begin_ms) * 1000
+
+
 def measure_tenfold(bench, table, filler, workers, threads=None, wal="sync"):
     """From the first batch's plan to the published batch that holds everything; the CPU is driver's and workers'."""
     with Cluster(bench, workers, threads) as cluster:
@@ -30,17 +39,14 @@ def measure_tenfold(bench, table, filler, workers, threads=None, wal="sync"):
         cluster.submit(filler.topic, wal=wal)
         batches = cluster.follow(filler.reference)
         cpu = cluster.cpu_seconds() - cpu_before
-    begin_ms = batches[0]["published_at_ms"] - batches[0]["processing_us"] / 1000
-    seconds = (batches[-1]["published_at_ms"] - begin_ms) / 1000
-    records = filler.reference["records"]
-    return records / seconds, cpu / records * 1e6, batches
+    return rate(batches), cpu / filler.reference["records"] * 1e6, batches
 
 
 def compare(bench, table, row, contenders, ratios):
     """Runs each contender once; `ratios` are (name, of, to)."""
     figures = {name: measure()[:2] for name, measure in contenders.items()}
-    for name, (rate, cpu) in figures.items():
-        table.add(row, name, rate / 1e6, "M events/s")
+    for name, (events, cpu) in figures.items():
+        table.add(row, name, events / 1e6, "M events/s")
         table.add(row, f"{name}, CPU", cpu, "s/M events")
     for of, to in ratios:
         table.add(row, f"{of} / {to}", figures[of][0] / figures[to][0], "x")
@@ -80,5 +86,142 @@ def wal(bench, table):
     table.add("wal", "sync / off (b)", rates["sync"] / rates["off"], "x")
 
 
+def measure_live(bench, interval):
+    """20,000 events a second for a while: latencies, and the cores that driver and worker take."""
+    seconds = 6 if bench.quick else 17
+    job = f"live-{interval}"
+    with Cluster(bench, 1) as cluster:
+        topic = bench.new_name(job)
+        producer = start_process(
+            [bench.program("bench-live"), "--kafka", bench.kafka, "--topic", topic, "--driver", cluster.driver_address, "--job",
+             job, "--seconds", seconds], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            if not producer.stdout.readline():
+                raise BenchError(f"bench-live does not start: {producer.stderr.read()[-500:]}")
+            cluster.submit(topic, job=job, interval=interval)
+            cluster.follow({"records": 0, "top": []}, job=job)
+            cpu_before, begin = cluster.cpu_seconds(), time.monotonic()
+            answer, errors = producer.communicate("go\n")
+            cores = (cluster.cpu_seconds() - cpu_before) / (time.monotonic() - begin)
+        finally:
+            end_process(producer)
+        if producer.returncode != 0:
+            raise BenchError(f"nothing is reported: {errors.strip()[-500:]}\n{cluster.log_tails()}")
+    return json.loads(answer), cores
+
+
+def live(bench, table):
+    for interval in ("100ms", "10ms"):
+        answer, cores = measure_live(bench, interval)
+        for name, label in (("published_ms", "event to published"), ("seen_ms", "event to client")):
+            for percentile in ("p50", "p99"):
+                table.add("live", f"{interval} batches, {label}, {percentile}", answer[name][percentile], "ms")
+        table.add("live", f"{interval} batches, driver and worker", cores, "cores")
+
+
+def batches_of(cluster, filler, begin, changes, repeats):
+    """Fills `changes` a few times; the batches that brought most of them each time, and the batch to go on from."""
+    found = []
+    for _ in range(repeats):
+        batches = cluster.follow(filler.do(changes).reference, begin=begin)
+        begin = batches[-1]["batch"] + 1
+        found.append(max(batches, key=lambda batch: batch["batch_records"]))
+    return found, begin
+
+
+def state(bench, table):
+    """One job whose keys become ever more: memory, the cost of a batch, a worker's restart."""
+    few, some, many = (100_000 // bench.scale, 1_000_000 // bench.scale, 10_000_000 // bench.scale)
+    filler = bench.new_topic("state")
+    costs, memory, key_bytes = {}, {}, {}
+    with Cluster(bench, 1) as cluster:
+        cluster.submit(filler.topic)
+        begin, filled = 1, 0
+        for keys in (few, some, many):
+            batches = cluster.follow(filler.do(f"range {keys - filled} {filled}").reference, begin=begin)
+            begin, filled = batches[-1]["batch"] + 1, keys
+            found, begin = batches_of(cluster, filler, begin, f"zipf 1000 {keys} 0", 5)
+            costs[keys] = statistics.median(batch["processing_us"] for batch in found) / 1000
+            table.add("state", f"batch of 1,000 records on {keys:,} keys", costs[keys], "ms")
+            for part in ("fold", "persist", "merge"):
+                cost = statistics.median(batch[f"{part}_us"] for batch in found) / 1000
+                table.add("state", f"batch of 1,000 records on {keys:,} keys, {part}", cost, "ms")
+            memory[keys], key_bytes[keys] = rss_bytes(cluster.worker_pids()[0]), filler.reference["key_bytes"]
+            table.add("state", f"worker's memory at {keys:,} keys", memory[keys] / MIB, "MiB")
+            if keys == some:
+                begin = restart(cluster, filler, begin, table)
+    table.add("state", f"batch on {many:,} / {few:,} keys", costs[many] / costs[few], "x")
+    marginal = (memory[many] - memory[some] - (key_bytes[many] - key_bytes[some])) / (many - some)
+    table.add("state", "memory a key, without the key's bytes", marginal, "B")
+
+
+def restart(cluster, filler, begin, table):
+    """Kills the worker and starts it again with records waiting: to the batch that has them."""
+    cluster.kill("worker0")
+    filler.do("zipf 1000 1000 0")
+    start_ms = time.time() * 1000
+    cluster.start("worker0")
+    batches = cluster.follow(filler.reference, begin=begin)
+    table.add("state", f"worker with {filler.reference['keys']:,} keys, start to first batch",
+              (batches[-1]["published_at_ms"] - start_ms) / 1000, "s")
+    return batches[-1]["batch"] + 1
+
+
+def partitions(bench, table):
+    """A thousand partitions over four workers against three partitions, (b)."""
+    few = bench.topic("b")
+    many = bench.new_topic("many", partitions=1000).do(f"zipf {bench.events} {1_000_000 // bench.scale} 1.1")
+    rate_of_few, _, _ = measure_tenfold(bench, table, few, 4, threads=1)
+    with Cluster(bench, 4, threads=1) as cluster:
+        cluster.submit(many.topic)
+        batches = cluster.follow(many.reference)
+        rate_of_many = rate(batches)
+        found, _ = batches_of(cluster, many, batches[-1]["batch"] + 1, "zipf 1000 1000 0", 5)
+    table.add("partitions", "1,000, 4 workers (b)", rate_of_many / 1e6, "M events/s")
+    table.add("partitions", "3, 4 workers (b)", rate_of_few / 1e6, "M events/s")
+    table.add("partitions", "1,000 / 3", rate_of_many / rate_of_few, "x")
+    # The journal has no time for planning and dispatch alone; this also has the requests' way and the commit.
+    rest = [batch["processing_us"] - batch["fold_us"] - batch["persist_us"] - batch["merge_us"] for batch in found]
+    table.add("partitions", "1,000, batch without fold, persist, merge", statistics.median(rest) / 1000, "ms")
+    table.add("partitions", "1,000, batch of 1,000 records", statistics.median(b["processing_us"] for b in found) / 1000, "ms")
+
+
+def submit(bench, table):
+    """From the call of `tenfold submit` on a running cluster to the first batch."""
+    empty, full = bench.new_topic("empty"), bench.topic("b")
+    with Cluster(bench, 1) as cluster:
+        for name, filler in (("empty topic", empty), ("backlog", full)):
+            for i in range(3):
+                job = f"{name.split()[0]}-{i}"
+                called_ms, cli_ms = cluster.submit(filler.topic, job=job)
+                batches = cluster.follow(filler.reference, job=job)
+                table.add("submit", f"{name}, to batch 1", batches[0]["published_at_ms"] - called_ms, "ms")
+                table.add("submit", f"{name}, the CLI's part", cli_ms, "ms")
+                read_json(cluster.tenfold("cancel", job, "-o", "json"))
+
+
+def merge(bench, table):
+    """The merge alone, over simulated workers."""
+    done = run_program([bench.program("bench-merge"), "--keys", 1_000_000 // bench.scale,
+                        *(["--zipf", "1.1,0", "--workers", "4,100"] if bench.quick else [])])
+    for line in done.splitlines():
+        case = json.loads(line)
+        batch = "first batch" if case["batch"] == "first" else "then " + ("same" if case["same_keys"] else "other") + " keys"
+        name = f"{case['workers']} workers, zipf {case['zipf']:g}, {case['spread']}, {batch}"
+        table.add("merge", f"{name}, rounds", case["rounds"], "")
+        table.add("merge", f"{name}, entries a worker", case["entries_per_worker"], "")
+        table.add("merge", f"{name}, bytes a worker", case["bytes_per_worker"], "B")
+        table.add("merge", f"{name}, driver", case["driver_ms"], "ms")
+
+
 # Of each row, whether it is measured once a run, not once a round.
-ROWS = {"throughput": (throughput, False), "lz4": (lz4, False), "wal": (wal, False)}
+ROWS = {
+    "throughput": (throughput, False),
+    "lz4": (lz4, False),
+    "wal": (wal, False),
+    "live": (live, False),
+    "state": (state, True),
+    "partitions": (partitions, True),
+    "submit": (submit, True),
+    "merge": (merge, True),
+}

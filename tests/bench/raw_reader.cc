@@ -18,7 +18,7 @@ void CheckKafka(rd_kafka_resp_err_t error, const char* what) {
 }
 
 rd_kafka_t* MakeConsumer(const std::string& brokers) {
-  // Well above what is read in the time of an answer, without reading far beyond the end of a range.
+  // A full queue makes librdkafka 2.0.2 pause a partition for up to a second (#2879), so the queues are deep.
   return MakeKafkaClient(RD_KAFKA_CONSUMER, MakeKafkaConf(brokers, {{"group.id", "tenfold-bench"},
                                                                     {"enable.auto.commit", "false"},
                                                                     {"enable.auto.offset.store", "false"},
