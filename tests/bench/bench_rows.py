@@ -119,14 +119,18 @@ def live(bench, table):
         table.add("live", f"{interval} batches, driver and worker", cores, "cores")
 
 
-def batches_of(cluster, filler, begin, changes, repeats):
+def batches_of(cluster, filler, begin, changes, times):
     """Fills `changes` a few times; the batches that brought most of them each time, and the batch to go on from."""
     found = []
-    for _ in range(repeats):
+    for _ in range(times):
         batches = cluster.follow(filler.do(changes).reference, begin=begin)
         begin = batches[-1]["batch"] + 1
         found.append(max(batches, key=lambda batch: batch["batch_records"]))
     return found, begin
+
+
+def repeats(bench):
+    return 2 if bench.quick else 5
 
 
 def state(bench, table):
@@ -140,7 +144,7 @@ def state(bench, table):
         for keys in (few, some, many):
             batches = cluster.follow(filler.do(f"range {keys - filled} {filled}").reference, begin=begin)
             begin, filled = batches[-1]["batch"] + 1, keys
-            found, begin = batches_of(cluster, filler, begin, f"zipf 1000 {keys} 0", 5)
+            found, begin = batches_of(cluster, filler, begin, f"zipf 1000 {keys} 0", repeats(bench))
             costs[keys] = statistics.median(batch["processing_us"] for batch in found) / 1000
             table.add("state", f"batch of 1,000 records on {keys:,} keys", costs[keys], "ms")
             for part in ("fold", "persist", "merge"):
@@ -176,7 +180,7 @@ def partitions(bench, table):
         cluster.submit(many.topic)
         batches = cluster.follow(many.reference)
         rate_of_many = rate(batches)
-        found, _ = batches_of(cluster, many, batches[-1]["batch"] + 1, "zipf 1000 1000 0", 5)
+        found, _ = batches_of(cluster, many, batches[-1]["batch"] + 1, "zipf 1000 1000 0", repeats(bench))
     table.add("partitions", "1,000, 4 workers (b)", rate_of_many / 1e6, "M events/s")
     table.add("partitions", "3, 4 workers (b)", rate_of_few / 1e6, "M events/s")
     table.add("partitions", "1,000 / 3", rate_of_many / rate_of_few, "x")
@@ -202,16 +206,9 @@ def submit(bench, table):
 
 def merge(bench, table):
     """The merge alone, over simulated workers."""
-    done = run_program([bench.program("bench-merge"), "--keys", 1_000_000 // bench.scale,
-                        *(["--zipf", "1.1,0", "--workers", "4,100"] if bench.quick else [])])
-    for line in done.splitlines():
-        case = json.loads(line)
-        batch = "first batch" if case["batch"] == "first" else "then " + ("same" if case["same_keys"] else "other") + " keys"
-        name = f"{case['workers']} workers, zipf {case['zipf']:g}, {case['spread']}, {batch}"
-        table.add("merge", f"{name}, rounds", case["rounds"], "")
-        table.add("merge", f"{name}, entries a worker", case["entries_per_worker"], "")
-        table.add("merge", f"{name}, bytes a worker", case["bytes_per_worker"], "B")
-        table.add("merge", f"{name}, driver", case["driver_ms"], "ms")
+    size = ["--keys", 20_000, "--zipf", "1.1,0", "--workers", "4,100"] if bench.quick else []
+    for line in run_program([bench.program("bench-merge"), *size]).splitlines():
+        table.add_case("merge", json.loads(line))
 
 
 # Of each row, whether it is measured once a run, not once a round.
