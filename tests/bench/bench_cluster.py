@@ -36,12 +36,13 @@ def start_process(command, **options):
 
 
 def end_process(process, limit_s=10):
+    """And the processes it started."""
     if process.poll() is None:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(limit_s)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -106,8 +107,9 @@ class Filler:
         self.reference = {"records": 0, "top": []}
 
     def do(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(command + "\n")
+            self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
             raise BenchError(f"bench-fill ended at '{command}' on {self.topic}")
@@ -126,7 +128,8 @@ class Cluster:
         self.bench = bench
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cluster-", dir=bench.dir))
         self.driver_address = f"127.0.0.1:{free_port()}"
-        self.commands = {"driver": [bench.program("tenfold-driver"), "--listen", self.driver_address, "--kafka", bench.kafka]}
+        self.commands = {"driver": [bench.program("tenfold-driver"), "--listen", self.driver_address, "--kafka",
+                                    bench.kafka]}
         for i in range(workers):
             self.commands[f"worker{i}"] = [bench.program("tenfold-worker"), "--driver", self.driver_address, "--listen",
                                            f"127.0.0.1:{free_port()}"]
@@ -153,7 +156,8 @@ class Cluster:
 
     def start(self, name):
         with open(self.dir / f"{name}.log", "ab") as log:
-            self.processes[name] = start_process(self.commands[name] + ["--data-dir", self.dir / name], stdout=log, stderr=log)
+            command = self.commands[name] + ["--data-dir", self.dir / name]
+            self.processes[name] = start_process(command, stdout=log, stderr=log)
 
     def kill(self, name):
         self.processes[name].kill()
@@ -196,8 +200,8 @@ sinks: [{{file: {{path: top.jsonl}}}}]
     def follow(self, reference, job="bench", begin=1):
         """The job's batches from `begin` to the one that holds everything, whose result must be the exact one."""
         try:
-            lines = run_program([self.bench.program("bench-batches"), "--driver", self.driver_address, "--job", job, "--from",
-                                 begin, "--records", reference["records"], "--timeout", BATCH_LIMIT_S])
+            lines = run_program([self.bench.program("bench-batches"), "--driver", self.driver_address, "--job", job,
+                                 "--from", begin, "--records", reference["records"], "--timeout", BATCH_LIMIT_S])
         except BenchError as error:
             raise BenchError(f"{job} did not get through its topic: {error}\n{self.log_tails()}") from error
         batches = [json.loads(line) for line in lines.splitlines()]
@@ -213,8 +217,8 @@ sinks: [{{file: {{path: top.jsonl}}}}]
 
 
 def check_result(batch, reference):
-    for name, published, exact in (("records", batch["records"], reference["records"]), ("bad records", batch["bad_records"], 0),
-                                   ("top ten", batch["top"], reference["top"])):
+    for name, published, exact in (("records", batch["records"], reference["records"]),
+                                   ("bad records", batch["bad_records"], 0), ("top ten", batch["top"], reference["top"])):
         if published != exact:
             raise BenchError(f"batch {batch['batch']} is wrong, so nothing is reported: its {name} should be {exact}, "
                              f"but is {published}")

@@ -93,8 +93,9 @@ def measure_live(bench, interval):
     with Cluster(bench, 1) as cluster:
         topic = bench.new_name(job)
         producer = start_process(
-            [bench.program("bench-live"), "--kafka", bench.kafka, "--topic", topic, "--driver", cluster.driver_address, "--job",
-             job, "--seconds", seconds], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            [bench.program("bench-live"), "--kafka", bench.kafka, "--topic", topic, "--driver", cluster.driver_address,
+             "--job", job, "--seconds", seconds],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             if not producer.stdout.readline():
                 raise BenchError(f"bench-live does not start: {producer.stderr.read()[-500:]}")
@@ -187,7 +188,8 @@ def partitions(bench, table):
     # The journal has no time for planning and dispatch alone; this also has the requests' way and the commit.
     rest = [batch["processing_us"] - batch["fold_us"] - batch["persist_us"] - batch["merge_us"] for batch in found]
     table.add("partitions", "1,000, batch without fold, persist, merge", statistics.median(rest) / 1000, "ms")
-    table.add("partitions", "1,000, batch of 1,000 records", statistics.median(b["processing_us"] for b in found) / 1000, "ms")
+    whole = statistics.median(batch["processing_us"] for batch in found)
+    table.add("partitions", "1,000, batch of 1,000 records", whole / 1000, "ms")
 
 
 def submit(bench, table):

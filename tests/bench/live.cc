@@ -1,7 +1,7 @@
 // bench-live: appends events to a new topic at a steady rate, follows the job that reads it, and prints as JSON how long it
 // takes from an event's append to the first top ten that has it: to the batch's commit (`published_at`) and to its arrival
-// here. The exact result is checked at the end. Once the topic is there it prints {"ready": true}, and waits for a line on
-// stdin to begin.
+// here. The exact result is checked at the end, and the topic deleted. Once the topic is there it prints {"ready": true},
+// and waits for a line on stdin to begin.
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -82,6 +82,8 @@ class PacedProducer {
     }
     writer_->Flush();
   }
+
+  void DeleteTopic() { writer_->Delete(); }
 
   const ExactSums& sums() const { return sums_; }
   const AppendTimes& times() const { return times_; }
@@ -175,6 +177,7 @@ int Run(int argc, char** argv) {
     return 1;
   }
   nlohmann::ordered_json answer = Latencies(batches, producer.times());
+  producer.DeleteTopic();
   answer["batches"] = batches.size();
   answer["records"] = last.records();
   std::cout << answer.dump() << std::endl;

@@ -1,8 +1,8 @@
 #include "tests/bench/topic_writer.h"
 
 #include <array>
-#include <cstdlib>
-#include <iostream>
+
+#include "tests/bench/kafka_client.h"
 
 namespace tenfold::bench {
 namespace {
@@ -10,30 +10,7 @@ namespace {
 constexpr int kAnswerMs = 30'000;
 constexpr int kFlushMs = 120'000;
 
-[[noreturn]] void Fail(const std::string& message) {
-  std::cerr << "bench: " << message << "\n";
-  std::exit(1);
-}
-
 }  // namespace
-
-rd_kafka_conf_t* MakeKafkaConf(const std::string& brokers, KafkaProperties properties) {
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  std::array<char, 512> error;
-  const auto set = [&](const char* name, const std::string& value) {
-    if (rd_kafka_conf_set(conf, name, value.c_str(), error.data(), error.size()) != RD_KAFKA_CONF_OK) Fail(error.data());
-  };
-  set("bootstrap.servers", brokers);
-  for (const auto& [name, value] : properties) set(name, value);
-  return conf;
-}
-
-rd_kafka_t* MakeKafkaClient(rd_kafka_type_t type, rd_kafka_conf_t* conf) {
-  std::array<char, 512> error;
-  rd_kafka_t* client = rd_kafka_new(type, conf, error.data(), error.size());
-  if (client == nullptr) Fail(error.data());
-  return client;
-}
 
 TopicWriter::TopicWriter(const Options& options) : options_(options) {
   // Idempotence keeps a retry from making a record twice, which the reference would not have.
@@ -98,7 +75,7 @@ void TopicWriter::Delete() {
 
 void TopicWriter::OnDelivery(rd_kafka_t*, const rd_kafka_message_t* record, void* self) {
   const auto& options = static_cast<TopicWriter*>(self)->options_;
-  if (record->err != RD_KAFKA_RESP_ERR_NO_ERROR) Fail("append to " + options.topic + ": " + rd_kafka_err2str(record->err));
+  CheckKafka(record->err, "append to " + options.topic);
   if (options.on_delivered) options.on_delivered(record->partition, record->offset, record->_private);
 }
 
@@ -107,13 +84,11 @@ void TopicWriter::Append(int32_t partition, std::string_view record, void* opaqu
   char* payload = const_cast<char*>(record.data());
   while (rd_kafka_produce(topic_, partition, RD_KAFKA_MSG_F_COPY, payload, record.size(), nullptr, 0, opaque) != 0) {
     const rd_kafka_resp_err_t error = rd_kafka_last_error();
-    if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) Fail("append to " + options_.topic + ": " + rd_kafka_err2str(error));
+    if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) CheckKafka(error, "append to " + options_.topic);
     rd_kafka_poll(client_, 10);
   }
 }
 
-void TopicWriter::Flush() {
-  if (rd_kafka_flush(client_, kFlushMs) != RD_KAFKA_RESP_ERR_NO_ERROR) Fail("append to " + options_.topic + ": no answer");
-}
+void TopicWriter::Flush() { CheckKafka(rd_kafka_flush(client_, kFlushMs), "append to " + options_.topic); }
 
 }  // namespace tenfold::bench

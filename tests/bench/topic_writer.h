@@ -1,5 +1,5 @@
 // Appends records to a topic of its own at full speed, through librdkafka's C API as an ordinary producer would. Used by one
-// thread at a time. A failure of Kafka ends the program with a sentence: a benchmark has nothing to go on with.
+// thread at a time. A failure of Kafka ends the program with a sentence.
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -10,12 +10,6 @@
 #include <string_view>
 
 namespace tenfold::bench {
-
-using KafkaProperties = std::initializer_list<std::pair<const char*, std::string>>;
-
-// A configuration with those properties; ends the program if librdkafka refuses one.
-rd_kafka_conf_t* MakeKafkaConf(const std::string& brokers, KafkaProperties properties);
-rd_kafka_t* MakeKafkaClient(rd_kafka_type_t type, rd_kafka_conf_t* conf);
 
 class TopicWriter {
  public:
