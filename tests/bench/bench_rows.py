@@ -1,0 +1,226 @@
+"""The benchmark's rows. Each takes the bench and a table, measures, and adds its values."""
+
+import json
+import statistics
+import subprocess
+import time
+
+from bench_cluster import BenchError, Cluster, end_process, read_json, rss_bytes, run_program, start_process
+
+MIB = 1024 * 1024
+
+
+def measure_baseline(bench, filler, kind):
+    """R0 (read) or R2 (sum): events a second and CPU seconds per million events."""
+    answer = read_json([bench.program("bench-baseline"), "--kafka", bench.kafka, "--topic", filler.topic, kind])
+    reference = filler.reference
+    if answer["records"] != reference["records"]:
+        raise BenchError(f"the baseline read {answer['records']} records of {reference['records']}")
+    if kind == "sum":
+        # It sums doubles, which are only near.
+        near = all(ours["key"] == exact["key"] and abs(ours["score"] - float(exact["score"])) < 1e-3
+                   for ours, exact in zip(answer["top"], reference["top"], strict=True))
+        if not near:
+            raise BenchError(f"the baseline's top ten is wrong: {answer['top']}, not {reference['top']}")
+    return answer["records"] / answer["seconds"], answer["cpu_seconds"] / answer["records"] * 1e6
+
+
+def rate(batches):
+    """Events a second from the first batch's plan to the last one's publication."""
+    begin_ms = batches[0]["published_at_ms"] - batches[0]["processing_us"] / 1000
+    return batches[-1]["records"] / (batches[-1]["published_at_ms"] - begin_ms) * 1000
+
+
+def measure_tenfold(bench, table, filler, workers, threads=None, wal="sync"):
+    """From the first batch's plan to the published batch that holds everything; the CPU is driver's and workers'."""
+    with Cluster(bench, workers, threads) as cluster:
+        table.add("memory", "idle worker", rss_bytes(cluster.worker_pids()[0]) / MIB, "MiB")
+        cpu_before = cluster.cpu_seconds()
+        cluster.submit(filler.topic, wal=wal)
+        batches = cluster.follow(filler.reference)
+        cpu = cluster.cpu_seconds() - cpu_before
+    return rate(batches), cpu / filler.reference["records"] * 1e6, batches
+
+
+def compare(bench, table, row, contenders, ratios):
+    """Runs each contender once; `ratios` are (name, of, to)."""
+    figures = {name: measure()[:2] for name, measure in contenders.items()}
+    for name, (events, cpu) in figures.items():
+        table.add(row, name, events / 1e6, "M events/s")
+        table.add(row, f"{name}, CPU", cpu, "s/M events")
+    for of, to in ratios:
+        table.add(row, f"{of} / {to}", figures[of][0] / figures[to][0], "x")
+        table.add(row, f"{of} / {to}, CPU", figures[of][1] / figures[to][1], "x")
+
+
+def throughput(bench, table):
+    a, b = bench.topic("a"), bench.topic("b")
+    compare(bench, table, "throughput", {
+        "R0 (a)": lambda: measure_baseline(bench, a, "read"),
+        "1 worker (a)": lambda: measure_tenfold(bench, table, a, 1),
+        "R2 (a)": lambda: measure_baseline(bench, a, "sum"),
+        "2 workers (a)": lambda: measure_tenfold(bench, table, a, 2, threads=1),
+        "R2 (b)": lambda: measure_baseline(bench, b, "sum"),
+        "1 worker (b)": lambda: measure_tenfold(bench, table, b, 1),
+        "2 workers (b)": lambda: measure_tenfold(bench, table, b, 2, threads=1),
+    }, [("1 worker (a)", "R0 (a)"), ("1 worker (b)", "R2 (b)"), ("2 workers (a)", "R2 (a)"), ("2 workers (b)", "R2 (b)")])
+
+
+def lz4(bench, table):
+    a, b = bench.topic("a", "lz4"), bench.topic("b", "lz4")
+    compare(bench, table, "lz4", {
+        "R0 (a)": lambda: measure_baseline(bench, a, "read"),
+        "1 worker (a)": lambda: measure_tenfold(bench, table, a, 1),
+        "R2 (b)": lambda: measure_baseline(bench, b, "sum"),
+        "1 worker (b)": lambda: measure_tenfold(bench, table, b, 1),
+    }, [("1 worker (a)", "R0 (a)"), ("1 worker (b)", "R2 (b)")])
+
+
+def wal(bench, table):
+    b = bench.topic("b")
+    rates = {}
+    for mode in ("sync", "off"):
+        rates[mode], _, batches = measure_tenfold(bench, table, b, 1, wal=mode)
+        table.add("wal", f"{mode} (b)", rates[mode] / 1e6, "M events/s")
+        table.add("wal", f"{mode} (b), persist", sum(batch["persist_us"] for batch in batches) / 1e6, "s")
+    table.add("wal", "sync / off (b)", rates["sync"] / rates["off"], "x")
+
+
+def measure_live(bench, interval):
+    """20,000 events a second for a while: latencies, and the cores that driver and worker take."""
+    seconds = 6 if bench.quick else 17
+    job = f"live-{interval}"
+    with Cluster(bench, 1) as cluster:
+        topic = bench.new_name(job)
+        producer = start_process(
+            [bench.program("bench-live"), "--kafka", bench.kafka, "--topic", topic, "--driver", cluster.driver_address,
+             "--job", job, "--seconds", seconds],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            if not producer.stdout.readline():
+                raise BenchError(f"bench-live does not start: {producer.stderr.read()[-500:]}")
+            cluster.submit(topic, job=job, interval=interval)
+            cluster.follow({"records": 0, "top": []}, job=job)
+            cpu_before, begin = cluster.cpu_seconds(), time.monotonic()
+            answer, errors = producer.communicate("go\n")
+            cores = (cluster.cpu_seconds() - cpu_before) / (time.monotonic() - begin)
+        finally:
+            end_process(producer)
+        if producer.returncode != 0:
+            raise BenchError(f"nothing is reported: {errors.strip()[-500:]}\n{cluster.log_tails()}")
+    return json.loads(answer), cores
+
+
+def live(bench, table):
+    for interval in ("100ms", "10ms"):
+        answer, cores = measure_live(bench, interval)
+        for name, label in (("published_ms", "event to published"), ("seen_ms", "event to client")):
+            for percentile in ("p50", "p99"):
+                table.add("live", f"{interval} batches, {label}, {percentile}", answer[name][percentile], "ms")
+        table.add("live", f"{interval} batches, driver and worker", cores, "cores")
+
+
+def batches_of(cluster, filler, begin, changes, times):
+    """Fills `changes` a few times; the batches that brought most of them each time, and the batch to go on from."""
+    found = []
+    for _ in range(times):
+        batches = cluster.follow(filler.do(changes).reference, begin=begin)
+        begin = batches[-1]["batch"] + 1
+        found.append(max(batches, key=lambda batch: batch["batch_records"]))
+    return found, begin
+
+
+def repeats(bench):
+    return 2 if bench.quick else 5
+
+
+def state(bench, table):
+    """One job whose keys become ever more: memory, the cost of a batch, a worker's restart."""
+    few, some, many = (100_000 // bench.scale, 1_000_000 // bench.scale, 10_000_000 // bench.scale)
+    filler = bench.new_topic("state")
+    costs, memory, key_bytes = {}, {}, {}
+    with Cluster(bench, 1) as cluster:
+        cluster.submit(filler.topic)
+        begin, filled = 1, 0
+        for keys in (few, some, many):
+            batches = cluster.follow(filler.do(f"range {keys - filled} {filled}").reference, begin=begin)
+            begin, filled = batches[-1]["batch"] + 1, keys
+            found, begin = batches_of(cluster, filler, begin, f"zipf 1000 {keys} 0", repeats(bench))
+            costs[keys] = statistics.median(batch["processing_us"] for batch in found) / 1000
+            table.add("state", f"batch of 1,000 records on {keys:,} keys", costs[keys], "ms")
+            for part in ("fold", "persist", "merge"):
+                cost = statistics.median(batch[f"{part}_us"] for batch in found) / 1000
+                table.add("state", f"batch of 1,000 records on {keys:,} keys, {part}", cost, "ms")
+            memory[keys], key_bytes[keys] = rss_bytes(cluster.worker_pids()[0]), filler.reference["key_bytes"]
+            table.add("state", f"worker's memory at {keys:,} keys", memory[keys] / MIB, "MiB")
+            if keys == some:
+                begin = restart(cluster, filler, begin, table)
+    table.add("state", f"batch on {many:,} / {few:,} keys", costs[many] / costs[few], "x")
+    marginal = (memory[many] - memory[some] - (key_bytes[many] - key_bytes[some])) / (many - some)
+    table.add("state", "memory a key, without the key's bytes", marginal, "B")
+
+
+def restart(cluster, filler, begin, table):
+    """Kills the worker and starts it again with records waiting: to the batch that has them."""
+    cluster.kill("worker0")
+    filler.do("zipf 1000 1000 0")
+    start_ms = time.time() * 1000
+    cluster.start("worker0")
+    batches = cluster.follow(filler.reference, begin=begin)
+    table.add("state", f"worker with {filler.reference['keys']:,} keys, start to first batch",
+              (batches[-1]["published_at_ms"] - start_ms) / 1000, "s")
+    return batches[-1]["batch"] + 1
+
+
+def partitions(bench, table):
+    """A thousand partitions over four workers against three partitions, (b)."""
+    few = bench.topic("b")
+    many = bench.new_topic("many", partitions=1000).do(f"zipf {bench.events} {1_000_000 // bench.scale} 1.1")
+    rate_of_few, _, _ = measure_tenfold(bench, table, few, 4, threads=1)
+    with Cluster(bench, 4, threads=1) as cluster:
+        cluster.submit(many.topic)
+        batches = cluster.follow(many.reference)
+        rate_of_many = rate(batches)
+        found, _ = batches_of(cluster, many, batches[-1]["batch"] + 1, "zipf 1000 1000 0", repeats(bench))
+    table.add("partitions", "1,000, 4 workers (b)", rate_of_many / 1e6, "M events/s")
+    table.add("partitions", "3, 4 workers (b)", rate_of_few / 1e6, "M events/s")
+    table.add("partitions", "1,000 / 3", rate_of_many / rate_of_few, "x")
+    # The journal has no time for planning and dispatch alone; this also has the requests' way and the commit.
+    rest = [batch["processing_us"] - batch["fold_us"] - batch["persist_us"] - batch["merge_us"] for batch in found]
+    table.add("partitions", "1,000, batch without fold, persist, merge", statistics.median(rest) / 1000, "ms")
+    whole = statistics.median(batch["processing_us"] for batch in found)
+    table.add("partitions", "1,000, batch of 1,000 records", whole / 1000, "ms")
+
+
+def submit(bench, table):
+    """From the call of `tenfold submit` on a running cluster to the first batch."""
+    empty, full = bench.new_topic("empty"), bench.topic("b")
+    with Cluster(bench, 1) as cluster:
+        for name, filler in (("empty topic", empty), ("backlog", full)):
+            for i in range(3):
+                job = f"{name.split()[0]}-{i}"
+                called_ms, cli_ms = cluster.submit(filler.topic, job=job)
+                batches = cluster.follow(filler.reference, job=job)
+                table.add("submit", f"{name}, to batch 1", batches[0]["published_at_ms"] - called_ms, "ms")
+                table.add("submit", f"{name}, the CLI's part", cli_ms, "ms")
+                read_json(cluster.tenfold("cancel", job, "-o", "json"))
+
+
+def merge(bench, table):
+    """The merge alone, over simulated workers."""
+    size = ["--keys", 20_000, "--zipf", "1.1,0", "--workers", "4,100"] if bench.quick else []
+    for line in run_program([bench.program("bench-merge"), *size]).splitlines():
+        table.add_case("merge", json.loads(line))
+
+
+# Of each row, whether it is measured once a run, not once a round.
+ROWS = {
+    "throughput": (throughput, False),
+    "lz4": (lz4, False),
+    "wal": (wal, False),
+    "live": (live, False),
+    "state": (state, True),
+    "partitions": (partitions, True),
+    "submit": (submit, True),
+    "merge": (merge, True),
+}

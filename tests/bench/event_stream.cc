@@ -1,0 +1,122 @@
+#include "tests/bench/event_stream.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+
+namespace tenfold::bench {
+namespace {
+
+constexpr size_t kTop = 10;
+constexpr uint32_t kMaxClicks = 10;
+constexpr uint32_t kMaxMinutesE7 = 50'000'000;
+
+char* AppendNumber(uint32_t number, char* out) { return std::to_chars(out, out + 10, number).ptr; }
+
+}  // namespace
+
+uint64_t Random::Next() {
+  uint64_t z = state_ += 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+ZipfKeys::ZipfKeys(uint32_t keys, double exponent) : slots_(keys) {
+  std::vector<double> shares(keys);
+  for (uint32_t rank = 0; rank < keys; ++rank) shares[rank] = std::pow(rank + 1.0, -exponent);
+  const double scale = keys / std::accumulate(shares.begin(), shares.end(), 0.0);
+  std::vector<uint32_t> poor, rich;
+  for (uint32_t rank = 0; rank < keys; ++rank) {
+    shares[rank] *= scale;
+    (shares[rank] < 1 ? poor : rich).push_back(rank);
+    slots_[rank] = {1, rank, rank};
+  }
+  while (!poor.empty() && !rich.empty()) {
+    Slot& slot = slots_[poor.back()];
+    poor.pop_back();
+    slot.own_share = shares[slot.own];
+    slot.alias = rich.back();
+    shares[slot.alias] -= 1 - slot.own_share;
+    if (shares[slot.alias] >= 1) continue;
+    poor.push_back(slot.alias);
+    rich.pop_back();
+  }
+
+  std::vector<uint32_t> pages(keys);
+  std::iota(pages.begin(), pages.end(), 0);
+  Random random(keys);
+  for (uint32_t left = keys; left > 1; --left) std::swap(pages[left - 1], pages[random.Below(left)]);
+  for (Slot& slot : slots_) {
+    slot.own = pages[slot.own];
+    slot.alias = pages[slot.alias];
+  }
+}
+
+uint32_t ZipfKeys::Draw(Random* random) const {
+  const Slot& slot = slots_[random->Below(static_cast<uint32_t>(slots_.size()))];
+  return random->Fraction() < slot.own_share ? slot.own : slot.alias;
+}
+
+Event Event::Draw(uint32_t page, Random* random) {
+  Event event;
+  event.page = page;
+  event.clicks = random->Below(kMaxClicks);
+  event.minutes_e7 = random->Below(kMaxMinutesE7);
+  event.like = static_cast<int32_t>(random->Below(3)) - 1;
+  return event;
+}
+
+int64_t Event::Contribution() const {
+  return int64_t{clicks} * 800'000'000 + int64_t{minutes_e7} * 80 + int64_t{like} * kUnitsPerOne;
+}
+
+char* Event::Format(char* out) const {
+  out = std::copy_n("page", 4, out);
+  out = AppendNumber(page, out);
+  *out++ = '|';
+  out = AppendNumber(clicks, out);
+  *out++ = '|';
+  out = AppendNumber(minutes_e7 / 10'000'000, out);
+  *out++ = '.';
+  // A leading 1 keeps the zeros, and is overwritten.
+  char digits[10];
+  AppendNumber(10'000'000 + minutes_e7 % 10'000'000, digits);
+  out = std::copy_n(digits + 1, 7, out);
+  *out++ = '|';
+  if (like < 0) *out++ = '-';
+  *out++ = like == 0 ? '0' : '1';
+  return out;
+}
+
+std::string PageName(uint32_t page) { return "page" + std::to_string(page); }
+
+void ExactSums::Add(const Event& event) {
+  if (event.page >= rows_.size()) rows_.resize(std::max<size_t>(event.page + size_t{1}, rows_.size() * 2));
+  rows_[event.page].sum += event.Contribution();
+  ++rows_[event.page].count;
+  ++records_;
+}
+
+nlohmann::ordered_json ExactSums::Reference() const {
+  std::vector<uint32_t> pages;
+  uint64_t key_bytes = 0;
+  for (uint32_t page = 0; page < rows_.size(); ++page) {
+    if (rows_[page].count == 0) continue;
+    pages.push_back(page);
+    key_bytes += PageName(page).size();
+  }
+  const auto precedes = [this](uint32_t a, uint32_t b) {
+    return rows_[a].sum != rows_[b].sum ? rows_[a].sum > rows_[b].sum : PageName(a) < PageName(b);
+  };
+  const size_t count = std::min(kTop, pages.size());
+  std::partial_sort(pages.begin(), pages.begin() + static_cast<ptrdiff_t>(count), pages.end(), precedes);
+  nlohmann::ordered_json top = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < count; ++i) {
+    top.push_back({{"key", PageName(pages[i])}, {"score", FormatUnits(rows_[pages[i]].sum)}});
+  }
+  return {{"records", records_}, {"keys", pages.size()}, {"key_bytes", key_bytes}, {"top", std::move(top)}};
+}
+
+}  // namespace tenfold::bench
