@@ -351,7 +351,7 @@ FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges,
 absl::StatusOr<std::unique_ptr<BatchTask>> BatchTask::Create(const JobSpec& spec, const LogConfig& log, size_t threads) {
   CHECK_GE(threads, 1U);
   std::unique_ptr<BatchTask> task(new BatchTask);
-  for (size_t i = 0; i < threads; ++i) {
+  for (size_t i = 0; i < 2 * threads; ++i) {
     absl::StatusOr<Decoder> decoder = Decoder::Create(spec);
     if (!decoder.ok()) return decoder.status();
     task->threads_.push_back(std::make_unique<FoldThread>(spec, log, *std::move(decoder)));

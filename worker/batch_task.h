@@ -14,7 +14,8 @@ namespace tenfold {
 
 class BatchTask : public RangeFolder {
  public:
-  // `threads`: at most as many fold at once, 1 or more; a shard belongs to one of them.
+  // `threads`: the cores to fold on, 1 or more. Up to twice as many threads fold, so that the cores stay busy where shards
+  // do not divide evenly; a shard belongs to one of them.
   static absl::StatusOr<std::unique_ptr<BatchTask>> Create(const JobSpec& spec, const LogConfig& log, size_t threads);
   ~BatchTask() override;
 

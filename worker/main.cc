@@ -31,7 +31,8 @@ int Run(int argc, char** argv) {
                  "The address told to the driver; --listen if not given, and needed where that is a wildcard");
   app.add_option("--data-dir", options.data_dir, "Folder of the worker's state and identity; made if it is missing")
       ->required();
-  app.add_option("--threads", options.threads, "Threads that fold, a job; as many as there are cores if not given");
+  app.add_option("--threads", options.threads,
+                 "Cores to fold on, a job, with up to two threads each; all of them if not given");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
   const auto refuse = [](const std::string& message, int code) {
     std::cerr << "tenfold-worker: " << message << "\n";
