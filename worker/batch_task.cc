@@ -263,8 +263,9 @@ std::optional<std::string> BatchTask::FoldThread::FoldRecords(bool exact) {
   for (const LogRecord& record : records_) {
     if (std::optional<std::string> failure = FoldRecord(record, exact, &cursors_[record.position])) return failure;
   }
-  // The records go with the next poll, so the last ones are hashed now.
+  // The records go with the next poll: what refers to them is finished, and the last ones are hashed.
   for (Cursor& cursor : cursors_) {
+    cursor.table->Settle();
     if (cursor.last == nullptr) continue;
     cursor.state->set_last_offset(cursor.last->offset);
     cursor.state->set_last_hash(reader_->Hash(*cursor.last));

@@ -4,14 +4,21 @@
 
 namespace tenfold {
 
-void DeltaTable::Add(std::string_view key, int64_t units) {
-  const uint32_t index = keys_.FindOrAdd(key);
-  if (index == amounts_.size()) amounts_.emplace_back();
-  amounts_[index].sum += units;
-  ++amounts_[index].count;
+void DeltaTable::Settle() {
+  std::array<uint32_t, KeyTable::kBlock> indexes;
+  keys_.FindOrAdd({pending_keys_.data(), pending_}, indexes.data());
+  if (amounts_.size() < keys_.size()) amounts_.resize(keys_.size());
+  for (size_t i = 0; i < pending_; ++i) __builtin_prefetch(&amounts_[indexes[i]], 1);
+  for (size_t i = 0; i < pending_; ++i) {
+    Amount& amount = amounts_[indexes[i]];
+    amount.sum += pending_units_[i];
+    ++amount.count;
+  }
+  pending_ = 0;
 }
 
-std::vector<Delta> DeltaTable::Sorted() const {
+std::vector<Delta> DeltaTable::Sorted() {
+  Settle();
   std::vector<Delta> deltas;
   deltas.reserve(amounts_.size());
   for (uint32_t index = 0; index < amounts_.size(); ++index) {
@@ -22,8 +29,10 @@ std::vector<Delta> DeltaTable::Sorted() const {
 }
 
 void DeltaTable::Clear() {
-  keys_.Clear();
+  pending_ = 0;
+  if (amounts_.capacity() / 8 > amounts_.size()) std::vector<Amount>().swap(amounts_);
   amounts_.clear();
+  keys_.Clear();
 }
 
 }  // namespace tenfold

@@ -2,6 +2,8 @@
 // fold; used by one thread at a time.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -19,12 +21,17 @@ struct Delta {
 
 class DeltaTable {
  public:
-  // Adds one record's contribution; copies the key the first time.
-  void Add(std::string_view key, int64_t units);
+  // Adds one record's contribution. The key has to live until the next Settle; then it is copied, the first time.
+  void Add(std::string_view key, int64_t units) {
+    pending_keys_[pending_] = key;
+    pending_units_[pending_] = units;
+    if (++pending_ == KeyTable::kBlock) Settle();
+  }
+  // Does what was put off to be done at once for many records.
+  void Settle();
 
-  // Every key with its delta, sorted by key bytes; views live until the next Clear.
-  std::vector<Delta> Sorted() const;
-  size_t size() const { return keys_.size(); }
+  // Settles; every key with its delta, sorted by key bytes. Views live until the next Clear.
+  std::vector<Delta> Sorted();
   // Empties the table and keeps its memory.
   void Clear();
 
@@ -33,6 +40,10 @@ class DeltaTable {
     Units sum = 0;
     uint64_t count = 0;
   };
+
+  std::array<std::string_view, KeyTable::kBlock> pending_keys_;
+  std::array<int64_t, KeyTable::kBlock> pending_units_;
+  size_t pending_ = 0;
 
   KeyTable keys_;
   // By key index.

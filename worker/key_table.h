@@ -1,8 +1,12 @@
 // Distinct keys, each with a dense index in the order they came: what per-key arrays are indexed by. Key bytes lie in an
 // arena and never move. Used by one thread at a time.
 //
-// Beyond its bytes a key costs 8 bytes of reference and a hash slot of 9 bytes at a load of 7/16 to 7/8: 18.3 to 28.6
-// bytes, 38.9 at most while the slots double. Nothing but the slots is ever copied to grow.
+// Beyond its bytes a key costs 8 bytes of reference and a slot of 8 bytes at a load of 3/8 to 3/4: 18.7 to 29.3 bytes, 40 at
+// most while the slots double. Nothing but the slots is ever copied to grow.
+//
+// An own hash table and not a library's, because of FindOrAdd of many: a table of a million keys is far larger than the
+// caches, and a look-up then waits for three places in memory, one after the other. Looking up many at a time, the waits of
+// all are one wait (measured: ARCHITECTURE.md, "Where the time goes").
 #pragma once
 
 #include <array>
@@ -10,60 +14,54 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
-
-#include "absl/container/flat_hash_set.h"
 
 namespace tenfold {
 
 class KeyTable {
  public:
+  // At most so many keys are looked up at once.
+  static constexpr size_t kBlock = 64;
+
   // Hashes the key once; copies it the first time. At most kMaxKeyBytes.
   uint32_t FindOrAdd(std::string_view key);
+  // The same for up to kBlock keys, in their order; equal ones among them get one index.
+  void FindOrAdd(std::span<const std::string_view> keys, uint32_t* indexes);
   std::optional<uint32_t> Find(std::string_view key) const;
 
   // Lives until the next Clear.
   std::string_view key(uint32_t index) const;
   size_t size() const { return size_; }
 
-  // Empties the table and keeps its memory.
+  // Empties the table. Keeps memory for as many keys as it had, and gives up what is far more than that.
   void Clear();
 
  private:
   // The tag is the key's hash, kept so that neither growing nor nearly any failed comparison touches the arena.
   struct Slot {
-    uint32_t tag;
-    uint32_t index;
-  };
-  struct Probe {
-    const KeyTable* table;
-    std::string_view key;
-    uint32_t tag;
-  };
-  struct SlotHash {
-    using is_transparent = void;
-    // absl takes the low 7 bits and the bits above them apart: spread the 32 over 64.
-    static size_t Spread(uint32_t tag) { return tag * size_t{0x9e3779b97f4a7c15}; }
-    size_t operator()(const Slot& slot) const { return Spread(slot.tag); }
-    size_t operator()(const Probe& probe) const { return Spread(probe.tag); }
-  };
-  struct SlotEqual {
-    using is_transparent = void;
-    bool operator()(const Slot& a, const Slot& b) const { return a.index == b.index; }
-    bool operator()(const Slot& a, const Probe& b) const { return a.tag == b.tag && b.table->key(a.index) == b.key; }
-    bool operator()(const Probe& a, const Slot& b) const { return (*this)(b, a); }
+    uint32_t tag = 0;
+    // The key's index and one; 0 if the slot is empty.
+    uint32_t place = 0;
   };
 
   static constexpr size_t kArenaChunkBytes = 64 << 10;
   static constexpr size_t kReferencesPerBlock = 1024;
   using ReferenceBlock = std::array<uint64_t, kReferencesPerBlock>;
 
-  Probe MakeProbe(std::string_view key) const;
+  const uint64_t* Reference(uint32_t index) const {
+    return &(*references_[index / kReferencesPerBlock])[index % kReferencesPerBlock];
+  }
+  // The place of the first key with this tag in its probe sequence, or 0.
+  uint32_t Guess(uint32_t tag) const;
+  uint32_t FindOrAddTagged(std::string_view key, uint32_t tag);
+  void Grow(size_t slots);
   // The reference of a copy of the key: place in the arena * 2^16 + length.
   uint64_t Store(std::string_view key);
 
-  absl::flat_hash_set<Slot, SlotHash, SlotEqual> slots_;
+  // A power of two of them, or none; probed from the tag's low bits on.
+  std::vector<Slot> slots_;
   std::vector<std::unique_ptr<ReferenceBlock>> references_;
   std::vector<std::unique_ptr<char[]>> arena_;
   size_t arena_end_ = 0;
