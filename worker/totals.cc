@@ -114,9 +114,8 @@ void Totals::UpdateMaxima(size_t index, Units before) {
   }
 }
 
-void Totals::Add(std::string_view key, int64_t count, Units sum) {
-  const uint32_t index = keys_.FindOrAdd(key);
-  if (index / kFanOut == blocks_.size()) AddBlock();
+void Totals::AddAt(size_t index, int64_t count, Units sum) {
+  while (index / kFanOut >= blocks_.size()) AddBlock();
   Block& block = *blocks_[index / kFanOut];
   int64_t& row_count = block.counts[index % kFanOut];
 
@@ -126,6 +125,27 @@ void Totals::Add(std::string_view key, int64_t count, Units sum) {
   block.sums[index % kFanOut] += sum;
   present_ += row_count != 0;
   UpdateMaxima(index, before);
+}
+
+void Totals::Add(std::string_view key, int64_t count, Units sum) { AddAt(keys_.FindOrAdd(key), count, sum); }
+
+void Totals::Add(std::span<const Delta> deltas) {
+  std::array<std::string_view, KeyTable::kBlock> keys;
+  std::array<uint32_t, KeyTable::kBlock> indexes;
+  while (!deltas.empty()) {
+    const std::span<const Delta> block = deltas.first(std::min(deltas.size(), keys.size()));
+    deltas = deltas.subspan(block.size());
+    for (size_t i = 0; i < block.size(); ++i) keys[i] = block[i].key;
+    keys_.FindOrAdd({keys.data(), block.size()}, indexes.data());
+    for (size_t i = 0; i < block.size(); ++i) {
+      const size_t index = indexes[i];
+      if (index / kFanOut >= blocks_.size()) continue;
+      __builtin_prefetch(&blocks_[index / kFanOut]->sums[index % kFanOut], 1);
+      __builtin_prefetch(&blocks_[index / kFanOut]->counts[index % kFanOut], 1);
+      __builtin_prefetch(&maxima_[0][index / kFanOut], 1);
+    }
+    for (size_t i = 0; i < block.size(); ++i) AddAt(indexes[i], static_cast<int64_t>(block[i].count), block[i].sum);
+  }
 }
 
 std::optional<Units> Totals::Find(std::string_view key) const {

@@ -9,10 +9,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "common/units.h"
+#include "worker/delta_table.h"
 #include "worker/key_table.h"
 
 namespace tenfold {
@@ -28,6 +30,8 @@ class Totals {
   // Adds a delta or, when a shard joins or leaves the sums, a whole row (count and sum negated to leave). A key whose
   // count comes to 0 is absent: no row of the owned shards has it.
   void Add(std::string_view key, int64_t count, Units sum);
+  // The same for many.
+  void Add(std::span<const Delta> deltas);
 
   // The partial of a key; nullopt if absent.
   std::optional<Units> Find(std::string_view key) const;
@@ -64,6 +68,7 @@ class Totals {
   };
 
   void AddBlock();
+  void AddAt(size_t index, int64_t count, Units sum);
   // The sum at an index, or less than any sum if absent.
   Units ValueAt(size_t index) const;
   Units MaxOfChildren(size_t level, size_t node) const;

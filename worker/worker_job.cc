@@ -207,9 +207,7 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
   const absl::Time persist = absl::Now();
   if (absl::Status persisted = Persist(outcome); !persisted.ok()) return persisted;
   FaultPoint("worker.persisted");
-  for (const FoldOutcome::Shard& shard : outcome.shards) {
-    for (const Delta& delta : shard.deltas) totals_.Add(delta.key, static_cast<int64_t>(delta.count), delta.sum);
-  }
+  for (const FoldOutcome::Shard& shard : outcome.shards) totals_.Add(shard.deltas);
   reply.set_persist_us(MicrosSince(persist));
   if (stopping_) return absl::UnavailableError("the worker is stopping");
   Answer(request, &reply);

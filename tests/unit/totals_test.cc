@@ -12,6 +12,7 @@
 
 #include "common/digest.h"
 #include "gtest/gtest.h"
+#include "worker/delta_table.h"
 
 namespace tenfold {
 namespace {
@@ -301,6 +302,28 @@ TEST(TotalsTest, HighestOfManyKeysIsExact) {
   }
   CheckHighest(totals, model, 20, std::nullopt, 0);
   CheckHighest(totals, model, 20, Units{990'000}, 100'000);
+}
+
+TEST(TotalsTest, ManyAtOnceAreAddedAsOneByOne) {
+  std::mt19937_64 random(3);
+  Totals many, one_by_one;
+  for (int batch = 0; batch < 50; ++batch) {
+    DeltaTable table;
+    for (int i = 0; i < 2'000; ++i) {
+      const std::string key = std::to_string(random() % 50'000);
+      table.Add(key, static_cast<int64_t>(random() % 1'000) - 500);
+      table.Settle();
+    }
+    const std::vector<Delta> deltas = table.Sorted();
+    many.Add(deltas);
+    for (const Delta& delta : deltas) one_by_one.Add(delta.key, static_cast<int64_t>(delta.count), delta.sum);
+  }
+  EXPECT_EQ(many.size(), one_by_one.size());
+  EXPECT_TRUE(many.Digest() == one_by_one.Digest());
+  const std::vector<TotalEntry> a = many.Highest(100, std::nullopt, 100).entries;
+  const std::vector<TotalEntry> b = one_by_one.Highest(100, std::nullopt, 100).entries;
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(a[i].key == b[i].key && a[i].sum == b[i].sum) << i;
 }
 
 }  // namespace
