@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/process.h"
@@ -54,6 +55,11 @@ std::string WhyNotBound(const std::string& address) {
 
 // gRPC would write to stderr itself, in a form of its own.
 void LogOfGrpc(gpr_log_func_args* args) {
+  // What it says of an address that it cannot listen on, StartServer says in a sentence.
+  if (absl::StrContains(args->file, "chttp2_server.cc")) {
+    VLOG(1) << "gRPC: " << args->message;
+    return;
+  }
   const google::LogSeverity severity = args->severity == GPR_LOG_SEVERITY_ERROR ? google::GLOG_WARNING : google::GLOG_INFO;
   google::LogMessage(args->file, args->line, severity).stream() << "gRPC: " << args->message;
 }
