@@ -232,12 +232,11 @@ class JobSinksThreads : public JobSinks {
       if (!batch.ok()) return batch.status();
       absl::Status status = feed->target->Append(TopLine(job_, partitions, *batch), stop);
       if (!status.ok()) return status;
-      {
-        std::lock_guard lock(mutex_);
-        feed->delivered = next;
-      }
+      // Before it is told: what every sink has is trimmed.
       status = journal_->SetDelivered(job_id_, feed->name, next);
       if (!status.ok()) return status;
+      std::lock_guard lock(mutex_);
+      feed->delivered = next;
     }
     return absl::OkStatus();
   }

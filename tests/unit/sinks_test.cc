@@ -113,6 +113,7 @@ class FakeJournal : public Journal {
     return it == delivered_.end() ? 0 : it->second;
   }
   absl::Status SetDelivered(const std::string& job_id, const std::string& sink, uint64_t batch) override {
+    if (before_delivered) before_delivered(batch);
     std::lock_guard lock(mutex_);
     delivered_[{job_id, sink}] = batch;
     syncs_at_delivery.push_back(syncs);
@@ -121,6 +122,7 @@ class FakeJournal : public Journal {
 
   std::atomic<bool> broken = false;
   mutable std::atomic<int> reads = 0;
+  std::function<void(uint64_t)> before_delivered;
   std::vector<int> syncs_at_delivery;
 
  private:
@@ -404,6 +406,20 @@ TEST_F(SinksTest, ABrokenSinkDelaysOnlyItself) {
   EXPECT_EQ(Top(), Lines(1, 3));
   EXPECT_TRUE(WaitProblem("broken.jsonl"));
   EXPECT_EQ(sinks_->DeliveredByAll(), 0u);
+}
+
+// What a sink has may be trimmed, and a driver that starts again asks for what follows the last batch it knows of.
+TEST_F(SinksTest, ABatchIsDeliveredOnceTheJournalSaysSo) {
+  AddFile("top.jsonl");
+  std::atomic<bool> told_too_early = false;
+  journal_.before_delivered = [&](uint64_t batch) {
+    if (sinks_->DeliveredByAll() >= batch) told_too_early = true;
+  };
+  Start();
+  Commit(3);
+  ASSERT_TRUE(WaitDelivered(3)) << Problem();
+  EXPECT_FALSE(told_too_early);
+  sinks_.reset();
 }
 
 TEST_F(SinksTest, AnUnreadableBatchIsTold) {
