@@ -159,10 +159,11 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms) {
       LOG(INFO) << "worker " << identity_.worker_id << " joined cluster " << identity_.cluster_id;
     }
   }
-  if (!reply->dropped_job_ids().empty()) {
-    // Dropping waits for what runs; the heartbeat must not.
+  // Dropping waits for what runs; the heartbeat must not. What it has not come to by now the next heartbeat names again.
+  if (!reply->dropped_job_ids().empty() && !dropping_.exchange(true)) {
     dropper_ = std::jthread([this, job_ids = reply->dropped_job_ids()] {
       for (const std::string& job_id : job_ids) DropJob(job_id);
+      dropping_ = false;
     });
   }
   return absl::OkStatus();

@@ -1,6 +1,7 @@
 // The worker: its jobs, its state on disk, and the heartbeat that keeps it a member of the cluster. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -73,6 +74,8 @@ class Worker {
   bool stopping_ = false;                                   // guarded by mutex_
 
   std::condition_variable_any stopped_;
+  // The dropper is at work.
+  std::atomic<bool> dropping_ = false;
   std::jthread dropper_;
   std::jthread heartbeat_;
 };
