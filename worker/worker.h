@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -58,7 +59,7 @@ class Worker {
 
   absl::Status OpenStore();
   void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
-  absl::Status Beat(DriverClient* driver, uint32_t* lease_ms);
+  absl::Status Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop);
   std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found);
   // FAILED_PRECONDITION if the job was never assigned here.
   absl::StatusOr<std::shared_ptr<WorkerJob>> FindJob(const RequestId& id);

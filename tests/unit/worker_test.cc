@@ -49,18 +49,20 @@ namespace fs = std::filesystem;
 
 class FakeDriver : public DriverService::Service {
  public:
-  grpc::Status Heartbeat(grpc::ServerContext*, const HeartbeatRequest* request, HeartbeatReply* reply) override {
+  grpc::Status Heartbeat(grpc::ServerContext* context, const HeartbeatRequest* request, HeartbeatReply* reply) override {
     reply->set_cluster_id("cluster");
     reply->set_epoch(1);
     reply->set_lease_ms(lease_ms);
     if (drops_jobs) *reply->mutable_dropped_job_ids() = request->job_ids();
     jobs = request->job_ids_size();
     ++beats;
+    while (silent && !context->IsCancelled()) absl::SleepFor(absl::Milliseconds(1));
     return grpc::Status::OK;
   }
 
   std::atomic<uint32_t> lease_ms = 60;
   std::atomic<bool> drops_jobs = false;
+  std::atomic<bool> silent = false;
   std::atomic<int> beats = 0;
   // In the last one.
   std::atomic<int> jobs = 0;
@@ -134,6 +136,16 @@ TEST_F(WorkerTest, AJobThatTakesLongToDropHoldsUpNoHeartbeat) {
   EXPECT_EQ(driver_.jobs, 1);
   syncs_wait = false;
   EXPECT_TRUE(WaitFor([&] { return driver_.jobs == 0; }));
+}
+
+TEST_F(WorkerTest, StopsAlthoughTheDriverDoesNotAnswer) {
+  driver_.silent = true;
+  Start();
+  ASSERT_TRUE(WaitForBeats(1));
+  const absl::Time start = absl::Now();
+  worker_->Stop();
+  // Otherwise half a lease: 1.5 s, as long as the driver has not named its own.
+  EXPECT_LT(absl::Now() - start, absl::Seconds(1));
 }
 
 }  // namespace
