@@ -121,7 +121,7 @@ Driver::~Driver() {
 }
 
 void Driver::Stop() {
-  stopping_ = true;
+  stop_.request_stop();
   std::lock_guard lock(committed_mutex_);
   committed_.notify_all();
 }
@@ -145,7 +145,7 @@ template <typename Answer>
 absl::StatusOr<Answer> Driver::Ask(std::function<absl::StatusOr<Answer>()> question) {
   auto answer = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
   std::future<absl::StatusOr<Answer>> future = answer->get_future();
-  if (stopping_ || !Post([answer, question] { answer->set_value(question()); }))
+  if (stop_.stop_requested() || !Post([answer, question] { answer->set_value(question()); }))
     return absl::UnavailableError("the driver is stopping");
   return future.get();
 }
@@ -190,7 +190,7 @@ void Driver::OnJournaled(const JournalRecord& record) {
 
 absl::Status Driver::OpenJob(const JobMachine& job) {
   if (parts_.contains(job.job_id())) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(job.spec(), job.brokers());
+  absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(job.spec(), job.brokers(), stop_.get_token());
   if (!log.ok()) return log.status();
   JobSinks::Options options;
   options.job_id = job.job_id();
@@ -389,7 +389,7 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   const WaitingPlace place(&waiting_calls_);
   if (!place.status().ok()) return place.status();
   {
-    const absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, submitted.brokers());
+    const absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, submitted.brokers(), stop_.get_token());
     if (!log.ok()) return log.status();
     const absl::StatusOr<std::vector<Partition>> partitions = (*log)->Resolve();
     if (!partitions.ok()) return partitions.status();
@@ -533,7 +533,7 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     const WaitingPlace place(&waiting_calls_);
     if (!place.status().ok()) return place.status();
     std::unique_lock lock(committed_mutex_);
-    while (!stopping_) {
+    while (!stop_.stop_requested()) {
       const auto it = committed_batches_.find(job_id);
       there = it != committed_batches_.end();
       if (!there || it->second >= wanted || is_cancelled()) break;
@@ -544,7 +544,7 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
                           std::min(absl::ToChronoMilliseconds(deadline - absl::Now()), std::chrono::milliseconds(200)));
     }
     lock.unlock();
-    if (stopping_) return absl::UnavailableError("the driver is stopping");
+    if (stop_.stop_requested()) return absl::UnavailableError("the driver is stopping");
     reply = Ask<GetBatchReply>(look);
     if (!reply.ok()) return reply;
   }

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -61,7 +62,7 @@ class Driver {
   absl::StatusOr<GetEndsReply> GetEnds(const GetEndsRequest& request);
   absl::StatusOr<ListWorkersReply> ListWorkers();
 
-  // Requests that wait return UNAVAILABLE from now on.
+  // Requests that wait return UNAVAILABLE from now on, those for Kafka within 3 s.
   void Stop();
 
  private:
@@ -136,7 +137,7 @@ class Driver {
   std::mutex committed_mutex_;
   std::condition_variable committed_;
   std::map<std::string, uint64_t> committed_batches_;  // guarded by committed_mutex_
-  std::atomic<bool> stopping_ = false;
+  std::stop_source stop_;
   std::atomic<int> waiting_calls_ = 0;
 
   std::thread loop_thread_;
