@@ -81,6 +81,7 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* ac
       if (!record.has_batch_committed() || cancelled.job_id() != JobIdOf(record)) continue;
       cancelled.set_batch(record.batch_committed().batch());
       *cancelled.mutable_last_batch() = record.batch_committed();
+      cancelled.mutable_last_batch()->clear_top();
     }
     return;
   }
@@ -91,6 +92,8 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* ac
     cancelled.clear_records_per_second();
     cancelled.clear_partitions();
     cancelled.clear_shards();
+    // Nobody is shown it any more, and it may take a megabyte.
+    cancelled.mutable_last_batch()->clear_top();
     cancelled_.push_front(std::move(cancelled));
     if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();
     jobs_.erase(JobIdOf(record));

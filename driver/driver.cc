@@ -12,6 +12,7 @@
 #include "common/limits.h"
 #include "common/process.h"
 #include "common/random_id.h"
+#include "driver/waiting_place.h"
 #include "glog/logging.h"
 #include "jobs/job_spec.h"
 
@@ -30,26 +31,6 @@ absl::Status NotFreeError(const std::string& name) {
   return absl::FailedPreconditionError(
       absl::StrCat("the files of the job ", name, " cancelled before are just being put aside; submit again in a moment"));
 }
-
-// One of the places for calls that wait, given back at the end.
-class WaitingPlace {
- public:
-  explicit WaitingPlace(std::atomic<int>* taken) : taken_(taken), number_(++*taken) {}
-  ~WaitingPlace() { --*taken_; }
-  WaitingPlace(const WaitingPlace&) = delete;
-  WaitingPlace& operator=(const WaitingPlace&) = delete;
-
-  absl::Status status() const {
-    if (number_ <= kMaxWaitingCalls) return absl::OkStatus();
-    return absl::ResourceExhaustedError(absl::StrCat("the driver lets ", kMaxWaitingCalls,
-                                                     " calls wait at a time, and as many do; try again when fewer programs "
-                                                     "watch or wait for batches"));
-  }
-
- private:
-  std::atomic<int>* const taken_;
-  const int number_;
-};
 
 }  // namespace
 
@@ -492,6 +473,14 @@ absl::StatusOr<ListJobsReply> Driver::ListJobs() {
     ListJobsReply reply;
     for (auto& [name, status] : by_name) *reply.add_jobs() = std::move(status);
     for (const JobStatus& cancelled : coordinator_.cancelled()) *reply.add_jobs() = cancelled;
+    // Of very many jobs it would not go into a message.
+    for (JobStatus& job : *reply.mutable_jobs()) {
+      job.clear_spec();
+      job.clear_last_batch();
+      job.clear_partitions();
+      job.clear_shards();
+      job.clear_sinks();
+    }
     return reply;
   });
 }

@@ -34,6 +34,15 @@ class CoordinatorTest : public testing::Test {
     }
   }
 
+  void Submit(const std::string& id = "id") {
+    JobSubmitted submitted;
+    submitted.set_job_id(id);
+    submitted.mutable_spec()->set_name("job");
+    submitted.mutable_spec()->set_batch_interval_ms(1000);
+    submitted.add_partitions()->set_topic("events");
+    ASSERT_TRUE(coordinator_.Submit(submitted, &actions_).ok());
+    JournalAll();
+  }
   void Beat() {
     HeartbeatRequest request;
     request.set_worker_id("w");
@@ -87,18 +96,27 @@ TEST_F(CoordinatorTest, TheTimeStoodStillIsAllThatALeaseIsLongerBy) {
 
 TEST_F(CoordinatorTest, ShowsOnlyTheLastOfManyCancelledJobs) {
   for (size_t i = 0; i <= kMaxCancelledShown; ++i) {
-    JobSubmitted submitted;
-    submitted.set_job_id(absl::StrCat("id", i));
-    submitted.mutable_spec()->set_name("job");
-    submitted.mutable_spec()->set_batch_interval_ms(1000);
-    ASSERT_TRUE(coordinator_.Submit(submitted, &actions_).ok());
-    JournalAll();
+    Submit(absl::StrCat("id", i));
     ASSERT_TRUE(coordinator_.Cancel("job", &actions_).ok());
     JournalAll();
   }
   EXPECT_THAT(coordinator_.cancelled(), SizeIs(kMaxCancelledShown));
   EXPECT_EQ(coordinator_.cancelled().front().job_id(), absl::StrCat("id", kMaxCancelledShown));
   EXPECT_EQ(coordinator_.FindCancelled("id0"), nullptr);
+}
+
+TEST_F(CoordinatorTest, ACancelledJobsTopIsNotKept) {
+  Submit();
+  JournalRecord record;
+  record.mutable_batch_committed()->set_job_id("id");
+  record.mutable_batch_committed()->set_batch(1);
+  record.mutable_batch_committed()->add_top()->set_key("page1");
+  coordinator_.OnJournaled(record, now_ms_, &actions_);
+  ASSERT_TRUE(coordinator_.Cancel("job", &actions_).ok());
+  JournalAll();
+  ASSERT_NE(coordinator_.FindCancelled("job"), nullptr);
+  EXPECT_EQ(coordinator_.FindCancelled("job")->last_batch().batch(), 1u);
+  EXPECT_EQ(coordinator_.FindCancelled("job")->last_batch().top_size(), 0);
 }
 
 TEST_F(CoordinatorTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
@@ -111,10 +129,14 @@ TEST_F(CoordinatorTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
   again.Replay(record);
   record.mutable_batch_committed()->set_job_id("id");
   record.mutable_batch_committed()->set_batch(17);
+  record.mutable_batch_committed()->set_records(170);
+  record.mutable_batch_committed()->add_top()->set_key("page1");
   again.Replay(record);
   ASSERT_NE(again.FindCancelled("job"), nullptr);
   EXPECT_EQ(again.FindCancelled("job")->batch(), 17u);
   EXPECT_EQ(again.FindCancelled("job")->state(), JOB_CANCELLED);
+  EXPECT_EQ(again.FindCancelled("job")->last_batch().records(), 170u);
+  EXPECT_EQ(again.FindCancelled("job")->last_batch().top_size(), 0) << "of a hundred jobs that is much";
 }
 
 }  // namespace

@@ -179,6 +179,8 @@ TEST_F(DriverTest, ACancelledJobIsStillShown) {
     ASSERT_EQ(list->jobs_size(), 2);
     EXPECT_EQ(list->jobs(0).job_id(), second) << "the latest first";
     EXPECT_EQ(list->jobs(0).state(), JOB_CANCELLED);
+    EXPECT_FALSE(list->jobs(0).has_spec()) << "a list of many jobs has to go into a message";
+    EXPECT_TRUE(GetStatus("popularity")->has_spec());
     EXPECT_EQ(list->jobs(1).job_id(), first);
     EXPECT_EQ(GetStatus("popularity")->job_id(), second);
     EXPECT_EQ(GetStatus(first)->state(), JOB_CANCELLED);
