@@ -12,9 +12,11 @@
 namespace tenfold {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 constexpr uint32_t kLeaseMs = 3000;
+constexpr int64_t kStartOffset = 1000;
 
 class CoordinatorTest : public testing::Test {
  protected:
@@ -30,6 +32,7 @@ class CoordinatorTest : public testing::Test {
       for (const Action& action : actions) {
         if (const auto* append = std::get_if<AppendRecord>(&action))
           coordinator_.OnJournaled(append->record, now_ms_, &actions_);
+        if (const auto* query = std::get_if<QueryEnds>(&action)) query_ = *query;
       }
     }
   }
@@ -40,6 +43,7 @@ class CoordinatorTest : public testing::Test {
     submitted.mutable_spec()->set_name("job");
     submitted.mutable_spec()->set_batch_interval_ms(1000);
     submitted.add_partitions()->set_topic("events");
+    submitted.mutable_partitions(0)->set_start_offset(kStartOffset);
     ASSERT_TRUE(coordinator_.Submit(submitted, &actions_).ok());
     JournalAll();
   }
@@ -60,6 +64,8 @@ class CoordinatorTest : public testing::Test {
 
   Coordinator coordinator_{kLeaseMs};
   Actions actions_;
+  // The last one.
+  QueryEnds query_;
   int64_t now_ms_ = 100'000;
 };
 
@@ -92,6 +98,27 @@ TEST_F(CoordinatorTest, TheTimeStoodStillIsAllThatALeaseIsLongerBy) {
   coordinator_.OnTime(now_ms_, &actions_);
   RunUntil(now_ms_ + kLeaseMs);
   EXPECT_FALSE(IsLive());
+}
+
+TEST_F(CoordinatorTest, ADriverThatHearsNobodyDoesNotStandStill) {
+  RunUntil(now_ms_ + kLeaseMs);
+  EXPECT_EQ(coordinator_.cluster().awaiting_until_ms, 0) << "known workers were awaited for a lease";
+}
+
+// The events that came meanwhile are there at once: none may be taken for what was seen all along.
+TEST_F(CoordinatorTest, APauseIsNotedBeforeAnyEvent) {
+  Submit();
+  Beat();
+  JournalAll();
+  const std::vector<int64_t> truncated = {kStartOffset - 1};
+  coordinator_.OnEnds(query_, truncated, now_ms_, &actions_);
+  RunUntil(now_ms_ + 1000);
+  JournalAll();
+  now_ms_ += 60'000;
+  coordinator_.OnEnds(query_, truncated, now_ms_, &actions_);
+  JournalAll();
+  EXPECT_THAT(coordinator_.FindJob("job")->Status().reason(), HasSubstr("ends at"));
+  EXPECT_EQ(coordinator_.FindJob("job")->state(), JOB_WAITING) << "it was seen truncated for a second";
 }
 
 TEST_F(CoordinatorTest, ShowsOnlyTheLastOfManyCancelledJobs) {
