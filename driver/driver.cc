@@ -61,7 +61,7 @@ absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(const Options& options) {
     const absl::Status retired = JobSinks::Retire(options.data_dir, name, job_id);
     if (retired.ok()) continue;
     LOG(ERROR) << "the name " << name << " is not free: " << retired.message();
-    driver->retiring_[name] = {job_id, false};
+    driver->retiring_[name] = {job_id, false, {}};
   }
   driver->workers_ = std::make_unique<WorkerClient>();
   for (const auto& [id, job] : driver->coordinator_.jobs()) {
@@ -336,11 +336,12 @@ void Driver::Do(const CloseJob& close) {
   }
   committed_.notify_all();
   const auto waiting = cancelling_.find(close.job_id);
-  retiring_[close.name] = {close.job_id, waiting != cancelling_.end()};
+  Retiring& retiring = retiring_[close.name] = {close.job_id, waiting != cancelling_.end(), {}};
   if (waiting == cancelling_.end()) return;
   parts.retires = true;
-  // The parts end, which takes a while, on the thread that waits.
-  for (const auto& done : waiting->second) done(std::exchange(parts, {}));
+  // The parts end, which takes a while, on the first thread that waits; the others wait for that one.
+  retiring.waiting.assign(waiting->second.begin() + 1, waiting->second.end());
+  waiting->second.front()(std::move(parts));
   cancelling_.erase(waiting);
 }
 
@@ -397,13 +398,18 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
 absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
   auto promise = std::make_shared<std::promise<JobParts>>();
   std::future<JobParts> closed = promise->get_future();
+  const CancelDone done = [promise](JobParts parts) { promise->set_value(std::move(parts)); };
   std::string name;
   const absl::StatusOr<std::string> job_id = Ask<std::string>([&]() -> absl::StatusOr<std::string> {
     const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
+    if (const auto it = retiring_.find(request.job()); !job.ok() && it != retiring_.end() && it->second.under_way) {
+      it->second.waiting.push_back(done);
+      return it->second.job_id;
+    }
     if (!job.ok()) return job.status();
     name = (*job)->name();
     const std::string id = (*job)->job_id();
-    cancelling_[id].push_back([promise](JobParts parts) { promise->set_value(std::move(parts)); });
+    cancelling_[id].push_back(done);
     Actions actions;
     if (absl::Status cancelled = coordinator_.Cancel(id, &actions); !cancelled.ok()) return cancelled;
     Do(&actions);
@@ -426,8 +432,11 @@ absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
 absl::Status Driver::Retire(const std::string& name, const std::string& job_id) {
   absl::Status retired = JobSinks::Retire(options_.data_dir, name, job_id);
   Post([this, name, free = retired.ok()] {
-    if (const auto it = retiring_.find(name); it != retiring_.end()) it->second.under_way = false;
-    if (free) retiring_.erase(name);
+    const auto it = retiring_.find(name);
+    if (it == retiring_.end()) return;
+    it->second.under_way = false;
+    for (const CancelDone& done : std::exchange(it->second.waiting, {})) done(JobParts());
+    if (free) retiring_.erase(it);
   });
   return retired;
 }

@@ -73,9 +73,12 @@ class Driver {
     // Who has them last ends them, and puts the sinks' folder aside.
     bool retires = false;
   };
+  using CancelDone = std::function<void(JobParts)>;
   struct Retiring {
     std::string job_id;
     bool under_way = false;
+    // Told when it no longer is.
+    std::vector<CancelDone> waiting;
   };
 
   explicit Driver(const Options& options);
@@ -124,7 +127,7 @@ class Driver {
   std::map<std::string, JobParts> parts_;
   // Told when the record that makes or ends the job is journalled.
   std::map<std::string, std::promise<absl::Status>> submitting_;
-  std::map<std::string, std::vector<std::function<void(JobParts)>>> cancelling_;
+  std::map<std::string, std::vector<CancelDone>> cancelling_;
   // By name: cancelled jobs whose sinks' folder still has it. No job of that name is taken meanwhile: it would write there.
   std::map<std::string, Retiring> retiring_;
 

@@ -2,6 +2,8 @@
 #include "driver/driver.h"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -17,6 +19,25 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "jobs/job_spec.h"
+
+namespace {
+// Whoever syncs the journal, or a folder, waits while this is set.
+std::atomic<bool> journal_waits = false;
+std::atomic<bool> folder_waits = false;
+std::atomic<bool> folder_is_waited_for = false;
+}  // namespace
+
+extern "C" int fdatasync(int fd) {
+  while (journal_waits) absl::SleepFor(absl::Milliseconds(1));
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
+extern "C" int fsync(int fd) {
+  while (folder_waits) {
+    folder_is_waited_for = true;
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
 
 namespace tenfold {
 namespace {
@@ -145,6 +166,32 @@ TEST_F(DriverTest, ANameIsNotFreeWhileACancelledJobsFilesHaveIt) {
   WaitForSinkFile();
   EXPECT_FALSE(fs::exists(Sinks() / "popularity" / "mark"));
   EXPECT_TRUE(fs::exists(Sinks() / ("popularity." + id) / "mark"));
+}
+
+TEST_F(DriverTest, EveryCancelOfAJobReturnsOnceItsNameIsFree) {
+  ASSERT_TRUE(Submit().ok());
+  WaitForSinkFile();
+  // Nothing is journalled before all have asked, and the folder is put aside only after that.
+  journal_waits = true;
+  folder_waits = true;
+  std::atomic<int> asked = 0;
+  std::atomic<int> too_early = 0;
+  std::vector<std::thread> cancels;
+  for (int i = 0; i < 3; ++i) {
+    cancels.emplace_back([&] {
+      CancelRequest request;
+      request.set_job("popularity");
+      ++asked;
+      if (driver_->Cancel(request).ok() && folder_waits) ++too_early;
+    });
+  }
+  while (asked < 3) absl::SleepFor(absl::Milliseconds(1));
+  journal_waits = false;
+  while (!folder_is_waited_for) absl::SleepFor(absl::Milliseconds(1));
+  folder_waits = false;
+  for (std::thread& cancel : cancels) cancel.join();
+  EXPECT_EQ(too_early, 0);
+  EXPECT_TRUE(Submit().ok());
 }
 
 TEST_F(DriverTest, PutsAsideAtTheStartWhatACrashLeftOfACancel) {
