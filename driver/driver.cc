@@ -546,10 +546,12 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     reply = Ask<GetBatchReply>(look);
     if (!reply.ok()) return reply;
   }
-  if (reply->batch().batch() == wanted) return reply;
-  absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id, wanted);
-  if (!batch.ok()) return batch.status();
-  *reply->mutable_batch() = *std::move(batch);
+  if (reply->batch().batch() != wanted) {
+    absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id, wanted);
+    if (!batch.ok()) return batch.status();
+    *reply->mutable_batch() = *std::move(batch);
+  }
+  // Some may have been added since.
   const int partitions = reply->batch().next_offsets_size();
   reply->mutable_partitions()->DeleteSubrange(partitions, reply->partitions_size() - partitions);
   return reply;

@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "driver/journal.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "jobs/job_spec.h"
@@ -192,6 +193,38 @@ TEST_F(DriverTest, EveryCancelOfAJobReturnsOnceItsNameIsFree) {
   for (std::thread& cancel : cancels) cancel.join();
   EXPECT_EQ(too_early, 0);
   EXPECT_TRUE(Submit().ok());
+}
+
+TEST_F(DriverTest, ABatchComesWithAsManyPartitionsAsItHasOffsets) {
+  driver_.reset();
+  std::vector<JournalRecord> records(5);
+  records[0].mutable_cluster_created()->set_cluster_id("cluster");
+  records[1].mutable_epoch_started()->set_epoch(1);
+  JobSubmitted* submitted = records[2].mutable_job_submitted();
+  submitted->set_job_id("id");
+  submitted->set_brokers(broker_->brokers());
+  ASSERT_TRUE(ReadJobSpec(kSpec, submitted->mutable_spec()).empty());
+  submitted->add_partitions()->set_topic("events");
+  BatchCommitted* batch = records[3].mutable_batch_committed();
+  batch->set_job_id("id");
+  batch->set_batch(1);
+  batch->add_next_offsets(0);
+  PartitionsAdded* added = records[4].mutable_partitions_added();
+  added->set_job_id("id");
+  added->add_partitions()->set_topic("events");
+  added->mutable_partitions(0)->set_partition(1);
+  {
+    auto journal = Journal::Open(folder_);
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    ASSERT_TRUE((*journal)->Append(&records).ok());
+  }
+  Start();
+  GetBatchRequest request;
+  request.set_job("popularity");
+  const absl::StatusOr<GetBatchReply> reply = driver_->GetBatch(request, [] { return false; });
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(reply->batch().batch(), 1u);
+  EXPECT_EQ(reply->partitions_size(), 1);
 }
 
 TEST_F(DriverTest, PutsAsideAtTheStartWhatACrashLeftOfACancel) {
