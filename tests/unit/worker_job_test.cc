@@ -18,7 +18,12 @@ namespace fs = std::filesystem;
 
 class NoFolder : public RangeFolder {
  public:
+  explicit NoFolder(int* number) : number_(number) { ++*number_; }
+  ~NoFolder() override { --*number_; }
   FoldOutcome Fold(const std::vector<JobCore::ShardRange>&, const FoldOptions&) override { return {}; }
+
+ private:
+  int* const number_;
 };
 
 class WorkerJobTest : public ::testing::Test {
@@ -32,7 +37,7 @@ class WorkerJobTest : public ::testing::Test {
     options.job_id = "job";
     options.incarnation = 7;
     options.store = store_.get();
-    options.make_folder = [](const AssignRequest&) { return std::make_unique<NoFolder>(); };
+    options.make_folder = [this](const AssignRequest&) { return std::make_unique<NoFolder>(&folders_); };
     job_ = std::make_unique<WorkerJob>(options, std::vector<ShardState>());
   }
   ~WorkerJobTest() override {
@@ -62,6 +67,8 @@ class WorkerJobTest : public ::testing::Test {
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<WorkerJob> job_;
   uint64_t number_ = 0;
+  // There are now: each has connections to Kafka.
+  int folders_ = 0;
 };
 
 TEST_F(WorkerJobTest, AShardDroppedByAnAssignThatFailsIsMadeAnewWhenItComesBack) {
@@ -73,6 +80,17 @@ TEST_F(WorkerJobTest, AShardDroppedByAnAssignThatFailsIsMadeAnewWhenItComesBack)
   const absl::StatusOr<AssignReply> back = job_->Assign(Assign({1}));
   EXPECT_TRUE(back.ok()) << back.status();
   EXPECT_TRUE(store_->Read({"job", 1}).ok());
+}
+
+TEST_F(WorkerJobTest, WithoutShardsItHoldsNoFolder) {
+  AssignRequest both = Assign({0});
+  both.add_prepared(1);
+  ASSERT_TRUE(job_->Assign(both).ok());
+  EXPECT_EQ(folders_, 2);
+  ASSERT_TRUE(job_->Assign(Assign({})).ok());
+  EXPECT_EQ(folders_, 0);
+  ASSERT_TRUE(job_->Assign(Assign({2})).ok());
+  EXPECT_EQ(folders_, 1);
 }
 
 }  // namespace
