@@ -47,7 +47,7 @@ class JobCore {
   AssignPlan PlanAssign(const AssignRequest& request) const;
   // The plan was done.
   void Assigned(const AssignRequest& request, const AssignPlan& plan);
-  // A scan found that a state's digest is not that of its rows: it has to go.
+  // The state is no longer in the store.
   void Forget(uint32_t shard);
   // The sums are void: the next assignment makes every owned shard join them.
   void ForgetRoles();

@@ -1,13 +1,8 @@
 #include "worker/state_store.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -17,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "common/digest.h"
 #include "common/fault_point.h"
+#include "common/sync_folder.h"
 #include "fmt/format.h"
 #include "rocksdb/convenience.h"
 #include "rocksdb/db.h"
@@ -147,13 +143,7 @@ absl::Status CreateDirectory(const std::filesystem::path& path) {
   if (!std::filesystem::create_directory(path, error) && error) {
     return absl::InvalidArgumentError(fmt::format("create {}: {}", path.string(), error.message()));
   }
-  const int fd = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::OkStatus();
-  const bool synced = fsync(fd) == 0;
-  const int sync_error = errno;
-  close(fd);
-  if (synced) return absl::OkStatus();
-  return absl::UnavailableError(fmt::format("sync {}: {}", parent.string(), std::strerror(sync_error)));
+  return SyncFolder(parent.string());
 }
 
 // The families there are; just the default one in a new directory. Holds RocksDB's own lock meanwhile: the files of a

@@ -120,7 +120,8 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
   uint32_t lease_ms = kFirstLeaseMs;
   bool reached = true;
   while (!stop.stop_requested()) {
-    const absl::Status beat = Beat(&driver, &lease_ms);
+    const absl::Status beat = Beat(&driver, &lease_ms, stop);
+    if (stop.stop_requested()) return;
     if (absl::IsPermissionDenied(beat)) return refused(beat);
     if (beat.ok() != reached) {
       reached = beat.ok();
@@ -135,7 +136,7 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
   }
 }
 
-absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms) {
+absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop) {
   HeartbeatRequest request;
   request.set_incarnation(incarnation_);
   request.set_address(options_.advertise);
@@ -145,7 +146,7 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms) {
     request.set_worker_id(identity_.worker_id);
     for (const auto& [id, job] : jobs_) request.add_job_ids(id);
   }
-  const absl::StatusOr<HeartbeatReply> reply = driver->Heartbeat(request, absl::Milliseconds(*lease_ms / 2));
+  const absl::StatusOr<HeartbeatReply> reply = driver->Heartbeat(request, absl::Milliseconds(*lease_ms / 2), stop);
   if (!reply.ok()) return reply.status();
   *lease_ms = std::max<uint32_t>(reply->lease_ms(), kBeatsPerLease);
   {
@@ -159,10 +160,11 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms) {
       LOG(INFO) << "worker " << identity_.worker_id << " joined cluster " << identity_.cluster_id;
     }
   }
-  if (!reply->dropped_job_ids().empty()) {
-    // Dropping waits for what runs; the heartbeat must not.
+  // Dropping waits for what runs; the heartbeat must not. What it has not come to by now the next heartbeat names again.
+  if (!reply->dropped_job_ids().empty() && !dropping_.exchange(true)) {
     dropper_ = std::jthread([this, job_ids = reply->dropped_job_ids()] {
       for (const std::string& job_id : job_ids) DropJob(job_id);
+      dropping_ = false;
     });
   }
   return absl::OkStatus();

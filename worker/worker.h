@@ -1,11 +1,13 @@
 // The worker: its jobs, its state on disk, and the heartbeat that keeps it a member of the cluster. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -57,7 +59,7 @@ class Worker {
 
   absl::Status OpenStore();
   void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
-  absl::Status Beat(DriverClient* driver, uint32_t* lease_ms);
+  absl::Status Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop);
   std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found);
   // FAILED_PRECONDITION if the job was never assigned here.
   absl::StatusOr<std::shared_ptr<WorkerJob>> FindJob(const RequestId& id);
@@ -73,6 +75,8 @@ class Worker {
   bool stopping_ = false;                                   // guarded by mutex_
 
   std::condition_variable_any stopped_;
+  // The dropper is at work.
+  std::atomic<bool> dropping_ = false;
   std::jthread dropper_;
   std::jthread heartbeat_;
 };

@@ -99,6 +99,9 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   for (const ShardState& state : plan->create) drop.push_back(Key(state.id().shard()));
   if (!drop.empty()) {
     if (absl::Status dropped = ToldIfFailed(options_.store->Drop(drop)); !dropped.ok()) return dropped;
+    // Now, as the rest may fail: what is not in the store must not be taken for there.
+    std::lock_guard lock(core_mutex_);
+    for (const uint32_t shard : plan->drop) core_.Forget(shard);
   }
   std::vector<ShardStore::NewShard> create;
   for (ShardState& state : plan->create) {

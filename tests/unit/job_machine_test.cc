@@ -176,6 +176,24 @@ TEST_F(JobMachineTest, ABatchReadFromTheJournalAtTheStartIsTakenOverAndNotPublis
   EXPECT_EQ(restarted.last_batch().batch(), 1u);
 }
 
+TEST_F(JobMachineTest, TheRateIsOfTheBatchesSinceTheStart) {
+  JournalRecord before;
+  before.mutable_batch_committed()->set_batch(7);
+  before.mutable_batch_committed()->add_next_offsets(10);
+  before.mutable_batch_committed()->add_next_offsets(20);
+  before.mutable_batch_committed()->set_records(30);
+  before.mutable_batch_committed()->set_published_at_ms(now_ms_);
+  Apply(before);
+  EXPECT_EQ(job_.Status().records_per_second(), 0);
+  // First to where the journal is, as the workers' states are not known.
+  FoldAll(RunToFolds({110, 20}), 1, 1);
+  const int64_t published_ms = now_ms_;
+  const JournalRecord next = FoldAll(Take<SendFold>(), 1, 1);
+  ASSERT_EQ(next.batch_committed().batch_records(), 100u);
+  Apply(next);
+  EXPECT_DOUBLE_EQ(job_.Status().records_per_second(), 100.0 * 1000 / static_cast<double>(published_ms - 100'000));
+}
+
 TEST_F(JobMachineTest, TheFirstBatchIsMadeWithoutRecords) {
   EXPECT_TRUE(FoldAll(RunToFolds({0, 0}), 0, 0).has_batch_committed());
 }
