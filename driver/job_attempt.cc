@@ -347,8 +347,8 @@ void JobMachine::AskNext(int64_t now_ms, Actions* actions) {
     LookUpUnderWay& look_up = look_ups_[worker];
     look_up.index = question.worker;
     size_t bytes = 0;
-    for (const std::string& key : question.keys) {
-      request.add_keys(key);
+    for (const std::string_view key : question.keys) {
+      request.add_keys(key.data(), key.size());
       bytes += key.size();
       if (bytes < kLookUpBytes) continue;
       look_up.left.push_back(std::exchange(request, empty));
@@ -375,19 +375,18 @@ void JobMachine::OnLookUpReply(const std::string& worker, const LookUpRequest& r
     EndAttempt(absl::StrCat("worker ", worker, ": ", reply.status().message()), now_ms + kRetryMs);
     return Advance(now_ms, actions);
   }
-  for (GlobalTopK::Partial& partial : ToPartials(reply->found())) look_up.found.push_back(std::move(partial));
-  for (GlobalTopK::Partial& partial : ToPartials(reply->at_or_above())) look_up.at_or_above.push_back(std::move(partial));
   if (reply->next() != 0) {
     look_up.left.back().clear_keys();
     look_up.left.back().set_from(reply->next());
   } else {
     look_up.left.pop_back();
   }
-  if (!look_up.left.empty()) {
+  const bool more = !look_up.left.empty();
+  merge_->AddAnswer(look_up.index, ToPartials(reply->found()), ToPartials(reply->at_or_above()), more);
+  if (more) {
     actions->push_back(SendLookUp{worker, look_up.left.back()});
     return;
   }
-  merge_->AddAnswer(look_up.index, std::move(look_up.found), std::move(look_up.at_or_above));
   look_ups_.erase(it);
   if (look_ups_.empty()) AskNext(now_ms, actions);
 }

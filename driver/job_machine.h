@@ -114,12 +114,10 @@ class JobMachine {
     std::vector<int64_t> next_offsets;
     std::vector<Digest> digests;
   };
-  // What is left to ask one worker in this step of the merge, and what came so far.
+  // What is left to ask one worker in this step of the merge.
   struct LookUpUnderWay {
     size_t index = 0;
     std::vector<LookUpRequest> left;
-    std::vector<GlobalTopK::Partial> found;
-    std::vector<GlobalTopK::Partial> at_or_above;
   };
 
   void Advance(int64_t now_ms, Actions* actions);

@@ -109,8 +109,8 @@ class SimulatedMerge {
     const Totals& totals = totals_[question.worker];
     LookUpRequest request;
     LookUpReply reply;
-    for (const std::string& key : question.keys) {
-      request.add_keys(key);
+    for (const std::string_view key : question.keys) {
+      request.add_keys(key.data(), key.size());
       if (const std::optional<Units> sum = totals.Find(key)) AddEntry(key, *sum, reply.mutable_found());
     }
     if (question.at_or_above) {
