@@ -62,7 +62,7 @@ std::vector<Units> SplitThreshold(Units total, std::span<const Units> weights) {
 
 // What the floors are to sum to where T is `total` >= 1: the lower, the more entries are sent, and the fewer candidates
 // have to be looked up, at all other workers. Measured with tests/bench/merge.cc; anything up to `total` is right.
-Units FloorTarget(Units total) { return 1 + (total - 1) / 2; }
+Units FloorTarget(Units total) { return 1 + (total - 1) / 4 * 3; }
 
 Units PositivePart(const std::optional<Units>& floor) { return std::max<Units>(floor.value_or(0), 0); }
 

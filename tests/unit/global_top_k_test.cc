@@ -44,7 +44,7 @@ std::vector<std::string> NumberedKeys(size_t count) {
   return keys;
 }
 
-// The answer to a fold as worker/totals.h promises it: what a worker sends of its partials.
+// The answer to a fold as common/totals.h promises it: what a worker sends of its partials.
 struct Reply {
   std::vector<GlobalTopK::Partial> entries;
   std::optional<Units> floor;
