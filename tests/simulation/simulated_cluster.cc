@@ -289,11 +289,10 @@ void SimulatedCluster::Carry(const Send& send, std::function<absl::StatusOr<Repl
   At(there_ms, [this, visit, done, fail, life = driver_life_] {
     auto reply = std::make_shared<absl::StatusOr<Reply>>(visit());
     if (life != driver_life_) return;
-    if (faults_ && Chance(0.01)) {
-      Hit("fault: reply lost");
-      if constexpr (std::is_same_v<Reply, FoldReply>) {
-        if (reply->ok() && (*reply)->has_changes()) Hit("fault: changes lost on their way");
-      }
+    bool tells_changes = false;
+    if constexpr (std::is_same_v<Reply, FoldReply>) tells_changes = reply->ok() && (*reply)->has_changes();
+    if (faults_ && Chance(tells_changes ? 0.05 : 0.01)) {
+      Hit(tells_changes ? "fault: changes lost on their way" : "fault: reply lost");
       return fail(1000);
     }
     const int64_t back_ms = static_cast<int64_t>(Chance(0.05) ? Draw(800) : Draw(20));

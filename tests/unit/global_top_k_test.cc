@@ -358,22 +358,22 @@ TEST(GlobalTopKTest, LooksUpNewCandidatesOfTheSecondRoundWhereTheyAreUnknown) {
   merge.AddReply(1, {{"a", 1}}, 4);
   merge.AddReply(2, {{"a", 0}}, -1);
   std::vector<GlobalTopK::Question> questions = merge.Next();
-  // T = 10, U = 12: 1 + floor(4*8/12) and 1 + floor(4*4/12); the third worker has nothing at or above 1.
+  // T = 10, U = 12: 1 + floor(6*8/12) and 1 + floor(6*4/12); the third worker has nothing at or above 1.
   ASSERT_EQ(questions.size(), 2u);
-  EXPECT_EQ(questions[0].at_or_above, 3);
-  EXPECT_EQ(questions[1].at_or_above, 2);
+  EXPECT_EQ(questions[0].at_or_above, 5);
+  EXPECT_EQ(questions[1].at_or_above, 3);
   merge.AddAnswer(0, {}, {{"a", 9}, {"b", 8}}, true);
   merge.AddAnswer(0, {}, {{"d", 7}});
   merge.AddAnswer(1, {}, {{"b", 3}, {"c", 4}});
   questions = merge.Next();
-  ASSERT_EQ(questions.size(), 1u) << "c has at most 6, d 8";
+  ASSERT_EQ(questions.size(), 1u) << "c has at most 8, d 9";
   EXPECT_EQ(questions[0].worker, 2u);
   EXPECT_THAT(questions[0].keys, ElementsAre("b"));
   merge.AddAnswer(2, {{"b", -2}}, {});
   EXPECT_THAT(merge.Next(), IsEmpty());
   EXPECT_THAT(Lines(merge.result().top), ElementsAre("a 10"));
   EXPECT_EQ(merge.result().rounds, 2u);
-  EXPECT_EQ(merge.result().unseen_bound, 3);
+  EXPECT_EQ(merge.result().unseen_bound, 6);
 }
 
 TEST(GlobalTopKTest, ACandidateThatWasNotLookedUpIsCountedOnceWhereTheSecondRoundBringsItAgain) {
@@ -426,7 +426,7 @@ TEST(GlobalTopKTest, SplitsTheThresholdExactlyBeyond128Bits) {
     merge.AddReply(1, {{"a", 0}}, floors[1]);
     merge.AddReply(2, {}, std::nullopt);
     for (const GlobalTopK::Question& question : merge.Next()) {
-      const Big product = Big((total - 1) / 2) * Big(floors[question.worker]);
+      const Big product = Big((total - 1) / 4 * 3) * Big(floors[question.worker]);
       EXPECT_EQ(Big(*question.at_or_above), sum == 0 ? Big(1) : 1 + product / Big(sum));
     }
     if (HasFailure()) return;

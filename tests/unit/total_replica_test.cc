@@ -79,7 +79,9 @@ TEST_F(TotalReplicaTest, EqualsBruteForceWhateverChanges) {
       const GlobalTopK::Result result = replica_.Highest(k);
       ASSERT_EQ(Lines(result), lines) << "batch " << batch;
       ASSERT_EQ(result.kth_total.has_value(), all.size() == k);
-      if (result.kth_total) ASSERT_EQ(*result.kth_total, all.back().second);
+      if (result.kth_total) {
+        ASSERT_EQ(*result.kth_total, all.back().second);
+      }
     }
   }
 }
