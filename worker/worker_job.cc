@@ -74,7 +74,12 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
 
 absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound) {
   spec_ = request.spec();
-  if (sums_folder_ == nullptr && request.owned_size() > 0) {
+  if (!plan->leave.empty() || !plan->join.empty()) kept_changes_.Forget();
+  if (request.owned().empty()) {
+    sums_folder_.reset();
+    totals_ = Totals();
+    plan->leave.clear();
+  } else if (sums_folder_ == nullptr) {
     absl::StatusOr<std::unique_ptr<RangeFolder>> folder = options_.make_folder(request);
     if (!folder.ok()) return folder.status();
     sums_folder_ = *std::move(folder);
@@ -87,7 +92,6 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
     prepare_folder_ = *std::move(folder);
   }
 
-  if (!plan->leave.empty() || !plan->join.empty()) kept_changes_.Forget();
   for (const uint32_t shard : plan->leave) {
     if (const absl::StatusOr<Uint128> left = AddToTotals(shard, -1); !left.ok()) return left.status();
   }
