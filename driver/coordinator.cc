@@ -32,9 +32,11 @@ const std::string& JobIdOf(const JournalRecord& record) {
 
 }  // namespace
 
-Coordinator::Coordinator(uint32_t lease_ms, uint64_t sink_backlog) {
-  cluster_.lease_ms = lease_ms;
-  cluster_.sink_backlog = sink_backlog;
+Coordinator::Coordinator(const Options& options) {
+  cluster_.lease_ms = options.lease_ms;
+  cluster_.sink_backlog = options.sink_backlog;
+  cluster_.merge_memory->limit = options.merge_memory;
+  cluster_.merge_floor = options.merge_floor;
 }
 
 void Coordinator::Replay(const JournalRecord& record) {

@@ -21,8 +21,15 @@ namespace tenfold {
 
 class Coordinator {
  public:
-  // A job whose sink has not taken `sink_backlog` batches waits for it.
-  explicit Coordinator(uint32_t lease_ms, uint64_t sink_backlog = kSinkBacklog);
+  struct Options {
+    uint32_t lease_ms = 3000;
+    // A job whose sink has not taken so many batches waits for it.
+    uint64_t sink_backlog = kSinkBacklog;
+    // What the totals kept of all jobs may take, and from what cost on they are worth it (driver/merge_choice.h).
+    uint64_t merge_memory = kMergeMemoryBytes;
+    uint64_t merge_floor = kMergeFloorEntries;
+  };
+  explicit Coordinator(const Options& options);
 
   // First every record of the journal, in its order. Then Start, which asks for what a driver journals when it begins: the
   // cluster's id if the journal is empty (`new_cluster_id`), and its epoch. Everything else follows when those are

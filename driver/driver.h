@@ -41,6 +41,8 @@ class Driver {
     uint64_t kept_batches = 10'000;
     // Batches that a sink has yet to take stay as well. With as many the job waits for the sink.
     uint64_t sink_backlog = kSinkBacklog;
+    // What the totals kept of jobs that are merged by changes may take together, in bytes.
+    uint64_t merge_memory = kMergeMemoryBytes;
     // Folders in which a sink may have an absolute path.
     std::vector<std::string> sink_folders;
   };

@@ -79,10 +79,12 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_ms, Actions* act
       break;
     case JournalRecord::kJobFailed:
       failed_ = true;
+      replica_.reset();
       failure_ = record.job_failed().reason();
       break;
     case JournalRecord::kJobCancelled:
       cancelled_ = true;
+      replica_.reset();
       if (live) actions->push_back(CloseJob{job_id_, name()});
       break;
     default:

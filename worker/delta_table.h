@@ -8,16 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "common/delta.h"
+#include "common/key_table.h"
 #include "common/units.h"
-#include "worker/key_table.h"
 
 namespace tenfold {
-
-struct Delta {
-  std::string_view key;
-  uint64_t count = 0;
-  Units sum = 0;
-};
 
 class DeltaTable {
  public:

@@ -70,6 +70,8 @@ class JobCore {
   std::vector<uint32_t> owned() const;
   const ShardState& state(uint32_t shard) const { return shards_.at(shard).state; }
   ShardPosition Position(uint32_t shard) const;
+  // Of the sums: where every partition of the owned shards is.
+  google::protobuf::RepeatedPtrField<PartitionOffset> Composition() const;
   bool empty() const { return shards_.empty(); }
 
  private:

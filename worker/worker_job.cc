@@ -28,7 +28,7 @@ void AddEntry(std::string_view key, Units sum, google::protobuf::RepeatedPtrFiel
 }  // namespace
 
 WorkerJob::WorkerJob(const Options& options, const std::vector<ShardState>& found)
-    : options_(options), core_(options.job_id, options.incarnation) {
+    : options_(options), kept_changes_(options.max_kept_changes), core_(options.job_id, options.incarnation) {
   for (const ShardState& state : found) core_.Restore(state);
 }
 
@@ -56,6 +56,7 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
     if (done.ok() && unsound.empty()) break;
     // Half done: the sums are made anew.
     totals_ = Totals();
+    kept_changes_.Forget();
     if (done.ok()) done = DropUnsound(unsound);
     std::lock_guard lock(core_mutex_);
     core_.ForgetRoles();
@@ -73,6 +74,7 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
 
 absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound) {
   spec_ = request.spec();
+  if (!plan->leave.empty() || !plan->join.empty()) kept_changes_.Forget();
   if (request.owned().empty()) {
     sums_folder_.reset();
     totals_ = Totals();
@@ -184,6 +186,7 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
     absl::StatusOr<std::vector<JobCore::ShardRange>> planned = core_.PlanFold(request);
     if (!planned.ok()) return planned.status();
     ranges = *std::move(planned);
+    kept_changes_.Quote(request.since(), core_.Composition());
   }
   if (sums_folder_ == nullptr) return absl::FailedPreconditionError("the worker owns no shard of the job");
 
@@ -214,7 +217,12 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
   const absl::Time persist = absl::Now();
   if (absl::Status persisted = Persist(outcome); !persisted.ok()) return persisted;
   FaultPoint("worker.persisted");
-  for (const FoldOutcome::Shard& shard : outcome.shards) totals_.Add(shard.deltas);
+  for (const FoldOutcome::Shard& shard : outcome.shards) {
+    totals_.Add(shard.deltas);
+    kept_changes_.Add(shard.deltas);
+    reply.set_changed_keys(reply.changed_keys() + shard.deltas.size());
+  }
+  reply.set_keys(totals_.size());
   reply.set_persist_us(MicrosSince(persist));
   if (stopping_) return absl::UnavailableError("the worker is stopping");
   Answer(request, &reply);
@@ -225,10 +233,9 @@ void WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
   {
     std::lock_guard lock(core_mutex_);
     core_.Answered(request.id());
+    *reply->mutable_composition() = core_.Composition();
     for (const uint32_t s : core_.owned()) {
-      const ShardPosition position = core_.Position(s);
-      reply->mutable_composition()->MergeFrom(position.offsets());
-      *reply->add_shards() = position;
+      *reply->add_shards() = core_.Position(s);
       for (const PartitionState& partition : core_.state(s).partitions()) *reply->add_partitions() = partition;
     }
   }
@@ -237,6 +244,9 @@ void WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
   const Totals::Top top = totals_.Highest(request.depth(), threshold, kMaxReplyEntries);
   for (const TotalEntry& entry : top.entries) AddEntry(entry.key, entry.sum, reply->mutable_entries());
   if (top.floor) *reply->mutable_floor() = ToProto(*top.floor);
+  if (!request.since().empty() && kept_changes_.known()) {
+    kept_changes_.Tell(0, options_.part_bytes / 4, reply->mutable_changes());
+  }
 }
 
 absl::StatusOr<LookUpReply> WorkerJob::LookUp(const LookUpRequest& request) {
@@ -251,8 +261,12 @@ absl::StatusOr<LookUpReply> WorkerJob::LookUp(const LookUpRequest& request) {
   }
   if (request.has_at_or_above()) {
     std::vector<TotalEntry> entries;
-    reply.set_next(totals_.AtOrAbove(FromProto(request.at_or_above()), request.from(), kMaxMessageBytes / 4, &entries));
+    reply.set_next(totals_.AtOrAbove(FromProto(request.at_or_above()), request.from(), options_.part_bytes, &entries));
     for (const TotalEntry& entry : entries) AddEntry(entry.key, entry.sum, reply.mutable_at_or_above());
+  }
+  if (request.changes_from() != 0) {
+    if (!kept_changes_.known()) return absl::FailedPreconditionError("the worker no longer keeps the changes");
+    kept_changes_.Tell(request.changes_from(), options_.part_bytes, reply.mutable_changes());
   }
   return reply;
 }

@@ -12,13 +12,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/limits.h"
+#include "common/totals.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
 #include "worker.pb.h"
 #include "worker/job_core.h"
+#include "worker/kept_changes.h"
 #include "worker/range_folder.h"
 #include "worker/shard_store.h"
-#include "worker/totals.h"
 
 namespace tenfold {
 
@@ -32,6 +34,9 @@ class WorkerJob {
     ShardStore* store = nullptr;
     // Makes the folder of one lane (sums, or preparation) from the job's spec and brokers.
     std::function<absl::StatusOr<std::unique_ptr<RangeFolder>>(const AssignRequest& assign)> make_folder;
+    // Of entries or changes in one reply, but for the highest.
+    size_t part_bytes = kMaxMessageBytes / 4;
+    size_t max_kept_changes = kMaxKeptChanges;
     // The store refuses everything from now on: the process has to end, and starts again with what is durable.
     std::function<void(const absl::Status&)> store_failed = [](const absl::Status&) {};
   };
@@ -71,6 +76,7 @@ class WorkerJob {
   // Guarded by sums_mutex_ (and Assign's hold of both).
   std::unique_ptr<RangeFolder> sums_folder_;
   Totals totals_;
+  KeptChanges kept_changes_;
   // Guarded by prepare_mutex_.
   std::unique_ptr<RangeFolder> prepare_folder_;
   // Set by Assign under both.

@@ -62,7 +62,7 @@ class CoordinatorTest : public testing::Test {
   }
   bool IsLive() const { return coordinator_.cluster().workers.at("w").live; }
 
-  Coordinator coordinator_{kLeaseMs};
+  Coordinator coordinator_{{.lease_ms = kLeaseMs}};
   Actions actions_;
   // The last one.
   QueryEnds query_;
@@ -147,7 +147,7 @@ TEST_F(CoordinatorTest, ACancelledJobsTopIsNotKept) {
 }
 
 TEST_F(CoordinatorTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
-  Coordinator again(kLeaseMs);
+  Coordinator again({.lease_ms = kLeaseMs});
   JournalRecord record;
   record.mutable_job_submitted()->set_job_id("id");
   record.mutable_job_submitted()->mutable_spec()->set_name("job");

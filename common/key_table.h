@@ -34,6 +34,8 @@ class KeyTable {
   // Lives until the next Clear.
   std::string_view key(uint32_t index) const;
   size_t size() const { return size_; }
+  // Of memory.
+  size_t bytes() const;
 
   // Empties the table. Keeps memory for as many keys as it had, and gives up what is far more than that.
   void Clear();

@@ -1,5 +1,6 @@
-// A worker's total per key over the shards it owns of one job, in memory, and the answer to "which are highest?" at a cost
-// of the keys changed: a tree of block maxima over the dense sums. Used by one thread at a time.
+// A total per key, in memory, and the answer to "which are highest?" at a cost of the keys changed: a tree of block maxima
+// over the dense sums. A worker has them of the shards that it owns of a job, the driver at times of all workers. Used by
+// one thread at a time.
 //
 // A key costs its bytes, 16 of sum, 8 of count, 0.3 of maxima and what KeyTable says: 51 to 62 in all. A key that becomes
 // absent keeps its place.
@@ -13,9 +14,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/delta.h"
+#include "common/key_table.h"
 #include "common/units.h"
-#include "worker/delta_table.h"
-#include "worker/key_table.h"
 
 namespace tenfold {
 
@@ -55,6 +56,8 @@ class Totals {
   Uint128 Digest() const;
   // Present keys.
   size_t size() const { return present_; }
+  // Of memory.
+  size_t bytes() const;
 
  private:
   static constexpr size_t kFanOut = 64;

@@ -1,4 +1,4 @@
-#include "worker/key_table.h"
+#include "common/key_table.h"
 
 #include <algorithm>
 #include <cstring>
@@ -107,6 +107,10 @@ uint64_t KeyTable::Store(std::string_view key) {
   const uint64_t reference = (uint64_t{arena_end_} << kLengthBits) | key.size();
   arena_end_ += key.size();
   return reference;
+}
+
+size_t KeyTable::bytes() const {
+  return slots_.capacity() * sizeof(Slot) + references_.size() * sizeof(ReferenceBlock) + arena_.size() * kArenaChunkBytes;
 }
 
 void KeyTable::Clear() {

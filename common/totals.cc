@@ -1,4 +1,4 @@
-#include "worker/totals.h"
+#include "common/totals.h"
 
 #include <algorithm>
 #include <functional>
@@ -240,6 +240,12 @@ Uint128 Totals::Digest() const {
         DigestTerm(keys_.key(index), static_cast<uint64_t>(block.counts[index % kFanOut]), block.sums[index % kFanOut]);
   }
   return digest;
+}
+
+size_t Totals::bytes() const {
+  size_t bytes = keys_.bytes() + blocks_.size() * sizeof(Block) + blocks_.capacity() * sizeof(blocks_[0]);
+  for (const std::vector<Units>& level : maxima_) bytes += level.capacity() * sizeof(Units);
+  return bytes;
 }
 
 }  // namespace tenfold
