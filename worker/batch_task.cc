@@ -24,6 +24,9 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 // was folded: librdkafka 2.0.2 reads on in a topic that was deleted and created again, and says nothing.
 constexpr absl::Duration kRecheckAfter = absl::Seconds(15);
 
+// A thread whose reader would have less than that is not used.
+constexpr size_t kMinReaderBytes = 1 << 20;
+
 void CountBad(const LogRecord& record, BadReason reason, PartitionState* partition) {
   const auto bad = partition->mutable_bad();
   auto it = std::find_if(bad->begin(), bad->end(), [&](const BadCount& count) { return count.reason() >= reason; });
@@ -97,7 +100,7 @@ class BatchTask::FoldThread {
   void Run(const std::stop_token& stop);
   // Makes the reader and the cursors fit the ranges; the reader goes on where it is if that is where they begin and nothing
   // calls for a check.
-  absl::Status Prepare(std::vector<JobCore::ShardRange>* ranges);
+  absl::Status Prepare(std::vector<JobCore::ShardRange>* ranges, size_t reader_bytes);
   // Has the reader begin where the cursors do, or at their anchors if those are to be checked.
   absl::Status Assign();
   // Makes the last folded record the one to be checked.
@@ -105,6 +108,7 @@ class BatchTask::FoldThread {
   // Once the anchors are checked, has the reader go on where the cursors are, with new anchors.
   absl::Status CatchUp();
   bool IsDone() const;
+  bool IsFull(size_t batch_bytes) const;
   // Folds what a poll brought. A reason to stop the job, or none.
   std::optional<std::string> FoldRecords(bool exact);
   std::optional<std::string> FoldRecord(const LogRecord& record, bool exact, Cursor* cursor);
@@ -113,7 +117,7 @@ class BatchTask::FoldThread {
     return absl::StrCat(cursor.partition.topic, "[", cursor.partition.partition, "]");
   }
 
-  const LogConfig log_;
+  LogConfig log_;
   const bool fail_on_bad_;
   Decoder decoder_;
   std::unique_ptr<LogReader> reader_;
@@ -154,7 +158,11 @@ void BatchTask::FoldThread::Run(const std::stop_token& stop) {
   }
 }
 
-absl::Status BatchTask::FoldThread::Prepare(std::vector<JobCore::ShardRange>* ranges) {
+absl::Status BatchTask::FoldThread::Prepare(std::vector<JobCore::ShardRange>* ranges, size_t reader_bytes) {
+  if (std::exchange(log_.read_ahead_bytes, reader_bytes) != reader_bytes) reader_.reset();
+  std::erase_if(tables_, [&](const auto& table) {
+    return std::ranges::none_of(*ranges, [&](const auto& range) { return range.state.id().shard() == table.first; });
+  });
   std::vector<Cursor> cursors;
   bool same = reader_ != nullptr;
   for (JobCore::ShardRange& range : *ranges) {
@@ -225,6 +233,13 @@ absl::Status BatchTask::FoldThread::CatchUp() {
 bool BatchTask::FoldThread::IsDone() const {
   return std::all_of(cursors_.begin(), cursors_.end(),
                      [](const Cursor& cursor) { return cursor.state->next_offset() >= cursor.end; });
+}
+
+bool BatchTask::FoldThread::IsFull(size_t batch_bytes) const {
+  if (batch_bytes == 0) return false;
+  size_t bytes = 0;
+  for (const auto& [shard, table] : tables_) bytes += table.bytes();
+  return bytes >= batch_bytes;
 }
 
 std::optional<std::string> BatchTask::FoldThread::FoldRecord(const LogRecord& record, bool exact, Cursor* cursor) {
@@ -308,9 +323,9 @@ std::optional<std::string> BatchTask::FoldThread::HandleEvents(bool exact, std::
 FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options) {
   FoldOutcome outcome;
   const absl::Time deadline = absl::Now() + options.budget;
-  absl::Status polled = Prepare(&ranges);
+  absl::Status polled = Prepare(&ranges, options.memory.reader_bytes);
   unread_ = false;
-  while (polled.ok() && !unread_ && !IsDone() && !options.stop()) {
+  while (polled.ok() && !unread_ && !IsDone() && !IsFull(options.memory.batch_bytes) && !options.stop()) {
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) break;
     polled = reader_->Poll(std::min(left, kPoll), &records_, &events_);
@@ -363,10 +378,16 @@ absl::StatusOr<std::unique_ptr<BatchTask>> BatchTask::Create(const JobSpec& spec
 BatchTask::~BatchTask() = default;
 
 FoldOutcome BatchTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
-  std::vector<std::vector<JobCore::ShardRange>> parts(std::min(threads_.size(), std::max<size_t>(1, ranges.size())));
+  size_t threads = std::min(threads_.size(), std::max<size_t>(1, ranges.size()));
+  FoldOptions part_options = options;
+  if (options.memory.reader_bytes > 0) {
+    threads = std::clamp<size_t>(options.memory.reader_bytes / kMinReaderBytes, 1, threads);
+    part_options.memory = {options.memory.batch_bytes / threads, options.memory.reader_bytes / threads};
+  }
+  std::vector<std::vector<JobCore::ShardRange>> parts(threads);
   for (size_t i = 0; i < ranges.size(); ++i) parts[i % parts.size()].push_back(ranges[i]);
-  for (size_t i = 1; i < parts.size(); ++i) threads_[i]->Start(std::move(parts[i]), options);
-  FoldOutcome outcome = threads_[0]->Fold(std::move(parts[0]), options);
+  for (size_t i = 1; i < parts.size(); ++i) threads_[i]->Start(std::move(parts[i]), part_options);
+  FoldOutcome outcome = threads_[0]->Fold(std::move(parts[0]), part_options);
   for (size_t i = 1; i < parts.size(); ++i) {
     FoldOutcome part = threads_[i]->Wait();
     for (FoldOutcome::Shard& shard : part.shards) outcome.shards.push_back(std::move(shard));

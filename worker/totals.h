@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,6 +33,8 @@ class Totals {
   void Add(std::string_view key, int64_t count, Units sum);
   // The same for many.
   void Add(std::span<const Delta> deltas);
+  // Adds those of the deltas whose keys are there already, absent or not, and appends the others to `unknown`.
+  void AddToKnown(std::span<const Delta> deltas, std::vector<const Delta*>* unknown);
 
   // The partial of a key; nullopt if absent.
   std::optional<Units> Find(std::string_view key) const;
@@ -55,6 +58,10 @@ class Totals {
   Uint128 Digest() const;
   // Present keys.
   size_t size() const { return present_; }
+  // Every present key, in the order they came.
+  void ForEach(const std::function<void(std::string_view key, int64_t count, Units sum)>& visit) const;
+  // Memory taken.
+  size_t bytes() const;
 
  private:
   static constexpr size_t kFanOut = 64;
@@ -69,6 +76,7 @@ class Totals {
 
   void AddBlock();
   void AddAt(size_t index, int64_t count, Units sum);
+  void Prefetch(size_t index) const;
   // The sum at an index, or less than any sum if absent.
   Units ValueAt(size_t index) const;
   Units MaxOfChildren(size_t level, size_t node) const;
