@@ -64,6 +64,10 @@ void BoundedTotals::RaiseFloor() {
   auto ties = static_cast<size_t>(std::count(sums.begin(), lowest + 1, cut));
   std::vector<Units>().swap(sums);
 
+  if (complete()) {
+    LOG(INFO) << "the totals of " << totals_.size() << " keys take their share of memory; only the highest " << keep
+              << " or more are kept there from now on";
+  }
   floor_ = std::max(cut + 1, floor_.value_or(cut + 1));
   if (!bounds_) bounds_.emplace(limit_ / 2);
   if (*floor_ > 0) bounds_->RaiseCeiling(*floor_);

@@ -81,9 +81,9 @@ rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::
   // The vector memtable cannot.
   options.allow_concurrent_memtable_write = false;
   if (cache != nullptr) {
-    // Memtables take from the cache what they hold. A commit waits for flushes rather than go beyond.
-    options.write_buffer_manager =
-        std::make_shared<rocksdb::WriteBufferManager>(store.memory_bytes / 2, cache, /*allow_stall=*/true);
+    // Memtables take from the cache what they hold. Commit keeps to the limit, and not allow_stall: a write that is held up
+    // has one family flushed, and with many that is not enough for it to go on (7.8.3).
+    options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(store.memory_bytes / 2, cache);
   } else {
     options.db_write_buffer_size = 128 << 20;
   }
@@ -456,6 +456,7 @@ absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
   if (wal != WAL_OFF) {
     if (absl::Status status = FlushUnlogged(*families); !status.ok()) return status;
   }
+  if (absl::Status status = FlushIfFull(*families); !status.ok()) return status;
 
   size_t bytes = 0;
   for (const Update& update : updates) {
@@ -550,6 +551,16 @@ absl::Status StateStore::FlushUnlogged(std::span<Family* const> families) {
   if (!status.ok()) return Fail("flush", status);
   const std::lock_guard lock(mutex_);
   for (const auto& [family, commits] : flushed) family->flushed_commits = std::max(family->flushed_commits, commits);
+  return absl::OkStatus();
+}
+
+absl::Status StateStore::FlushIfFull(std::span<Family* const> families) {
+  const rocksdb::WriteBufferManager* const memory = options_->write_buffer_manager.get();
+  if (memory == nullptr || memory->memory_usage() < memory->buffer_size()) return absl::OkStatus();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  for (const Family* family : families) handles.push_back(family->handle);
+  const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
+  if (!status.ok()) return Fail("flush", status);
   return absl::OkStatus();
 }
 

@@ -94,6 +94,8 @@ class StateStore : public ShardStore {
   rocksdb::Status DropFamilies(const std::vector<rocksdb::ColumnFamilyHandle*>& handles);
   // The families of the updates, in their order.
   absl::StatusOr<std::vector<Family*>> FindFamilies(std::span<const Update> updates);
+  // Waits until the families' memtables are in files if all memtables together have come to their limit.
+  absl::Status FlushIfFull(std::span<Family* const> families);
   // Flushes those of the families that have rows in no log.
   absl::Status FlushUnlogged(std::span<Family* const> families);
   // Says what failed; from then on everything is refused with it.
