@@ -51,7 +51,7 @@ void BoundedTotals::Clear() {
 }
 
 void BoundedTotals::RaiseFloor() {
-  const size_t fitting = limit_ / 8 / (totals_.bytes() / std::max<size_t>(1, totals_.size()) + 1);
+  const size_t fitting = limit_ / 32 / (totals_.bytes() / std::max<size_t>(1, totals_.size()) + 1);
   const size_t keep = std::max({2 * depth_, fitting, size_t{1}});
   if (totals_.size() <= keep) return;
   std::vector<Units> sums;

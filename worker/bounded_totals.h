@@ -4,8 +4,9 @@
 // said of the keys left out is true of them. Used by one thread at a time.
 //
 // That a key is below the floor is known without reading it as long as its upper bound (worker/upper_bounds.h) is: so a
-// changed key costs a read only if it is no candidate and near to being one. What a limit of L bytes is for: candidates 3/8,
-// bounds 1/2, and 1/8 for those of the candidates that stay when there are too many, which is when the floor is raised.
+// changed key costs a read only if it is no candidate and near to being one. Of a limit of L bytes 3/8 are for candidates
+// and 1/2 for bounds. When there are too many candidates the floor is raised so far that those of 1/32 stay: the higher it
+// is, the fewer keys come near it.
 #pragma once
 
 #include <cstddef>

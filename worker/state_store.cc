@@ -111,6 +111,9 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>
     options.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   } else {
     // A skip list, since rows are read back. They come sorted: each is looked for from the place of the one before.
+    // A key that is read is as a rule in no memtable, or in one shard's.
+    options.memtable_prefix_bloom_size_ratio = 0.05;
+    options.memtable_whole_key_filtering = true;
     options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kRowPrefix.size()));
   }
   options.write_buffer_size = 32 << 20;
