@@ -18,6 +18,7 @@
 #include "worker.pb.h"
 #include "worker/driver_client.h"
 #include "worker/identity.h"
+#include "worker/memory_budget.h"
 #include "worker/state_store.h"
 #include "worker/worker_job.h"
 
@@ -31,6 +32,7 @@ class Worker {
     // Where the driver reaches this worker.
     std::string advertise;
     size_t threads = 1;
+    MemoryBudget memory;
   };
 
   // Opens the data directory and finds the states in it. FAILED_PRECONDITION if another process has it open. A state store
@@ -73,6 +75,8 @@ class Worker {
   Identity identity_;                                       // guarded by mutex_
   std::map<std::string, std::shared_ptr<WorkerJob>> jobs_;  // guarded by mutex_
   bool stopping_ = false;                                   // guarded by mutex_
+  // Of jobs_, for the jobs themselves.
+  std::atomic<size_t> job_count_ = 0;
 
   std::condition_variable_any stopped_;
   // The dropper is at work.

@@ -239,6 +239,10 @@ WorkerJob* SimulatedCluster::JobAt(Worker* worker, const std::string& job_id, bo
     options.part_bytes = part_bytes_;
     options.max_kept_changes = max_kept_changes_;
     options.store_failed = [worker](const absl::Status&) { worker->store_broken = true; };
+    // Some have so little memory that only a few candidates are in it.
+    options.memory = [limited = worker->incarnation % 2 == 0] {
+      return JobMemory{.totals_bytes = limited ? size_t{1} : size_t{0}, .sums = {}, .preparation = {}};
+    };
     options.make_folder = [this, job_id](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<RangeFolder>> {
       return std::make_unique<SimulatedFolder>(&jobs_.at(job_id).log, assign.spec(), &random_);
     };
