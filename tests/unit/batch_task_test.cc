@@ -85,12 +85,12 @@ class BatchTaskTest : public testing::Test {
   }
 
   static FoldOptions Within(absl::Duration budget, bool exact = false) {
-    return {.budget = budget, .exact = exact, .stop = [] { return false; }};
+    return {.budget = budget, .memory = {}, .exact = exact, .stop = [] { return false; }};
   }
 
   // Reads nothing itself.
   static FoldOptions Stopped() {
-    return {.budget = kTimeout, .exact = false, .stop = [] { return true; }};
+    return {.budget = kTimeout, .memory = {}, .exact = false, .stop = [] { return true; }};
   }
 
   // Every state is what the log says it is at its offset, and so are the counts.
