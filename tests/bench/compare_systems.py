@@ -105,7 +105,8 @@ class Publications:
 
 
 class System:
-    """How to run one on a topic. `settings` are both modes', `bulk` and `live` one's."""
+    """How to run one on a topic. `settings` are both modes', `bulk` and `live` one's; `command` begins the command line of a
+    program that takes them, Tenfold has none."""
 
     def __init__(self, name, label, *, numbers, guarantee, settings, bulk, live, command=None, read=lambda: read_lines):
         self.name, self.label, self.numbers, self.guarantee = name, label, numbers, guarantee
@@ -115,11 +116,9 @@ class System:
     def description(self):
         return {"name": self.name, "label": self.label, "numbers": self.numbers, "guarantee": self.guarantee, **self.modes}
 
-    @contextlib.contextmanager
     def run(self, bench, topic, mode):
-        """A running process that publishes; None as its command means Tenfold."""
-        with (PeerRun if self.command else TenfoldRun)(bench, self, topic, self.modes[mode]) as run:
-            yield run
+        """To be entered, from when on it runs."""
+        return (PeerRun if self.command else TenfoldRun)(bench, self, topic, self.modes[mode])
 
 
 class PeerRun:
@@ -136,8 +135,7 @@ class PeerRun:
         self.process = self.publications = self.begin = None
 
     def __enter__(self):
-        environment = dict(os.environ, SPARK_LOCAL_IP="127.0.0.1", TMPDIR=self.dir, JAVA_TOOL_OPTIONS="")
-        del environment["JAVA_TOOL_OPTIONS"]
+        environment = dict(os.environ, SPARK_LOCAL_IP="127.0.0.1", TMPDIR=self.dir)
         self.begin = time.time()
         with open(self.log_path, "wb") as log:
             self.process = start_process(self.command, stdout=subprocess.PIPE, stderr=log, cwd=self.dir, env=environment)
