@@ -68,7 +68,8 @@ def live_latencies(entries, reference, warm_up_s):
                     latencies.append(when * 1000 - made)
             seen = max(seen, int(score - without))
     latencies.sort()
-    return {f"{name}_ms": latencies[int(share * (len(latencies) - 1))] for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))}
+    shares = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1}
+    return {name: latencies[int(share * (len(latencies) - 1))] for name, share in shares.items()}
 
 
 class Summary:
@@ -113,9 +114,18 @@ def find(data, name):
 
 def title_of(report, data):
     events = f"{report['events']:,} events"
-    return {"start": "start: 100 events", "a": f"(a): {events}, 100 pages alike", "b": f"(b): {events}, 1 million pages, Zipf 1.1",
-            "live": f"live: {report['live_rate']:,} events/s of (b) for {report['live_s']} s, after {report['warm_up_s']} s that do "
-                    "not count"}[data]
+    return {"start": "start: 100 events", "a": f"(a): {events}, 100 pages alike",
+            "b": f"(b): {events}, 1 million pages, Zipf 1.1",
+            "live": f"live: {report['live_rate']:,} events/s of (b) for {report['live_s']} s, "
+                    f"after {report['warm_up_s']} s that do not count"}[data]
+
+
+def heading(figure):
+    return f"{figure.title}, {figure.unit}" if figure.unit else figure.title
+
+
+def row(summary, system, figures):
+    return [system["label"], *(summary.cell(system["name"], figure) for figure in figures)]
 
 
 def table(report):
@@ -125,13 +135,14 @@ def table(report):
               f"at most {report['timeout_s']:.0f} s for a system on a data set"]
     for data in report["data"]:
         figures = [figure for figure in FIGURES if figure.data == data]
-        lines = [["", *(f"{figure.title}{', ' if figure.unit else ''}{figure.unit}" for figure in figures)]]
-        lines += [[system["label"], *(summary.cell(system["name"], figure) for figure in figures)] for system in report["systems"]]
+        lines = [["", *map(heading, figures)]] + [row(summary, system, figures) for system in report["systems"]]
+        if data == "live":
+            lines = [[*line, "published"] if index == 0 else [*line, report["systems"][index - 1]["pace"]]
+                     for index, line in enumerate(lines)]
         widths = [max(map(len, column)) for column in zip(*lines)]
-        block = [title_of(report, data)]
-        for name, *cells in lines:
-            block.append("  " + name.ljust(widths[0]) + "".join(f"  {cell.rjust(width)}" for cell, width in zip(cells, widths[1:])))
-        blocks.append("\n".join(block))
+        blocks.append("\n".join([title_of(report, data)] + [
+            "  " + "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:]))])
+            for name, *cells in lines]))
     failures = [f"  round {case['round']}, {case['data']}, {case['system']}: {case['outcome']}: {case['reason']}"
                 for case in report["cases"] if case["outcome"] != "right"]
     if failures:
@@ -154,26 +165,14 @@ def markdown(report):
     """For README, with the plot."""
     summary = Summary(report)
     figures = [find(*figure) for figure in README_FIGURES]
-    heads = [f"{'' if figure.data == 'start' else f'({figure.data}) ' if len(figure.data) == 1 else 'live '}{figure.title}"
-             f"{', ' if figure.unit else ''}{figure.unit}" for figure in figures]
-    lines = ["![The comparison, drawn](tests/bench/compare.svg)", "", "| | " + " | ".join(heads) + " |",
-             "|---|" + "---:|" * len(heads)]
-    for system in report["systems"]:
-        cells = [summary.cell(system["name"], figure) for figure in figures]
-        lines.append(f"| {system['label']} | " + " | ".join(cells) + " |")
-    lines += ["", f"{report['date']}, {report['machine']}; {report['events']:,} events, live {report['live_rate']:,} events/s; median "
-              f"(min-max) of {report['rounds']} rounds; what took over {report['timeout_s']:.0f} s did not finish. Published live each "
-              f"{', '.join(live_intervals(report))}."]
-    return "\n".join(lines)
-
-
-def live_intervals(report):
-    for system in report["systems"]:
-        live = system["live"]
-        named = [live[name] for name in ("interval", "table.exec.mini-batch.allow-latency") if name in live]
-        named += [f"{live['commit.interval.ms']}ms"] if "commit.interval.ms" in live else []
-        named += [f"{live['publish']}ms" if isinstance(live["publish"], int) else live["publish"]] if "publish" in live else []
-        yield f"{named[0]} ({system['label']})"
+    prefixes = {"start": "", "a": "(a) ", "b": "(b) ", "live": "live "}
+    lines = [["", *(prefixes[figure.data] + heading(figure) for figure in figures), "published live"],
+             ["---", *["---:"] * len(figures), "---"]]
+    lines += [[*row(summary, system, figures), system["pace"]] for system in report["systems"]]
+    return "\n".join([
+        "![The comparison, drawn](tests/bench/compare.svg)", "", *(f"| {' | '.join(line)} |" for line in lines), "",
+        f"{report['date']}, {report['machine']}; {report['events']:,} events, live {report['live_rate']:,} events/s; median "
+        f"(min-max) of {report['rounds']} rounds; at most {report['timeout_s']:.0f} s for a system on a data set."])
 
 
 def update_readme(readme, text):
@@ -186,7 +185,8 @@ def update_readme(readme, text):
 
 
 BAR, GAP, LABELS, BARS, PANEL_HEAD, MARGIN = 16, 7, 190, 250, 34, 16
-STYLE = """text { font: 12px system-ui, sans-serif; fill: #24292f } .head { font-weight: 600 } .small { fill: #57606a; font-size: 11px }
+STYLE = """text { font: 12px system-ui, sans-serif; fill: #24292f }
+.head { font-weight: 600 } .small { fill: #57606a; font-size: 11px }
 .ours { fill: #0969da } .theirs { fill: #9aa5b1 } .none { fill: #eaeef2 } .range { stroke: #24292f; stroke-width: 1 }"""
 
 
@@ -212,10 +212,10 @@ def svg(report):
 
 
 def panel(summary, report, figure, x, y):
-    head = f"{ {'start': 'Start-up', 'live': 'Live ' + figure.title}.get(figure.data, f'({figure.data}) {figure.title}') }, {figure.unit}"
+    prefixes = {"start": "", "a": "(a) ", "b": "(b) ", "live": "live "}
     values = {system["name"]: summary.values(system["name"], figure) for system in report["systems"]}
     most = max((found[-1] for found in values.values() if found), default=1) or 1
-    yield f'<text x="{x}" y="{y + 14}" class="head">{html.escape(head)}</text>'
+    yield f'<text x="{x}" y="{y + 14}" class="head">{prefixes[figure.data] + heading(figure)}</text>'
     for index, system in enumerate(report["systems"]):
         top, left = y + PANEL_HEAD - 8 + index * (BAR + GAP), x + LABELS
         base = top + BAR - 4
@@ -223,14 +223,14 @@ def panel(summary, report, figure, x, y):
         yield f'<text x="{left - 8}" y="{base}" text-anchor="end">{html.escape(system["label"])}</text>'
         if not found:
             yield f'<rect x="{left}" y="{top}" width="{BARS}" height="{BAR}" class="none"/>'
-            yield f'<text x="{left + 6}" y="{base}" class="small">{html.escape(reason(summary, report, system, figure))}</text>'
+            yield f'<text x="{left + 6}" y="{base}" class="small">{reason(summary, report, system, figure)}</text>'
             continue
         median = statistics.median(found)
         kind = "ours" if system["name"] == "tenfold" else "theirs"
         yield f'<rect x="{left}" y="{top}" width="{median / most * BARS:.1f}" height="{BAR}" class="{kind}"/>'
         if found[0] < found[-1]:
-            yield (f'<line x1="{left + found[0] / most * BARS:.1f}" x2="{left + found[-1] / most * BARS:.1f}" y1="{top + BAR / 2}" '
-                   f'y2="{top + BAR / 2}" class="range"/>')
+            yield (f'<line x1="{left + found[0] / most * BARS:.1f}" x2="{left + found[-1] / most * BARS:.1f}" '
+                   f'y1="{top + BAR / 2}" y2="{top + BAR / 2}" class="range"/>')
         yield f'<text x="{left + found[-1] / most * BARS + 6:.1f}" y="{base}" class="small">{shown(median)}</text>'
 
 

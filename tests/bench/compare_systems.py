@@ -35,8 +35,8 @@ JAVA = ["java", "-Xmx4g"]
 # As Flink's own scripts have them.
 FLINK_JAVA = ["--add-exports=java.base/sun.net.util=ALL-UNNAMED"] + [
     f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in (
-        "java.lang", "java.net", "java.io", "java.nio", "sun.nio.ch", "java.lang.reflect", "java.text", "java.time", "java.util",
-        "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks")]
+        "java.lang", "java.net", "java.io", "java.nio", "sun.nio.ch", "java.lang.reflect", "java.text", "java.time",
+        "java.util", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks")]
 QUIET = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
 
 
@@ -105,16 +105,18 @@ class Publications:
 
 
 class System:
-    """How to run one on a topic. `settings` are both modes', `bulk` and `live` one's; `command` begins the command line of a
-    program that takes them, Tenfold has none."""
+    """How to run one on a topic. `pace` is how often it publishes live; `settings` are both modes', `bulk` and `live` one's;
+    `command` begins the command line of a program that takes them, Tenfold has none."""
 
-    def __init__(self, name, label, *, numbers, guarantee, settings, bulk, live, command=None, read=lambda: read_lines):
-        self.name, self.label, self.numbers, self.guarantee = name, label, numbers, guarantee
+    def __init__(self, name, label, *, pace, numbers, guarantee, settings, bulk, live, command=None,
+                 read=lambda: read_lines):
+        self.name, self.label, self.pace, self.numbers, self.guarantee = name, label, pace, numbers, guarantee
         self.modes = {"bulk": {**settings, **bulk}, "live": {**settings, **live}}
         self.command, self.read = command, read
 
     def description(self):
-        return {"name": self.name, "label": self.label, "numbers": self.numbers, "guarantee": self.guarantee, **self.modes}
+        return {"name": self.name, "label": self.label, "pace": self.pace, "numbers": self.numbers,
+                "guarantee": self.guarantee, **self.modes}
 
     def run(self, bench, topic, mode):
         """To be entered, from when on it runs."""
@@ -214,9 +216,9 @@ def kafka_streams(run, topic, publish):
 
 def flink(program):
     def command(run, topic, publish):
-        return [*JAVA, *QUIET, *FLINK_JAVA, f"-Djava.io.tmpdir={run.dir}", "-cp", f"{BUILD}/flink/jars/*", f"peers.{program}",
-                run.bench.kafka, topic, *([publish] if publish else []), f"execution.checkpointing.dir=file://{run.dir}/checkpoints",
-                f"io.tmp.dirs={run.dir}"]
+        return [*JAVA, *QUIET, *FLINK_JAVA, f"-Djava.io.tmpdir={run.dir}", "-cp", f"{BUILD}/flink/jars/*",
+                f"peers.{program}", run.bench.kafka, topic, *([publish] if publish else []),
+                f"execution.checkpointing.dir=file://{run.dir}/checkpoints", f"io.tmp.dirs={run.dir}"]
     return command
 
 
@@ -235,8 +237,8 @@ STREAMS_BULK = {"publish": 200, "commit.interval.ms": 2000}
 STREAMS_LIVE = {"publish": 10, "commit.interval.ms": 100, "producer.linger.ms": 5}
 FLINK_SETTINGS = {
     "parallelism.default": 2, "taskmanager.numberOfTaskSlots": 2, "taskmanager.memory.managed.size": "1g",
-    "pipeline.object-reuse": "true", "execution.checkpointing.mode": "EXACTLY_ONCE", "execution.checkpointing.interval": "2s",
-    "execution.checkpointing.incremental": "true"}
+    "pipeline.object-reuse": "true", "execution.checkpointing.mode": "EXACTLY_ONCE",
+    "execution.checkpointing.interval": "2s", "execution.checkpointing.incremental": "true"}
 ROCKSDB = {"state.backend.type": "rocksdb"}
 FLINK_LIVE = {"execution.buffer-timeout.interval": "5ms"}
 SQL_SETTINGS = {"table.exec.mini-batch.enabled": "true", "table.exec.mini-batch.size": 50000}
@@ -245,25 +247,30 @@ SQL_LIVE = {"table.exec.mini-batch.allow-latency": "100ms", **FLINK_LIVE}
 CHECKPOINTS = "exactly once, a checkpoint each 2 s"
 
 SYSTEMS = {system.name: system for system in (
-    System("tenfold", "Tenfold", numbers="decimal, 128-bit sums", guarantee="exactly once, synced to disk before it is published",
+    System("tenfold", "Tenfold", pace="each 100 ms, a batch", numbers="decimal, 128-bit sums",
+           guarantee="exactly once, synced to disk before it is published",
            settings={"workers": 1, "--threads": 2, "wal": "sync"}, bulk={"interval": "2s"}, live={"interval": "100ms"},
            read=lambda: read_tenfold),
-    System("kafka-streams", "Kafka Streams 4.3.1", numbers="scaled longs", guarantee="exactly once",
+    System("kafka-streams", "Kafka Streams 4.3.1", pace="each 100 ms, a commit", numbers="scaled longs",
+           guarantee="exactly once",
            settings={**STREAMS_SETTINGS, "processing.guarantee": "exactly_once_v2"}, bulk=STREAMS_BULK, live=STREAMS_LIVE,
            command=kafka_streams),
-    System("kafka-streams-alo", "Kafka Streams, at least once", numbers="scaled longs", guarantee="at least once",
+    System("kafka-streams-alo", "Kafka Streams, at least once", pace="each 100 ms, a commit", numbers="scaled longs",
+           guarantee="at least once",
            settings={**STREAMS_SETTINGS, "processing.guarantee": "at_least_once"}, bulk=STREAMS_BULK, live=STREAMS_LIVE,
            command=kafka_streams),
-    System("flink-datastream", "Flink 2.2.0 DataStream", numbers="scaled longs", guarantee=CHECKPOINTS,
+    System("flink-datastream", "Flink 2.2.0 DataStream", pace="each 100 ms", numbers="scaled longs", guarantee=CHECKPOINTS,
            settings={**FLINK_SETTINGS, **ROCKSDB}, bulk={"publish": 200}, live={"publish": 100, **FLINK_LIVE},
            command=flink("FlinkDataStreamTopTen")),
-    System("flink-sql", "Flink 2.2.0 SQL", numbers="DECIMAL", guarantee=CHECKPOINTS,
+    System("flink-sql", "Flink 2.2.0 SQL", pace="each 100 ms, a mini-batch", numbers="DECIMAL", guarantee=CHECKPOINTS,
            settings={**FLINK_SETTINGS, **ROCKSDB, **SQL_SETTINGS}, bulk=SQL_BULK, live=SQL_LIVE,
            command=flink("FlinkSqlTopTen"), read=changelog),
-    System("flink-sql-heap", "Flink SQL, state in the heap", numbers="DECIMAL", guarantee=CHECKPOINTS,
+    System("flink-sql-heap", "Flink SQL, state in the heap", pace="each 100 ms, a mini-batch", numbers="DECIMAL",
+           guarantee=CHECKPOINTS,
            settings={**FLINK_SETTINGS, "state.backend.type": "hashmap", **SQL_SETTINGS}, bulk=SQL_BULK, live=SQL_LIVE,
            command=flink("FlinkSqlTopTen"), read=changelog),
-    System("spark", "Spark 4.2.0 Structured Streaming", numbers="DECIMAL", guarantee="exactly once in state",
+    System("spark", "Spark 4.2.0 Structured Streaming", pace="batch after batch", numbers="DECIMAL",
+           guarantee="exactly once in state",
            settings={"spark.master": "local[2]", "spark.driver.memory": "4g", "spark.sql.shuffle.partitions": 2,
                      "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false",
                      "spark.sql.streaming.stateStore.providerClass":

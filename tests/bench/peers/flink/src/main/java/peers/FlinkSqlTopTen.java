@@ -10,7 +10,9 @@ public final class FlinkSqlTopTen {
         'scan.startup.mode' = 'earliest-offset', 'properties.max.poll.records' = '5000',
         'format' = 'csv', 'csv.field-delimiter' = '|')
       """;
-  private static final String PUBLISHED = "CREATE TABLE published (page STRING, score DECIMAL(38, 9)) WITH ('connector' = 'print')";
+  private static final String PUBLISHED = """
+      CREATE TABLE published (page STRING, score DECIMAL(38, 9)) WITH ('connector' = 'print')
+      """;
   // The rank is not among the columns, so that a page that only changes place is not printed.
   private static final String TOP_TEN = """
       INSERT INTO published

@@ -55,7 +55,8 @@ public final class KafkaStreamsTopTen {
           Event event = Event.parse(record);
           return KeyValue.pair(event.page(), event.units());
         })
-        .repartition(Repartitioned.with(Serdes.String(), Serdes.Long()).withName("by-page").withNumberOfPartitions(PARTITIONS))
+        .repartition(Repartitioned.with(Serdes.String(), Serdes.Long())
+            .withName("by-page").withNumberOfPartitions(PARTITIONS))
         .groupByKey()
         .reduce(Long::sum, Materialized.as(SUMS))
         .toStream()
@@ -101,7 +102,8 @@ public final class KafkaStreamsTopTen {
       if (!changed) return;
       changed = false;
       if (candidates.tooFew()) scan();
-      String top = candidates.topTen().stream().map(entry -> entry.page() + "|" + entry.sum()).collect(Collectors.joining("\n"));
+      String top = candidates.topTen().stream()
+          .map(entry -> entry.page() + "|" + entry.sum()).collect(Collectors.joining("\n"));
       context().forward(new Record<>(context().taskId().partition(), top, nowMs));
     }
   }

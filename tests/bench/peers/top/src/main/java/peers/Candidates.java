@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The highest of a partition's sums, in memory, so that a top ten costs no scan of the state. Sums may fall, so it keeps more
- * than ten, and a floor: every page that is not here ranks at or behind it. One thread's.
+ * The highest of a partition's sums, in memory, so that a top ten costs no scan of the state. Sums may fall, so it keeps
+ * more than ten, and a floor: every page that is not here ranks at or behind it. One thread's.
  */
 public final class Candidates implements Serializable {
   private static final int MOST = 1000;
