@@ -45,7 +45,7 @@ class FakeRun:
         self.begin = 0
         self.publications = argparse.Namespace(entries=entries, error=None)
         self.ended = lambda: ended
-        self.log_tail = lambda: "its log"
+        self.errors = lambda: "its log"
 
 
 class ReadingTest(unittest.TestCase):
