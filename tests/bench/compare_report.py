@@ -184,7 +184,7 @@ def update_readme(readme, text):
     return f"{before}{begin}\n{text}\n{end}{after}"
 
 
-BAR, GAP, LABELS, BARS, PANEL_HEAD, MARGIN = 16, 7, 190, 250, 34, 16
+BAR, GAP, LABELS, BARS, PANEL_HEAD, MARGIN = 16, 7, 225, 230, 34, 16
 STYLE = """text { font: 12px system-ui, sans-serif; fill: #24292f }
 .head { font-weight: 600 } .small { fill: #57606a; font-size: 11px }
 .ours { fill: #0969da } .theirs { fill: #9aa5b1 } .none { fill: #eaeef2 } .range { stroke: #24292f; stroke-width: 1 }"""
