@@ -167,11 +167,26 @@ NumberError SumWide(std::span<const Number> constants, std::span<const Number> n
   return ToUnits(below_zero, DivideByPowerOfTen(&magnitude, kUnitExponent - exponent), units);
 }
 
+NumberError Sum(std::span<const Number> constants, std::span<const Number> numbers, int64_t* units) {
+  const int exponent = CommonExponent(constants, numbers);
+  return FitsNarrow(constants, numbers, exponent) ? SumNarrow(constants, numbers, exponent, units)
+                                                  : SumWide(constants, numbers, exponent, units);
+}
+
+// constant * 10^exponent in units; false if that is no integer of 64 bits.
+bool UnitsOf(const Number& constant, int exponent, int64_t* units) {
+  const Number one = {.mantissa = {1, 0, 0}, .digits = 1, .exponent = exponent, .negative = false};
+  if (constant.exponent + exponent < kUnitExponent) return false;
+  return Sum({&constant, 1}, {&one, 1}, units) == NumberError::kNone;
+}
+
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // Reads digits onto `value`, which wraps where they are too many for it, and returns the end of them.
 const char* ReadDigits(const char* p, const char* end, uint64_t* value) {
-  for (; p != end && IsDigit(*p); ++p) *value = *value * 10 + static_cast<uint64_t>(*p - '0');
+  uint64_t read = *value;
+  for (; p != end && IsDigit(*p); ++p) read = read * 10 + static_cast<uint64_t>(*p - '0');
+  *value = read;
   return p;
 }
 
@@ -187,6 +202,41 @@ const char* ReadExponent(const char* p, const char* end, int* exponent) {
   }
   *exponent = negative ? -value : value;
   return p;
+}
+
+// [+-]?D+(.D+)? of at most kPlainDigits digits: the form that nearly all numbers have.
+struct PlainNumber {
+  // Below 10^kPlainDigits.
+  int64_t mantissa;
+  size_t fraction_digits;
+  bool negative;
+};
+constexpr int kPlainDigits = 17;
+// As many terms of such a number and a factor of 64 bits cannot overflow 128 bits.
+static_assert(Uint128{kMaxScoreTerms} * PowerOfTen(kPlainDigits) <= Uint128{1} << 64);
+
+// False for any other form, sound or not.
+bool ReadPlain(std::string_view text, PlainNumber* number) {
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  number->negative = p != end && *p == '-';
+  if (p != end && (*p == '-' || *p == '+')) ++p;
+  uint64_t mantissa = 0;
+  const char* const begin = p;
+  p = ReadDigits(p, end, &mantissa);
+  ptrdiff_t digits = p - begin;
+  if (digits == 0) return false;
+  number->fraction_digits = 0;
+  if (p != end) {
+    if (*p != '.') return false;
+    const char* const fraction = ++p;
+    p = ReadDigits(p, end, &mantissa);
+    if (p != end || p == fraction) return false;
+    number->fraction_digits = static_cast<size_t>(p - fraction);
+    digits += p - fraction;
+  }
+  number->mantissa = static_cast<int64_t>(mantissa);
+  return digits <= kPlainDigits;
 }
 
 }  // namespace
@@ -252,30 +302,49 @@ absl::StatusOr<WeightedSum> WeightedSum::Create(std::vector<std::string> constan
   }
   WeightedSum sum;
   for (const std::string& constant : constants) {
-    Number number;
-    const NumberError error = ParseNumber(constant, &number);
+    Term term;
+    const NumberError error = ParseNumber(constant, &term.constant);
     if (error != NumberError::kNone) {
       return absl::InvalidArgumentError(absl::StrCat("constant ", DescribeNumberError(constant, error)));
     }
-    sum.constants_.push_back(number);
+    for (int64_t factor; term.factor_count < term.factors.size(); ++term.factor_count) {
+      if (!UnitsOf(term.constant, -static_cast<int>(term.factor_count), &factor)) break;
+      term.factors[term.factor_count] = factor;
+    }
+    sum.terms_.push_back(term);
   }
   return sum;
 }
 
+bool WeightedSum::EvaluatePlain(std::span<const std::string_view> fields, int64_t* units) const {
+  Units sum = 0;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    PlainNumber number;
+    if (!ReadPlain(fields[i], &number) || number.fraction_digits >= terms_[i].factor_count) return false;
+    const Units product = Units{number.mantissa} * terms_[i].factors[number.fraction_digits];
+    sum += number.negative ? -product : product;
+  }
+  *units = static_cast<int64_t>(sum);
+  return *units == sum;
+}
+
 NumberError WeightedSum::Evaluate(std::span<const std::string_view> fields, int64_t* units) const {
-  CHECK_EQ(fields.size(), constants_.size());
-  std::array<Number, kMaxScoreTerms> parsed;  // not initialized: only what is parsed is read
+  CHECK_EQ(fields.size(), terms_.size());
+  if (int64_t plain; EvaluatePlain(fields, &plain)) {
+    *units = plain;
+    return NumberError::kNone;
+  }
+  std::array<Number, kMaxScoreTerms> constants;  // not initialized: only what is set is read
+  std::array<Number, kMaxScoreTerms> parsed;
   bool out_of_range = false;
   for (size_t i = 0; i < fields.size(); ++i) {
+    constants[i] = terms_[i].constant;
     const NumberError error = ParseNumber(fields[i], &parsed[i]);
     if (error == NumberError::kMalformed) return error;
     out_of_range |= error == NumberError::kOutOfRange;
   }
   if (out_of_range) return NumberError::kOutOfRange;
-  const std::span<const Number> numbers(parsed.data(), fields.size());
-  const int exponent = CommonExponent(constants_, numbers);
-  return FitsNarrow(constants_, numbers, exponent) ? SumNarrow(constants_, numbers, exponent, units)
-                                                   : SumWide(constants_, numbers, exponent, units);
+  return Sum({constants.data(), fields.size()}, {parsed.data(), fields.size()}, units);
 }
 
 }  // namespace tenfold

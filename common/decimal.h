@@ -54,7 +54,19 @@ class WeightedSum {
  private:
   WeightedSum() = default;
 
-  std::vector<Number> constants_;
+  // A constant, and what the integer of a number with `f` fraction digits and no exponent is to be multiplied with to give
+  // units: constant * 10^(9 - f), for as many `f` from 0 on as that is an integer of 64 bits.
+  struct Term {
+    Number constant;
+    std::array<int64_t, 10> factors;
+    size_t factor_count = 0;
+  };
+
+  // The sum, if every field is written plainly, as nearly all are, and needs no rounding; false if the long way is called
+  // for.
+  bool EvaluatePlain(std::span<const std::string_view> fields, int64_t* units) const;
+
+  std::vector<Term> terms_;
 };
 
 }  // namespace tenfold

@@ -1,9 +1,13 @@
 #include "worker/batch_task.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <semaphore>
 #include <string>
 #include <thread>
 #include <utility>
@@ -23,6 +27,10 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 // How long a reader goes on before a record folded before that is read again, to see that the topic is still the one that
 // was folded: librdkafka 2.0.2 reads on in a topic that was deleted and created again, and says nothing.
 constexpr absl::Duration kRecheckAfter = absl::Seconds(15);
+// How long partitions that were found sound wait for others at a check.
+constexpr absl::Duration kCheckTogether = absl::Seconds(1);
+// When the reader is told again to read a partition that failed; what it has fetched of all others is thrown away by that.
+constexpr absl::Duration kRetryFailedAfter = absl::Seconds(1);
 
 void CountBad(const LogRecord& record, BadReason reason, PartitionState* partition) {
   const auto bad = partition->mutable_bad();
@@ -43,20 +51,54 @@ void CountBad(const LogRecord& record, BadReason reason, PartitionState* partiti
   sample->set_excerpt(std::string(record.value.substr(0, kMaxSampleBytes)));
 }
 
+// A record that was folded: its partition is sound as long as it is still there.
+struct Anchor {
+  int64_t offset = -1;
+  uint64_t hash = 0;
+};
+
 }  // namespace
 
-// One thread with its reader. It folds the shards it is given; between folds it waits.
+// The last anchor of each partition that the task's threads read. Thread-safe.
+class BatchTask::Anchors {
+ public:
+  Anchor Find(const TopicPartition& partition) const {
+    std::lock_guard lock(mutex_);
+    const auto it = anchors_.find({partition.topic, partition.partition});
+    return it == anchors_.end() ? Anchor() : it->second;
+  }
+  void Set(const TopicPartition& partition, const Anchor& anchor) {
+    std::lock_guard lock(mutex_);
+    anchors_[{partition.topic, partition.partition}] = anchor;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::pair<std::string, int32_t>, Anchor> anchors_;  // guarded by mutex_
+};
+
+// One thread with its reader. It folds the shards it is given; between folds it folds ahead, if records are left, or waits.
 class BatchTask::FoldThread {
  public:
-  FoldThread(const JobSpec& spec, LogConfig log, Decoder decoder)
-      : log_(std::move(log)), fail_on_bad_(spec.on_bad_record() == BAD_RECORD_FAIL), decoder_(std::move(decoder)) {}
+  // `anchors` and `ahead_turns` outlive the object.
+  FoldThread(const JobSpec& spec, LogConfig log, Decoder decoder, Anchors* anchors, std::counting_semaphore<>* ahead_turns)
+      : log_(std::move(log)),
+        fail_on_bad_(spec.on_bad_record() == BAD_RECORD_FAIL),
+        decoder_(std::move(decoder)),
+        anchors_(anchors),
+        ahead_turns_(ahead_turns) {}
+
+  // The last ranges given were none: it keeps nothing.
+  bool idle() const { return idle_; }
 
   // Starts a fold on the thread; Wait returns what it came to. Both are called in turn by the task's owner.
   void Start(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options) {
     if (!thread_.joinable()) thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
+    idle_ = ranges.empty();
     {
       std::lock_guard lock(mutex_);
       given_ = {std::move(ranges), options};
+      awaited_ = true;
     }
     changed_.notify_all();
   }
@@ -67,7 +109,6 @@ class BatchTask::FoldThread {
     outcome_.reset();
     return outcome;
   }
-  FoldOutcome Fold(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options);
 
  private:
   struct Given {
@@ -87,23 +128,32 @@ class BatchTask::FoldThread {
     uint64_t records = 0;
     // The last folded record of the poll under way.
     const LogRecord* last = nullptr;
-    // A record that was folded, -1 if none, and its hash.
-    int64_t anchor_offset = -1;
-    uint64_t anchor_hash = 0;
+    Anchor anchor;
     // The reader began at the anchor, to see that it is still what was folded.
     bool check = false;
+    // Why nothing comes of the partition until the reader is assigned again.
+    std::string failure;
   };
 
   void Run(const std::stop_token& stop);
-  // Makes the reader and the cursors fit the ranges; the reader goes on where it is if that is where they begin and nothing
+  FoldOutcome Fold(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options);
+  // While what was folded is persisted and merged: folds on from there, aside, until the next fold is asked for.
+  void FoldAhead(absl::Duration budget, const std::stop_token& stop);
+  // Whether what was folded ahead is the beginning of this fold; then it is that from now on.
+  bool Adopt(const std::vector<JobCore::ShardRange>& ranges, bool exact);
+  // Folds ranges_ until they are at their ends, or `stop`; what a poll brought in one of the turns, if they are given.
+  void FoldUntil(const std::function<bool()>& stop, absl::Time deadline, bool exact, std::counting_semaphore<>* turns);
+  // Makes the reader and the cursors fit ranges_; the reader goes on where it is if that is where they begin and nothing
   // calls for a check.
-  absl::Status Prepare(std::vector<JobCore::ShardRange>* ranges);
+  absl::Status Prepare();
   // Has the reader begin where the cursors do, or at their anchors if those are to be checked.
   absl::Status Assign();
   // Makes the last folded record the one to be checked.
-  static void SetAnchor(Cursor* cursor);
-  // Once the anchors are checked, has the reader go on where the cursors are, with new anchors.
+  void SetAnchor(Cursor* cursor);
+  // Once the anchors are checked, has the reader go on where the cursors are, with new anchors. A partition of which nothing
+  // comes does not hold up the others.
   absl::Status CatchUp();
+  // Every partition is at its end, or gives nothing.
   bool IsDone() const;
   // Folds what a poll brought. A reason to stop the job, or none.
   std::optional<std::string> FoldRecords(bool exact);
@@ -116,16 +166,30 @@ class BatchTask::FoldThread {
   const LogConfig log_;
   const bool fail_on_bad_;
   Decoder decoder_;
+  Anchors* const anchors_;
+  std::counting_semaphore<>* const ahead_turns_;
+  // Of the owner's thread.
+  bool idle_ = true;
+
   std::unique_ptr<LogReader> reader_;
   std::vector<Cursor> cursors_;
-  // A partition gives nothing until the reader is assigned again.
-  bool unread_ = false;
+  // When failed partitions are to be read again.
+  absl::Time retry_at_ = absl::InfiniteFuture();
   // Kafka was in trouble since the anchors were checked.
   bool doubtful_ = false;
   absl::Time check_at_;
-  // The reader is far behind the cursors, at the anchors, until those are checked.
+  // The reader is far behind the cursors, at the anchors, until those are checked, or some of them and the time is over.
   bool behind_ = false;
-  std::map<uint32_t, DeltaTable> tables_;
+  absl::Time catch_up_at_;
+  // The fold under way, or what was folded ahead: states with all but their digests, and why the job has to stop or wait.
+  std::vector<JobCore::ShardRange> ranges_;
+  std::optional<std::string> failure_;
+  std::string waiting_for_;
+  // Where the fold ahead began; empty if there is none.
+  std::vector<ShardState> ahead_of_;
+  // By shard. What the last fold made is read while the other side is used to fold ahead.
+  std::map<uint32_t, std::array<DeltaTable, 2>> tables_;
+  size_t side_ = 0;
   std::vector<LogRecord> records_;
   std::vector<LogReader::Event> events_;
 
@@ -133,6 +197,8 @@ class BatchTask::FoldThread {
   std::condition_variable_any changed_;
   std::optional<Given> given_;          // guarded by mutex_
   std::optional<FoldOutcome> outcome_;  // guarded by mutex_
+  // A fold is given: to fold ahead ends.
+  std::atomic<bool> awaited_ = false;
   // Last: it ends before what it uses goes.
   std::jthread thread_;
 };
@@ -144,6 +210,7 @@ void BatchTask::FoldThread::Run(const std::stop_token& stop) {
       std::unique_lock lock(mutex_);
       if (!changed_.wait(lock, stop, [&] { return given_.has_value(); })) return;
       given.swap(given_);
+      awaited_ = false;
     }
     FoldOutcome outcome = Fold(std::move(given->ranges), given->options);
     {
@@ -151,15 +218,15 @@ void BatchTask::FoldThread::Run(const std::stop_token& stop) {
       outcome_ = std::move(outcome);
     }
     changed_.notify_all();
+    if (!ahead_of_.empty()) FoldAhead(given->options.budget, stop);
   }
 }
 
-absl::Status BatchTask::FoldThread::Prepare(std::vector<JobCore::ShardRange>* ranges) {
+absl::Status BatchTask::FoldThread::Prepare() {
   std::vector<Cursor> cursors;
-  bool same = reader_ != nullptr;
-  for (JobCore::ShardRange& range : *ranges) {
-    DeltaTable& table = tables_[range.state.id().shard()];
-    table.Clear();
+  bool same = reader_ != nullptr && absl::Now() < retry_at_;
+  for (JobCore::ShardRange& range : ranges_) {
+    DeltaTable& table = tables_[range.state.id().shard()][side_];
     for (int j = 0; j < range.state.partitions_size(); ++j) {
       Cursor& cursor = cursors.emplace_back();
       const Partition& partition = range.state.id().partitions(j);
@@ -173,28 +240,32 @@ absl::Status BatchTask::FoldThread::Prepare(std::vector<JobCore::ShardRange>* ra
       if (same) {
         cursor.read = cursors_[i].read;
         cursor.check = cursors_[i].check;
-        cursor.anchor_offset = cursors_[i].anchor_offset;
-        cursor.anchor_hash = cursors_[i].anchor_hash;
+        cursor.anchor = cursors_[i].anchor;
+        cursor.failure = cursors_[i].failure;
       }
     }
   }
   same = same && cursors.size() == cursors_.size();
   cursors_ = std::move(cursors);
   if (same && !doubtful_ && absl::Now() < check_at_) return absl::OkStatus();
-  // A reader that goes on has to show what was folded before the topic can have been created again.
-  behind_ = same;
+  behind_ = false;
   for (Cursor& cursor : cursors_) {
-    if (!same) SetAnchor(&cursor);
-    cursor.check = cursor.anchor_offset >= 0;
+    // What was folded before the topic can have been created again, rather than what may be of the new one.
+    if (!same) cursor.anchor = anchors_->Find(cursor.partition);
+    const int64_t last = cursor.state->last_offset();
+    if (cursor.anchor.offset < 0 || cursor.anchor.offset > last) SetAnchor(&cursor);
+    cursor.check = cursor.anchor.offset >= 0;
+    behind_ |= cursor.check && cursor.anchor.offset < last;
   }
   doubtful_ = false;
   check_at_ = absl::Now() + kRecheckAfter;
+  catch_up_at_ = absl::Now() + kCheckTogether;
   return Assign();
 }
 
 void BatchTask::FoldThread::SetAnchor(Cursor* cursor) {
-  cursor->anchor_offset = cursor->state->last_offset();
-  cursor->anchor_hash = cursor->state->last_hash();
+  cursor->anchor = {cursor->state->last_offset(), cursor->state->last_hash()};
+  if (cursor->anchor.offset >= 0) anchors_->Set(cursor->partition, cursor->anchor);
 }
 
 absl::Status BatchTask::FoldThread::Assign() {
@@ -206,8 +277,10 @@ absl::Status BatchTask::FoldThread::Assign() {
   std::vector<LogReader::Start> starts;
   for (Cursor& cursor : cursors_) {
     cursor.read = cursor.state->next_offset();
-    starts.push_back({cursor.partition, cursor.check ? cursor.anchor_offset : cursor.read});
+    cursor.failure.clear();
+    starts.push_back({cursor.partition, cursor.check ? cursor.anchor.offset : cursor.read});
   }
+  retry_at_ = absl::InfiniteFuture();
   absl::Status assigned = reader_->Assign(starts);
   if (!assigned.ok()) {
     for (Cursor& cursor : cursors_) cursor.read = -1;
@@ -216,22 +289,25 @@ absl::Status BatchTask::FoldThread::Assign() {
 }
 
 absl::Status BatchTask::FoldThread::CatchUp() {
-  if (!behind_ || std::ranges::any_of(cursors_, &Cursor::check)) return absl::OkStatus();
+  if (!behind_ || std::ranges::all_of(cursors_, &Cursor::check)) return absl::OkStatus();
+  if (std::ranges::any_of(cursors_, &Cursor::check) && absl::Now() < catch_up_at_) return absl::OkStatus();
   behind_ = false;
-  for (Cursor& cursor : cursors_) SetAnchor(&cursor);
+  for (Cursor& cursor : cursors_) {
+    if (!cursor.check) SetAnchor(&cursor);
+  }
   return Assign();
 }
 
 bool BatchTask::FoldThread::IsDone() const {
-  return std::all_of(cursors_.begin(), cursors_.end(),
-                     [](const Cursor& cursor) { return cursor.state->next_offset() >= cursor.end; });
+  return std::ranges::all_of(
+      cursors_, [](const Cursor& cursor) { return cursor.state->next_offset() >= cursor.end || !cursor.failure.empty(); });
 }
 
 std::optional<std::string> BatchTask::FoldThread::FoldRecord(const LogRecord& record, bool exact, Cursor* cursor) {
   if (cursor->check) {
     // Beyond it: it is there no more (compaction).
-    cursor->check = record.offset < cursor->anchor_offset;
-    if (record.offset == cursor->anchor_offset && reader_->Hash(record) != cursor->anchor_hash) {
+    cursor->check = record.offset < cursor->anchor.offset;
+    if (record.offset == cursor->anchor.offset && reader_->Hash(record) != cursor->anchor.hash) {
       return absl::StrCat(Name(*cursor), " holds another record at offset ", record.offset,
                           " than the one folded from there: the topic was created again; cancel the job and submit it anew");
     }
@@ -295,79 +371,129 @@ std::optional<std::string> BatchTask::FoldThread::HandleEvents(bool exact, std::
         return absl::StrCat(Name(cursor), " no longer has offset ", cursor.state->next_offset(),
                             ", from which the job has to go on: ", event.message);
       case LogReader::Event::Kind::kFailed:
-        // The reader says no more of the partition until it is assigned again, which the next fold does.
-        *waiting_for = event.message;
+        cursor.failure = event.message;
         LOG_EVERY_T(WARNING, 5) << event.message;
-        unread_ = true;
+        retry_at_ = std::min(retry_at_, absl::Now() + kRetryFailedAfter);
         break;
     }
   }
   return std::nullopt;
 }
 
-FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options) {
-  FoldOutcome outcome;
-  const absl::Time deadline = absl::Now() + options.budget;
-  absl::Status polled = Prepare(&ranges);
-  unread_ = false;
-  while (polled.ok() && !unread_ && !IsDone() && !options.stop()) {
+void BatchTask::FoldThread::FoldUntil(const std::function<bool()>& stop, absl::Time deadline, bool exact,
+                                      std::counting_semaphore<>* turns) {
+  absl::Status polled = Prepare();
+  while (polled.ok() && !failure_ && !IsDone() && !stop()) {
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) break;
     polled = reader_->Poll(std::min(left, kPoll), &records_, &events_);
-    outcome.waiting_for.clear();
-    outcome.failure = FoldRecords(options.exact);
-    if (!outcome.failure) outcome.failure = HandleEvents(options.exact, &outcome.waiting_for);
-    if (polled.ok() && !outcome.failure) polled = CatchUp();
-    if (outcome.failure) {
-      // The reader has gone past what was folded.
-      cursors_.clear();
-      return outcome;
-    }
+    waiting_for_.clear();
+    if (turns != nullptr) turns->acquire();
+    failure_ = FoldRecords(exact);
+    if (turns != nullptr) turns->release();
+    if (!failure_) failure_ = HandleEvents(exact, &waiting_for_);
+    if (polled.ok() && !failure_) polled = CatchUp();
     if (absl::IsUnavailable(polled)) {
       doubtful_ = true;
-      outcome.waiting_for = std::string(polled.message());
+      waiting_for_ = std::string(polled.message());
       polled = absl::OkStatus();
     }
   }
-  if (!polled.ok()) outcome.waiting_for = std::string(polled.message());
-  if (!outcome.waiting_for.empty()) doubtful_ = true;
-
+  if (!polled.ok()) {
+    doubtful_ = true;
+    waiting_for_ = std::string(polled.message());
+  }
+  for (const Cursor& cursor : cursors_) {
+    if (waiting_for_.empty()) waiting_for_ = cursor.failure;
+  }
   for (Cursor& cursor : cursors_) {
     cursor.state->set_records(cursor.state->records() + cursor.records);
-    if (cursor.anchor_offset < 0) SetAnchor(&cursor);
-    cursor.state = nullptr;
-    if (unread_) cursor.read = -1;
+    cursor.records = 0;
+    if (cursor.anchor.offset < 0) SetAnchor(&cursor);
   }
-  for (JobCore::ShardRange& range : ranges) {
+  // The reader has gone past what was folded.
+  if (failure_) cursors_.clear();
+}
+
+FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options) {
+  const absl::Time deadline = absl::Now() + options.budget;
+  if (!Adopt(ranges, options.exact)) {
+    ranges_ = std::move(ranges);
+    failure_.reset();
+    std::erase_if(tables_, [&](const auto& table) {
+      return std::ranges::none_of(ranges_, [&](const auto& range) { return range.state.id().shard() == table.first; });
+    });
+    for (const JobCore::ShardRange& range : ranges_) tables_[range.state.id().shard()][side_].Clear();
+  }
+  ahead_of_.clear();
+  waiting_for_.clear();
+  if (ranges_.empty()) {
+    cursors_.clear();
+    reader_.reset();
+    return {};
+  }
+  if (!failure_) FoldUntil(options.stop, deadline, options.exact, nullptr);
+
+  FoldOutcome outcome;
+  outcome.failure = failure_;
+  if (failure_) return outcome;
+  outcome.waiting_for = waiting_for_;
+  const bool left = !IsDone();
+  for (JobCore::ShardRange& range : ranges_) {
     FoldOutcome::Shard& shard = outcome.shards.emplace_back();
-    shard.state = std::move(range.state);
-    shard.deltas = tables_.at(shard.state.id().shard()).Sorted();
-    Uint128 digest = FromProto(shard.state.digest());
+    shard.deltas = tables_.at(range.state.id().shard())[side_].Sorted();
+    Uint128 digest = FromProto(range.state.digest());
     for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum);
-    *shard.state.mutable_digest() = ToProto(digest);
+    *range.state.mutable_digest() = ToProto(digest);
+    shard.state = range.state;
+  }
+  if (left && !options.exact && waiting_for_.empty()) {
+    for (const JobCore::ShardRange& range : ranges_) ahead_of_.push_back(range.state);
   }
   return outcome;
 }
 
+void BatchTask::FoldThread::FoldAhead(absl::Duration budget, const std::stop_token& stop) {
+  side_ = 1 - side_;
+  for (const JobCore::ShardRange& range : ranges_) tables_[range.state.id().shard()][side_].Clear();
+  FoldUntil([&] { return stop.stop_requested() || awaited_; }, absl::Now() + budget, /*exact=*/false, ahead_turns_);
+}
+
+bool BatchTask::FoldThread::Adopt(const std::vector<JobCore::ShardRange>& ranges, bool exact) {
+  if (exact || ahead_of_.empty() || ranges.size() != ranges_.size()) return false;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    if (ranges[i].state.SerializeAsString() != ahead_of_[i].SerializeAsString()) return false;
+  }
+  for (size_t i = 0; i < ranges.size(); ++i) ranges_[i].ends = ranges[i].ends;
+  return true;
+}
+
 absl::StatusOr<std::unique_ptr<BatchTask>> BatchTask::Create(const JobSpec& spec, const LogConfig& log, size_t threads) {
   CHECK_GE(threads, 1U);
-  std::unique_ptr<BatchTask> task(new BatchTask);
+  std::unique_ptr<BatchTask> task(new BatchTask(threads));
   for (size_t i = 0; i < 2 * threads; ++i) {
     absl::StatusOr<Decoder> decoder = Decoder::Create(spec);
     if (!decoder.ok()) return decoder.status();
-    task->threads_.push_back(std::make_unique<FoldThread>(spec, log, *std::move(decoder)));
+    task->threads_.push_back(
+        std::make_unique<FoldThread>(spec, log, *std::move(decoder), task->anchors_.get(), &task->ahead_turns_));
   }
   return task;
 }
 
+// A core is left to persist and to answer with.
+BatchTask::BatchTask(size_t threads)
+    : anchors_(std::make_unique<Anchors>()), ahead_turns_(std::max<ptrdiff_t>(1, static_cast<ptrdiff_t>(threads) - 1)) {}
+
 BatchTask::~BatchTask() = default;
 
 FoldOutcome BatchTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
-  std::vector<std::vector<JobCore::ShardRange>> parts(std::min(threads_.size(), std::max<size_t>(1, ranges.size())));
+  std::vector<std::vector<JobCore::ShardRange>> parts(std::min(threads_.size(), ranges.size()));
   for (size_t i = 0; i < ranges.size(); ++i) parts[i % parts.size()].push_back(ranges[i]);
-  for (size_t i = 1; i < parts.size(); ++i) threads_[i]->Start(std::move(parts[i]), options);
-  FoldOutcome outcome = threads_[0]->Fold(std::move(parts[0]), options);
-  for (size_t i = 1; i < parts.size(); ++i) {
+  // Threads that the last fold had and this one has not give back what they hold.
+  for (size_t i = parts.size(); i < threads_.size() && !threads_[i]->idle() && !ranges.empty(); ++i) parts.emplace_back();
+  for (size_t i = 0; i < parts.size(); ++i) threads_[i]->Start(std::move(parts[i]), options);
+  FoldOutcome outcome;
+  for (size_t i = 0; i < parts.size(); ++i) {
     FoldOutcome part = threads_[i]->Wait();
     for (FoldOutcome::Shard& shard : part.shards) outcome.shards.push_back(std::move(shard));
     if (!outcome.failure) outcome.failure = std::move(part.failure);

@@ -1,8 +1,12 @@
 // Fetch, decode and aggregate for real: a job's ranges folded by a few threads, each with its own reader and its own
-// shards, so that they share nothing. Between folds the readers fetch ahead. Used by one thread at a time.
+// shards, so that they share nothing. Used by one thread at a time.
+//
+// Where a fold leaves records, the threads fold on from there, aside, while what it made is persisted and merged. The next
+// fold begins with that if it begins where the last one ended; else it is thrown away.
 #pragma once
 
 #include <memory>
+#include <semaphore>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,10 +26,14 @@ class BatchTask : public RangeFolder {
   FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) override;
 
  private:
+  class Anchors;
   class FoldThread;
 
-  BatchTask() = default;
+  explicit BatchTask(size_t threads);
 
+  std::unique_ptr<Anchors> anchors_;
+  // How many threads fold ahead at a time.
+  std::counting_semaphore<> ahead_turns_;
   std::vector<std::unique_ptr<FoldThread>> threads_;
 };
 

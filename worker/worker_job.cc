@@ -73,7 +73,11 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
 
 absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound) {
   spec_ = request.spec();
-  if (sums_folder_ == nullptr && request.owned_size() > 0) {
+  if (request.owned().empty()) {
+    sums_folder_.reset();
+    totals_ = Totals();
+    plan->leave.clear();
+  } else if (sums_folder_ == nullptr) {
     absl::StatusOr<std::unique_ptr<RangeFolder>> folder = options_.make_folder(request);
     if (!folder.ok()) return folder.status();
     sums_folder_ = *std::move(folder);

@@ -59,10 +59,10 @@ def throughput(bench, table):
         "R0 (a)": lambda: measure_baseline(bench, a, "read"),
         "1 worker (a)": lambda: measure_tenfold(bench, table, a, 1),
         "R2 (a)": lambda: measure_baseline(bench, a, "sum"),
-        "2 workers (a)": lambda: measure_tenfold(bench, table, a, 2, threads=1),
+        "2 workers (a)": lambda: measure_tenfold(bench, table, a, 2),
         "R2 (b)": lambda: measure_baseline(bench, b, "sum"),
         "1 worker (b)": lambda: measure_tenfold(bench, table, b, 1),
-        "2 workers (b)": lambda: measure_tenfold(bench, table, b, 2, threads=1),
+        "2 workers (b)": lambda: measure_tenfold(bench, table, b, 2),
     }, [("1 worker (a)", "R0 (a)"), ("1 worker (b)", "R2 (b)"), ("2 workers (a)", "R2 (a)"), ("2 workers (b)", "R2 (b)")])
 
 

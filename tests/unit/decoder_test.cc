@@ -114,6 +114,23 @@ TEST(DecoderTest, CountsFieldsExactly) {
   EXPECT_EQ(Decode(Popularity(), "p\n1\n1\n1"), Bad(BAD_WRONG_FIELD_COUNT));
 }
 
+// Bytes beside the separator in value, and those that differ from it in the highest bit, are the ones that tricks on words
+// mistake for it.
+TEST(DecoderTest, CutsAtEverySeparatorAndNowhereElse) {
+  const JobSpec spec = MakeSpec("|", {"page", "a", "clicks"}, "page", {{"1", "clicks"}});
+  for (size_t size = 0; size <= 40; ++size) {
+    for (const char filler : {'{', '}', '\xfc', 'x'}) {
+      for (size_t first = 0; first <= size; ++first) {
+        const std::string key = "p" + std::string(first, 'p');
+        const std::string other(size - first, filler);
+        EXPECT_EQ(Decode(spec, key + "|" + other + "|7"), Good(key, 7'000'000'000)) << key << " " << other;
+        EXPECT_EQ(Decode(spec, key + other + "|7"), Bad(BAD_WRONG_FIELD_COUNT)) << key << " " << other;
+        EXPECT_EQ(Decode(spec, key + "|" + other + "|7|"), Bad(BAD_WRONG_FIELD_COUNT)) << key << " " << other;
+      }
+    }
+  }
+}
+
 TEST(DecoderTest, SeparatesWithAnyByte) {
   for (const std::string& separator : {std::string("\0", 1), std::string(","), std::string(" ")}) {
     const JobSpec spec = MakeSpec(separator, {"page", "clicks"}, "page", {{"1", "clicks"}});
