@@ -15,8 +15,8 @@ Why these settings:
   in the heap, where checkpoints are whole and so rarer, and DataStream is what one writes instead.
 - Spark: complete mode, as only that has a top ten over all; changelog checkpoints; rows not counted; 5 million offsets a
   trigger (1 million is slower) in twice as many tasks as there are partitions, for three tasks leave a core idle; a local
-  file system that starts no process for each file of a checkpoint, as Hadoop's does without its native library. Its real-time
-  mode has neither complete mode nor foreachBatch.
+  file system that starts no process for each file of a checkpoint, as Hadoop's does without its native library. Its
+  real-time mode has neither complete mode nor foreachBatch.
 """
 
 import contextlib
@@ -40,6 +40,7 @@ FLINK_JAVA = ["--add-exports=java.base/sun.net.util=ALL-UNNAMED"] + [
     f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in (
         "java.lang", "java.net", "java.io", "java.nio", "sun.nio.ch", "java.lang.reflect", "java.text", "java.time",
         "java.util", "java.util.concurrent", "java.util.concurrent.atomic", "java.util.concurrent.locks")]
+ENDED_WELL = "ended well"
 QUIET = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
 
 
@@ -102,8 +103,12 @@ class Publications:
                 if tops:
                     self.entries.append((now, tops[-1]))
 
-    def close(self):
+    def join(self):
+        """Waits, but not for ever, until all is read that a process said which has ended."""
         self._thread.join(5)
+
+    def close(self):
+        self.join()
         self._stream.close()
 
 
@@ -158,9 +163,10 @@ class PeerRun:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def _delete_topics(self):
-        subprocess.run([ROOT / "deploy/kafka/kafka", "tool", "org.apache.kafka.tools.TopicCommand", "--bootstrap-server",
-                        self.bench.kafka, "--delete", "--topic", f"{self.id}-.*"], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, timeout=60, check=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run([ROOT / "deploy/kafka/kafka", "tool", "org.apache.kafka.tools.TopicCommand", "--bootstrap-server",
+                            self.bench.kafka, "--delete", "--topic", f"{self.id}-.*"], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, timeout=60, check=False)
 
     def roots(self):
         return [self.process.pid]
@@ -169,7 +175,7 @@ class PeerRun:
         """What is wrong with it if it has ended."""
         if self.process.poll() is None:
             return None
-        return f"exit code {self.process.returncode}"
+        return f"exit code {self.process.returncode}" if self.process.returncode else ENDED_WELL
 
     def errors(self):
         """What its log has of them, briefly."""

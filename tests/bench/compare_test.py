@@ -10,6 +10,7 @@ import os
 import pathlib
 import sys
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 from decimal import Decimal
 
@@ -19,7 +20,7 @@ sys.path.insert(0, str(BENCH))
 # pylint: disable=wrong-import-position
 import compare_report
 from bench_cluster import BenchError
-from compare_systems import SYSTEMS, Publications, changelog, read_lines, read_tenfold
+from compare_systems import ENDED_WELL, SYSTEMS, Publications, changelog, read_lines, read_tenfold
 
 
 def load_compare():
@@ -43,7 +44,8 @@ class FakeRun:
 
     def __init__(self, entries, ended=None):
         self.begin = 0
-        self.publications = argparse.Namespace(entries=entries, error=None)
+        self.roots = lambda: []
+        self.publications = argparse.Namespace(entries=entries, error=None, join=lambda: None)
         self.ended = lambda: ended
         self.errors = lambda: "its log"
 
@@ -86,9 +88,13 @@ class ReadingTest(unittest.TestCase):
 
 
 class JudgingTest(unittest.TestCase):
-    def outcome(self, entries, ended=None, deadline=0):
-        with self.assertRaises(compare.Failed) as raised:
-            compare.await_top(FakeRun(entries, ended), lambda top: top == compare.exact_top(REFERENCE), deadline)
+    def outcome(self, entries, ended=None, cpu_seconds=0):
+        """With so many CPU seconds taken while it was looked at."""
+        tree = unittest.mock.Mock()
+        tree.cpu_seconds.side_effect = [0, cpu_seconds]
+        with self.assertRaises(compare.Failed) as raised, unittest.mock.patch.multiple(
+                compare, ProcessTree=lambda roots: tree, LATENESS_SAMPLE_S=0.01):
+            compare.await_top(FakeRun(entries, ended), lambda top: top == compare.exact_top(REFERENCE), 0)
         return raised.exception.args[0]
 
     def test_the_right_top_ten_is_found_at_its_time(self):
@@ -97,10 +103,13 @@ class JudgingTest(unittest.TestCase):
 
     def test_the_last_digit_off_is_wrong(self):
         off = [*TOP[:9], (TOP[9][0], TOP[9][1] + Decimal("1e-9"))]
-        self.assertEqual(self.outcome([(1, off)], ended="exit code 0"), "wrong")
+        self.assertEqual(self.outcome([(1, off)], ended=ENDED_WELL), "wrong")
 
-    def test_a_system_that_is_long_quiet_is_wrong(self):
+    def test_a_system_that_is_long_quiet_and_idle_is_wrong(self):
         self.assertEqual(self.outcome([(1, scaled("0.9"))]), "wrong")
+
+    def test_a_system_that_is_long_quiet_but_busy_did_not_finish(self):
+        self.assertEqual(self.outcome([(1, scaled("0.9"))], cpu_seconds=1000), "did not finish")
 
     def test_a_system_that_still_publishes_did_not_finish(self):
         self.assertEqual(self.outcome([(compare.time.time(), scaled("0.9"))]), "did not finish")
