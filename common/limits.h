@@ -38,6 +38,18 @@ inline constexpr size_t kMaxCancelledShown = 100;
 // Batches that a job goes on making while a sink does not take them, unless the driver's --sink-backlog says otherwise.
 inline constexpr uint64_t kSinkBacklog = 100'000;
 
+// Keys of a job whose changes a worker keeps until the driver has them; with more it is asked for all its keys again.
+inline constexpr size_t kMaxKeptChanges = 1 << 20;
+// What a worker says in place of the number of its keys when it does not know: more than fit in any memory.
+inline constexpr uint64_t kUncountedKeys = uint64_t{1} << 32;
+
+// For the totals that the driver keeps of jobs whose batches are merged from changes, unless its --merge-memory says
+// otherwise.
+inline constexpr uint64_t kMergeMemoryBytes = 1 << 30;
+
+// Of entries and look-ups: where the merge by thresholds reads no more of a worker, it is not left for changes.
+inline constexpr uint64_t kMergeFloorEntries = 32;
+
 // gRPC refuses larger messages; replies that could be larger are cut into parts of about half of it.
 inline constexpr size_t kMaxMessageBytes = 16 << 20;
 

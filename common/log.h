@@ -21,6 +21,8 @@ struct LogConfig {
   std::string brokers;
   // Allowed librdkafka properties of the job; applied before what Tenfold sets itself.
   std::map<std::string, std::string> properties;
+  // About what a reader may take for records fetched ahead; 0: as much as helps.
+  size_t read_ahead_bytes = 0;
 };
 
 struct TopicPartition {

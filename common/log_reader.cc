@@ -18,9 +18,21 @@ namespace tenfold {
 namespace {
 
 constexpr size_t kMaxRecordsPerPoll = 10'000;
-// librdkafka fetches until its queue has either; a small record takes about 400 bytes there.
-constexpr size_t kQueueRecords = 200'000;
-constexpr size_t kQueueBytes = 64 << 20;
+// How far to fetch ahead. librdkafka asks for more of a partition until its queue has either so many records or so many
+// bytes of them; a record takes kRecordBytes there beside its own. So it goes beyond by what it asks for at once.
+struct ReadAhead {
+  size_t records = 200'000;
+  size_t bytes = 64 << 20;
+  size_t fetch_bytes = 1 << 20;
+};
+constexpr size_t kRecordBytes = 400;
+
+ReadAhead ReadAheadWithin(size_t bytes) {
+  if (bytes == 0) return {};
+  return {std::clamp<size_t>(bytes / 2 / kRecordBytes, 1'000, 200'000), std::max<size_t>(bytes / 4, 64 << 10),
+          std::clamp<size_t>(bytes / 32, 16 << 10, 1 << 20)};
+}
+
 constexpr int kAskMs = 1;
 // How long a partition may say nothing before a broker is asked whether it exists. Another broker may have heard of a new
 // one earlier, and librdkafka does not tell of each that is missing.
@@ -65,7 +77,8 @@ Trouble Classify(rd_kafka_resp_err_t error) {
 
 class KafkaLogReader : public LogReader {
  public:
-  KafkaLogReader() : messages_(kMaxRecordsPerPoll) {}
+  explicit KafkaLogReader(const ReadAhead& read_ahead)
+      : read_ahead_(read_ahead), messages_(std::min(kMaxRecordsPerPoll, read_ahead.records)) {}
 
   ~KafkaLogReader() override {
     // In this order, or the handle waits for them for ever.
@@ -79,7 +92,7 @@ class KafkaLogReader : public LogReader {
     KafkaHandle::Options options;
     options.defaults = {{"fetch.wait.max.ms", "20"},
                         {"fetch.min.bytes", "1"},
-                        {"fetch.message.max.bytes", "1048576"},
+                        {"fetch.message.max.bytes", absl::StrCat(read_ahead_.fetch_bytes)},
                         {"fetch.error.backoff.ms", "100"}};
     // A group is not joined, but librdkafka assigns nothing without its name.
     options.required = {{"group.id", "tenfold-reader"},
@@ -90,8 +103,8 @@ class KafkaLogReader : public LogReader {
                         {"enable.partition.eof", "true"},
                         {"allow.auto.create.topics", "false"},
                         {"check.crcs", "true"},
-                        {"queued.min.messages", absl::StrCat(kQueueRecords)},
-                        {"queued.max.messages.kbytes", absl::StrCat(kQueueBytes / 1024)}};
+                        {"queued.min.messages", absl::StrCat(read_ahead_.records)},
+                        {"queued.max.messages.kbytes", absl::StrCat(read_ahead_.bytes / 1024)}};
     options.on_error = [this](rd_kafka_resp_err_t error, const std::string& message) {
       errors_.emplace_back(error, message);
     };
@@ -224,7 +237,7 @@ class KafkaLogReader : public LogReader {
     message_count_ = 1 + static_cast<size_t>(std::max<ssize_t>(more, 0));
     for (size_t i = 0; i < message_count_; ++i) taken_bytes_ += messages_[i]->len + messages_[i]->key_len;
     taken_records_ += message_count_;
-    if (taken_records_ >= kQueueRecords / 2 || taken_bytes_ >= kQueueBytes / 2) WakeFetchers();
+    if (taken_records_ >= read_ahead_.records / 2 || taken_bytes_ >= read_ahead_.bytes / 2) WakeFetchers();
   }
 
   // A fetcher that has found the queue full looks again after a second (2.0.2, #2879), or when there is anything to do
@@ -385,6 +398,7 @@ class KafkaLogReader : public LogReader {
   std::map<TopicPartition, uint32_t> positions_;
 
   // Those of the last poll.
+  const ReadAhead read_ahead_;
   std::vector<rd_kafka_message_t*> messages_;
   size_t message_count_ = 0;
   // Since the fetchers were last woken.
@@ -405,7 +419,7 @@ class KafkaLogReader : public LogReader {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Create(const LogConfig& config) {
-  auto reader = std::make_unique<KafkaLogReader>();
+  auto reader = std::make_unique<KafkaLogReader>(ReadAheadWithin(config.read_ahead_bytes));
   if (absl::Status status = reader->Open(config); !status.ok()) return status;
   return reader;
 }

@@ -32,9 +32,11 @@ const std::string& JobIdOf(const JournalRecord& record) {
 
 }  // namespace
 
-Coordinator::Coordinator(uint32_t lease_ms, uint64_t sink_backlog) {
-  cluster_.lease_ms = lease_ms;
-  cluster_.sink_backlog = sink_backlog;
+Coordinator::Coordinator(const Options& options) {
+  cluster_.lease_ms = options.lease_ms;
+  cluster_.sink_backlog = options.sink_backlog;
+  cluster_.merge_memory->limit = options.merge_memory;
+  cluster_.merge_floor = options.merge_floor;
 }
 
 void Coordinator::Replay(const JournalRecord& record) {
@@ -81,6 +83,7 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* ac
       if (!record.has_batch_committed() || cancelled.job_id() != JobIdOf(record)) continue;
       cancelled.set_batch(record.batch_committed().batch());
       *cancelled.mutable_last_batch() = record.batch_committed();
+      cancelled.mutable_last_batch()->clear_top();
     }
     return;
   }
@@ -91,6 +94,8 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* ac
     cancelled.clear_records_per_second();
     cancelled.clear_partitions();
     cancelled.clear_shards();
+    // Nobody is shown it any more, and it may take a megabyte.
+    cancelled.mutable_last_batch()->clear_top();
     cancelled_.push_front(std::move(cancelled));
     if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();
     jobs_.erase(JobIdOf(record));
@@ -99,22 +104,22 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* ac
 }
 
 void Coordinator::OnJournaled(const JournalRecord& record, int64_t now_ms, Actions* actions) {
+  NotePause(now_ms);
   Apply(record, now_ms, actions);
   if (record.has_epoch_started()) started_ = true;
   if (record.has_epoch_started() || record.has_job_submitted()) OnTime(now_ms, actions);
 }
 
 void Coordinator::OnTime(int64_t now_ms, Actions* actions) {
-  if (!started_) return;
   NotePause(now_ms);
+  if (!started_) return;
   CheckLeases(now_ms, actions);
   for (auto& [id, job] : jobs_) job->OnTime(now_ms, actions);
 }
 
 int64_t Coordinator::NextTimeMs() const {
-  int64_t next = std::numeric_limits<int64_t>::max();
-  if (!started_) return next;
-  if (!cluster_.workers.empty()) next = last_time_ms_ + TickMs();
+  if (!started_) return std::numeric_limits<int64_t>::max();
+  int64_t next = last_time_ms_ + TickMs();
   for (const auto& [id, worker] : cluster_.workers) {
     if (worker.live) next = std::min(next, worker.last_heard_ms + cluster_.lease_ms);
   }
@@ -128,7 +133,7 @@ int64_t Coordinator::TickMs() const { return std::max<int64_t>(1, cluster_.lease
 void Coordinator::NotePause(int64_t now_ms) {
   const int64_t paused_ms = now_ms - std::exchange(last_time_ms_, now_ms) - TickMs();
   // Now and then a busy machine is late by a little.
-  if (paused_ms <= TickMs()) return;
+  if (!started_ || paused_ms <= TickMs()) return;
   LOG(WARNING) << "the driver stood still for " << paused_ms << " ms; leases are longer by that";
   for (auto& [id, worker] : cluster_.workers) worker.last_heard_ms = std::min(now_ms, worker.last_heard_ms + paused_ms);
   if (cluster_.awaiting_until_ms != 0) cluster_.awaiting_until_ms += paused_ms;
@@ -156,6 +161,7 @@ void Coordinator::TellWorkersChanged(int64_t now_ms, Actions* actions) {
 }
 
 absl::StatusOr<HeartbeatReply> Coordinator::OnHeartbeat(const HeartbeatRequest& request, int64_t now_ms, Actions* actions) {
+  NotePause(now_ms);
   if (!started_) return absl::UnavailableError("the driver is starting");
   if (!request.cluster_id().empty() && request.cluster_id() != cluster_.cluster_id) {
     return absl::PermissionDeniedError(absl::StrCat("the worker's data directory belongs to cluster ", request.cluster_id(),
@@ -218,38 +224,45 @@ absl::Status Coordinator::Cancel(const std::string& job, Actions* actions) {
 
 void Coordinator::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms,
                          Actions* actions) {
+  NotePause(now_ms);
   if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_ms, actions);
 }
 
 void Coordinator::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_ms,
                                Actions* actions) {
+  NotePause(now_ms);
   if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_ms, actions);
 }
 
 void Coordinator::OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_ms, Actions* actions) {
+  NotePause(now_ms);
   if (JobMachine* job = Find(job_id)) job->OnSinks(slowest, now_ms, actions);
 }
 
 void Coordinator::OnAssignReply(const SendAssign& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_ms,
                                 Actions* actions) {
+  NotePause(now_ms);
   if (JobMachine* job = Find(sent.request.id().job_id()))
     job->OnAssignReply(sent.worker, sent.request, reply, now_ms, actions);
 }
 
 void Coordinator::OnPrepareReply(const SendPrepare& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_ms,
                                  Actions* actions) {
+  NotePause(now_ms);
   if (JobMachine* job = Find(sent.request.id().job_id()))
     job->OnPrepareReply(sent.worker, sent.request, reply, now_ms, actions);
 }
 
 void Coordinator::OnFoldReply(const SendFold& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_ms,
                               Actions* actions) {
+  NotePause(now_ms);
   if (JobMachine* job = Find(sent.request.id().job_id()))
     job->OnFoldReply(sent.worker, sent.request, reply, now_ms, actions);
 }
 
 void Coordinator::OnLookUpReply(const SendLookUp& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_ms,
                                 Actions* actions) {
+  NotePause(now_ms);
   if (JobMachine* job = Find(sent.request.id().job_id()))
     job->OnLookUpReply(sent.worker, sent.request, reply, now_ms, actions);
 }

@@ -21,8 +21,15 @@ namespace tenfold {
 
 class Coordinator {
  public:
-  // A job whose sink has not taken `sink_backlog` batches waits for it.
-  explicit Coordinator(uint32_t lease_ms, uint64_t sink_backlog = kSinkBacklog);
+  struct Options {
+    uint32_t lease_ms = 3000;
+    // A job whose sink has not taken so many batches waits for it.
+    uint64_t sink_backlog = kSinkBacklog;
+    // What the totals kept of all jobs may take, and from what cost on they are worth it (driver/merge_choice.h).
+    uint64_t merge_memory = kMergeMemoryBytes;
+    uint64_t merge_floor = kMergeFloorEntries;
+  };
+  explicit Coordinator(const Options& options);
 
   // First every record of the journal, in its order. Then Start, which asks for what a driver journals when it begins: the
   // cluster's id if the journal is empty (`new_cluster_id`), and its epoch. Everything else follows when those are
@@ -33,8 +40,8 @@ class Coordinator {
 
   // Every record asked for by an AppendRecord comes back here, in the order asked.
   void OnJournaled(const JournalRecord& record, int64_t now_ms, Actions* actions);
-  // Called at NextTimeMs at the latest: if it comes much later, the driver stood still, and for that time it could not
-  // have heard anybody.
+  // Called at NextTimeMs at the latest: if this or any other event comes much later, the driver stood still, and for that
+  // time it could not have heard anybody.
   void OnTime(int64_t now_ms, Actions* actions);
   int64_t NextTimeMs() const;
 
@@ -70,9 +77,9 @@ class Coordinator {
  private:
   JobMachine* Find(const std::string& job_id);
   void Apply(const JournalRecord& record, int64_t now_ms, Actions* actions);
-  // Leases do not run while the driver stands still.
+  // Leases do not run while the driver stands still. Before anything is made of an event.
   void NotePause(int64_t now_ms);
-  // How often OnTime is called at least.
+  // How often OnTime is called at least if there is no event.
   int64_t TickMs() const;
   // Marks who is within its lease; tells the jobs if that changed.
   void CheckLeases(int64_t now_ms, Actions* actions);
@@ -85,6 +92,7 @@ class Coordinator {
   std::map<std::string, std::string> submitting_;
   std::deque<JobStatus> cancelled_;
   bool started_ = false;
+  // Of the last event.
   int64_t last_time_ms_ = 0;
 };
 

@@ -12,6 +12,7 @@
 #include "common/limits.h"
 #include "common/process.h"
 #include "common/random_id.h"
+#include "driver/waiting_place.h"
 #include "glog/logging.h"
 #include "jobs/job_spec.h"
 
@@ -30,26 +31,6 @@ absl::Status NotFreeError(const std::string& name) {
   return absl::FailedPreconditionError(
       absl::StrCat("the files of the job ", name, " cancelled before are just being put aside; submit again in a moment"));
 }
-
-// One of the places for calls that wait, given back at the end.
-class WaitingPlace {
- public:
-  explicit WaitingPlace(std::atomic<int>* taken) : taken_(taken), number_(++*taken) {}
-  ~WaitingPlace() { --*taken_; }
-  WaitingPlace(const WaitingPlace&) = delete;
-  WaitingPlace& operator=(const WaitingPlace&) = delete;
-
-  absl::Status status() const {
-    if (number_ <= kMaxWaitingCalls) return absl::OkStatus();
-    return absl::ResourceExhaustedError(absl::StrCat("the driver lets ", kMaxWaitingCalls,
-                                                     " calls wait at a time, and as many do; try again when fewer programs "
-                                                     "watch or wait for batches"));
-  }
-
- private:
-  std::atomic<int>* const taken_;
-  const int number_;
-};
 
 }  // namespace
 
@@ -80,7 +61,7 @@ absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(const Options& options) {
     const absl::Status retired = JobSinks::Retire(options.data_dir, name, job_id);
     if (retired.ok()) continue;
     LOG(ERROR) << "the name " << name << " is not free: " << retired.message();
-    driver->retiring_[name] = {job_id, false};
+    driver->retiring_[name] = {job_id, false, {}};
   }
   driver->workers_ = std::make_unique<WorkerClient>();
   for (const auto& [id, job] : driver->coordinator_.jobs()) {
@@ -102,7 +83,7 @@ Driver::Driver(const Options& options)
     : options_(options),
       started_wall_ms_(absl::ToUnixMillis(absl::Now())),
       started_(std::chrono::steady_clock::now()),
-      coordinator_(options.lease_ms, options.sink_backlog) {}
+      coordinator_({options.lease_ms, options.sink_backlog, options.merge_memory, kMergeFloorEntries}) {}
 
 Driver::~Driver() {
   Stop();
@@ -121,7 +102,7 @@ Driver::~Driver() {
 }
 
 void Driver::Stop() {
-  stopping_ = true;
+  stop_.request_stop();
   std::lock_guard lock(committed_mutex_);
   committed_.notify_all();
 }
@@ -145,7 +126,7 @@ template <typename Answer>
 absl::StatusOr<Answer> Driver::Ask(std::function<absl::StatusOr<Answer>()> question) {
   auto answer = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
   std::future<absl::StatusOr<Answer>> future = answer->get_future();
-  if (stopping_ || !Post([answer, question] { answer->set_value(question()); }))
+  if (stop_.stop_requested() || !Post([answer, question] { answer->set_value(question()); }))
     return absl::UnavailableError("the driver is stopping");
   return future.get();
 }
@@ -190,7 +171,7 @@ void Driver::OnJournaled(const JournalRecord& record) {
 
 absl::Status Driver::OpenJob(const JobMachine& job) {
   if (parts_.contains(job.job_id())) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(job.spec(), job.brokers());
+  absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(job.spec(), job.brokers(), stop_.get_token());
   if (!log.ok()) return log.status();
   JobSinks::Options options;
   options.job_id = job.job_id();
@@ -355,11 +336,12 @@ void Driver::Do(const CloseJob& close) {
   }
   committed_.notify_all();
   const auto waiting = cancelling_.find(close.job_id);
-  retiring_[close.name] = {close.job_id, waiting != cancelling_.end()};
+  Retiring& retiring = retiring_[close.name] = {close.job_id, waiting != cancelling_.end(), {}};
   if (waiting == cancelling_.end()) return;
   parts.retires = true;
-  // The parts end, which takes a while, on the thread that waits.
-  for (const auto& done : waiting->second) done(std::exchange(parts, {}));
+  // The parts end, which takes a while, on the first thread that waits; the others wait for that one.
+  retiring.waiting.assign(waiting->second.begin() + 1, waiting->second.end());
+  waiting->second.front()(std::move(parts));
   cancelling_.erase(waiting);
 }
 
@@ -389,7 +371,7 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   const WaitingPlace place(&waiting_calls_);
   if (!place.status().ok()) return place.status();
   {
-    const absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, submitted.brokers());
+    const absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, submitted.brokers(), stop_.get_token());
     if (!log.ok()) return log.status();
     const absl::StatusOr<std::vector<Partition>> partitions = (*log)->Resolve();
     if (!partitions.ok()) return partitions.status();
@@ -416,13 +398,18 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
 absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
   auto promise = std::make_shared<std::promise<JobParts>>();
   std::future<JobParts> closed = promise->get_future();
+  const CancelDone done = [promise](JobParts parts) { promise->set_value(std::move(parts)); };
   std::string name;
   const absl::StatusOr<std::string> job_id = Ask<std::string>([&]() -> absl::StatusOr<std::string> {
     const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
+    if (const auto it = retiring_.find(request.job()); !job.ok() && it != retiring_.end() && it->second.under_way) {
+      it->second.waiting.push_back(done);
+      return it->second.job_id;
+    }
     if (!job.ok()) return job.status();
     name = (*job)->name();
     const std::string id = (*job)->job_id();
-    cancelling_[id].push_back([promise](JobParts parts) { promise->set_value(std::move(parts)); });
+    cancelling_[id].push_back(done);
     Actions actions;
     if (absl::Status cancelled = coordinator_.Cancel(id, &actions); !cancelled.ok()) return cancelled;
     Do(&actions);
@@ -445,8 +432,11 @@ absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
 absl::Status Driver::Retire(const std::string& name, const std::string& job_id) {
   absl::Status retired = JobSinks::Retire(options_.data_dir, name, job_id);
   Post([this, name, free = retired.ok()] {
-    if (const auto it = retiring_.find(name); it != retiring_.end()) it->second.under_way = false;
-    if (free) retiring_.erase(name);
+    const auto it = retiring_.find(name);
+    if (it == retiring_.end()) return;
+    it->second.under_way = false;
+    for (const CancelDone& done : std::exchange(it->second.waiting, {})) done(JobParts());
+    if (free) retiring_.erase(it);
   });
   return retired;
 }
@@ -492,6 +482,14 @@ absl::StatusOr<ListJobsReply> Driver::ListJobs() {
     ListJobsReply reply;
     for (auto& [name, status] : by_name) *reply.add_jobs() = std::move(status);
     for (const JobStatus& cancelled : coordinator_.cancelled()) *reply.add_jobs() = cancelled;
+    // Of very many jobs it would not go into a message.
+    for (JobStatus& job : *reply.mutable_jobs()) {
+      job.clear_spec();
+      job.clear_last_batch();
+      job.clear_partitions();
+      job.clear_shards();
+      job.clear_sinks();
+    }
     return reply;
   });
 }
@@ -533,7 +531,7 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     const WaitingPlace place(&waiting_calls_);
     if (!place.status().ok()) return place.status();
     std::unique_lock lock(committed_mutex_);
-    while (!stopping_) {
+    while (!stop_.stop_requested()) {
       const auto it = committed_batches_.find(job_id);
       there = it != committed_batches_.end();
       if (!there || it->second >= wanted || is_cancelled()) break;
@@ -544,14 +542,16 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
                           std::min(absl::ToChronoMilliseconds(deadline - absl::Now()), std::chrono::milliseconds(200)));
     }
     lock.unlock();
-    if (stopping_) return absl::UnavailableError("the driver is stopping");
+    if (stop_.stop_requested()) return absl::UnavailableError("the driver is stopping");
     reply = Ask<GetBatchReply>(look);
     if (!reply.ok()) return reply;
   }
-  if (reply->batch().batch() == wanted) return reply;
-  absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id, wanted);
-  if (!batch.ok()) return batch.status();
-  *reply->mutable_batch() = *std::move(batch);
+  if (reply->batch().batch() != wanted) {
+    absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id, wanted);
+    if (!batch.ok()) return batch.status();
+    *reply->mutable_batch() = *std::move(batch);
+  }
+  // Some may have been added since.
   const int partitions = reply->batch().next_offsets_size();
   reply->mutable_partitions()->DeleteSubrange(partitions, reply->partitions_size() - partitions);
   return reply;

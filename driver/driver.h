@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -40,6 +41,8 @@ class Driver {
     uint64_t kept_batches = 10'000;
     // Batches that a sink has yet to take stay as well. With as many the job waits for the sink.
     uint64_t sink_backlog = kSinkBacklog;
+    // What the totals kept of jobs that are merged by changes may take together, in bytes.
+    uint64_t merge_memory = kMergeMemoryBytes;
     // Folders in which a sink may have an absolute path.
     std::vector<std::string> sink_folders;
   };
@@ -61,7 +64,7 @@ class Driver {
   absl::StatusOr<GetEndsReply> GetEnds(const GetEndsRequest& request);
   absl::StatusOr<ListWorkersReply> ListWorkers();
 
-  // Requests that wait return UNAVAILABLE from now on.
+  // Requests that wait return UNAVAILABLE from now on, those for Kafka within 3 s.
   void Stop();
 
  private:
@@ -72,9 +75,12 @@ class Driver {
     // Who has them last ends them, and puts the sinks' folder aside.
     bool retires = false;
   };
+  using CancelDone = std::function<void(JobParts)>;
   struct Retiring {
     std::string job_id;
     bool under_way = false;
+    // Told when it no longer is.
+    std::vector<CancelDone> waiting;
   };
 
   explicit Driver(const Options& options);
@@ -123,7 +129,7 @@ class Driver {
   std::map<std::string, JobParts> parts_;
   // Told when the record that makes or ends the job is journalled.
   std::map<std::string, std::promise<absl::Status>> submitting_;
-  std::map<std::string, std::vector<std::function<void(JobParts)>>> cancelling_;
+  std::map<std::string, std::vector<CancelDone>> cancelling_;
   // By name: cancelled jobs whose sinks' folder still has it. No job of that name is taken meanwhile: it would write there.
   std::map<std::string, Retiring> retiring_;
 
@@ -136,7 +142,7 @@ class Driver {
   std::mutex committed_mutex_;
   std::condition_variable committed_;
   std::map<std::string, uint64_t> committed_batches_;  // guarded by committed_mutex_
-  std::atomic<bool> stopping_ = false;
+  std::stop_source stop_;
   std::atomic<int> waiting_calls_ = 0;
 
   std::thread loop_thread_;

@@ -60,11 +60,16 @@ std::vector<Units> SplitThreshold(Units total, std::span<const Units> weights) {
   return thresholds;
 }
 
+// What the floors are to sum to where T is `total` >= 1: the lower, the more entries are sent, and the fewer candidates
+// have to be looked up, at all other workers. Measured with tests/bench/merge.cc; anything up to `total` is right.
+Units FloorTarget(Units total) { return 1 + (total - 1) / 4 * 3; }
+
 Units PositivePart(const std::optional<Units>& floor) { return std::max<Units>(floor.value_or(0), 0); }
 
 }  // namespace
 
-GlobalTopK::GlobalTopK(size_t k, size_t workers) : k_(k), workers_(workers), unanswered_(workers) {
+GlobalTopK::GlobalTopK(size_t k, size_t workers, size_t max_questions)
+    : k_(k), max_questions_(max_questions), workers_(workers), unanswered_(workers) {
   CHECK_GT(k, 0u);
   CHECK_GT(workers, 0u);
 }
@@ -72,6 +77,8 @@ GlobalTopK::GlobalTopK(size_t k, size_t workers) : k_(k), workers_(workers), una
 bool GlobalTopK::Precedes(const Candidate* a, const Candidate* b) {
   return a->total != b->total ? a->total > b->total : a->key < b->key;
 }
+
+// ---- what comes in ----
 
 void GlobalTopK::AddReply(size_t worker, std::vector<Partial> entries, std::optional<Units> floor) {
   CHECK(step_ == Step::kEntries && result_.rounds == 0) << "a reply after the first round, of worker " << worker;
@@ -88,18 +95,23 @@ void GlobalTopK::AddReply(size_t worker, std::vector<Partial> entries, std::opti
     std::nth_element(sums.begin(), last, sums.end(), std::greater<>());
     from.depth_bound = std::max(from.depth_bound, *last);
   }
-  AddEntries(&from, std::move(entries));
+  AddEntries(worker, std::move(entries));
 }
 
-void GlobalTopK::AddAnswer(size_t worker, std::vector<Partial> found, std::vector<Partial> at_or_above) {
+void GlobalTopK::AddAnswer(size_t worker, const std::vector<Partial>& found, std::vector<Partial> at_or_above, bool more) {
   CHECK(result_.rounds > 0) << "an answer before the first question, of worker " << worker;
-  TakeAnswer(worker);
-  if (step_ == Step::kLookUps) {
-    CHECK(at_or_above.empty()) << "worker " << worker << " was not asked for a range";
-    AddFound(workers_[worker], found);
+  if (more) {
+    CHECK_LT(worker, workers_.size());
+    CHECK(workers_[worker].asked) << "worker " << worker << " answers twice or unasked";
   } else {
+    TakeAnswer(worker);
+  }
+  if (step_ == Step::kEntries) {
     CHECK(found.empty()) << "worker " << worker << " was not asked for keys";
-    AddEntries(&workers_[worker], std::move(at_or_above));
+    AddEntries(worker, std::move(at_or_above));
+  } else {
+    CHECK(at_or_above.empty()) << "worker " << worker << " was not asked for a range";
+    AddFound(worker, found);
   }
 }
 
@@ -110,70 +122,82 @@ void GlobalTopK::TakeAnswer(size_t worker) {
   --unanswered_;
 }
 
-void GlobalTopK::AddEntries(Worker* worker, std::vector<Partial> entries) {
+uint32_t GlobalTopK::IdOf(std::string key) {
+  if (const auto known = ids_.find(key); known != ids_.end()) return known->second;
+  const auto id = static_cast<uint32_t>(candidates_.size());
+  candidates_.push_back({.key = std::move(key)});
+  ids_.emplace(candidates_.back().key, id);
+  open_.push_back(id);
+  return id;
+}
+
+void GlobalTopK::AddEntries(size_t worker, std::vector<Partial> entries) {
   result_.entries += entries.size();
-  ++pass_;
+  // The second round's entries include the first's.
+  Mark(workers_[worker].sent);
   for (Partial& entry : entries) {
-    uint32_t id;
-    if (const auto known = ids_.find(entry.key); known != ids_.end()) {
-      id = known->second;
-    } else {
-      id = static_cast<uint32_t>(candidates_.size());
-      candidates_.push_back({.key = std::move(entry.key)});
-      ids_.emplace(candidates_.back().key, id);
-    }
+    const uint32_t id = IdOf(std::move(entry.key));
     Candidate& candidate = candidates_[id];
-    CHECK_NE(candidate.pass, pass_) << "a worker sends a key twice";
+    if (candidate.settled) continue;
+    if (candidate.pass == pass_) {
+      CHECK(result_.rounds > 0) << "a worker sends a key twice";
+      continue;
+    }
     candidate.pass = pass_;
-    if (id < round_begin_) continue;
     CHECK(!__builtin_add_overflow(candidate.total, entry.sum, &candidate.total)) << "a total beyond 128 bits";
-    worker->sent.push_back(id);
+    senders_.push_back({static_cast<uint32_t>(worker), candidate.sender});
+    candidate.sender = static_cast<uint32_t>(senders_.size()) - 1;
+    if (result_.rounds == 0) workers_[worker].sent.push_back(id);
   }
 }
 
-void GlobalTopK::AddFound(const Worker& worker, const std::vector<Partial>& found) {
+void GlobalTopK::AddFound(size_t worker, const std::vector<Partial>& found) {
   result_.entries += found.size();
-  MarkSent(worker);
+  Mark(workers_[worker].looked_up);
   for (const Partial& entry : found) {
     const auto known = ids_.find(entry.key);
-    CHECK(known != ids_.end() && known->second >= round_begin_) << "a worker answers for a key it was not asked for";
+    CHECK(known != ids_.end() && candidates_[known->second].pass == pass_)
+        << "a worker answers for a key it was not asked for, or twice";
     Candidate& candidate = candidates_[known->second];
-    CHECK_NE(candidate.pass, pass_) << "a worker answers twice for a key, or for one it had sent";
-    candidate.pass = pass_;
+    candidate.pass = 0;
     CHECK(!__builtin_add_overflow(candidate.total, entry.sum, &candidate.total)) << "a total beyond 128 bits";
   }
 }
 
-void GlobalTopK::MarkSent(const Worker& worker) {
+void GlobalTopK::Mark(const std::vector<uint32_t>& ids) {
   ++pass_;
-  for (const uint32_t id : worker.sent) candidates_[id].pass = pass_;
+  for (const uint32_t id : ids) candidates_[id].pass = pass_;
 }
+
+// ---- what to ask ----
 
 std::vector<GlobalTopK::Question> GlobalTopK::Next() {
   CHECK_EQ(unanswered_, 0u) << "workers have yet to answer";
   if (step_ == Step::kEntries) {
     ++result_.rounds;
-    step_ = Step::kLookUps;
-    std::vector<Question> questions = Asked(LookUps());
+    BoundCandidates();
+    step_ = Step::kBest;
+    std::vector<Question> questions = LookUpBest();
     if (!questions.empty()) return questions;
   }
-  if (step_ == Step::kDone) return {};
-
-  round_begin_ = static_cast<uint32_t>(candidates_.size());
-  for (Worker& worker : workers_) worker.sent.clear();
-  const std::vector<const Candidate*> best = Best(k_ + k_ / 2);
-  result_.kth_total.reset();
-  if (best.size() >= k_) result_.kth_total = best[k_ - 1]->total;
-  result_.unseen_bound = UnseenBound();
-  if (result_.unseen_bound && !(result_.kth_total && *result_.unseen_bound < *result_.kth_total)) {
-    CHECK_EQ(result_.rounds, 1u) << "the second round did not decide";
-    step_ = Step::kEntries;
-    return Asked(SecondRound());
+  if (step_ == Step::kBest) {
+    SettleAsked();
+    if (!IsDecided()) {
+      CHECK_EQ(result_.rounds, 1u) << "the second round did not decide";
+      step_ = Step::kEntries;
+      return Asked(SecondRound());
+    }
+    step_ = Step::kRest;
+    std::sort(open_.begin(), open_.end(),
+              [&](uint32_t a, uint32_t b) { return candidates_[a].bound < candidates_[b].bound; });
   }
-
-  step_ = Step::kDone;
-  for (size_t i = 0; i < std::min(k_, best.size()); ++i) result_.top.push_back({best[i]->key, best[i]->total});
-  result_.next_thresholds = NextThresholds(best);
+  if (step_ == Step::kRest) {
+    SettleAsked();
+    std::vector<Question> questions = LookUpRest();
+    if (!questions.empty()) return questions;
+    Finish();
+    step_ = Step::kDone;
+  }
   return {};
 }
 
@@ -183,31 +207,101 @@ std::vector<GlobalTopK::Question> GlobalTopK::Asked(std::vector<Question> questi
   return questions;
 }
 
-std::vector<GlobalTopK::Question> GlobalTopK::LookUps() {
+// Of those open; what every worker with a floor has sent is exact.
+void GlobalTopK::BoundCandidates() {
+  std::vector<Units> floors;
+  size_t with_floor = 0;
+  for (const Worker& worker : workers_) {
+    floors.push_back(PositivePart(worker.floor));
+    with_floor += worker.floor.has_value();
+  }
+  const Units all = BoundedSum(floors);
+  for (const uint32_t id : open_) {
+    Candidate& candidate = candidates_[id];
+    Units missing = all;
+    size_t sent = 0;
+    for (uint32_t s = candidate.sender; s != kNone; s = senders_[s].next) {
+      sent += workers_[senders_[s].worker].floor.has_value();
+      // A bounded sum that is not exact says nothing of its parts.
+      if (all != kMaxUnits) missing -= floors[senders_[s].worker];
+    }
+    if (sent == with_floor) missing = 0;
+    if (__builtin_add_overflow(candidate.total, missing, &candidate.bound)) candidate.bound = kMaxUnits;
+    if (sent == with_floor) Settle(id);
+  }
+  std::erase_if(open_, [&](uint32_t id) { return candidates_[id].settled; });
+}
+
+void GlobalTopK::Settle(uint32_t id) {
+  Candidate* candidate = &candidates_[id];
+  candidate->settled = true;
+  if (best_.size() == k_) {
+    if (!Precedes(candidate, best_.front())) return;
+    std::pop_heap(best_.begin(), best_.end(), Precedes);
+    best_.pop_back();
+  }
+  best_.push_back(candidate);
+  std::push_heap(best_.begin(), best_.end(), Precedes);
+}
+
+void GlobalTopK::SettleAsked() {
+  for (const uint32_t id : asked_) Settle(id);
+  asked_.clear();
+  const std::optional<Units> least = LeastKthTotal();
+  std::erase_if(open_, [&](uint32_t id) {
+    candidates_[id].settled |= least && candidates_[id].bound < *least;
+    return candidates_[id].settled;
+  });
+}
+
+std::vector<GlobalTopK::Question> GlobalTopK::LookUpBest() {
+  SettleAsked();
+  std::vector<uint32_t> ids = open_;
+  const size_t count = std::min(2 * k_, ids.size());
+  std::partial_sort(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(count), ids.end(),
+                    [&](uint32_t a, uint32_t b) { return Precedes(&candidates_[a], &candidates_[b]); });
+  ids.resize(count);
+  return LookUp(std::move(ids));
+}
+
+std::vector<GlobalTopK::Question> GlobalTopK::LookUpRest() {
+  const size_t count = std::min(open_.size(), std::max<size_t>(1, max_questions_ / workers_.size()));
+  return LookUp({open_.end() - static_cast<ptrdiff_t>(count), open_.end()});
+}
+
+std::vector<GlobalTopK::Question> GlobalTopK::LookUp(std::vector<uint32_t> ids) {
+  for (Worker& worker : workers_) worker.looked_up.clear();
+  std::vector<const Candidate*> sent_by(workers_.size());
+  for (const uint32_t id : ids) {
+    const Candidate& candidate = candidates_[id];
+    for (uint32_t s = candidate.sender; s != kNone; s = senders_[s].next) sent_by[senders_[s].worker] = &candidate;
+    for (size_t w = 0; w < workers_.size(); ++w) {
+      // A key that a worker does not have is 0 there, and one without a floor has sent all it has.
+      if (workers_[w].floor && sent_by[w] != &candidate) workers_[w].looked_up.push_back(id);
+    }
+  }
   std::vector<Question> questions;
   for (size_t w = 0; w < workers_.size(); ++w) {
-    // A key that a worker does not have is 0 there, and one without a floor has sent all it has.
-    if (!workers_[w].floor) continue;
-    MarkSent(workers_[w]);
-    Question question;
+    if (workers_[w].looked_up.empty()) continue;
+    Question& question = questions.emplace_back();
     question.worker = w;
-    question.keys.reserve(candidates_.size() - round_begin_ - workers_[w].sent.size());
-    for (size_t id = round_begin_; id < candidates_.size(); ++id) {
-      if (candidates_[id].pass != pass_) question.keys.push_back(candidates_[id].key);
-    }
-    if (!question.keys.empty()) questions.push_back(std::move(question));
+    question.keys.reserve(workers_[w].looked_up.size());
+    for (const uint32_t id : workers_[w].looked_up) question.keys.push_back(candidates_[id].key);
+    result_.look_ups += question.keys.size();
   }
-  return questions;
+  asked_ = std::move(ids);
+  return Asked(std::move(questions));
 }
 
 std::vector<GlobalTopK::Question> GlobalTopK::SecondRound() {
   std::vector<Units> thresholds(workers_.size(), kMinUnits);
-  if (result_.kth_total && *result_.kth_total >= 1) {
+  const std::optional<Units> least = LeastKthTotal();
+  if (least && *least >= 1) {
     std::vector<Units> weights;
     for (const Worker& worker : workers_) weights.push_back(PositivePart(worker.floor));
-    thresholds = SplitThreshold(*result_.kth_total, weights);
-  } else if (result_.kth_total) {
-    thresholds.assign(workers_.size(), *result_.kth_total);
+    thresholds = SplitThreshold(FloorTarget(*least), weights);
+  } else if (least) {
+    thresholds.assign(workers_.size(), *least);
   }
 
   std::vector<Question> questions;
@@ -225,14 +319,24 @@ std::vector<GlobalTopK::Question> GlobalTopK::SecondRound() {
   return questions;
 }
 
-std::vector<const GlobalTopK::Candidate*> GlobalTopK::Best(size_t count) const {
-  std::vector<const Candidate*> best;
-  best.reserve(candidates_.size());
-  for (const Candidate& candidate : candidates_) best.push_back(&candidate);
-  count = std::min(count, best.size());
-  std::partial_sort(best.begin(), best.begin() + static_cast<ptrdiff_t>(count), best.end(), Precedes);
-  best.resize(count);
-  return best;
+void GlobalTopK::Finish() {
+  result_.kth_total = LeastKthTotal();
+  std::sort_heap(best_.begin(), best_.end(), Precedes);
+  for (const Candidate* candidate : best_) result_.top.push_back({candidate->key, candidate->total});
+  result_.unseen_bound = UnseenBound();
+  result_.next_thresholds = NextThresholds();
+}
+
+// R7, with what T is at least: that it comes to be more is not waited for.
+bool GlobalTopK::IsDecided() const {
+  const std::optional<Units> unseen = UnseenBound();
+  const std::optional<Units> least = LeastKthTotal();
+  return !unseen || (least && *unseen < *least);
+}
+
+std::optional<Units> GlobalTopK::LeastKthTotal() const {
+  if (best_.size() < k_) return std::nullopt;
+  return best_.front()->total;
 }
 
 std::optional<Units> GlobalTopK::UnseenBound() const {
@@ -249,15 +353,14 @@ std::optional<Units> GlobalTopK::UnseenBound() const {
   return *highest < 0 ? *highest : BoundedSum(positive);
 }
 
-// Where the depth alone would not have decided, the total half of k places below T, which T falls below only if many
-// leaders fall at once, is split in proportion to what each worker has at its depth, so that while T stays above it the
-// floors sum to less than T and one round does. Each batch takes them from its own sums, so they grow with the scores and
-// ask for more than the depth only where that is needed; a worker that has little yet counts as an eighth of the average,
-// as a threshold near 0 would bring all it has once it grows.
-std::vector<std::optional<Units>> GlobalTopK::NextThresholds(const std::vector<const Candidate*>& best) const {
+// Where the depth alone would leave the floors too high, the target is split in proportion to what each worker has at its
+// depth. Each batch takes them from its own sums, so they grow with the scores and ask for more than the depth only where
+// that is needed; a worker that has little yet counts as an eighth of the average, as a threshold near 0 would bring all it
+// has once it grows.
+std::vector<std::optional<Units>> GlobalTopK::NextThresholds() const {
   std::vector<std::optional<Units>> thresholds(workers_.size());
-  if (best.size() < k_ || best[k_ - 1]->total < 1) return thresholds;
-  const Units target = best.back()->total >= 1 ? best.back()->total : best[k_ - 1]->total;
+  if (!result_.kth_total || *result_.kth_total < 1) return thresholds;
+  const Units target = FloorTarget(*result_.kth_total);
   std::vector<Units> weights;
   for (const Worker& worker : workers_) weights.push_back(worker.depth_bound);
   const Units sum = BoundedSum(weights);

@@ -1,13 +1,19 @@
 // Merge: the exact global top k from the workers' partial sums, without reading all keys (design, "Exact top k without a
 // shuffle"; R7). A state machine without I/O: it says what to look up, is told the answers, and at last has the result.
-// One object merges one attempt; used by one thread at a time. Only totals are kept, no worker's partials.
-// Background: Fagin's threshold algorithm; TPUT (Cao and Wang, 2004).
+// One object merges one attempt; used by one thread at a time. Background: Fagin's threshold algorithm; TPUT (Cao and
+// Wang, 2004).
+//
+// A candidate is looked up only while it can be in the result: its total is at most what was sent of it and the floors,
+// where they are positive, of the workers that did not send it. The best candidates by what was sent come first; the k-th
+// best total that is exact is then a bound below T, and a candidate whose bound lies below it, strictly as ties go by key,
+// is out. (What was sent alone bounds nothing from below: the rest may be negative.)
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,8 +33,8 @@ class GlobalTopK {
   // What to ask one worker.
   struct Question {
     size_t worker = 0;
-    // Keys whose partial at this worker is not known.
-    std::vector<std::string> keys;
+    // Keys whose partial at this worker is not known. They live as long as the merge.
+    std::vector<std::string_view> keys;
     // And every entry at or above this.
     std::optional<Units> at_or_above;
   };
@@ -40,12 +46,17 @@ class GlobalTopK {
     std::optional<Units> unseen_bound;
     uint32_t rounds = 0;
     uint64_t entries = 0;
+    // Keys looked up, one for each worker that was asked.
+    uint64_t look_ups = 0;
     // What to send worker w along with the next batch's fold, so that one round is likely to do; unset: only the depth.
     std::vector<std::optional<Units>> next_thresholds;
   };
 
+  // So many questions, of one key to one worker, are put at a time: what bounds their memory.
+  static constexpr size_t kMaxQuestions = 1 << 18;
+
   // A key is a candidate of the result only if at least one worker has it, also when its total is 0 or below.
-  GlobalTopK(size_t k, size_t workers);
+  GlobalTopK(size_t k, size_t workers, size_t max_questions = kMaxQuestions);
   GlobalTopK(GlobalTopK&&) = default;
 
   // Worker w's first answer: its highest partials, and its floor (unset if it sent all). Each worker once.
@@ -54,56 +65,87 @@ class GlobalTopK {
   // After all replies, and after each round of answers: the questions of the next step; none when the result is there.
   std::vector<Question> Next();
 
-  // The answer to a question: the known ones of its keys (the others are 0) and all entries at or above, if asked.
-  void AddAnswer(size_t worker, std::vector<Partial> found, std::vector<Partial> at_or_above);
+  // The answer to a question: the known ones of its keys (the others are 0) and all entries at or above, if asked. It may
+  // come in parts: all but the last have `more`.
+  void AddAnswer(size_t worker, const std::vector<Partial>& found, std::vector<Partial> at_or_above, bool more = false);
 
   // After Next() returned none.
   const Result& result() const;
 
  private:
+  static constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
+
   struct Candidate {
     std::string key;
     // Of the partials known so far.
     Units total = 0;
+    // What the total is at most; of this round, once its entries are there.
+    Units bound = 0;
+    // Head of the list of workers that sent it.
+    uint32_t sender = kNone;
     // The last pass over candidates that met this one.
     uint32_t pass = 0;
+    // Its total is exact, or below T: nothing more is asked about it.
+    bool settled = false;
+  };
+  struct Sender {
+    uint32_t worker = 0;
+    uint32_t next = kNone;
   };
   struct Worker {
     // Bounds every partial it has and did not send; unset if it sent all.
     std::optional<Units> floor;
     // What the floor would at most be, had only the depth been asked for; never below 0.
     Units depth_bound = 0;
-    // Ids of the candidates it sent among those of the current round.
+    // Ids of the candidates it sent in the first round.
     std::vector<uint32_t> sent;
+    // Ids of the candidates it is asked for.
+    std::vector<uint32_t> looked_up;
     // A reply or an answer of it is outstanding.
     bool asked = true;
   };
-  // What the outstanding answers are; the second round repeats the first two.
-  enum class Step { kEntries, kLookUps, kDone };
+  // What the outstanding answers are; the second round repeats the first three.
+  enum class Step { kEntries, kBest, kRest, kDone };
 
   static bool Precedes(const Candidate* a, const Candidate* b);
+  uint32_t IdOf(std::string key);
   void TakeAnswer(size_t worker);
-  void AddEntries(Worker* worker, std::vector<Partial> entries);
-  void AddFound(const Worker& worker, const std::vector<Partial>& found);
-  void MarkSent(const Worker& worker);
+  void AddEntries(size_t worker, std::vector<Partial> entries);
+  void AddFound(size_t worker, const std::vector<Partial>& found);
+  void Mark(const std::vector<uint32_t>& ids);
   std::vector<Question> Asked(std::vector<Question> questions);
-  std::vector<Question> LookUps();
+  void BoundCandidates();
+  void Settle(uint32_t id);
+  // Settles what was looked up, and drops what can no longer be in the result.
+  void SettleAsked();
+  std::vector<Question> LookUpBest();
+  std::vector<Question> LookUpRest();
+  std::vector<Question> LookUp(std::vector<uint32_t> ids);
   std::vector<Question> SecondRound();
-  std::vector<const Candidate*> Best(size_t count) const;
+  void Finish();
+  bool IsDecided() const;
+  // What the k-th total is at least; unset while fewer than k are exact.
+  std::optional<Units> LeastKthTotal() const;
   std::optional<Units> UnseenBound() const;
-  std::vector<std::optional<Units>> NextThresholds(const std::vector<const Candidate*>& best) const;
+  std::vector<std::optional<Units>> NextThresholds() const;
 
   const size_t k_;
+  const size_t max_questions_;
   std::vector<Worker> workers_;
   Step step_ = Step::kEntries;
   // Answers outstanding.
   size_t unanswered_;
-  // By id. A deque, because `ids_` has views of the keys.
+  // By id. A deque, because `ids_` and questions have views of the keys.
   std::deque<Candidate> candidates_;
   absl::flat_hash_map<std::string_view, uint32_t, std::hash<std::string_view>> ids_;
-  // The first candidate of the current round: the total of those before it is exact.
-  uint32_t round_begin_ = 0;
+  std::vector<Sender> senders_;
   uint32_t pass_ = 0;
+  // Ids of candidates that are not settled; in the step kRest by bound, lowest first.
+  std::vector<uint32_t> open_;
+  // Ids of those looked up in this step.
+  std::vector<uint32_t> asked_;
+  // The k highest of exact totals, in the order of the result, as a heap with the last of them on top.
+  std::vector<const Candidate*> best_;
   Result result_;
 };
 

@@ -19,14 +19,6 @@ constexpr int64_t kRetryKafkaMs = 250;
 constexpr int64_t kRetrySinksMs = 250;
 // After the loss of a broker its successor may for a moment report older ends; a topic created again stays behind.
 constexpr int64_t kTruncatedForMs = 10'000;
-constexpr size_t kLookUpBytes = 1 << 20;
-
-std::vector<GlobalTopK::Partial> ToPartials(const google::protobuf::RepeatedPtrField<Entry>& entries) {
-  std::vector<GlobalTopK::Partial> partials;
-  partials.reserve(static_cast<size_t>(entries.size()));
-  for (const Entry& entry : entries) partials.push_back({entry.key(), FromProto(entry.sum())});
-  return partials;
-}
 
 // What is told of Kafka, in words that go on after "waiting for".
 std::string AwaitedOfKafka(const std::string& brokers, absl::string_view message) {
@@ -186,7 +178,9 @@ void JobMachine::BeginFold(int64_t now_ms, Actions* actions) {
   unanswered_.clear();
   // Folded up to exactly the journal's offsets, the states can be compared with it.
   replaying_ = !uncompared_.empty();
-  for (const std::string& owner : owners_) {
+  if (replica_ != nullptr) BeginReplica();
+  for (size_t w = 0; w < owners_.size(); ++w) {
+    const std::string& owner = owners_[w];
     FoldRequest request;
     *request.mutable_id() = MakeId(owner);
     for (uint32_t s = 0; s < assignment_.size(); ++s) {
@@ -196,8 +190,12 @@ void JobMachine::BeginFold(int64_t now_ms, Actions* actions) {
     }
     request.set_exact(replaying_);
     request.set_budget_ms(FoldBudgetMs(spec_.batch_interval_ms(), overhead_ms_));
-    request.set_depth(2 * spec_.top());
-    if (const auto it = thresholds_.find(owner); it != thresholds_.end()) *request.mutable_threshold() = it->second;
+    if (replica_ == nullptr) {
+      request.set_depth(2 * spec_.top());
+      if (const auto it = thresholds_.find(owner); it != thresholds_.end()) *request.mutable_threshold() = it->second;
+    } else if (const TotalReplica::Composition* part = replica_->PartOf(w)) {
+      *request.mutable_since() = *part;
+    }
     unanswered_.insert(owner);
     actions->push_back(SendFold{owner, std::move(request)});
   }
@@ -323,122 +321,12 @@ void JobMachine::BeginMerge(int64_t now_ms, Actions* actions) {
   phase_ = Phase::kMerging;
   stuck_ = std::move(waiting_for);
   replied_ms_ = now_ms;
-  merge_ = std::make_unique<GlobalTopK>(spec_.top(), owners_.size());
-  for (size_t w = 0; w < owners_.size(); ++w) {
-    const FoldReply& reply = replies_[owners_[w]];
-    std::optional<Units> floor;
-    if (reply.has_floor()) floor = FromProto(reply.floor());
-    merge_->AddReply(w, ToPartials(reply.entries()), floor);
-  }
-  AskNext(now_ms, actions);
-}
-
-void JobMachine::AskNext(int64_t now_ms, Actions* actions) {
-  const std::vector<GlobalTopK::Question> questions = merge_->Next();
-  if (questions.empty()) return Commit(now_ms, actions);
   look_ups_.clear();
-  for (const GlobalTopK::Question& question : questions) {
-    const std::string& worker = owners_[question.worker];
-    LookUpRequest request;
-    *request.mutable_id() = MakeId(worker);
-    *request.mutable_composition() = replies_[worker].composition();
-    const LookUpRequest empty = request;
-    if (question.at_or_above) *request.mutable_at_or_above() = ToProto(*question.at_or_above);
-    LookUpUnderWay& look_up = look_ups_[worker];
-    look_up.index = question.worker;
-    size_t bytes = 0;
-    for (const std::string& key : question.keys) {
-      request.add_keys(key);
-      bytes += key.size();
-      if (bytes < kLookUpBytes) continue;
-      look_up.left.push_back(std::exchange(request, empty));
-      bytes = 0;
-    }
-    if (look_up.left.empty() || request.keys_size() > 0) look_up.left.push_back(std::move(request));
-    std::reverse(look_up.left.begin(), look_up.left.end());
-    actions->push_back(SendLookUp{worker, look_up.left.back()});
-  }
-}
-
-void JobMachine::OnLookUpReply(const std::string& worker, const LookUpRequest& request,
-                               const absl::StatusOr<LookUpReply>& reply, int64_t now_ms, Actions* actions) {
-  if (IsOver() || phase_ != Phase::kMerging || request.id().epoch() != cluster_->epoch || request.id().attempt() != attempt_)
-    return;
-  const auto it = look_ups_.find(worker);
-  if (it == look_ups_.end()) return;
-  LookUpUnderWay& look_up = it->second;
-  // A reply to a request of an earlier step, or a second reply to one.
-  if (request.SerializeAsString() != look_up.left.back().SerializeAsString()) return;
-  if (!reply.ok()) {
-    acknowledged_.erase(worker);
-    Rest(worker, now_ms);
-    EndAttempt(absl::StrCat("worker ", worker, ": ", reply.status().message()), now_ms + kRetryMs);
-    return Advance(now_ms, actions);
-  }
-  for (GlobalTopK::Partial& partial : ToPartials(reply->found())) look_up.found.push_back(std::move(partial));
-  for (GlobalTopK::Partial& partial : ToPartials(reply->at_or_above())) look_up.at_or_above.push_back(std::move(partial));
-  if (reply->next() != 0) {
-    look_up.left.back().clear_keys();
-    look_up.left.back().set_from(reply->next());
+  if (replica_ != nullptr) {
+    MergeChanges(now_ms, actions);
   } else {
-    look_up.left.pop_back();
+    MergeThresholds(now_ms, actions);
   }
-  if (!look_up.left.empty()) {
-    actions->push_back(SendLookUp{worker, look_up.left.back()});
-    return;
-  }
-  merge_->AddAnswer(look_up.index, std::move(look_up.found), std::move(look_up.at_or_above));
-  look_ups_.erase(it);
-  if (look_ups_.empty()) AskNext(now_ms, actions);
-}
-
-void JobMachine::Commit(int64_t now_ms, Actions* actions) {
-  phase_ = Phase::kCommitting;
-  const GlobalTopK::Result& result = merge_->result();
-  JournalRecord record;
-  BatchCommitted* batch = record.mutable_batch_committed();
-  batch->set_job_id(job_id_);
-  batch->set_batch(last_batch_.batch() + 1);
-  batch->set_attempt(attempt_);
-  batch->set_published_at_ms(now_ms);
-  std::vector<int64_t> next_offsets(partitions_.size());
-  std::vector<Digest> digests(Shards());
-  for (const auto& [worker, reply] : replies_) {
-    for (const PartitionOffset& offset : reply.composition()) next_offsets[offset.partition()] = offset.next_offset();
-    for (const ShardPosition& position : reply.shards()) digests[position.shard()] = position.digest();
-    for (const PartitionState& partition : reply.partitions()) counters_[partition.partition()] = partition;
-    batch->mutable_timings()->set_fold_us(std::max(batch->timings().fold_us(), reply.fold_us()));
-    batch->mutable_timings()->set_persist_us(std::max(batch->timings().persist_us(), reply.persist_us()));
-  }
-  batch->mutable_next_offsets()->Add(next_offsets.begin(), next_offsets.end());
-  for (const Digest& digest : digests) *batch->add_digests() = digest;
-  uint64_t records = 0;
-  uint64_t bad_records = 0;
-  for (const PartitionState& partition : counters_) {
-    records += partition.records();
-    for (const BadCount& bad : partition.bad()) bad_records += bad.count();
-  }
-  batch->set_records(records);
-  batch->set_bad_records(bad_records);
-  batch->set_batch_records(records - last_batch_.records());
-  for (const GlobalTopK::Partial& partial : result.top) {
-    Entry* entry = batch->add_top();
-    entry->set_key(partial.key);
-    *entry->mutable_sum() = ToProto(partial.sum);
-  }
-  TopKProof* proof = batch->mutable_proof();
-  if (result.kth_total) *proof->mutable_kth_total() = ToProto(*result.kth_total);
-  if (result.unseen_bound) *proof->mutable_unseen_bound() = ToProto(*result.unseen_bound);
-  proof->set_rounds(result.rounds);
-  proof->set_entries(result.entries);
-  batch->mutable_timings()->set_merge_us(static_cast<uint64_t>(now_ms - replied_ms_) * 1000);
-  batch->mutable_timings()->set_processing_us(static_cast<uint64_t>(now_ms - started_ms_) * 1000);
-  thresholds_.clear();
-  for (size_t w = 0; w < owners_.size(); ++w) {
-    if (w < result.next_thresholds.size() && result.next_thresholds[w])
-      thresholds_[owners_[w]] = ToProto(*result.next_thresholds[w]);
-  }
-  Append(std::move(record), actions);
 }
 
 void JobMachine::EndAttempt(std::string waiting_for, int64_t retry_ms) {

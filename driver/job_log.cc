@@ -22,6 +22,8 @@ std::vector<TopicPartition> ToTopicPartitions(const std::vector<Partition>& part
   return list;
 }
 
+absl::Status StoppingError() { return absl::UnavailableError("the driver is stopping"); }
+
 }  // namespace
 
 void JobLog::Lane::Post(std::function<void()> task) {
@@ -45,25 +47,28 @@ void JobLog::Lane::Run(const std::stop_token& stop) {
   }
 }
 
-absl::StatusOr<std::unique_ptr<JobLog>> JobLog::Create(const JobSpec& spec, const std::string& brokers) {
+absl::StatusOr<std::unique_ptr<JobLog>> JobLog::Create(const JobSpec& spec, const std::string& brokers,
+                                                       std::stop_token stop) {
   LogConfig config;
   config.brokers = brokers;
   config.properties = {spec.source().properties().begin(), spec.source().properties().end()};
   absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
   if (!client.ok()) return client.status();
-  return std::unique_ptr<JobLog>(new JobLog(spec, *std::move(client)));
+  return std::unique_ptr<JobLog>(new JobLog(spec, *std::move(client), std::move(stop)));
 }
 
-JobLog::JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client)
+JobLog::JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop)
     : group_(absl::StrCat("tenfold-", spec.name())),
       topics_(spec.source().topics().begin(), spec.source().topics().end()),
       start_(spec.source().start()),
       client_(std::move(client)),
-      group_thread_([this](const std::stop_token& stop) { RunGroup(stop); }) {}
+      stop_(std::move(stop)),
+      group_thread_([this](const std::stop_token& thread_stop) { RunGroup(thread_stop); }) {}
 
 JobLog::~JobLog() = default;
 
 absl::StatusOr<std::vector<TopicPartition>> JobLog::AllPartitions() {
+  if (stop_.stop_requested()) return StoppingError();
   const absl::StatusOr<std::vector<int32_t>> counts = client_->PartitionCounts(topics_, kTimeout);
   if (!counts.ok()) return counts.status();
   std::vector<TopicPartition> partitions;
@@ -73,11 +78,17 @@ absl::StatusOr<std::vector<TopicPartition>> JobLog::AllPartitions() {
   return partitions;
 }
 
+absl::StatusOr<std::vector<int64_t>> JobLog::Offsets(const std::vector<TopicPartition>& partitions,
+                                                     LogClient::Position position) {
+  if (stop_.stop_requested()) return StoppingError();
+  return client_->Offsets(partitions, position, kTimeout);
+}
+
 absl::StatusOr<std::vector<Partition>> JobLog::Resolve() {
   const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
   if (!all.ok()) return all.status();
   const auto position = start_ == START_LATEST ? LogClient::Position::kStableEnd : LogClient::Position::kBegin;
-  const absl::StatusOr<std::vector<int64_t>> offsets = client_->Offsets(*all, position, kTimeout);
+  const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, position);
   if (!offsets.ok()) return offsets.status();
   std::vector<Partition> partitions(all->size());
   for (size_t i = 0; i < all->size(); ++i) {
@@ -91,7 +102,7 @@ absl::StatusOr<std::vector<Partition>> JobLog::Resolve() {
 absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobLog::HighWatermarks() {
   const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
   if (!all.ok()) return all.status();
-  const absl::StatusOr<std::vector<int64_t>> offsets = client_->Offsets(*all, LogClient::Position::kHighWatermark, kTimeout);
+  const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, LogClient::Position::kHighWatermark);
   if (!offsets.ok()) return offsets.status();
   std::vector<std::pair<TopicPartition, int64_t>> watermarks;
   for (size_t i = 0; i < all->size(); ++i) watermarks.emplace_back((*all)[i], (*offsets)[i]);
@@ -107,7 +118,7 @@ absl::StatusOr<JobMachine::Found> JobLog::Find(const std::vector<Partition>& kno
   for (const TopicPartition& partition : *all) {
     if (!seen.contains(partition)) asked.push_back(partition);
   }
-  const absl::StatusOr<std::vector<int64_t>> begins = client_->Offsets(asked, LogClient::Position::kBegin, kTimeout);
+  const absl::StatusOr<std::vector<int64_t>> begins = Offsets(asked, LogClient::Position::kBegin);
   if (!begins.ok()) return begins.status();
   JobMachine::Found found;
   found.begins.assign(begins->begin(), begins->begin() + static_cast<std::ptrdiff_t>(known.size()));
@@ -122,7 +133,7 @@ absl::StatusOr<JobMachine::Found> JobLog::Find(const std::vector<Partition>& kno
 
 void JobLog::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) {
   ends_.Post([this, list = ToTopicPartitions(partitions), done = std::move(done)] {
-    done(client_->Offsets(list, LogClient::Position::kStableEnd, kTimeout));
+    done(Offsets(list, LogClient::Position::kStableEnd));
   });
 }
 
@@ -150,6 +161,7 @@ void JobLog::RunGroup(const std::stop_token& stop) {
       if (!group_posted_.wait(lock, stop, [&] { return group_offsets_.has_value(); }) || stop.stop_requested()) return;
       offsets = *std::exchange(group_offsets_, std::nullopt);
     }
+    if (stop_.stop_requested()) return;
     const absl::Status committed = client_->CommitOffsets(group_, offsets.partitions, offsets.next_offsets, kGroupTimeout);
     if (!committed.ok() && committed.message() != complaint) {
       LOG(WARNING) << "lag tools do not see how far group " << group_ << " is: " << committed.message();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,8 +24,10 @@ namespace tenfold {
 
 class JobLog {
  public:
-  static absl::StatusOr<std::unique_ptr<JobLog>> Create(const JobSpec& spec, const std::string& brokers);
-  // Waits for the call under way, which ends by its timeout.
+  // Once `stop` is asked for no further call to Kafka is begun: what needs one is UNAVAILABLE, or is not done.
+  static absl::StatusOr<std::unique_ptr<JobLog>> Create(const JobSpec& spec, const std::string& brokers,
+                                                        std::stop_token stop);
+  // Waits for the call under way, which ends by its timeout of 3 s.
   ~JobLog();
 
   // The partitions of the job's topics, resolved to start offsets as the spec says.
@@ -59,8 +62,9 @@ class JobLog {
     std::jthread thread_;
   };
 
-  JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client);
+  JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop);
   absl::StatusOr<std::vector<TopicPartition>> AllPartitions();
+  absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, LogClient::Position position);
   void RunGroup(const std::stop_token& stop);
 
   struct GroupOffsets {
@@ -72,6 +76,7 @@ class JobLog {
   const std::vector<std::string> topics_;
   const StartPosition start_;
   const std::unique_ptr<LogClient> client_;
+  const std::stop_token stop_;
 
   Lane ends_;
   Lane metadata_;

@@ -79,10 +79,12 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_ms, Actions* act
       break;
     case JournalRecord::kJobFailed:
       failed_ = true;
+      replica_.reset();
       failure_ = record.job_failed().reason();
       break;
     case JournalRecord::kJobCancelled:
       cancelled_ = true;
+      replica_.reset();
       if (live) actions->push_back(CloseJob{job_id_, name()});
       break;
     default:
@@ -103,7 +105,8 @@ void JobMachine::ApplyBatch(const BatchCommitted& batch, int64_t now_ms, Actions
   const int64_t since_ms =
       before_ms > 0 ? std::max<int64_t>(1, batch.published_at_ms() - before_ms) : spec_.batch_interval_ms();
   const double rate = static_cast<double>(batch.batch_records()) * 1000 / static_cast<double>(since_ms);
-  records_per_second_ = batch.batch() <= 2 ? rate : 0.7 * records_per_second_ + 0.3 * rate;
+  // The first one with records since the driver started has nothing to be averaged with.
+  records_per_second_ = records_per_second_ == 0 ? rate : 0.7 * records_per_second_ + 0.3 * rate;
 
   bool backlog = false;
   for (size_t i = 0; i < plan_.targets.size(); ++i) backlog |= next_offsets_[i] < plan_.targets[i];

@@ -2,8 +2,8 @@
 // A state machine without I/O, clocks or threads: events in, actions out. What it must remember it asks to be journalled,
 // and acts on it only when Apply brings the record back, which is also how a driver that starts again gets here.
 //
-// Rules R3 to R7 of the design hold here. driver/job_attempt.cc has the part that makes a batch. Used by one thread at a
-// time.
+// Rules R3 to R7 of the design hold here. driver/job_attempt.cc has the part that makes a batch, driver/job_merge.cc its
+// merge. Used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,8 @@
 #include "driver/action.h"
 #include "driver/batch_planner.h"
 #include "driver/global_top_k.h"
+#include "driver/merge_choice.h"
+#include "driver/total_replica.h"
 #include "journal.pb.h"
 #include "worker.pb.h"
 
@@ -44,6 +46,8 @@ struct ClusterView {
   uint64_t epoch = 0;
   uint32_t lease_ms = 3000;
   uint64_t sink_backlog = kSinkBacklog;
+  uint64_t merge_floor = kMergeFloorEntries;
+  std::shared_ptr<MergeMemory> merge_memory = std::make_shared<MergeMemory>();
   // Before this time a worker that was never heard may still come back.
   int64_t awaiting_until_ms = 0;
   std::map<std::string, WorkerInfo> workers;
@@ -114,12 +118,10 @@ class JobMachine {
     std::vector<int64_t> next_offsets;
     std::vector<Digest> digests;
   };
-  // What is left to ask one worker in this step of the merge, and what came so far.
+  // What is left to ask one worker in this step of the merge.
   struct LookUpUnderWay {
     size_t index = 0;
     std::vector<LookUpRequest> left;
-    std::vector<GlobalTopK::Partial> found;
-    std::vector<GlobalTopK::Partial> at_or_above;
   };
 
   void Advance(int64_t now_ms, Actions* actions);
@@ -129,8 +131,15 @@ class JobMachine {
   void BeginAssign(int64_t now_ms, Actions* actions);
   void BeginFold(int64_t now_ms, Actions* actions);
   void BeginMerge(int64_t now_ms, Actions* actions);
+  void MergeThresholds(int64_t now_ms, Actions* actions);
   void AskNext(int64_t now_ms, Actions* actions);
-  void Commit(int64_t now_ms, Actions* actions);
+  void BeginReplica();
+  void MergeChanges(int64_t now_ms, Actions* actions);
+  void AddPart(std::map<std::string, LookUpUnderWay>::iterator part, const LookUpReply& reply, int64_t now_ms,
+               Actions* actions);
+  void CommitReplica(int64_t now_ms, Actions* actions);
+  void GiveUpReplica(int64_t now_ms, Actions* actions);
+  void Commit(const GlobalTopK::Result& result, int64_t now_ms, Actions* actions);
   // Gives the attempt up; the next starts at `retry_ms`.
   void EndAttempt(std::string waiting_for, int64_t retry_ms);
   void Fail(const std::string& reason, Actions* actions);
@@ -144,6 +153,9 @@ class JobMachine {
   std::string CheckOwners() const;
   // Empty if the replies can be summed (R5), else why not.
   std::string CheckCompositions() const;
+  // Of the replies, over all workers.
+  uint64_t ChangedKeys() const;
+  uint64_t Keys() const;
   // Exactly at the journal's offsets with another digest (R4).
   bool IsDoubtful(const ShardPosition& position) const;
   void Doubt(uint32_t shard, const std::string& worker, Actions* actions);
@@ -224,6 +236,9 @@ class JobMachine {
   // Carried from batch to batch.
   std::vector<int64_t> ends_;
   std::map<std::string, Int128> thresholds_;
+  MergeChoice choice_;
+  // There while batches are merged by changes.
+  std::unique_ptr<TotalReplica> replica_;
   std::vector<PartitionState> counters_;
   uint32_t overhead_ms_ = 0;
   double records_per_second_ = 0;

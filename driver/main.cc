@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "common/byte_size.h"
 #include "common/duration.h"
 #include "common/process.h"
 #include "common/rpc.h"
@@ -21,6 +22,7 @@ int Run(int argc, char** argv) {
                "tenfold-driver");
   std::string listen = "127.0.0.1:7070";
   std::string lease = "3s";
+  std::string merge_memory = "1GiB";
   Driver::Options options;
   app.add_option("--listen", listen, "Where workers and the CLI reach the driver, HOST:PORT")->capture_default_str();
   app.add_option("--data-dir", options.data_dir, "Folder of the journal and of relative sinks; made if it is missing")
@@ -31,6 +33,10 @@ int Run(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--sink-backlog", options.sink_backlog,
                  "Batches that a sink may have yet to take before its job waits for it, 1 or more")
+      ->capture_default_str();
+  app.add_option("--merge-memory", merge_memory,
+                 "Memory for the totals of jobs whose workers send what changed; jobs beyond it are merged without\n"
+                 "them, slower where very many keys are equally hot, and as exact")
       ->capture_default_str();
   app.add_option("--sink-folders", options.sink_folders, "Folders in which sinks may have an absolute path");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
@@ -45,6 +51,9 @@ int Run(int argc, char** argv) {
   }
   if (options.kept_batches == 0) return refuse("--keep-batches: at least 1", kExitUsage);
   if (options.sink_backlog == 0) return refuse("--sink-backlog: at least 1", kExitUsage);
+  const absl::StatusOr<size_t> merge_bytes = ParseByteSize(merge_memory);
+  if (!merge_bytes.ok()) return refuse("--merge-memory: " + std::string(merge_bytes.status().message()), kExitUsage);
+  options.merge_memory = *merge_bytes;
   options.lease_ms = static_cast<uint32_t>(absl::ToInt64Milliseconds(*lease_time));
 
   BlockSignals();

@@ -58,53 +58,78 @@ class FileTarget : public Target {
   SinkFile file_;
 };
 
-// Standard output belongs to all jobs. It may be a pipe that nobody reads and is left blocking, as it is shared with other
-// processes: so it is only written what it is ready to take, which for a pipe is PIPE_BUF bytes.
+// Standard output belongs to all jobs, a line at a time. It may be a pipe that nobody reads and is left blocking, as it is
+// shared with other processes: so it is only written what it is ready to take, which for a pipe is PIPE_BUF bytes.
 class StdoutTarget : public Target {
  public:
+  // A line that is not whole by now never will be: the next one begins on a line of its own.
+  ~StdoutTarget() override {
+    const std::lock_guard lock(mutex_);
+    if (unfinished_ != this) return;
+    unfinished_ = nullptr;
+    rest_ = "\n";
+    torn_ = !WriteSome(0).ok() || !rest_.empty();
+  }
+
   absl::StatusOr<uint64_t> Prepare() override { return 0; }
 
   absl::Status Append(const std::string& line, const std::stop_token& stop) override {
-    static std::mutex mutex;
-    std::unique_lock lock(mutex, std::try_to_lock);
+    std::unique_lock lock(mutex_, std::try_to_lock);
     while (!lock.owns_lock()) {
       if (stop.stop_requested()) return absl::CancelledError("stopped");
       poll(nullptr, 0, 1);
       lock.try_lock();
     }
-    const std::string whole = line + "\n";
+    if (unfinished_ != nullptr && unfinished_ != this) {
+      return absl::UnavailableError("standard output is in the middle of a line of another job");
+    }
     // A line that got stuck goes on where it stopped.
-    while (written_ < whole.size()) {
+    if (unfinished_ == nullptr) rest_ = absl::StrCat(torn_ ? "\n" : "", line, "\n");
+    while (!rest_.empty()) {
       if (stop.stop_requested()) return absl::CancelledError("stopped");
-      absl::Status status = WriteSome(std::string_view(whole).substr(written_));
+      absl::Status status = WriteSome(kStdoutWaitMs);
       if (!status.ok()) return status;
     }
-    written_ = 0;
     return absl::OkStatus();
   }
 
  private:
-  absl::Status WriteSome(std::string_view text) {
+  // Writes what standard output takes of `rest_`.
+  absl::Status WriteSome(int wait_ms) {
     struct stat out;
     if (fstat(STDOUT_FILENO, &out) != 0) return absl::ErrnoToStatus(errno, "cannot write to standard output");
+    std::string_view text = rest_;
     if (!S_ISREG(out.st_mode)) {
       text = text.substr(0, PIPE_BUF);
       pollfd ready{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
-      const int polled = poll(&ready, 1, kStdoutWaitMs);
+      const int polled = poll(&ready, 1, wait_ms);
       if (polled == 0) return absl::UnavailableError("standard output is full, nobody reads it");
       if (polled < 0) return absl::OkStatus();
     }
     const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
-    if (written >= 0) {
-      written_ += static_cast<size_t>(written);
-    } else if (errno != EINTR && errno != EAGAIN) {
+    if (written > 0) {
+      rest_.erase(0, static_cast<size_t>(written));
+      torn_ = false;
+      unfinished_ = rest_.empty() ? nullptr : this;
+    } else if (written < 0 && errno != EINTR && errno != EAGAIN) {
       return absl::ErrnoToStatus(errno, "cannot write to standard output");
     }
     return absl::OkStatus();
   }
 
-  size_t written_ = 0;
+  static std::mutex mutex_;
+  // Whose line is only begun, if one is.
+  static StdoutTarget* unfinished_;  // guarded by mutex_
+  // The last line has no newline.
+  static bool torn_;  // guarded by mutex_
+
+  // What of the line is not written.
+  std::string rest_;
 };
+
+std::mutex StdoutTarget::mutex_;
+StdoutTarget* StdoutTarget::unfinished_ = nullptr;
+bool StdoutTarget::torn_ = false;
 
 class JobSinksThreads : public JobSinks {
  public:
@@ -207,12 +232,11 @@ class JobSinksThreads : public JobSinks {
       if (!batch.ok()) return batch.status();
       absl::Status status = feed->target->Append(TopLine(job_, partitions, *batch), stop);
       if (!status.ok()) return status;
-      {
-        std::lock_guard lock(mutex_);
-        feed->delivered = next;
-      }
+      // Before it is told: what every sink has is trimmed.
       status = journal_->SetDelivered(job_id_, feed->name, next);
       if (!status.ok()) return status;
+      std::lock_guard lock(mutex_);
+      feed->delivered = next;
     }
     return absl::OkStatus();
   }

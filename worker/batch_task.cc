@@ -32,6 +32,9 @@ constexpr absl::Duration kCheckTogether = absl::Seconds(1);
 // When the reader is told again to read a partition that failed; what it has fetched of all others is thrown away by that.
 constexpr absl::Duration kRetryFailedAfter = absl::Seconds(1);
 
+// A thread whose reader would have less than that is not used.
+constexpr size_t kMinReaderBytes = 1 << 20;
+
 void CountBad(const LogRecord& record, BadReason reason, PartitionState* partition) {
   const auto bad = partition->mutable_bad();
   auto it = std::find_if(bad->begin(), bad->end(), [&](const BadCount& count) { return count.reason() >= reason; });
@@ -155,6 +158,8 @@ class BatchTask::FoldThread {
   absl::Status CatchUp();
   // Every partition is at its end, or gives nothing.
   bool IsDone() const;
+  // The tables of what is folded take what they may.
+  bool IsFull() const;
   // Folds what a poll brought. A reason to stop the job, or none.
   std::optional<std::string> FoldRecords(bool exact);
   std::optional<std::string> FoldRecord(const LogRecord& record, bool exact, Cursor* cursor);
@@ -163,13 +168,16 @@ class BatchTask::FoldThread {
     return absl::StrCat(cursor.partition.topic, "[", cursor.partition.partition, "]");
   }
 
-  const LogConfig log_;
+  LogConfig log_;
   const bool fail_on_bad_;
   Decoder decoder_;
   Anchors* const anchors_;
   std::counting_semaphore<>* const ahead_turns_;
   // Of the owner's thread.
   bool idle_ = true;
+
+  // As of the last fold.
+  JobMemory::Lane memory_;
 
   std::unique_ptr<LogReader> reader_;
   std::vector<Cursor> cursors_;
@@ -223,6 +231,7 @@ void BatchTask::FoldThread::Run(const std::stop_token& stop) {
 }
 
 absl::Status BatchTask::FoldThread::Prepare() {
+  if (std::exchange(log_.read_ahead_bytes, memory_.reader_bytes) != memory_.reader_bytes) reader_.reset();
   std::vector<Cursor> cursors;
   bool same = reader_ != nullptr && absl::Now() < retry_at_;
   for (JobCore::ShardRange& range : ranges_) {
@@ -301,6 +310,13 @@ absl::Status BatchTask::FoldThread::CatchUp() {
 bool BatchTask::FoldThread::IsDone() const {
   return std::ranges::all_of(
       cursors_, [](const Cursor& cursor) { return cursor.state->next_offset() >= cursor.end || !cursor.failure.empty(); });
+}
+
+bool BatchTask::FoldThread::IsFull() const {
+  if (memory_.batch_bytes == 0) return false;
+  size_t bytes = 0;
+  for (const auto& [shard, sides] : tables_) bytes += sides[side_].bytes();
+  return bytes >= memory_.batch_bytes;
 }
 
 std::optional<std::string> BatchTask::FoldThread::FoldRecord(const LogRecord& record, bool exact, Cursor* cursor) {
@@ -383,7 +399,7 @@ std::optional<std::string> BatchTask::FoldThread::HandleEvents(bool exact, std::
 void BatchTask::FoldThread::FoldUntil(const std::function<bool()>& stop, absl::Time deadline, bool exact,
                                       std::counting_semaphore<>* turns) {
   absl::Status polled = Prepare();
-  while (polled.ok() && !failure_ && !IsDone() && !stop()) {
+  while (polled.ok() && !failure_ && !IsDone() && !IsFull() && !stop()) {
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) break;
     polled = reader_->Poll(std::min(left, kPoll), &records_, &events_);
@@ -417,6 +433,7 @@ void BatchTask::FoldThread::FoldUntil(const std::function<bool()>& stop, absl::T
 
 FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options) {
   const absl::Time deadline = absl::Now() + options.budget;
+  memory_ = options.memory;
   if (!Adopt(ranges, options.exact)) {
     ranges_ = std::move(ranges);
     failure_.reset();
@@ -487,11 +504,18 @@ BatchTask::BatchTask(size_t threads)
 BatchTask::~BatchTask() = default;
 
 FoldOutcome BatchTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
-  std::vector<std::vector<JobCore::ShardRange>> parts(std::min(threads_.size(), ranges.size()));
+  size_t threads = std::min(threads_.size(), ranges.size());
+  FoldOptions part_options = options;
+  if (options.memory.reader_bytes > 0 && threads > 0) {
+    threads = std::clamp<size_t>(options.memory.reader_bytes / kMinReaderBytes, 1, threads);
+    // What is folded ahead takes half as much as a batch that is being persisted.
+    part_options.memory = {options.memory.batch_bytes / 3 * 2 / threads, options.memory.reader_bytes / threads};
+  }
+  std::vector<std::vector<JobCore::ShardRange>> parts(threads);
   for (size_t i = 0; i < ranges.size(); ++i) parts[i % parts.size()].push_back(ranges[i]);
   // Threads that the last fold had and this one has not give back what they hold.
   for (size_t i = parts.size(); i < threads_.size() && !threads_[i]->idle() && !ranges.empty(); ++i) parts.emplace_back();
-  for (size_t i = 0; i < parts.size(); ++i) threads_[i]->Start(std::move(parts[i]), options);
+  for (size_t i = 0; i < parts.size(); ++i) threads_[i]->Start(std::move(parts[i]), part_options);
   FoldOutcome outcome;
   for (size_t i = 0; i < parts.size(); ++i) {
     FoldOutcome part = threads_[i]->Wait();

@@ -8,16 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "common/delta.h"
+#include "common/key_table.h"
 #include "common/units.h"
-#include "worker/key_table.h"
 
 namespace tenfold {
-
-struct Delta {
-  std::string_view key;
-  uint64_t count = 0;
-  Units sum = 0;
-};
 
 class DeltaTable {
  public:
@@ -32,10 +27,16 @@ class DeltaTable {
 
   // Settles; every key with its delta, sorted by key bytes. Views live until the next Clear.
   std::vector<Delta> Sorted();
+  // What a batch of these deltas takes until it is in the totals: the table, Sorted's answer, and a copy for the store.
+  // 0 of an empty table, although that keeps memory.
+  size_t bytes() const { return keys_.size() * kBytesPerKey + 2 * keys_.key_bytes(); }
   // Empties the table and keeps its memory.
   void Clear();
 
  private:
+  // 48 of KeyTable, 64 of amounts while they grow, 48 of Delta, 48 in RocksDB's batch, 16 in a list of keys to read.
+  static constexpr size_t kBytesPerKey = 224;
+
   struct Amount {
     Units sum = 0;
     uint64_t count = 0;

@@ -16,8 +16,10 @@ DriverClient::DriverClient(const std::string& address)
 
 DriverClient::~DriverClient() = default;
 
-absl::StatusOr<HeartbeatReply> DriverClient::Heartbeat(const HeartbeatRequest& request, absl::Duration timeout) {
+absl::StatusOr<HeartbeatReply> DriverClient::Heartbeat(const HeartbeatRequest& request, absl::Duration timeout,
+                                                       const std::stop_token& stop) {
   grpc::ClientContext context;
+  const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
   HeartbeatReply reply;
   const absl::Status sent = FromGrpc(connection_->stub->Heartbeat(&context, request, &reply), "");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,8 +17,10 @@ class DriverClient {
   explicit DriverClient(const std::string& address);
   ~DriverClient();
 
-  // PERMISSION_DENIED if the driver will never have the worker; UNAVAILABLE or DEADLINE_EXCEEDED if it is not reached.
-  absl::StatusOr<HeartbeatReply> Heartbeat(const HeartbeatRequest& request, absl::Duration timeout);
+  // PERMISSION_DENIED if the driver will never have the worker; UNAVAILABLE or DEADLINE_EXCEEDED if it is not reached;
+  // CANCELLED once `stop` is asked for.
+  absl::StatusOr<HeartbeatReply> Heartbeat(const HeartbeatRequest& request, absl::Duration timeout,
+                                           const std::stop_token& stop);
 
  private:
   struct Connection;

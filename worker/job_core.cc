@@ -214,6 +214,12 @@ std::vector<uint32_t> JobCore::owned() const {
   return owned;
 }
 
+google::protobuf::RepeatedPtrField<PartitionOffset> JobCore::Composition() const {
+  google::protobuf::RepeatedPtrField<PartitionOffset> composition;
+  for (const uint32_t s : owned()) composition.MergeFrom(Position(s).offsets());
+  return composition;
+}
+
 ShardPosition JobCore::Position(uint32_t shard) const {
   const ShardState& state = shards_.at(shard).state;
   ShardPosition position;

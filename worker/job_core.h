@@ -47,7 +47,7 @@ class JobCore {
   AssignPlan PlanAssign(const AssignRequest& request) const;
   // The plan was done.
   void Assigned(const AssignRequest& request, const AssignPlan& plan);
-  // A scan found that a state's digest is not that of its rows: it has to go.
+  // The state is no longer in the store.
   void Forget(uint32_t shard);
   // The sums are void: the next assignment makes every owned shard join them.
   void ForgetRoles();
@@ -70,6 +70,8 @@ class JobCore {
   std::vector<uint32_t> owned() const;
   const ShardState& state(uint32_t shard) const { return shards_.at(shard).state; }
   ShardPosition Position(uint32_t shard) const;
+  // Of the sums: where every partition of the owned shards is.
+  google::protobuf::RepeatedPtrField<PartitionOffset> Composition() const;
   bool empty() const { return shards_.empty(); }
 
  private:

@@ -1,4 +1,5 @@
 // tenfold-worker: folds the partitions the driver assigns to it and keeps their state.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <thread>
 
 #include "CLI/CLI.hpp"
+#include "common/byte_size.h"
 #include "common/process.h"
 #include "common/rpc.h"
 #include "glog/logging.h"
@@ -17,6 +19,14 @@
 
 namespace tenfold {
 namespace {
+
+// glibc's malloc keeps what is freed, in an arena for each of many threads. Records are allocated by one thread and freed by
+// another, and a batch takes large pieces for a moment: with few arenas, and large pieces given back, that stays bounded.
+void KeepFreedMemoryLow() {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
 
 int Run(int argc, char** argv) {
   CLI::App app("Runs a Tenfold worker: it folds the partitions that the driver assigns to it and keeps their state.",
@@ -33,6 +43,12 @@ int Run(int argc, char** argv) {
       ->required();
   app.add_option("--threads", options.threads,
                  "Cores to fold on, a job, with up to two threads each; all of them if not given");
+  std::string memory;
+  app.add_option(
+         "--memory", memory,
+         "What the worker may use of memory, such as 256MiB or 2GiB. Totals that do not fit are read from disk: slower,\n"
+         "and as exact. No limit if not given")
+      ->option_text("SIZE");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
   const auto refuse = [](const std::string& message, int code) {
     std::cerr << "tenfold-worker: " << message << "\n";
@@ -42,6 +58,14 @@ int Run(int argc, char** argv) {
   if (const std::string wrong = CheckAddress(listen); !wrong.empty()) return refuse("--listen: " + wrong, kExitUsage);
   if (const std::string wrong = CheckAddress(options.driver); !wrong.empty())
     return refuse("--driver: " + wrong, kExitUsage);
+  if (!memory.empty()) {
+    const absl::StatusOr<size_t> bytes = ParseByteSize(memory);
+    if (!bytes.ok()) return refuse("--memory: " + std::string(bytes.status().message()), kExitUsage);
+    if (*bytes < kMinMemoryBytes)
+      return refuse("--memory: at least 64MiB; " + memory + " is too little to work in", kExitUsage);
+    options.memory.bytes = *bytes;
+    KeepFreedMemoryLow();
+  }
   const bool advertise_listen = options.advertise.empty();
   if (advertise_listen) options.advertise = listen;
   if (const std::string wrong = CheckAddress(options.advertise); !wrong.empty())

@@ -13,11 +13,14 @@
 #include "state.pb.h"
 #include "worker/delta_table.h"
 #include "worker/job_core.h"
+#include "worker/memory_budget.h"
 
 namespace tenfold {
 
 struct FoldOptions {
   absl::Duration budget;
+  // A fold that takes more ends early.
+  JobMemory::Lane memory;
   // Stop at exactly the ends: records read beyond one are left.
   bool exact = false;
   // Polled between records read: true ends the fold early.

@@ -1,13 +1,8 @@
 #include "worker/state_store.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -17,12 +12,17 @@
 #include "absl/strings/match.h"
 #include "common/digest.h"
 #include "common/fault_point.h"
+#include "common/sync_folder.h"
 #include "fmt/format.h"
+#include "rocksdb/cache.h"
 #include "rocksdb/convenience.h"
 #include "rocksdb/db.h"
+#include "rocksdb/filter_policy.h"
 #include "rocksdb/memtablerep.h"
 #include "rocksdb/merge_operator.h"
+#include "rocksdb/slice_transform.h"
 #include "rocksdb/table.h"
+#include "rocksdb/write_buffer_manager.h"
 
 namespace tenfold {
 namespace {
@@ -67,16 +67,22 @@ class AddDelta : public rocksdb::AssociativeMergeOperator {
   const char* Name() const override { return "tenfold.AddDelta"; }
 };
 
-rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
+rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::DBOptions options;
-  options.env = env;
+  if (store.env != nullptr) options.env = store.env;
   options.create_if_missing = true;
   // A torn end of the log is cut off: each shard is then older, but consistent, and folds on from there.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.avoid_flush_during_shutdown = true;
   // The vector memtable cannot.
   options.allow_concurrent_memtable_write = false;
-  options.db_write_buffer_size = 128 << 20;
+  if (cache != nullptr) {
+    // Memtables take from the cache what they hold. Commit keeps to the limit, and not allow_stall: a write that is held up
+    // has one family flushed, and with many that is not enough for it to go on (7.8.3).
+    options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(store.memory_bytes / 2, cache);
+  } else {
+    options.db_write_buffer_size = 128 << 20;
+  }
   // Otherwise one idle shard keeps every log file.
   options.max_total_wal_size = 256 << 20;
   options.max_manifest_file_size = 64 << 20;
@@ -92,12 +98,20 @@ rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   return options;
 }
 
-rocksdb::ColumnFamilyOptions FamilyOptions() {
+rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::ColumnFamilyOptions options;
   options.merge_operator = std::make_shared<AddDelta>();
-  // Cheapest by far to commit to (seen: 0.3 against 1.9 us a key). It sorts at the flush, so reads before that are slow:
-  // there are none of single keys, as the states are kept in memory, and a scan sorts once.
-  options.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
+  if (cache == nullptr) {
+    // Cheapest by far to commit to (seen: 0.3 against 1.9 us a key). It sorts at the flush, so reads before that are slow:
+    // there are none of single keys, as the states are kept in memory, and a scan sorts once.
+    options.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
+  } else {
+    // A skip list, since rows are read back. They come sorted: each is looked for from the place of the one before.
+    // A key that is read is as a rule in no memtable, or in one shard's.
+    options.memtable_prefix_bloom_size_ratio = 0.05;
+    options.memtable_whole_key_filtering = true;
+    options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kRowPrefix.size()));
+  }
   options.write_buffer_size = 32 << 20;
   options.max_write_buffer_number = 3;
   // The default, 1 MiB a family, would fill db_write_buffer_size with emptiness.
@@ -106,10 +120,22 @@ rocksdb::ColumnFamilyOptions FamilyOptions() {
   const std::vector<rocksdb::CompressionType> compressions = rocksdb::GetSupportedCompressions();
   const bool lz4 = std::ranges::find(compressions, rocksdb::kLZ4Compression) != compressions.end();
   options.compression = lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
-  // Made for scans: no filters, larger blocks, and no cache for what is read once.
   rocksdb::BlockBasedTableOptions table;
-  table.block_size = 16 << 10;
-  table.no_block_cache = true;
+  if (cache == nullptr) {
+    // Made for scans: no filters, larger blocks, and no cache for what is read once.
+    table.block_size = 16 << 10;
+    table.no_block_cache = true;
+  } else {
+    // Nothing of a file is in memory but through the cache, index and filter by parts: rows are read in key order.
+    table.block_size = 4 << 10;
+    table.block_cache = cache;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    table.cache_index_and_filter_blocks = true;
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.partition_filters = true;
+    table.metadata_block_size = 4 << 10;
+    table.pin_top_level_index_and_filter = false;
+  }
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
@@ -147,13 +173,7 @@ absl::Status CreateDirectory(const std::filesystem::path& path) {
   if (!std::filesystem::create_directory(path, error) && error) {
     return absl::InvalidArgumentError(fmt::format("create {}: {}", path.string(), error.message()));
   }
-  const int fd = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::OkStatus();
-  const bool synced = fsync(fd) == 0;
-  const int sync_error = errno;
-  close(fd);
-  if (synced) return absl::OkStatus();
-  return absl::UnavailableError(fmt::format("sync {}: {}", parent.string(), std::strerror(sync_error)));
+  return SyncFolder(parent.string());
 }
 
 // The families there are; just the default one in a new directory. Holds RocksDB's own lock meanwhile: the files of a
@@ -178,6 +198,37 @@ absl::StatusOr<std::vector<std::string>> ListFamilies(const std::string& dir, co
   }
   return names;
 }
+
+class FamilyRows : public RowCursor {
+ public:
+  FamilyRows(rocksdb::Iterator* rows, std::string action) : rows_(rows), action_(std::move(action)) {}
+
+  bool Next() override {
+    if (!started_) {
+      rows_->Seek(kRowPrefix);
+    } else {
+      rows_->Next();
+    }
+    started_ = true;
+    if (!rows_->Valid()) return false;
+    key_ = rows_->key().ToStringView();
+    well_formed_ = key_.starts_with(kRowPrefix) && DecodeRow(rows_->value(), &count_, &sum_);
+    if (!well_formed_) return false;
+    key_.remove_prefix(kRowPrefix.size());
+    return true;
+  }
+  absl::Status status() const override {
+    if (!well_formed_) return absl::DataLossError(fmt::format("{}: it holds a row of no known form", action_));
+    if (!rows_->status().ok()) return absl::DataLossError(fmt::format("{}: {}", action_, rows_->status().ToString()));
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::unique_ptr<rocksdb::Iterator> rows_;
+  const std::string action_;
+  bool started_ = false;
+  bool well_formed_ = true;
+};
 
 class RowWriter {
  public:
@@ -216,8 +267,10 @@ class RowWriter {
 
 }  // namespace
 
-StateStore::StateStore(std::string dir)
-    : dir_(std::move(dir)), family_options_(std::make_unique<rocksdb::ColumnFamilyOptions>(FamilyOptions())) {}
+StateStore::StateStore(std::string dir, const Options& options, const std::shared_ptr<rocksdb::Cache>& cache)
+    : dir_(std::move(dir)),
+      options_(std::make_unique<rocksdb::DBOptions>(DatabaseOptions(options, cache))),
+      family_options_(std::make_unique<rocksdb::ColumnFamilyOptions>(FamilyOptions(cache))) {}
 
 StateStore::~StateStore() {
   if (db_ == nullptr) return;
@@ -225,24 +278,25 @@ StateStore::~StateStore() {
   if (default_family_ != nullptr) db_->DestroyColumnFamilyHandle(default_family_).PermitUncheckedError();
 }
 
-absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(const std::string& data_dir, rocksdb::Env* env) {
+absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(const std::string& data_dir, const Options& options) {
   const std::string dir = data_dir + "/state";
   if (absl::Status status = CreateDirectory(dir); !status.ok()) return status;
-  std::unique_ptr<StateStore> store(new StateStore(dir));
-  if (absl::Status status = store->OpenDatabase(env != nullptr ? env : rocksdb::Env::Default()); !status.ok()) return status;
+  std::shared_ptr<rocksdb::Cache> cache;
+  if (options.memory_bytes > 0) cache = rocksdb::NewLRUCache(options.memory_bytes);
+  std::unique_ptr<StateStore> store(new StateStore(dir, options, cache));
+  if (absl::Status status = store->OpenDatabase(); !status.ok()) return status;
   return store;
 }
 
-absl::Status StateStore::OpenDatabase(rocksdb::Env* env) {
-  const rocksdb::DBOptions options = DatabaseOptions(env);
-  const absl::StatusOr<std::vector<std::string>> names = ListFamilies(dir_, options);
+absl::Status StateStore::OpenDatabase() {
+  const absl::StatusOr<std::vector<std::string>> names = ListFamilies(dir_, *options_);
   if (!names.ok()) return names.status();
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : *names) descriptors.emplace_back(name, *family_options_);
 
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::Open(options, dir_, descriptors, &handles, &db);
+  const rocksdb::Status opened = rocksdb::DB::Open(*options_, dir_, descriptors, &handles, &db);
   if (!opened.ok()) return ToStatus(fmt::format("open {}", dir_), opened);
   db_.reset(db);
 
@@ -395,6 +449,7 @@ absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
   if (wal != WAL_OFF) {
     if (absl::Status status = FlushUnlogged(*families); !status.ok()) return status;
   }
+  if (absl::Status status = FlushIfFull(*families); !status.ok()) return status;
 
   size_t bytes = 0;
   for (const Update& update : updates) {
@@ -418,34 +473,59 @@ absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Uint128> StateStore::Scan(const ShardKey& shard, const Row& row) const {
-  const std::string action = fmt::format("scan state {} in {}", FamilyName(shard), dir_);
-  rocksdb::ColumnFamilyHandle* handle = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!failure_.ok()) return failure_;
-    const auto found = families_.find(shard);
-    if (found == families_.end()) return absl::NotFoundError(fmt::format("{}: none is there", action));
-    handle = found->second.handle;
-  }
+absl::StatusOr<rocksdb::ColumnFamilyHandle*> StateStore::FindFamily(const ShardKey& shard, std::string_view action) const {
+  const std::lock_guard lock(mutex_);
+  if (!failure_.ok()) return failure_;
+  const auto found = families_.find(shard);
+  if (found == families_.end()) return absl::NotFoundError(fmt::format("{}: none is there", action));
+  return found->second.handle;
+}
 
+absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shard) const {
+  std::string action = fmt::format("scan state {} in {}", FamilyName(shard), dir_);
+  const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, action);
+  if (!handle.ok()) return handle.status();
   rocksdb::ReadOptions options;
-  options.readahead_size = 1 << 20;
-  const std::unique_ptr<rocksdb::Iterator> rows(db_->NewIterator(options, handle));
-  Uint128 digest = 0;
-  for (rows->Seek(kRowPrefix); rows->Valid(); rows->Next()) {
-    uint64_t count = 0;
-    Units sum = 0;
-    std::string_view key = rows->key().ToStringView();
-    if (!key.starts_with(kRowPrefix) || !DecodeRow(rows->value(), &count, &sum)) {
-      return absl::DataLossError(fmt::format("{}: it holds a row of no known form", action));
+  // Of each file; a merging scan has many open.
+  options.readahead_size = options_->write_buffer_manager == nullptr ? 1 << 20 : 64 << 10;
+  options.fill_cache = false;
+  return std::make_unique<FamilyRows>(db_->NewIterator(options, *handle), std::move(action));
+}
+
+absl::Status StateStore::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
+                                 std::span<RowSum> sums) const {
+  const std::string action = fmt::format("read rows of state {} in {}", FamilyName(shard), dir_);
+  const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, action);
+  if (!handle.ok()) return handle.status();
+
+  constexpr size_t kAtOnce = 256;
+  std::vector<std::string> row_keys(kAtOnce);
+  std::vector<rocksdb::Slice> slices(kAtOnce);
+  std::vector<rocksdb::PinnableSlice> rows(kAtOnce);
+  std::vector<rocksdb::Status> statuses(kAtOnce);
+  for (size_t begin = 0; begin < keys.size(); begin += kAtOnce) {
+    const size_t size = std::min(kAtOnce, keys.size() - begin);
+    for (size_t i = 0; i < size; ++i) {
+      row_keys[i].assign(kRowPrefix);
+      row_keys[i].append(keys[begin + i]);
+      slices[i] = row_keys[i];
     }
-    key.remove_prefix(kRowPrefix.size());
-    digest += DigestTerm(key, count, sum);
-    if (!row(key, count, sum)) return absl::CancelledError(fmt::format("{}: it was ended", action));
+    db_->MultiGet(rocksdb::ReadOptions(), *handle, size, slices.data(), rows.data(), statuses.data(),
+                  /*sorted_input=*/true);
+    for (size_t i = 0; i < size; ++i) {
+      if (statuses[i].IsNotFound()) continue;
+      if (!statuses[i].ok()) return absl::DataLossError(fmt::format("{}: {}", action, statuses[i].ToString()));
+      uint64_t count = 0;
+      Units sum = 0;
+      if (!DecodeRow(rows[i], &count, &sum)) {
+        return absl::DataLossError(fmt::format("{}: it holds a row of no known form", action));
+      }
+      rows[i].Reset();
+      sums[begin + i].count += count;
+      sums[begin + i].sum += sum;
+    }
   }
-  if (!rows->status().ok()) return absl::DataLossError(fmt::format("{}: {}", action, rows->status().ToString()));
-  return digest;
+  return absl::OkStatus();
 }
 
 absl::Status StateStore::FlushUnlogged(std::span<Family* const> families) {
@@ -464,6 +544,16 @@ absl::Status StateStore::FlushUnlogged(std::span<Family* const> families) {
   if (!status.ok()) return Fail("flush", status);
   const std::lock_guard lock(mutex_);
   for (const auto& [family, commits] : flushed) family->flushed_commits = std::max(family->flushed_commits, commits);
+  return absl::OkStatus();
+}
+
+absl::Status StateStore::FlushIfFull(std::span<Family* const> families) {
+  const rocksdb::WriteBufferManager* const memory = options_->write_buffer_manager.get();
+  if (memory == nullptr || memory->memory_usage() < memory->buffer_size()) return absl::OkStatus();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  for (const Family* family : families) handles.push_back(family->handle);
+  const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
+  if (!status.ok()) return Fail("flush", status);
   return absl::OkStatus();
 }
 

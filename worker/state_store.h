@@ -27,11 +27,13 @@
 #include "worker/shard_store.h"
 
 namespace rocksdb {
+class Cache;
 class ColumnFamilyHandle;
 class DB;
 class Env;
 class Status;
 struct ColumnFamilyOptions;
+struct DBOptions;
 }  // namespace rocksdb
 
 namespace tenfold {
@@ -40,8 +42,16 @@ class StateStore : public ShardStore {
  public:
   // Opens DIR/state, made with its parents if missing. FAILED_PRECONDITION if another process has it open;
   // INVALID_ARGUMENT if it cannot be a directory of ours; DATA_LOSS, naming the file, if it is damaged: the caller
-  // quarantines the directory (renames it) and opens again. `env`, for tests that lose power, outlives the store.
-  static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& data_dir, rocksdb::Env* env = nullptr);
+  // quarantines the directory (renames it) and opens again.
+  struct Options {
+    // For tests that lose power; outlives the store.
+    rocksdb::Env* env = nullptr;
+    // What memtables and cached blocks may take, and then rows may be read one by one: AddRows is fast only with it. 0:
+    // nothing is cached, and commits cost the least.
+    size_t memory_bytes = 0;
+  };
+  static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& data_dir, const Options& options);
+  static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& data_dir) { return Open(data_dir, Options()); }
   // Flushes nothing; what was committed without a log may be lost.
   ~StateStore() override;
   StateStore(const StateStore&) = delete;
@@ -56,7 +66,8 @@ class StateStore : public ShardStore {
   absl::Status Create(std::span<const NewShard> shards) override;
   absl::Status Drop(std::span<const ShardKey> shards) override;
   absl::Status Commit(std::span<const Update> updates, WalMode wal) override;
-  absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const override;
+  absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard) const override;
+  absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys, std::span<RowSum> sums) const override;
 
   // Makes everything durable in files, so that a clean end loses nothing in any WAL mode.
   absl::Status Flush();
@@ -71,9 +82,11 @@ class StateStore : public ShardStore {
     uint64_t flushed_commits = 0;
   };
 
-  explicit StateStore(std::string dir);
+  StateStore(std::string dir, const Options& options, const std::shared_ptr<rocksdb::Cache>& cache);
 
-  absl::Status OpenDatabase(rocksdb::Env* env);
+  absl::Status OpenDatabase();
+  // NOT_FOUND, as part of what could not be done.
+  absl::StatusOr<rocksdb::ColumnFamilyHandle*> FindFamily(const ShardKey& shard, std::string_view action) const;
   // Takes over a family found by OpenDatabase; adds it to `incomplete` if a crash left it without its first write.
   absl::Status AddFamily(rocksdb::ColumnFamilyHandle* handle, std::vector<rocksdb::ColumnFamilyHandle*>* incomplete);
   absl::StatusOr<ShardState> ReadState(rocksdb::ColumnFamilyHandle* handle) const;
@@ -81,12 +94,15 @@ class StateStore : public ShardStore {
   rocksdb::Status DropFamilies(const std::vector<rocksdb::ColumnFamilyHandle*>& handles);
   // The families of the updates, in their order.
   absl::StatusOr<std::vector<Family*>> FindFamilies(std::span<const Update> updates);
+  // Waits until the families' memtables are in files if all memtables together have come to their limit.
+  absl::Status FlushIfFull(std::span<Family* const> families);
   // Flushes those of the families that have rows in no log.
   absl::Status FlushUnlogged(std::span<Family* const> families);
   // Says what failed; from then on everything is refused with it.
   absl::Status Fail(std::string_view action, const rocksdb::Status& status);
 
   const std::string dir_;
+  const std::unique_ptr<rocksdb::DBOptions> options_;
   const std::unique_ptr<rocksdb::ColumnFamilyOptions> family_options_;
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* default_family_ = nullptr;

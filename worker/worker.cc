@@ -48,11 +48,14 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Open(const Options& options) {
   }
   if (absl::Status dropped = worker->store_->Drop(unreadable); !dropped.ok()) return dropped;
   for (const auto& [job_id, states] : found) worker->jobs_[job_id] = worker->MakeJob(job_id, states);
+  worker->job_count_ = worker->jobs_.size();
   return worker;
 }
 
 absl::Status Worker::OpenStore() {
-  absl::StatusOr<std::unique_ptr<StateStore>> store = StateStore::Open(options_.data_dir);
+  StateStore::Options store_options;
+  store_options.memory_bytes = options_.memory.StoreBytes();
+  absl::StatusOr<std::unique_ptr<StateStore>> store = StateStore::Open(options_.data_dir, store_options);
   if (absl::IsDataLoss(store.status())) {
     const std::string aside = absl::StrCat(options_.data_dir, "/state.damaged-",
                                            absl::FormatTime("%Y%m%dT%H%M%S", absl::Now(), absl::UTCTimeZone()));
@@ -62,7 +65,7 @@ absl::Status Worker::OpenStore() {
     std::filesystem::rename(absl::StrCat(options_.data_dir, "/state"), aside, error);
     if (error)
       return absl::DataLossError(absl::StrCat(store.status().message(), "; it cannot be set aside: ", error.message()));
-    store = StateStore::Open(options_.data_dir);
+    store = StateStore::Open(options_.data_dir, store_options);
   }
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
@@ -92,6 +95,8 @@ std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std:
   options.job_id = job_id;
   options.incarnation = incarnation_;
   options.store = store_.get();
+  if (options_.memory.bytes != 0) options.max_kept_changes = options_.memory.KeptChanges();
+  options.memory = [this] { return options_.memory.OfOneOf(std::max<size_t>(1, job_count_)); };
   options.store_failed = [data_dir = options_.data_dir](const absl::Status& status) {
     LOG(ERROR) << "the worker ends, since its state in " << data_dir << " cannot be written: " << status.message()
                << "; mend that and start it again";
@@ -120,7 +125,8 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
   uint32_t lease_ms = kFirstLeaseMs;
   bool reached = true;
   while (!stop.stop_requested()) {
-    const absl::Status beat = Beat(&driver, &lease_ms);
+    const absl::Status beat = Beat(&driver, &lease_ms, stop);
+    if (stop.stop_requested()) return;
     if (absl::IsPermissionDenied(beat)) return refused(beat);
     if (beat.ok() != reached) {
       reached = beat.ok();
@@ -135,7 +141,7 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
   }
 }
 
-absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms) {
+absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop) {
   HeartbeatRequest request;
   request.set_incarnation(incarnation_);
   request.set_address(options_.advertise);
@@ -145,7 +151,7 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms) {
     request.set_worker_id(identity_.worker_id);
     for (const auto& [id, job] : jobs_) request.add_job_ids(id);
   }
-  const absl::StatusOr<HeartbeatReply> reply = driver->Heartbeat(request, absl::Milliseconds(*lease_ms / 2));
+  const absl::StatusOr<HeartbeatReply> reply = driver->Heartbeat(request, absl::Milliseconds(*lease_ms / 2), stop);
   if (!reply.ok()) return reply.status();
   *lease_ms = std::max<uint32_t>(reply->lease_ms(), kBeatsPerLease);
   {
@@ -159,10 +165,11 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms) {
       LOG(INFO) << "worker " << identity_.worker_id << " joined cluster " << identity_.cluster_id;
     }
   }
-  if (!reply->dropped_job_ids().empty()) {
-    // Dropping waits for what runs; the heartbeat must not.
+  // Dropping waits for what runs; the heartbeat must not. What it has not come to by now the next heartbeat names again.
+  if (!reply->dropped_job_ids().empty() && !dropping_.exchange(true)) {
     dropper_ = std::jthread([this, job_ids = reply->dropped_job_ids()] {
       for (const std::string& job_id : job_ids) DropJob(job_id);
+      dropping_ = false;
     });
   }
   return absl::OkStatus();
@@ -176,6 +183,7 @@ void Worker::DropJob(const std::string& job_id) {
     if (it == jobs_.end()) return;
     job = it->second;
     jobs_.erase(it);
+    job_count_ = jobs_.size();
   }
   if (absl::Status dropped = job->Drop(); !dropped.ok()) {
     LOG(ERROR) << "states of job " << job_id << ", which is over, stay on disk until the next start: " << dropped.message();
@@ -202,6 +210,7 @@ absl::StatusOr<AssignReply> Worker::Assign(const AssignRequest& request) {
     std::shared_ptr<WorkerJob>& found = jobs_[job_id];
     if (found == nullptr) found = MakeJob(job_id, {});
     job = found;
+    job_count_ = jobs_.size();
   }
   return job->Assign(request);
 }

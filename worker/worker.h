@@ -1,11 +1,13 @@
 // The worker: its jobs, its state on disk, and the heartbeat that keeps it a member of the cluster. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -16,6 +18,7 @@
 #include "worker.pb.h"
 #include "worker/driver_client.h"
 #include "worker/identity.h"
+#include "worker/memory_budget.h"
 #include "worker/state_store.h"
 #include "worker/worker_job.h"
 
@@ -29,6 +32,7 @@ class Worker {
     // Where the driver reaches this worker.
     std::string advertise;
     size_t threads = 1;
+    MemoryBudget memory;
   };
 
   // Opens the data directory and finds the states in it. FAILED_PRECONDITION if another process has it open. A state store
@@ -57,7 +61,7 @@ class Worker {
 
   absl::Status OpenStore();
   void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
-  absl::Status Beat(DriverClient* driver, uint32_t* lease_ms);
+  absl::Status Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop);
   std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found);
   // FAILED_PRECONDITION if the job was never assigned here.
   absl::StatusOr<std::shared_ptr<WorkerJob>> FindJob(const RequestId& id);
@@ -71,8 +75,12 @@ class Worker {
   Identity identity_;                                       // guarded by mutex_
   std::map<std::string, std::shared_ptr<WorkerJob>> jobs_;  // guarded by mutex_
   bool stopping_ = false;                                   // guarded by mutex_
+  // Of jobs_, for the jobs themselves.
+  std::atomic<size_t> job_count_ = 0;
 
   std::condition_variable_any stopped_;
+  // The dropper is at work.
+  std::atomic<bool> dropping_ = false;
   std::jthread dropper_;
   std::jthread heartbeat_;
 };

@@ -28,7 +28,10 @@ void AddEntry(std::string_view key, Units sum, google::protobuf::RepeatedPtrFiel
 }  // namespace
 
 WorkerJob::WorkerJob(const Options& options, const std::vector<ShardState>& found)
-    : options_(options), core_(options.job_id, options.incarnation) {
+    : options_(options),
+      totals_(options.store, [this] { return stopping_.load(); }),
+      kept_changes_(options.max_kept_changes),
+      core_(options.job_id, options.incarnation) {
   for (const ShardState& state : found) core_.Restore(state);
 }
 
@@ -55,7 +58,8 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
     absl::Status done = DoAssign(request, &plan, &unsound);
     if (done.ok() && unsound.empty()) break;
     // Half done: the sums are made anew.
-    totals_ = Totals();
+    totals_.Clear();
+    kept_changes_.Forget();
     if (done.ok()) done = DropUnsound(unsound);
     std::lock_guard lock(core_mutex_);
     core_.ForgetRoles();
@@ -73,9 +77,10 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
 
 absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound) {
   spec_ = request.spec();
+  if (!plan->leave.empty() || !plan->join.empty()) kept_changes_.Forget();
   if (request.owned().empty()) {
     sums_folder_.reset();
-    totals_ = Totals();
+    totals_.Clear();
     plan->leave.clear();
   } else if (sums_folder_ == nullptr) {
     absl::StatusOr<std::unique_ptr<RangeFolder>> folder = options_.make_folder(request);
@@ -90,8 +95,10 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
     prepare_folder_ = *std::move(folder);
   }
 
+  SetTotalsLimit();
+  totals_.EndScan();
   for (const uint32_t shard : plan->leave) {
-    if (const absl::StatusOr<Uint128> left = AddToTotals(shard, -1); !left.ok()) return left.status();
+    if (const absl::StatusOr<Uint128> left = ScanIntoTotals(shard, -1); !left.ok()) return left.status();
   }
   std::vector<ShardKey> drop;
   for (const uint32_t shard : plan->drop) drop.push_back(Key(shard));
@@ -99,6 +106,9 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   for (const ShardState& state : plan->create) drop.push_back(Key(state.id().shard()));
   if (!drop.empty()) {
     if (absl::Status dropped = ToldIfFailed(options_.store->Drop(drop)); !dropped.ok()) return dropped;
+    // Now, as the rest may fail: what is not in the store must not be taken for there.
+    std::lock_guard lock(core_mutex_);
+    for (const uint32_t shard : plan->drop) core_.Forget(shard);
   }
   std::vector<ShardStore::NewShard> create;
   for (ShardState& state : plan->create) {
@@ -124,7 +134,7 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   }
   for (const uint32_t shard : scan) {
     const bool joins = std::find(plan->join.begin(), plan->join.end(), shard) != plan->join.end();
-    const absl::StatusOr<Uint128> digest = AddToTotals(shard, joins ? 1 : 0);
+    const absl::StatusOr<Uint128> digest = ScanIntoTotals(shard, joins ? 1 : 0);
     if (!digest.ok() && !absl::IsDataLoss(digest.status())) return digest.status();
     const auto made = std::find_if(plan->create.begin(), plan->create.end(),
                                    [&](const ShardState& state) { return state.id().shard() == shard; });
@@ -132,12 +142,20 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
     const ShardState& state = made != plan->create.end() ? *made : core_.state(shard);
     if (!digest.ok() || *digest != FromProto(state.digest())) unsound->push_back(shard);
   }
-  return absl::OkStatus();
+  if (!unsound->empty()) return absl::OkStatus();
+  std::vector<ShardKey> owned;
+  for (const uint32_t shard : request.owned()) owned.push_back(Key(shard));
+  return ToldIfFailed(totals_.Settle(std::move(owned)));
 }
 
-absl::StatusOr<Uint128> WorkerJob::AddToTotals(uint32_t shard, int sign) {
+void WorkerJob::SetTotalsLimit() {
+  const size_t bytes = options_.memory().totals_bytes;
+  totals_.SetLimit(bytes == 0 ? BoundedTotals::kNoLimit : bytes);
+}
+
+absl::StatusOr<Uint128> WorkerJob::ScanIntoTotals(uint32_t shard, int sign) {
   return options_.store->Scan(Key(shard), [&](std::string_view key, uint64_t count, Units sum) {
-    if (sign != 0) totals_.Add(key, sign * static_cast<int64_t>(count), sign * sum);
+    if (sign != 0) totals_.AddRow(key, sign * static_cast<int64_t>(count), sign * sum);
     return !stopping_;
   });
 }
@@ -153,9 +171,9 @@ absl::Status WorkerJob::DropUnsound(const std::vector<uint32_t>& shards) {
   return ToldIfFailed(options_.store->Drop(keys));
 }
 
-absl::Status WorkerJob::ToldIfFailed(absl::Status written) const {
-  if (!written.ok()) options_.store_failed(written);
-  return written;
+absl::Status WorkerJob::ToldIfFailed(absl::Status done) const {
+  if (!done.ok() && !absl::IsCancelled(done)) options_.store_failed(done);
+  return done;
 }
 
 absl::Status WorkerJob::Persist(const FoldOutcome& outcome) {
@@ -181,12 +199,14 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
     absl::StatusOr<std::vector<JobCore::ShardRange>> planned = core_.PlanFold(request);
     if (!planned.ok()) return planned.status();
     ranges = *std::move(planned);
+    kept_changes_.Quote(request.since(), core_.Composition());
   }
   if (sums_folder_ == nullptr) return absl::FailedPreconditionError("the worker owns no shard of the job");
 
   const absl::Time start = absl::Now();
   FoldOptions options;
   options.budget = absl::Milliseconds(request.budget_ms());
+  options.memory = options_.memory().sums;
   options.exact = request.exact();
   options.stop = [&] {
     std::lock_guard lock(core_mutex_);
@@ -211,29 +231,45 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
   const absl::Time persist = absl::Now();
   if (absl::Status persisted = Persist(outcome); !persisted.ok()) return persisted;
   FaultPoint("worker.persisted");
-  for (const FoldOutcome::Shard& shard : outcome.shards) totals_.Add(shard.deltas);
+  if (absl::Status added = AddToTotals(outcome); !added.ok()) return added;
+  for (const FoldOutcome::Shard& shard : outcome.shards) {
+    kept_changes_.Add(shard.deltas);
+    reply.set_changed_keys(reply.changed_keys() + shard.deltas.size());
+  }
+  reply.set_keys(totals_.size().value_or(kUncountedKeys));
   reply.set_persist_us(MicrosSince(persist));
   if (stopping_) return absl::UnavailableError("the worker is stopping");
-  Answer(request, &reply);
+  if (absl::Status answered = Answer(request, &reply); !answered.ok()) return answered;
   return reply;
 }
 
-void WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
+absl::Status WorkerJob::AddToTotals(const FoldOutcome& outcome) {
+  SetTotalsLimit();
+  std::vector<std::span<const Delta>> deltas;
+  for (const FoldOutcome::Shard& shard : outcome.shards) deltas.push_back(shard.deltas);
+  return ToldIfFailed(totals_.Add(deltas));
+}
+
+absl::Status WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
   {
     std::lock_guard lock(core_mutex_);
     core_.Answered(request.id());
+    *reply->mutable_composition() = core_.Composition();
     for (const uint32_t s : core_.owned()) {
-      const ShardPosition position = core_.Position(s);
-      reply->mutable_composition()->MergeFrom(position.offsets());
-      *reply->add_shards() = position;
+      *reply->add_shards() = core_.Position(s);
       for (const PartitionState& partition : core_.state(s).partitions()) *reply->add_partitions() = partition;
     }
   }
   std::optional<Units> threshold;
   if (request.has_threshold()) threshold = FromProto(request.threshold());
-  const Totals::Top top = totals_.Highest(request.depth(), threshold, kMaxReplyEntries);
-  for (const TotalEntry& entry : top.entries) AddEntry(entry.key, entry.sum, reply->mutable_entries());
-  if (top.floor) *reply->mutable_floor() = ToProto(*top.floor);
+  const absl::StatusOr<Totals::Top> top = totals_.Highest(request.depth(), threshold, kMaxReplyEntries);
+  if (!top.ok()) return ToldIfFailed(top.status());
+  for (const TotalEntry& entry : top->entries) AddEntry(entry.key, entry.sum, reply->mutable_entries());
+  if (top->floor) *reply->mutable_floor() = ToProto(*top->floor);
+  if (!request.since().empty() && kept_changes_.known()) {
+    kept_changes_.Tell(0, options_.part_bytes / 4, reply->mutable_changes());
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<LookUpReply> WorkerJob::LookUp(const LookUpRequest& request) {
@@ -243,13 +279,23 @@ absl::StatusOr<LookUpReply> WorkerJob::LookUp(const LookUpRequest& request) {
     if (absl::Status admitted = core_.AdmitLookUp(request, options_.cluster_id); !admitted.ok()) return admitted;
   }
   LookUpReply reply;
-  for (const std::string& key : request.keys()) {
-    if (const std::optional<Units> sum = totals_.Find(key)) AddEntry(key, *sum, reply.mutable_found());
+  const std::vector<std::string_view> keys(request.keys().begin(), request.keys().end());
+  const absl::StatusOr<std::vector<std::optional<Units>>> found = totals_.Find(keys);
+  if (!found.ok()) return ToldIfFailed(found.status());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if ((*found)[i]) AddEntry(keys[i], *(*found)[i], reply.mutable_found());
   }
   if (request.has_at_or_above()) {
     std::vector<TotalEntry> entries;
-    reply.set_next(totals_.AtOrAbove(FromProto(request.at_or_above()), request.from(), kMaxMessageBytes / 4, &entries));
+    const absl::StatusOr<uint64_t> next =
+        totals_.AtOrAbove(FromProto(request.at_or_above()), request.from(), options_.part_bytes, &entries);
+    if (!next.ok()) return ToldIfFailed(next.status());
+    reply.set_next(*next);
     for (const TotalEntry& entry : entries) AddEntry(entry.key, entry.sum, reply.mutable_at_or_above());
+  }
+  if (request.changes_from() != 0) {
+    if (!kept_changes_.known()) return absl::FailedPreconditionError("the worker no longer keeps the changes");
+    kept_changes_.Tell(request.changes_from(), options_.part_bytes, reply.mutable_changes());
   }
   return reply;
 }
@@ -269,6 +315,7 @@ absl::StatusOr<PrepareReply> WorkerJob::Prepare(const PrepareRequest& request) {
 
   FoldOptions options;
   options.budget = absl::Milliseconds(request.budget_ms());
+  options.memory = options_.memory().preparation;
   options.exact = true;
   options.stop = [&] { return stopping_ || assign_waits_; };
   const FoldOutcome outcome = prepare_folder_->Fold(ranges, options);
@@ -290,6 +337,7 @@ absl::Status WorkerJob::Drop() {
   std::scoped_lock lanes(sums_mutex_, prepare_mutex_);
   sums_folder_.reset();
   prepare_folder_.reset();
+  totals_.Clear();
   std::vector<ShardKey> shards;
   for (uint32_t shard = 0; shard < kShards; ++shard) shards.push_back(Key(shard));
   return options_.store->Drop(shards);

@@ -12,13 +12,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/limits.h"
+#include "common/totals.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
 #include "worker.pb.h"
+#include "worker/bounded_totals.h"
 #include "worker/job_core.h"
+#include "worker/kept_changes.h"
+#include "worker/memory_budget.h"
 #include "worker/range_folder.h"
 #include "worker/shard_store.h"
-#include "worker/totals.h"
 
 namespace tenfold {
 
@@ -32,6 +36,11 @@ class WorkerJob {
     ShardStore* store = nullptr;
     // Makes the folder of one lane (sums, or preparation) from the job's spec and brokers.
     std::function<absl::StatusOr<std::unique_ptr<RangeFolder>>(const AssignRequest& assign)> make_folder;
+    // Of entries or changes in one reply, but for the highest.
+    size_t part_bytes = kMaxMessageBytes / 4;
+    size_t max_kept_changes = kMaxKeptChanges;
+    // What the job may use from now on; less when others come.
+    std::function<JobMemory()> memory = [] { return JobMemory(); };
     // The store refuses everything from now on: the process has to end, and starts again with what is durable.
     std::function<void(const absl::Status&)> store_failed = [](const absl::Status&) {};
   };
@@ -53,11 +62,13 @@ class WorkerJob {
   // Does the plan; `unsound` receives the shards whose rows do not make their digest.
   absl::Status DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound);
   // Scans a shard and adds its rows to the totals (1), takes them out (-1) or neither (0); returns their digest.
-  absl::StatusOr<Uint128> AddToTotals(uint32_t shard, int sign);
+  absl::StatusOr<Uint128> ScanIntoTotals(uint32_t shard, int sign);
   absl::Status DropUnsound(const std::vector<uint32_t>& shards);
   absl::Status Persist(const FoldOutcome& outcome);
-  absl::Status ToldIfFailed(absl::Status written) const;
-  void Answer(const FoldRequest& request, FoldReply* reply);
+  absl::Status ToldIfFailed(absl::Status done) const;
+  void SetTotalsLimit();
+  absl::Status AddToTotals(const FoldOutcome& outcome);
+  absl::Status Answer(const FoldRequest& request, FoldReply* reply);
   ShardKey Key(uint32_t shard) const { return {options_.job_id, shard}; }
 
   const Options options_;
@@ -70,7 +81,8 @@ class WorkerJob {
   std::mutex prepare_mutex_;
   // Guarded by sums_mutex_ (and Assign's hold of both).
   std::unique_ptr<RangeFolder> sums_folder_;
-  Totals totals_;
+  BoundedTotals totals_;
+  KeptChanges kept_changes_;
   // Guarded by prepare_mutex_.
   std::unique_ptr<RangeFolder> prepare_folder_;
   // Set by Assign under both.

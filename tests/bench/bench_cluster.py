@@ -89,11 +89,58 @@ def cpu_seconds(pids):
     return total / TICKS_PER_SECOND
 
 
-def rss_bytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
+def rss_bytes(pid, field="VmRSS"):
+    """Its resident memory, or with VmHWM the most it ever was."""
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) * 1024
     raise BenchError(f"process {pid} is gone")
+
+
+class Cgroup:
+    """A control group with a limit of memory, of version 1 or 2, whichever has the controller; gone at the end."""
+
+    V1 = ("memory.limit_in_bytes", "memory.oom_control", "memory.max_usage_in_bytes")
+    V2 = ("memory.max", "memory.events", "memory.peak")
+
+    def __init__(self, limit_bytes):
+        self.dir = None
+        for root, names in (("/sys/fs/cgroup/memory", self.V1), ("/sys/fs/cgroup", self.V2)):
+            path = pathlib.Path(root) / f"tenfold-bench-{os.getpid()}"
+            try:
+                path.mkdir()
+            except OSError:
+                continue
+            if (path / names[0]).exists():
+                self.dir, (_, self.events, self.peak) = path, names
+                (path / names[0]).write_text(str(limit_bytes))
+                return
+            path.rmdir()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.dir is not None:
+            with contextlib.suppress(OSError):
+                self.dir.rmdir()
+
+    def wrap(self, command):
+        """The command, to be run inside."""
+        if self.dir is None:
+            return command
+        return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', self.dir / "cgroup.procs", *command]
+
+    def kills(self):
+        words = (self.dir / self.events).read_text().split()
+        return int(words[words.index("oom_kill") + 1])
+
+    def peak_bytes(self):
+        """Page cache included; None where the kernel does not tell."""
+        with contextlib.suppress(OSError):
+            return int((self.dir / self.peak).read_text())
+        return None
 
 
 class Filler:
@@ -124,7 +171,7 @@ class Filler:
 class Cluster:
     """A driver and its workers, with empty directories. `driver_stdout` is a Popen's, the log if None."""
 
-    def __init__(self, bench, workers, threads=None, driver_stdout=None):
+    def __init__(self, bench, workers, threads=None, worker_flags=(), cgroup=None, driver_stdout=None):
         self.bench = bench
         self.driver_stdout = driver_stdout
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cluster-", dir=bench.dir))
@@ -136,6 +183,8 @@ class Cluster:
                                            f"127.0.0.1:{free_port()}"]
             if threads is not None:
                 self.commands[f"worker{i}"] += ["--threads", threads]
+            self.commands[f"worker{i}"] += worker_flags
+        self.cgroup = cgroup
         self.processes = {}
 
     def __enter__(self):
@@ -158,6 +207,8 @@ class Cluster:
     def start(self, name):
         with open(self.dir / f"{name}.log", "ab") as log:
             command = self.commands[name] + ["--data-dir", self.dir / name]
+            if self.cgroup is not None and name != "driver":
+                command = self.cgroup.wrap(command)
             stdout = self.driver_stdout if name == "driver" else None
             self.processes[name] = start_process(command, stdout=stdout or log, stderr=log)
 

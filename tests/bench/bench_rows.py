@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import time
 
-from bench_cluster import BenchError, Cluster, end_process, read_json, rss_bytes, run_program, start_process
+from bench_cluster import BenchError, Cgroup, Cluster, end_process, read_json, rss_bytes, run_program, start_process
 
 MIB = 1024 * 1024
 
@@ -206,6 +206,34 @@ def submit(bench, table):
                 read_json(cluster.tenfold("cancel", job, "-o", "json"))
 
 
+def memory(bench, table):
+    """One worker held to --memory 256MiB, with many times the keys that fit, in a control group of 512 MiB."""
+    keys = 20_000_000 // bench.scale
+    print(f"filling with {keys + keys // 2} events over {keys} keys", flush=True)
+    filler = bench.new_topic("memory").do(f"range {keys} 0").do(f"zipf {keys // 2} {keys} 0")
+    with Cgroup(512 * MIB) as cgroup:
+        if cgroup.dir is None:
+            print("memory: NO CONTROL GROUP: there is no memory controller here that can be written, so nothing holds the "
+                  "worker to 512 MiB", flush=True)
+        with Cluster(bench, 1, worker_flags=["--memory", "256MiB"], cgroup=cgroup) as cluster:
+            cluster.submit(filler.topic)
+            batches = cluster.follow(filler.reference)
+            # A killed worker is not started again, so this one has never been.
+            peak = rss_bytes(cluster.worker_pids()[0], "VmHWM")
+            if cgroup.dir is not None:
+                if cgroup.kills() > 0:
+                    raise BenchError("the worker was killed for its memory")
+                if cgroup.peak_bytes() is not None:
+                    table.add("memory", "peak of the group, page cache included", cgroup.peak_bytes() / MIB, "MiB")
+    turn = next(i for i, batch in enumerate(batches) if batch["records"] >= keys)
+    table.add("memory", f"256MiB, {keys:,} new keys", rate(batches[:turn + 1]) / 1e6, "M events/s")
+    later = [batches[turn], batches[-1]]
+    events = later[1]["records"] - later[0]["records"]
+    seconds = (later[1]["published_at_ms"] - later[0]["published_at_ms"]) / 1000
+    table.add("memory", "256MiB, keys that were there", events / seconds / 1e6, "M events/s")
+    table.add("memory", "256MiB, peak of the worker", peak / MIB, "MiB")
+
+
 def merge(bench, table):
     """The merge alone, over simulated workers."""
     size = ["--keys", 20_000, "--zipf", "1.1,0", "--workers", "4,100"] if bench.quick else []
@@ -222,5 +250,6 @@ ROWS = {
     "state": (state, True),
     "partitions": (partitions, True),
     "submit": (submit, True),
+    "memory": (memory, True),
     "merge": (merge, True),
 }

@@ -1,5 +1,6 @@
 // Records that are no events, one of each kind: skipped and counted, or the end of the job that asks for that, and of no
 // other.
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,27 +21,29 @@ using nlohmann::json;
 
 struct BadRecord {
   const char* name;
+  // As status names it.
+  const char* reason;
   std::string value;
 };
 
 std::vector<BadRecord> BadRecords() {
   return {
-      {"Empty", ""},
-      {"TooLarge", absl::StrCat("page1|1|1|1", std::string(kMaxRecordBytes, '0'))},
-      {"MissingField", "page1|1|1"},
-      {"ExtraField", "page1|1|1|1|1"},
-      {"NoSeparators", "garbage"},
-      {"EmptyKey", "|1|1|1"},
-      {"LongKey", absl::StrCat(std::string(kMaxKeyBytes + 1, 'k'), "|1|1|1")},
-      {"KeyNotUtf8", "page\xff|1|1|1"},
-      {"EmptyNumber", "page1||1|1"},
-      {"NotANumber", "page1|NaN|1|1"},
-      {"Hexadecimal", "page1|0x10|1|1"},
-      {"DecimalComma", "page1|1,5|1|1"},
-      {"Space", "page1| 1|1|1"},
-      {"HugeExponent", "page1|1e308|1|1"},
-      {"TooManyDigits", absl::StrCat("page1|1.", std::string(40, '1'), "|1|1")},
-      {"ContributionBeyond64Bits", "page1|1e12|1|1"},
+      {"Empty", "empty_record", ""},
+      {"TooLarge", "record_too_large", absl::StrCat("page1|1|1|1", std::string(kMaxRecordBytes, '0'))},
+      {"MissingField", "wrong_field_count", "page1|1|1"},
+      {"ExtraField", "wrong_field_count", "page1|1|1|1|1"},
+      {"NoSeparators", "wrong_field_count", "garbage"},
+      {"EmptyKey", "empty_key", "|1|1|1"},
+      {"LongKey", "key_too_long", absl::StrCat(std::string(kMaxKeyBytes + 1, 'k'), "|1|1|1")},
+      {"KeyNotUtf8", "key_not_utf8", "page\xff|1|1|1"},
+      {"EmptyNumber", "malformed_number", "page1||1|1"},
+      {"NotANumber", "malformed_number", "page1|NaN|1|1"},
+      {"Hexadecimal", "malformed_number", "page1|0x10|1|1"},
+      {"DecimalComma", "malformed_number", "page1|1,5|1|1"},
+      {"Space", "malformed_number", "page1| 1|1|1"},
+      {"HugeExponent", "number_out_of_range", "page1|1e308|1|1"},
+      {"TooManyDigits", "number_out_of_range", absl::StrCat("page1|1.", std::string(40, '1'), "|1|1")},
+      {"ContributionBeyond64Bits", "number_out_of_range", "page1|1e12|1|1"},
   };
 }
 
@@ -71,6 +74,11 @@ TEST_F(BadInputTest, SkippedAndCountedByPolicy) {
   }
   ASSERT_OK(cluster_.VerifyPublished(job.name));
   EXPECT_EQ(json::parse(cluster_.Published(job.name).back()).at("bad_records"), BadRecords().size());
+  std::map<std::string, int> reasons;
+  for (const BadRecord& bad : BadRecords()) ++reasons[bad.reason];
+  const absl::StatusOr<json> status = cluster_.JobStatus(job.name);
+  ASSERT_OK(status.status());
+  EXPECT_EQ(status->at("bad_records"), json(reasons));
 }
 
 TEST_F(BadInputTest, OddButSoundRecordsCount) {

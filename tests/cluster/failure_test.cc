@@ -2,12 +2,15 @@
 #include <signal.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <ostream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "common/fault_point.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/local_kafka.h"
@@ -160,6 +163,39 @@ TEST_F(FailureTest, WorkerSlowedToAFifthKeepsUp) {
   });
   ASSERT_OK(cluster_.WaitForMoreBatches(job_.name, 15));
   ExpectExact();
+}
+
+// One event for each of `keys` pages from `first` on, dealt out to three partitions so that a page's events come to several.
+absl::Status ProducePages(const std::string& topic, int first, int keys, const std::function<std::string(int)>& event) {
+  std::vector<std::vector<std::string>> values(3);
+  for (int i = first; i < first + keys; ++i)
+    values[static_cast<size_t>(i + keys) % 3].push_back(absl::StrCat("page", i, "|", event(i)));
+  for (int32_t p = 0; p < 3; ++p) {
+    if (absl::Status produced = Produce(topic, p, values[static_cast<size_t>(p)]); !produced.ok()) return produced;
+  }
+  return absl::OkStatus();
+}
+
+TEST_F(FailureTest, FarMoreKeysThanFitInMemoryStayExact) {
+  const Daemon::Launch little{.flags = {"--memory", "64MiB"}, .fault_point = ""};
+  ASSERT_OK(cluster_.driver().Start());
+  for (int i : {0, 1}) ASSERT_OK(cluster_.worker(i).Start(little));
+  ASSERT_OK(cluster_.Submit(job_));
+  const std::string& topic = job_.topics[0];
+  ASSERT_OK(ProducePages(topic, 0, 150'000, [](int i) { return absl::StrCat(i % 997, "|", i % 89, ".25|1"); }));
+  ASSERT_OK(cluster_.WaitCaughtUp(job_.name).status());
+  ASSERT_OK(cluster_.worker(0).Kill());
+  // Some that were far below rise to the top.
+  ASSERT_OK(ProducePages(topic, 70'000, 20'000, [](int i) { return absl::StrCat(i % 1'009, "|", i % 7, "|-1"); }));
+  ASSERT_OK(cluster_.worker(0).Start(little));
+  ASSERT_OK(cluster_.WaitCaughtUp(job_.name).status());
+  // All that is in memory sinks below what is not.
+  ASSERT_OK(ProducePages(topic, 0, 150'000, [](int i) { return i % 997 > 300 ? "-1000|-100|-1" : "0|0|1"; }));
+  ASSERT_OK(cluster_.WaitCaughtUp(job_.name).status());
+  ASSERT_OK(cluster_.worker(0).Kill());
+  ASSERT_OK(cluster_.worker(0).LoseDisk());
+  ASSERT_OK(ProducePages(topic, 100, 1'000, [](int) { return "1|0.5|1"; }));
+  ASSERT_OK(cluster_.VerifyPublished(job_.name));
 }
 
 struct Fault {

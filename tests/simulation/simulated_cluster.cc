@@ -21,7 +21,12 @@ constexpr char kCluster[] = "simulated";
 
 }  // namespace
 
-SimulatedCluster::SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits) : random_(seed), hits_(hits) {}
+SimulatedCluster::SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits) : random_(seed), hits_(hits) {
+  // Enough memory for every job, for none, or for about one.
+  if (Chance(0.3)) merge_memory_ = Chance(0.5) ? 1 : 150'000;
+  if (Chance(0.5)) part_bytes_ = 1 + Draw(200);
+  if (Chance(0.2)) max_kept_changes_ = 1 + Draw(20);
+}
 SimulatedCluster::~SimulatedCluster() = default;
 
 void SimulatedCluster::At(int64_t delay_ms, std::function<void()> run) {
@@ -113,7 +118,8 @@ void SimulatedCluster::MakeJobs() {
 
 void SimulatedCluster::StartDriver() {
   ++driver_life_;
-  coordinator_ = std::make_unique<Coordinator>(kLeaseMs, kSinkBacklogBatches);
+  coordinator_ =
+      std::make_unique<Coordinator>(Coordinator::Options{kLeaseMs, kSinkBacklogBatches, merge_memory_, /*merge_floor=*/0});
   for (const JournalRecord& record : journal_) coordinator_->Replay(record);
   Actions actions;
   coordinator_->Start(kCluster, now_ms_, &actions);
@@ -122,6 +128,9 @@ void SimulatedCluster::StartDriver() {
 
 void SimulatedCluster::CrashDriver() {
   Hit("fault: driver killed");
+  for (const auto& [id, job] : jobs_) {
+    if (job.by_changes) Hit("fault: driver killed while it merges by changes");
+  }
   // What was being written is there or not.
   for (size_t durable = Draw(appending_.size() + 1); durable > 0; --durable) {
     Hit("fault: driver killed between journal and publish");
@@ -190,6 +199,7 @@ void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
     if (!difference.empty()) wrong_ = absl::StrCat("batch ", batch.batch(), " of ", batch.job_id(), ": ", difference);
   }
   if (batch.proof().rounds() > 1) Hit("step: second round of the merge");
+  if (job.by_changes) Hit("step: batch merged by changes");
   if (batch.batch_records() + job.last.records() != batch.records())
     wrong_ = "batch_records is not the difference of records";
   job.last = batch;
@@ -226,7 +236,13 @@ WorkerJob* SimulatedCluster::JobAt(Worker* worker, const std::string& job_id, bo
     options.job_id = job_id;
     options.incarnation = worker->incarnation;
     options.store = &worker->store;
+    options.part_bytes = part_bytes_;
+    options.max_kept_changes = max_kept_changes_;
     options.store_failed = [worker](const absl::Status&) { worker->store_broken = true; };
+    // Some have so little memory that only a few candidates are in it.
+    options.memory = [limited = worker->incarnation % 2 == 0] {
+      return JobMemory{.totals_bytes = limited ? size_t{1} : size_t{0}, .sums = {}, .preparation = {}};
+    };
     options.make_folder = [this, job_id](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<RangeFolder>> {
       return std::make_unique<SimulatedFolder>(&jobs_.at(job_id).log, assign.spec(), &random_);
     };
@@ -277,8 +293,10 @@ void SimulatedCluster::Carry(const Send& send, std::function<absl::StatusOr<Repl
   At(there_ms, [this, visit, done, fail, life = driver_life_] {
     auto reply = std::make_shared<absl::StatusOr<Reply>>(visit());
     if (life != driver_life_) return;
-    if (faults_ && Chance(0.01)) {
-      Hit("fault: reply lost");
+    bool tells_changes = false;
+    if constexpr (std::is_same_v<Reply, FoldReply>) tells_changes = reply->ok() && (*reply)->has_changes();
+    if (faults_ && Chance(tells_changes ? 0.05 : 0.01)) {
+      Hit(tells_changes ? "fault: changes lost on their way" : "fault: reply lost");
       return fail(1000);
     }
     const int64_t back_ms = static_cast<int64_t>(Chance(0.05) ? Draw(800) : Draw(20));
@@ -310,8 +328,23 @@ void SimulatedCluster::Do(const SendPrepare& send) {
 
 void SimulatedCluster::Do(const SendFold& send) {
   if (send.request.exact()) Hit("step: state below the journal replayed");
+  Job& of = jobs_.at(send.request.id().job_id());
+  const bool by_changes = send.request.depth() == 0;
+  if (of.by_changes && !by_changes && of.folding_driver == driver_life_) Hit("step: merge by changes given up");
+  of.by_changes = by_changes;
+  of.folding_driver = driver_life_;
+  FoldRequest quoted;
+  *quoted.mutable_since() = send.request.since();
+  const bool again = std::exchange(of.quoted[send.worker], quoted.SerializeAsString()) == quoted.SerializeAsString();
   Carry<FoldReply>(
-      send, [send](WorkerJob* job) { return job->Fold(send.request); },
+      send,
+      [this, send, again](WorkerJob* job) {
+        absl::StatusOr<FoldReply> reply = job->Fold(send.request);
+        if (!reply.ok() || send.request.since().empty()) return reply;
+        if (!reply->has_changes()) Hit("step: worker does not know the composition quoted");
+        if (again && !reply->changes().added().empty()) Hit("step: changes told again");
+        return reply;
+      },
       [this, send](const absl::StatusOr<FoldReply>& reply, Actions* actions) {
         coordinator_->OnFoldReply(send, reply, now_ms_, actions);
       });
@@ -319,6 +352,8 @@ void SimulatedCluster::Do(const SendFold& send) {
 
 void SimulatedCluster::Do(const SendLookUp& send) {
   Hit("step: look-up");
+  if (send.request.changes_from() != 0) Hit("step: more changes looked up");
+  if (jobs_.at(send.request.id().job_id()).by_changes && send.request.has_at_or_above()) Hit("step: all entries looked up");
   Carry<LookUpReply>(
       send, [send](WorkerJob* job) { return job->LookUp(send.request); },
       [this, send](const absl::StatusOr<LookUpReply>& reply, Actions* actions) {

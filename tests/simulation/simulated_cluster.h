@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/limits.h"
 #include "driver/coordinator.h"
 #include "jobs/oracle.h"
 #include "tests/simulation/simulated_worker.h"
@@ -58,6 +59,10 @@ class SimulatedCluster {
     std::vector<std::string> may_fail;
     uint64_t delivered = 0;
     int64_t sink_stalled_until_ms = 0;
+    // The last Folds were those of a merge by changes; which driver sent them, and what they quoted.
+    bool by_changes = false;
+    uint64_t folding_driver = 0;
+    std::map<std::string, std::string> quoted;
   };
   struct Event {
     int64_t at_ms = 0;
@@ -122,6 +127,9 @@ class SimulatedCluster {
 
   std::mt19937_64 random_;
   std::map<std::string, int>* const hits_;
+  uint64_t merge_memory_ = kMergeMemoryBytes;
+  size_t part_bytes_ = kMaxMessageBytes / 4;
+  size_t max_kept_changes_ = kMaxKeptChanges;
   std::priority_queue<Event> events_;
   int64_t now_ms_ = 1'000'000;
   uint64_t order_ = 0;

@@ -10,6 +10,9 @@ namespace tenfold {
 
 void SimulatedCluster::CrashWorker(Worker* worker) {
   worker->up = false;
+  for (const auto& [id, job] : jobs_) {
+    if (job.by_changes && worker->jobs.contains(id)) Hit("fault: worker killed while the job is merged by changes");
+  }
   worker->jobs.clear();
   worker->store.Crash(&random_);
   if (Chance(0.2)) {

@@ -13,6 +13,24 @@ namespace {
 // How many states back a crash may reach with WAL_OFF.
 constexpr size_t kHistory = 4;
 
+class MapRows : public RowCursor {
+ public:
+  explicit MapRows(const std::map<std::string, ShardStore::RowSum>& rows) : next_(rows.begin()), end_(rows.end()) {}
+  bool Next() override {
+    if (next_ == end_) return false;
+    key_ = next_->first;
+    count_ = next_->second.count;
+    sum_ = next_->second.sum;
+    ++next_;
+    return true;
+  }
+  absl::Status status() const override { return absl::OkStatus(); }
+
+ private:
+  std::map<std::string, ShardStore::RowSum>::const_iterator next_;
+  const std::map<std::string, ShardStore::RowSum>::const_iterator end_;
+};
+
 uint64_t Draw(std::mt19937_64* random, uint64_t below) { return (*random)() % below; }
 
 }  // namespace
@@ -51,13 +69,20 @@ absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal
   return absl::OkStatus();
 }
 
-absl::StatusOr<Uint128> SimulatedStore::Scan(const ShardKey& shard, const Row& row) const {
-  Uint128 digest = 0;
-  for (const auto& [key, sums] : shards_.at(shard).back().rows) {
-    if (!row(key, sums.count, sums.sum)) return absl::CancelledError("the scan was ended");
-    digest += DigestTerm(key, sums.count, sums.sum);
+absl::StatusOr<std::unique_ptr<RowCursor>> SimulatedStore::Rows(const ShardKey& shard) const {
+  return std::make_unique<MapRows>(shards_.at(shard).back().rows);
+}
+
+absl::Status SimulatedStore::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
+                                     std::span<RowSum> sums) const {
+  const std::map<std::string, RowSum>& rows = shards_.at(shard).back().rows;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto row = rows.find(std::string(keys[i]));
+    if (row == rows.end()) continue;
+    sums[i].count += row->second.count;
+    sums[i].sum += row->second.sum;
   }
-  return digest;
+  return absl::OkStatus();
 }
 
 void SimulatedStore::Crash(std::mt19937_64* random) {

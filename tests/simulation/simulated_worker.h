@@ -40,7 +40,8 @@ class SimulatedStore : public ShardStore {
   absl::Status Create(std::span<const NewShard> shards) override;
   absl::Status Drop(std::span<const ShardKey> shards) override;
   absl::Status Commit(std::span<const Update> updates, WalMode wal) override;
-  absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const override;
+  absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard) const override;
+  absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys, std::span<RowSum> sums) const override;
 
   // Asked at every write: true makes it fail, with nothing written.
   void FailIf(std::function<bool()> fails) { fails_ = std::move(fails); }
@@ -56,10 +57,6 @@ class SimulatedStore : public ShardStore {
   std::vector<std::string> JobIds() const;
 
  private:
-  struct RowSum {
-    uint64_t count = 0;
-    Units sum = 0;
-  };
   struct Shard {
     ShardState state;
     std::map<std::string, RowSum> rows;

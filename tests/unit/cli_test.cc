@@ -182,6 +182,9 @@ JobStatus FullStatus() {
   BadCount* bad = partition->mutable_counters()->add_bad();
   bad->set_reason(BAD_MALFORMED_NUMBER);
   bad->set_count(2);
+  BadCount* other = partition->mutable_counters()->add_bad();
+  other->set_reason(BAD_WRONG_FIELD_COUNT);
+  other->set_count(1);
   BadSample* sample = partition->mutable_counters()->add_samples();
   sample->set_offset(4);
   sample->set_reason(BAD_MALFORMED_NUMBER);
@@ -219,9 +222,9 @@ TEST_F(CliTest, StatusJsonHasEverything) {
   EXPECT_EQ(status["state"], "running");
   EXPECT_EQ(status["summary"], "popularity is keeping up");
   EXPECT_EQ(status["published_at"], "2023-11-14T22:13:20.123Z");
-  EXPECT_EQ(status["bad_records"], json::parse(R"({"malformed_number": 4})"));
+  EXPECT_EQ(status["bad_records"], json::parse(R"({"malformed_number": 4, "wrong_field_count": 2})"));
   EXPECT_EQ(status["partitions"][0], json::parse(R"({"topic": "topic", "partition": 1, "next_offset": 10, "end_offset": 15,
-                                                     "lag": 5, "records": 9, "bad_records": {"malformed_number": 2}})"));
+                                                     "lag": 5, "records": 9, "bad_records": {"malformed_number": 2, "wrong_field_count": 1}})"));
   EXPECT_EQ(status["partitions"][1]["end_offset"], nullptr);
   EXPECT_EQ(status["samples"][0],
             json::parse(R"({"topic": "topic", "partition": 1, "offset": 4, "reason": "malformed_number",
@@ -235,8 +238,9 @@ TEST_F(CliTest, StatusJsonHasEverything) {
 TEST_F(CliTest, StatusTextHasEverythingAndNoControlCharacters) {
   driver_.jobs[0] = FullStatus();
   EXPECT_EQ(Run({"status", "popularity"}), kExitOk);
-  EXPECT_THAT(out_, HasSubstr("700, bad ones among them 4: 4 malformed_number"));
-  EXPECT_THAT(out_, HasSubstr("topic          1           10   15    5        9  2: 2 malformed_number"));
+  EXPECT_THAT(out_, HasSubstr("700, bad ones among them 6: 2 wrong_field_count, 4 malformed_number"));
+  EXPECT_THAT(out_,
+              HasSubstr("topic          1           10   15    5        9  3: 1 wrong_field_count, 2 malformed_number"));
   EXPECT_THAT(out_, HasSubstr("a|\\x1b[2J\\xff|\\xc2\\x9b|é"));
   EXPECT_THAT(out_, HasSubstr("w1      0-1, 3"));
   EXPECT_THAT(out_, HasSubstr("shard 3 moves from w1 to w2"));

@@ -12,9 +12,11 @@
 namespace tenfold {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 constexpr uint32_t kLeaseMs = 3000;
+constexpr int64_t kStartOffset = 1000;
 
 class CoordinatorTest : public testing::Test {
  protected:
@@ -30,10 +32,21 @@ class CoordinatorTest : public testing::Test {
       for (const Action& action : actions) {
         if (const auto* append = std::get_if<AppendRecord>(&action))
           coordinator_.OnJournaled(append->record, now_ms_, &actions_);
+        if (const auto* query = std::get_if<QueryEnds>(&action)) query_ = *query;
       }
     }
   }
 
+  void Submit(const std::string& id = "id") {
+    JobSubmitted submitted;
+    submitted.set_job_id(id);
+    submitted.mutable_spec()->set_name("job");
+    submitted.mutable_spec()->set_batch_interval_ms(1000);
+    submitted.add_partitions()->set_topic("events");
+    submitted.mutable_partitions(0)->set_start_offset(kStartOffset);
+    ASSERT_TRUE(coordinator_.Submit(submitted, &actions_).ok());
+    JournalAll();
+  }
   void Beat() {
     HeartbeatRequest request;
     request.set_worker_id("w");
@@ -49,8 +62,10 @@ class CoordinatorTest : public testing::Test {
   }
   bool IsLive() const { return coordinator_.cluster().workers.at("w").live; }
 
-  Coordinator coordinator_{kLeaseMs};
+  Coordinator coordinator_{{.lease_ms = kLeaseMs}};
   Actions actions_;
+  // The last one.
+  QueryEnds query_;
   int64_t now_ms_ = 100'000;
 };
 
@@ -85,14 +100,30 @@ TEST_F(CoordinatorTest, TheTimeStoodStillIsAllThatALeaseIsLongerBy) {
   EXPECT_FALSE(IsLive());
 }
 
+TEST_F(CoordinatorTest, ADriverThatHearsNobodyDoesNotStandStill) {
+  RunUntil(now_ms_ + kLeaseMs);
+  EXPECT_EQ(coordinator_.cluster().awaiting_until_ms, 0) << "known workers were awaited for a lease";
+}
+
+// The events that came meanwhile are there at once: none may be taken for what was seen all along.
+TEST_F(CoordinatorTest, APauseIsNotedBeforeAnyEvent) {
+  Submit();
+  Beat();
+  JournalAll();
+  const std::vector<int64_t> truncated = {kStartOffset - 1};
+  coordinator_.OnEnds(query_, truncated, now_ms_, &actions_);
+  RunUntil(now_ms_ + 1000);
+  JournalAll();
+  now_ms_ += 60'000;
+  coordinator_.OnEnds(query_, truncated, now_ms_, &actions_);
+  JournalAll();
+  EXPECT_THAT(coordinator_.FindJob("job")->Status().reason(), HasSubstr("ends at"));
+  EXPECT_EQ(coordinator_.FindJob("job")->state(), JOB_WAITING) << "it was seen truncated for a second";
+}
+
 TEST_F(CoordinatorTest, ShowsOnlyTheLastOfManyCancelledJobs) {
   for (size_t i = 0; i <= kMaxCancelledShown; ++i) {
-    JobSubmitted submitted;
-    submitted.set_job_id(absl::StrCat("id", i));
-    submitted.mutable_spec()->set_name("job");
-    submitted.mutable_spec()->set_batch_interval_ms(1000);
-    ASSERT_TRUE(coordinator_.Submit(submitted, &actions_).ok());
-    JournalAll();
+    Submit(absl::StrCat("id", i));
     ASSERT_TRUE(coordinator_.Cancel("job", &actions_).ok());
     JournalAll();
   }
@@ -101,8 +132,22 @@ TEST_F(CoordinatorTest, ShowsOnlyTheLastOfManyCancelledJobs) {
   EXPECT_EQ(coordinator_.FindCancelled("id0"), nullptr);
 }
 
+TEST_F(CoordinatorTest, ACancelledJobsTopIsNotKept) {
+  Submit();
+  JournalRecord record;
+  record.mutable_batch_committed()->set_job_id("id");
+  record.mutable_batch_committed()->set_batch(1);
+  record.mutable_batch_committed()->add_top()->set_key("page1");
+  coordinator_.OnJournaled(record, now_ms_, &actions_);
+  ASSERT_TRUE(coordinator_.Cancel("job", &actions_).ok());
+  JournalAll();
+  ASSERT_NE(coordinator_.FindCancelled("job"), nullptr);
+  EXPECT_EQ(coordinator_.FindCancelled("job")->last_batch().batch(), 1u);
+  EXPECT_EQ(coordinator_.FindCancelled("job")->last_batch().top_size(), 0);
+}
+
 TEST_F(CoordinatorTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
-  Coordinator again(kLeaseMs);
+  Coordinator again({.lease_ms = kLeaseMs});
   JournalRecord record;
   record.mutable_job_submitted()->set_job_id("id");
   record.mutable_job_submitted()->mutable_spec()->set_name("job");
@@ -111,10 +156,14 @@ TEST_F(CoordinatorTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
   again.Replay(record);
   record.mutable_batch_committed()->set_job_id("id");
   record.mutable_batch_committed()->set_batch(17);
+  record.mutable_batch_committed()->set_records(170);
+  record.mutable_batch_committed()->add_top()->set_key("page1");
   again.Replay(record);
   ASSERT_NE(again.FindCancelled("job"), nullptr);
   EXPECT_EQ(again.FindCancelled("job")->batch(), 17u);
   EXPECT_EQ(again.FindCancelled("job")->state(), JOB_CANCELLED);
+  EXPECT_EQ(again.FindCancelled("job")->last_batch().records(), 170u);
+  EXPECT_EQ(again.FindCancelled("job")->last_batch().top_size(), 0) << "of a hundred jobs that is much";
 }
 
 }  // namespace

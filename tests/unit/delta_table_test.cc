@@ -12,7 +12,7 @@
 
 #include "common/limits.h"
 #include "gtest/gtest.h"
-#include "worker/key_table.h"
+#include "common/key_table.h"
 
 namespace tenfold {
 namespace {

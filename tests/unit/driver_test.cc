@@ -2,6 +2,8 @@
 #include "driver/driver.h"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -14,9 +16,29 @@
 #include "absl/time/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "driver/journal.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "jobs/job_spec.h"
+
+namespace {
+// Whoever syncs the journal, or a folder, waits while this is set.
+std::atomic<bool> journal_waits = false;
+std::atomic<bool> folder_waits = false;
+std::atomic<bool> folder_is_waited_for = false;
+}  // namespace
+
+extern "C" int fdatasync(int fd) {
+  while (journal_waits) absl::SleepFor(absl::Milliseconds(1));
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
+extern "C" int fsync(int fd) {
+  while (folder_waits) {
+    folder_is_waited_for = true;
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
 
 namespace tenfold {
 namespace {
@@ -147,6 +169,64 @@ TEST_F(DriverTest, ANameIsNotFreeWhileACancelledJobsFilesHaveIt) {
   EXPECT_TRUE(fs::exists(Sinks() / ("popularity." + id) / "mark"));
 }
 
+TEST_F(DriverTest, EveryCancelOfAJobReturnsOnceItsNameIsFree) {
+  ASSERT_TRUE(Submit().ok());
+  WaitForSinkFile();
+  // Nothing is journalled before all have asked, and the folder is put aside only after that.
+  journal_waits = true;
+  folder_waits = true;
+  std::atomic<int> asked = 0;
+  std::atomic<int> too_early = 0;
+  std::vector<std::thread> cancels;
+  for (int i = 0; i < 3; ++i) {
+    cancels.emplace_back([&] {
+      CancelRequest request;
+      request.set_job("popularity");
+      ++asked;
+      if (driver_->Cancel(request).ok() && folder_waits) ++too_early;
+    });
+  }
+  while (asked < 3) absl::SleepFor(absl::Milliseconds(1));
+  journal_waits = false;
+  while (!folder_is_waited_for) absl::SleepFor(absl::Milliseconds(1));
+  folder_waits = false;
+  for (std::thread& cancel : cancels) cancel.join();
+  EXPECT_EQ(too_early, 0);
+  EXPECT_TRUE(Submit().ok());
+}
+
+TEST_F(DriverTest, ABatchComesWithAsManyPartitionsAsItHasOffsets) {
+  driver_.reset();
+  std::vector<JournalRecord> records(5);
+  records[0].mutable_cluster_created()->set_cluster_id("cluster");
+  records[1].mutable_epoch_started()->set_epoch(1);
+  JobSubmitted* submitted = records[2].mutable_job_submitted();
+  submitted->set_job_id("id");
+  submitted->set_brokers(broker_->brokers());
+  ASSERT_TRUE(ReadJobSpec(kSpec, submitted->mutable_spec()).empty());
+  submitted->add_partitions()->set_topic("events");
+  BatchCommitted* batch = records[3].mutable_batch_committed();
+  batch->set_job_id("id");
+  batch->set_batch(1);
+  batch->add_next_offsets(0);
+  PartitionsAdded* added = records[4].mutable_partitions_added();
+  added->set_job_id("id");
+  added->add_partitions()->set_topic("events");
+  added->mutable_partitions(0)->set_partition(1);
+  {
+    auto journal = Journal::Open(folder_);
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    ASSERT_TRUE((*journal)->Append(&records).ok());
+  }
+  Start();
+  GetBatchRequest request;
+  request.set_job("popularity");
+  const absl::StatusOr<GetBatchReply> reply = driver_->GetBatch(request, [] { return false; });
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(reply->batch().batch(), 1u);
+  EXPECT_EQ(reply->partitions_size(), 1);
+}
+
 TEST_F(DriverTest, PutsAsideAtTheStartWhatACrashLeftOfACancel) {
   const std::string first = Submit()->job_id();
   WaitForSinkFile();
@@ -179,6 +259,8 @@ TEST_F(DriverTest, ACancelledJobIsStillShown) {
     ASSERT_EQ(list->jobs_size(), 2);
     EXPECT_EQ(list->jobs(0).job_id(), second) << "the latest first";
     EXPECT_EQ(list->jobs(0).state(), JOB_CANCELLED);
+    EXPECT_FALSE(list->jobs(0).has_spec()) << "a list of many jobs has to go into a message";
+    EXPECT_TRUE(GetStatus("popularity")->has_spec());
     EXPECT_EQ(list->jobs(1).job_id(), first);
     EXPECT_EQ(GetStatus("popularity")->job_id(), second);
     EXPECT_EQ(GetStatus(first)->state(), JOB_CANCELLED);

@@ -44,7 +44,7 @@ std::vector<std::string> NumberedKeys(size_t count) {
   return keys;
 }
 
-// The answer to a fold as worker/totals.h promises it: what a worker sends of its partials.
+// The answer to a fold as common/totals.h promises it: what a worker sends of its partials.
 struct Reply {
   std::vector<GlobalTopK::Partial> entries;
   std::optional<Units> floor;
@@ -74,15 +74,20 @@ void Answer(const Sums& sums, const GlobalTopK::Question& question, GlobalTopK* 
   const auto& partials = sums.workers[question.worker];
   std::vector<GlobalTopK::Partial> found;
   std::vector<GlobalTopK::Partial> at_or_above;
-  for (const std::string& key : question.keys) {
-    if (const auto& partial = partials[sums.IndexOf(key)]) found.push_back({key, *partial});
+  for (const std::string_view key : question.keys) {
+    if (const auto& partial = partials[sums.IndexOf(std::string(key))]) found.push_back({std::string(key), *partial});
   }
   if (question.at_or_above) {
     for (size_t i = 0; i < partials.size(); ++i) {
       if (partials[i] && *partials[i] >= *question.at_or_above) at_or_above.push_back({sums.keys[i], *partials[i]});
     }
   }
-  merge->AddAnswer(question.worker, std::move(found), std::move(at_or_above));
+  // In two parts.
+  std::vector<GlobalTopK::Partial> rest(at_or_above.begin() + static_cast<ptrdiff_t>(at_or_above.size() / 2),
+                                        at_or_above.end());
+  at_or_above.resize(at_or_above.size() / 2);
+  merge->AddAnswer(question.worker, found, std::move(at_or_above), true);
+  merge->AddAnswer(question.worker, {}, std::move(rest));
 }
 
 struct Ask {
@@ -93,10 +98,12 @@ struct Ask {
   size_t max_entries = kNoCut;
   // What the workers' floors are too high by, at most.
   Units slack = 0;
+  size_t max_questions = GlobalTopK::kMaxQuestions;
 };
 
 GlobalTopK::Result Merge(const Sums& sums, const Ask& ask) {
-  GlobalTopK merge(ask.k, sums.workers.size());
+  GlobalTopK merge(ask.k, sums.workers.size(), ask.max_questions);
+  const size_t most = std::max({2 * ask.k * sums.workers.size(), ask.max_questions, sums.workers.size()});
   for (size_t w = 0; w < sums.workers.size(); ++w) {
     const size_t depth = ask.depth == 0 ? 2 * ask.k : ask.depth;
     Reply reply = Highest(sums, w, depth, ask.thresholds.empty() ? std::nullopt : ask.thresholds[w], ask.max_entries);
@@ -104,6 +111,9 @@ GlobalTopK::Result Merge(const Sums& sums, const Ask& ask) {
     merge.AddReply(w, std::move(reply.entries), reply.floor);
   }
   for (std::vector<GlobalTopK::Question> questions = merge.Next(); !questions.empty(); questions = merge.Next()) {
+    size_t keys = 0;
+    for (const GlobalTopK::Question& question : questions) keys += question.keys.size();
+    EXPECT_LE(keys, most);
     for (const GlobalTopK::Question& question : questions) Answer(sums, question, &merge);
   }
   EXPECT_LE(merge.result().rounds, 2u);
@@ -143,13 +153,20 @@ int64_t Between(Random& random, int64_t low, int64_t high) {
 // In one of several shapes: ties and zeros, negatives alone, wide, huge, small, zeros alone, hot keys.
 Units RandomDelta(Random& random, int64_t shape, size_t key) {
   switch (shape) {
-    case 0: return Between(random, -1, 1);
-    case 1: return Between(random, -5, 0);
-    case 2: return Between(random, -1000, 1000);
-    case 3: return Units{Between(random, -1'000'000, 1'000'000)} << 96;
-    case 4: return Between(random, 0, 3);
-    case 5: return 0;
-    default: return Between(random, -20, 1000) / static_cast<int64_t>(key + 1);
+    case 0:
+      return Between(random, -1, 1);
+    case 1:
+      return Between(random, -5, 0);
+    case 2:
+      return Between(random, -1000, 1000);
+    case 3:
+      return Units{Between(random, -1'000'000, 1'000'000)} << 96;
+    case 4:
+      return Between(random, 0, 3);
+    case 5:
+      return 0;
+    default:
+      return Between(random, -20, 1000) / static_cast<int64_t>(key + 1);
   }
 }
 
@@ -175,6 +192,7 @@ TEST(GlobalTopKTest, EqualsBruteForceOnRandomSplitsWithCarriedThresholds) {
     if (Between(random, 0, 1) == 0) ask.depth = static_cast<size_t>(Between(random, 1, 30));
     if (Between(random, 0, 2) == 0) ask.max_entries = static_cast<size_t>(Between(random, 1, 20));
     if (Between(random, 0, 3) == 0) ask.slack = Between(random, 0, 50);
+    if (Between(random, 0, 1) == 0) ask.max_questions = static_cast<size_t>(Between(random, 0, 40));
     for (int batch = 0; batch < 4; ++batch) {
       for (auto& partials : sums.workers) {
         for (size_t i = 0; i < partials.size(); ++i) {
@@ -289,24 +307,49 @@ TEST(GlobalTopKTest, IsDoneAtOnceWithoutAnyKey) {
   EXPECT_EQ(merge.result().rounds, 1u);
 }
 
-TEST(GlobalTopKTest, LooksUpOnlyWhatIsNotKnown) {
+TEST(GlobalTopKTest, LooksUpOnlyWhatIsNotKnownTheBestFirst) {
   GlobalTopK merge(1, 3);
   merge.AddReply(0, {{"a", 9}, {"b", 8}}, 3);
-  merge.AddReply(1, {{"b", 7}, {"c", 6}}, 3);
+  merge.AddReply(1, {{"c", 6}}, 3);
   merge.AddReply(2, {{"c", 1}}, std::nullopt);
   std::vector<GlobalTopK::Question> questions = merge.Next();
-  ASSERT_EQ(questions.size(), 2u) << "the third worker sent all it has";
+  ASSERT_EQ(questions.size(), 1u) << "the third worker sent all it has";
+  EXPECT_EQ(questions[0].worker, 1u);
+  EXPECT_THAT(questions[0].keys, ElementsAre("a", "b"));
+  merge.AddAnswer(1, {{"b", 2}}, {});
+  questions = merge.Next();
+  ASSERT_EQ(questions.size(), 1u) << "c may have 10, as b has";
   EXPECT_EQ(questions[0].worker, 0u);
   EXPECT_THAT(questions[0].keys, ElementsAre("c"));
-  EXPECT_EQ(questions[1].worker, 1u);
-  EXPECT_THAT(questions[1].keys, ElementsAre("a"));
-  merge.AddAnswer(1, {}, {});
-  merge.AddAnswer(0, {{"c", -1}}, {});
+  merge.AddAnswer(0, {{"c", 3}}, {});
   EXPECT_THAT(merge.Next(), IsEmpty());
-  EXPECT_THAT(Lines(merge.result().top), ElementsAre("b 15"));
-  EXPECT_EQ(merge.result().kth_total, 15);
+  EXPECT_THAT(Lines(merge.result().top), ElementsAre("b 10"));
+  EXPECT_EQ(merge.result().kth_total, 10);
   EXPECT_EQ(merge.result().unseen_bound, 6);
   EXPECT_EQ(merge.result().entries, 6u);
+  EXPECT_EQ(merge.result().look_ups, 3u);
+}
+
+TEST(GlobalTopKTest, DoesNotLookUpWhatCannotComeIntoTheResult) {
+  GlobalTopK merge(1, 3);
+  merge.AddReply(0, {{"a", 9}, {"b", 8}}, 3);
+  merge.AddReply(1, {{"b", 5}, {"c", 4}}, 3);
+  merge.AddReply(2, {{"c", 1}}, std::nullopt);
+  EXPECT_THAT(merge.Next(), IsEmpty()) << "b has 13; a has at most 12, c 8";
+  EXPECT_THAT(Lines(merge.result().top), ElementsAre("b 13"));
+  EXPECT_EQ(merge.result().look_ups, 0u);
+}
+
+TEST(GlobalTopKTest, AWorkerWithoutPositiveFloorMayStillTakeFromACandidate) {
+  GlobalTopK merge(1, 2);
+  merge.AddReply(0, {{"a", 9}, {"b", 8}}, 1);
+  merge.AddReply(1, {{"c", 2}}, -1);
+  const std::vector<GlobalTopK::Question> questions = merge.Next();
+  ASSERT_EQ(questions.size(), 1u);
+  EXPECT_THAT(questions[0].keys, ElementsAre("a", "b"));
+  merge.AddAnswer(1, {{"a", -5}}, {});
+  EXPECT_THAT(merge.Next(), IsEmpty());
+  EXPECT_THAT(Lines(merge.result().top), ElementsAre("b 8"));
 }
 
 TEST(GlobalTopKTest, LooksUpNewCandidatesOfTheSecondRoundWhereTheyAreUnknown) {
@@ -315,24 +358,54 @@ TEST(GlobalTopKTest, LooksUpNewCandidatesOfTheSecondRoundWhereTheyAreUnknown) {
   merge.AddReply(1, {{"a", 1}}, 4);
   merge.AddReply(2, {{"a", 0}}, -1);
   std::vector<GlobalTopK::Question> questions = merge.Next();
-  // T = 10, U = 12: 1 + floor(9*8/12) and 1 + floor(9*4/12); the third worker has nothing at or above 1.
+  // T = 10, U = 12: 1 + floor(6*8/12) and 1 + floor(6*4/12); the third worker has nothing at or above 1.
   ASSERT_EQ(questions.size(), 2u);
-  EXPECT_EQ(questions[0].at_or_above, 7);
-  EXPECT_EQ(questions[1].at_or_above, 4);
-  merge.AddAnswer(0, {}, {{"a", 9}, {"b", 8}});
-  merge.AddAnswer(1, {}, {{"c", 4}});
+  EXPECT_EQ(questions[0].at_or_above, 5);
+  EXPECT_EQ(questions[1].at_or_above, 3);
+  merge.AddAnswer(0, {}, {{"a", 9}, {"b", 8}}, true);
+  merge.AddAnswer(0, {}, {{"d", 7}});
+  merge.AddAnswer(1, {}, {{"b", 3}, {"c", 4}});
   questions = merge.Next();
-  ASSERT_EQ(questions.size(), 3u);
-  EXPECT_THAT(questions[0].keys, ElementsAre("c"));
-  EXPECT_THAT(questions[1].keys, ElementsAre("b"));
-  EXPECT_THAT(questions[2].keys, ElementsAre("b", "c"));
-  merge.AddAnswer(0, {{"c", 6}}, {});
-  merge.AddAnswer(1, {{"b", 3}}, {});
+  ASSERT_EQ(questions.size(), 1u) << "c has at most 8, d 9";
+  EXPECT_EQ(questions[0].worker, 2u);
+  EXPECT_THAT(questions[0].keys, ElementsAre("b"));
   merge.AddAnswer(2, {{"b", -2}}, {});
   EXPECT_THAT(merge.Next(), IsEmpty());
   EXPECT_THAT(Lines(merge.result().top), ElementsAre("a 10"));
   EXPECT_EQ(merge.result().rounds, 2u);
-  EXPECT_EQ(merge.result().unseen_bound, 9);
+  EXPECT_EQ(merge.result().unseen_bound, 6);
+}
+
+TEST(GlobalTopKTest, ACandidateThatWasNotLookedUpIsCountedOnceWhereTheSecondRoundBringsItAgain) {
+  // The best two by what was sent are x and y; c waits until the second round, which sends it again.
+  GlobalTopK merge(1, 2);
+  merge.AddReply(0, {{"x", 20}, {"y", 15}, {"c", 14}}, 14);
+  merge.AddReply(1, {{"d", 12}}, 12);
+  std::vector<GlobalTopK::Question> questions = merge.Next();
+  ASSERT_EQ(questions.size(), 1u);
+  EXPECT_THAT(questions[0].keys, ElementsAre("x", "y"));
+  merge.AddAnswer(1, {}, {});
+  questions = merge.Next();
+  ASSERT_EQ(questions.size(), 2u) << "26 is no less than 20";
+  merge.AddAnswer(0, {}, {{"x", 20}, {"y", 15}, {"c", 14}, {"e", 14}});
+  merge.AddAnswer(1, {}, {{"d", 12}, {"c", 5}});
+  while (!(questions = merge.Next()).empty()) {
+    for (const GlobalTopK::Question& question : questions) merge.AddAnswer(question.worker, {}, {});
+  }
+  EXPECT_THAT(Lines(merge.result().top), ElementsAre("x 20"));
+}
+
+TEST(GlobalTopKTest, PutsABoundedNumberOfQuestionsAtATime) {
+  // Every key has the same total, so that none can be left out, and no worker sends more than a few of them.
+  Sums sums(NumberedKeys(500), 4);
+  for (auto& partials : sums.workers) {
+    for (auto& partial : partials) partial = 5;
+  }
+  Ask ask{.k = 1, .max_questions = 40};
+  ask.thresholds.assign(4, 5);
+  ask.max_entries = 300;
+  const GlobalTopK::Result result = Merge(sums, ask);
+  EXPECT_EQ(Lines(result.top), BruteForce(sums, 1));
 }
 
 TEST(GlobalTopKTest, SplitsTheThresholdExactlyBeyond128Bits) {
@@ -353,7 +426,7 @@ TEST(GlobalTopKTest, SplitsTheThresholdExactlyBeyond128Bits) {
     merge.AddReply(1, {{"a", 0}}, floors[1]);
     merge.AddReply(2, {}, std::nullopt);
     for (const GlobalTopK::Question& question : merge.Next()) {
-      const Big product = Big(total - 1) * Big(floors[question.worker]);
+      const Big product = Big((total - 1) / 4 * 3) * Big(floors[question.worker]);
       EXPECT_EQ(Big(*question.at_or_above), sum == 0 ? Big(1) : 1 + product / Big(sum));
     }
     if (HasFailure()) return;
@@ -480,16 +553,20 @@ TEST(GlobalTopKDeathTest, RefusesBrokenAnswers) {
   EXPECT_DEATH(merge().AddReply(0, {}, std::nullopt), "answers twice");
   EXPECT_DEATH({ GlobalTopK(1, 2).AddReply(0, {{"a", 1}, {"a", 1}}, 1); }, "a key twice");
   EXPECT_DEATH({ GlobalTopK(1, 2).Next(); }, "yet to answer");
-  EXPECT_DEATH({
-    GlobalTopK asked = merge();
-    asked.Next();
-    asked.AddAnswer(0, {{"a", 9}}, {});
-  }, "for one it had sent");
-  EXPECT_DEATH({
-    GlobalTopK asked = merge();
-    asked.Next();
-    asked.AddAnswer(0, {{"c", 9}}, {});
-  }, "not asked for");
+  EXPECT_DEATH(
+      {
+        GlobalTopK asked = merge();
+        asked.Next();
+        asked.AddAnswer(0, {{"a", 9}}, {});
+      },
+      "not asked for");
+  EXPECT_DEATH(
+      {
+        GlobalTopK asked = merge();
+        asked.Next();
+        asked.AddAnswer(0, {{"c", 9}}, {});
+      },
+      "not asked for");
   EXPECT_DEATH(merge().result(), "no result yet");
 }
 

@@ -103,6 +103,7 @@ class FakeJournal : public Journal {
   absl::Status Append(std::vector<JournalRecord>*) override { return absl::OkStatus(); }
   absl::StatusOr<BatchCommitted> ReadBatch(const std::string& job_id, uint64_t batch) const override {
     if (broken) return absl::DataLossError("the journal is damaged");
+    ++reads;
     return MakeBatch(job_id, batch);
   }
   absl::StatusOr<bool> Trim(const std::string&, uint64_t) override { return true; }
@@ -112,6 +113,7 @@ class FakeJournal : public Journal {
     return it == delivered_.end() ? 0 : it->second;
   }
   absl::Status SetDelivered(const std::string& job_id, const std::string& sink, uint64_t batch) override {
+    if (before_delivered) before_delivered(batch);
     std::lock_guard lock(mutex_);
     delivered_[{job_id, sink}] = batch;
     syncs_at_delivery.push_back(syncs);
@@ -119,6 +121,8 @@ class FakeJournal : public Journal {
   }
 
   std::atomic<bool> broken = false;
+  mutable std::atomic<int> reads = 0;
+  std::function<void(uint64_t)> before_delivered;
   std::vector<int> syncs_at_delivery;
 
  private:
@@ -156,8 +160,9 @@ class StdoutPipe {
     }
     return text;
   }
+  void MakeSmall() { fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 4096); }
   void Fill() {
-    fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 4096);
+    MakeSmall();
     const std::string page(4096, 'x');
     EXPECT_EQ(write(STDOUT_FILENO, page.data(), page.size()), 4096);
   }
@@ -403,6 +408,20 @@ TEST_F(SinksTest, ABrokenSinkDelaysOnlyItself) {
   EXPECT_EQ(sinks_->DeliveredByAll(), 0u);
 }
 
+// What a sink has may be trimmed, and a driver that starts again asks for what follows the last batch it knows of.
+TEST_F(SinksTest, ABatchIsDeliveredOnceTheJournalSaysSo) {
+  AddFile("top.jsonl");
+  std::atomic<bool> told_too_early = false;
+  journal_.before_delivered = [&](uint64_t batch) {
+    if (sinks_->DeliveredByAll() >= batch) told_too_early = true;
+  };
+  Start();
+  Commit(3);
+  ASSERT_TRUE(WaitDelivered(3)) << Problem();
+  EXPECT_FALSE(told_too_early);
+  sinks_.reset();
+}
+
 TEST_F(SinksTest, AnUnreadableBatchIsTold) {
   AddFile("top.jsonl");
   journal_.broken = true;
@@ -495,6 +514,43 @@ TEST_F(SinksTest, AFullStdoutLosesNothing) {
   EXPECT_TRUE(WaitProblem("standard output is full"));
   out.Read(4096);
   EXPECT_EQ(out.Read(Lines(1, 60).size()), Lines(1, 60));
+}
+
+// Two jobs on a standard output of one page, the first of which has lines of several.
+class SharedStdoutTest : public SinksTest {
+ protected:
+  SharedStdoutTest() {
+    out_.MakeSmall();
+    AddStdout();
+    long_partitions_[0].set_topic(std::string(20'000, 't'));
+    long_line_ = TopLine("popularity", long_partitions_, MakeBatch("j1", 1)) + "\n";
+    Start();
+    sinks_->OnCommitted(1, long_partitions_);
+    EXPECT_TRUE(WaitProblem("standard output is full"));
+    // By now it waits longer before it tries again than the other one will.
+    EXPECT_TRUE(WaitFor([&] { return journal_.reads == 3; }));
+    options_.job_id = "j2";
+    other_ = JobSinks::Start(options_, &journal_);
+    other_->OnCommitted(1, Partitions());
+    EXPECT_TRUE(WaitFor([&] { return other_->Status()[0].problem().find("standard output") != std::string::npos; }));
+  }
+
+  StdoutPipe out_;
+  std::vector<Partition> long_partitions_ = Partitions();
+  std::string long_line_;
+  std::unique_ptr<JobSinks> other_;
+};
+
+TEST_F(SharedStdoutTest, ALineIsWholeHoweverLongItsReaderStalls) {
+  const std::string both = long_line_ + Line("j2", 1);
+  // Too long to be told on this standard output.
+  EXPECT_TRUE(out_.Read(both.size()) == both);
+}
+
+TEST_F(SharedStdoutTest, AJobThatEndsInTheMiddleOfALineLeavesTheNextOneWhole) {
+  sinks_.reset();
+  EXPECT_TRUE(out_.Read(4096) == long_line_.substr(0, 4096));
+  EXPECT_EQ(out_.Read(1 + Line("j2", 1).size()), "\n" + Line("j2", 1));
 }
 
 TEST_F(SinksTest, AClosedStdoutIsTold) {

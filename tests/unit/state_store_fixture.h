@@ -149,9 +149,9 @@ class StateStoreTest : public testing::Test {
     if (!is_child_) std::filesystem::remove_all(dir_);
   }
 
-  void Open(rocksdb::Env* env = nullptr) {
+  void Open(rocksdb::Env* env = nullptr, size_t memory_bytes = 0) {
     store_.reset();
-    absl::StatusOr<std::unique_ptr<StateStore>> store = StateStore::Open(dir_, env);
+    absl::StatusOr<std::unique_ptr<StateStore>> store = StateStore::Open(dir_, {.env = env, .memory_bytes = memory_bytes});
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }

@@ -180,6 +180,49 @@ TEST_F(StateStoreTest, RowsComeInKeyOrder) {
   EXPECT_THAT(keys, ElementsAre(zero, "a", "b", "\xc3\xa9"));
 }
 
+TEST_F(StateStoreTest, RowsAreReadByKeyWithAndWithoutALimitOfMemory) {
+  for (const size_t memory : {size_t{1} << 20, size_t{0}, size_t{1} << 20}) {
+    Open(nullptr, memory);
+    if (store_->Shards().empty()) {
+      ASSERT_TRUE(Create(store_.get(), MakeFolds("job", 2)).ok());
+    }
+    std::vector<ShardFold> folds = MakeFolds("job", 2);
+    for (ShardFold& fold : folds) fold.GoTo(store_->Read({"job", 0})->partitions(0).next_offset());
+    for (int i = 0; i < 500; ++i) ASSERT_TRUE(Advance(store_.get(), &folds, WAL_ASYNC).ok());
+    ASSERT_TRUE(store_->Flush().ok());
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(Advance(store_.get(), &folds, WAL_ASYNC).ok());
+
+    std::vector<std::string> names{"kex", "key"};
+    for (int i = 0; i < 1000; ++i) names.push_back("key" + std::to_string(i));
+    std::sort(names.begin(), names.end());
+    const std::vector<std::string_view> keys(names.begin(), names.end());
+    std::vector<ShardStore::RowSum> sums(keys.size());
+    for (const uint32_t shard : {0U, 1U}) ASSERT_TRUE(store_->AddRows({"job", shard}, keys, sums).ok());
+    for (size_t i = 0; i < keys.size(); ++i) {
+      ShardStore::RowSum expected;
+      for (const ShardFold& fold : folds) {
+        const auto row = fold.rows().find(names[i]);
+        if (row == fold.rows().end()) continue;
+        expected.count += row->second.first;
+        expected.sum += row->second.second;
+      }
+      EXPECT_EQ(sums[i].count, expected.count) << names[i];
+      EXPECT_TRUE(sums[i].sum == expected.sum) << names[i];
+    }
+    EXPECT_EQ(CheckConsistent(*store_, {"job", 0}), folds[0].next_offset());
+    EXPECT_EQ(CheckConsistent(*store_, {"job", 1}), folds[1].next_offset());
+  }
+}
+
+TEST_F(StateStoreTest, ManyShardsCommitWithMemtablesFarBeyondTheirLimit) {
+  Open(nullptr, 1 << 20);
+  std::vector<ShardFold> folds = MakeFolds("job", 64);
+  ASSERT_TRUE(Create(store_.get(), folds).ok());
+  // 64 memtables take more than all may, however little is in them.
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(Advance(store_.get(), &folds, WAL_ASYNC).ok());
+  for (uint32_t shard = 0; shard < 64; shard += 9) EXPECT_EQ(CheckConsistent(*store_, {"job", shard}), 30);
+}
+
 TEST_F(StateStoreTest, SecondOpenerInThisProcessIsRefused) {
   Open();
   const absl::Status status = StateStore::Open(dir_).status();

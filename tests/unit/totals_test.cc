@@ -1,4 +1,4 @@
-#include "worker/totals.h"
+#include "common/totals.h"
 
 #include <algorithm>
 #include <cstdint>

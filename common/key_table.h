@@ -30,10 +30,19 @@ class KeyTable {
   // The same for up to kBlock keys, in their order; equal ones among them get one index.
   void FindOrAdd(std::span<const std::string_view> keys, uint32_t* indexes);
   std::optional<uint32_t> Find(std::string_view key) const;
+  // The same for up to kBlock keys; kNone for those that are not there.
+  static constexpr uint32_t kNone = ~uint32_t{0};
+  void Find(std::span<const std::string_view> keys, uint32_t* indexes) const;
 
   // Lives until the next Clear.
   std::string_view key(uint32_t index) const;
   size_t size() const { return size_; }
+  // Of all keys together.
+  size_t key_bytes() const { return arena_end_; }
+  // Memory taken.
+  size_t bytes() const {
+    return slots_.size() * sizeof(Slot) + references_.size() * sizeof(ReferenceBlock) + arena_.size() * kArenaChunkBytes;
+  }
 
   // Empties the table. Keeps memory for as many keys as it had, and gives up what is far more than that.
   void Clear();
@@ -56,6 +65,9 @@ class KeyTable {
   // The place of the first key with this tag in its probe sequence, or 0.
   uint32_t Guess(uint32_t tag) const;
   uint32_t FindOrAddTagged(std::string_view key, uint32_t tag);
+  uint32_t FindTagged(std::string_view key, uint32_t tag) const;
+  // Of a table too large for the caches: begins to bring what the look-ups of these tags will want.
+  void Prefetch(std::span<const uint32_t> tags) const;
   void Grow(size_t slots);
   // The reference of a copy of the key: place in the arena * 2^16 + length.
   uint64_t Store(std::string_view key);

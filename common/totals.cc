@@ -1,4 +1,4 @@
-#include "worker/totals.h"
+#include "common/totals.h"
 
 #include <algorithm>
 #include <functional>
@@ -137,15 +137,50 @@ void Totals::Add(std::span<const Delta> deltas) {
     deltas = deltas.subspan(block.size());
     for (size_t i = 0; i < block.size(); ++i) keys[i] = block[i].key;
     keys_.FindOrAdd({keys.data(), block.size()}, indexes.data());
-    for (size_t i = 0; i < block.size(); ++i) {
-      const size_t index = indexes[i];
-      if (index / kFanOut >= blocks_.size()) continue;
-      __builtin_prefetch(&blocks_[index / kFanOut]->sums[index % kFanOut], 1);
-      __builtin_prefetch(&blocks_[index / kFanOut]->counts[index % kFanOut], 1);
-      __builtin_prefetch(&maxima_[0][index / kFanOut], 1);
-    }
+    for (size_t i = 0; i < block.size(); ++i) Prefetch(indexes[i]);
     for (size_t i = 0; i < block.size(); ++i) AddAt(indexes[i], static_cast<int64_t>(block[i].count), block[i].sum);
   }
+}
+
+void Totals::AddToKnown(std::span<const Delta> deltas, std::vector<const Delta*>* unknown) {
+  std::array<std::string_view, KeyTable::kBlock> keys;
+  std::array<uint32_t, KeyTable::kBlock> indexes;
+  while (!deltas.empty()) {
+    const std::span<const Delta> block = deltas.first(std::min(deltas.size(), keys.size()));
+    deltas = deltas.subspan(block.size());
+    for (size_t i = 0; i < block.size(); ++i) keys[i] = block[i].key;
+    keys_.Find({keys.data(), block.size()}, indexes.data());
+    for (size_t i = 0; i < block.size(); ++i) {
+      if (indexes[i] != KeyTable::kNone) Prefetch(indexes[i]);
+    }
+    for (size_t i = 0; i < block.size(); ++i) {
+      if (indexes[i] == KeyTable::kNone) {
+        unknown->push_back(&block[i]);
+      } else {
+        AddAt(indexes[i], static_cast<int64_t>(block[i].count), block[i].sum);
+      }
+    }
+  }
+}
+
+void Totals::Prefetch(size_t index) const {
+  if (index / kFanOut >= blocks_.size()) return;
+  __builtin_prefetch(&blocks_[index / kFanOut]->sums[index % kFanOut], 1);
+  __builtin_prefetch(&blocks_[index / kFanOut]->counts[index % kFanOut], 1);
+  __builtin_prefetch(&maxima_[0][index / kFanOut], 1);
+}
+
+void Totals::ForEach(const std::function<void(std::string_view key, int64_t count, Units sum)>& visit) const {
+  for (uint32_t index = 0; index < keys_.size(); ++index) {
+    const Block& block = *blocks_[index / kFanOut];
+    const int64_t count = block.counts[index % kFanOut];
+    if (count != 0) visit(keys_.key(index), count, block.sums[index % kFanOut]);
+  }
+}
+
+size_t Totals::bytes() const {
+  // Maxima's higher levels are nothing beside the lowest.
+  return keys_.bytes() + blocks_.size() * (sizeof(Block) + sizeof(blocks_[0]) + sizeof(Units));
 }
 
 std::optional<Units> Totals::Find(std::string_view key) const {

@@ -1,21 +1,23 @@
-// A worker's total per key over the shards it owns of one job, in memory, and the answer to "which are highest?" at a cost
-// of the keys changed: a tree of block maxima over the dense sums. Used by one thread at a time.
+// A total per key, in memory, and the answer to "which are highest?" at a cost of the keys changed: a tree of block maxima
+// over the dense sums. A worker has them of the shards that it owns of a job, the driver at times of all workers. Used by
+// one thread at a time.
 //
-// A key costs its bytes, 16 of sum, 8 of count, 0.3 of maxima and what KeyTable says: 51 to 62 in all. A key that becomes
+// A key costs its bytes, 16 of sum, 8 of count, 0.3 of maxima and what KeyTable says: 43 to 54 in all. A key that becomes
 // absent keeps its place.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "common/delta.h"
+#include "common/key_table.h"
 #include "common/units.h"
-#include "worker/delta_table.h"
-#include "worker/key_table.h"
 
 namespace tenfold {
 
@@ -32,6 +34,8 @@ class Totals {
   void Add(std::string_view key, int64_t count, Units sum);
   // The same for many.
   void Add(std::span<const Delta> deltas);
+  // Adds those of the deltas whose keys are there already, absent or not, and appends the others to `unknown`.
+  void AddToKnown(std::span<const Delta> deltas, std::vector<const Delta*>* unknown);
 
   // The partial of a key; nullopt if absent.
   std::optional<Units> Find(std::string_view key) const;
@@ -55,6 +59,10 @@ class Totals {
   Uint128 Digest() const;
   // Present keys.
   size_t size() const { return present_; }
+  // Every present key, in the order they came.
+  void ForEach(const std::function<void(std::string_view key, int64_t count, Units sum)>& visit) const;
+  // Memory taken.
+  size_t bytes() const;
 
  private:
   static constexpr size_t kFanOut = 64;
@@ -69,6 +77,7 @@ class Totals {
 
   void AddBlock();
   void AddAt(size_t index, int64_t count, Units sum);
+  void Prefetch(size_t index) const;
   // The sum at an index, or less than any sum if absent.
   Units ValueAt(size_t index) const;
   Units MaxOfChildren(size_t level, size_t node) const;

@@ -1,4 +1,4 @@
-#include "worker/key_table.h"
+#include "common/key_table.h"
 
 #include <algorithm>
 #include <cstring>
@@ -53,29 +53,44 @@ void KeyTable::FindOrAdd(std::span<const std::string_view> keys, uint32_t* index
   CHECK_LE(keys.size(), kBlock);
   std::array<uint32_t, kBlock> tags;
   for (size_t k = 0; k < keys.size(); ++k) tags[k] = TagOf(keys[k]);
-  if (slots_.size() >= kPrefetchedSlots) {
-    std::array<uint32_t, kBlock> guesses;
-    const size_t mask = slots_.size() - 1;
-    for (size_t k = 0; k < keys.size(); ++k) __builtin_prefetch(&slots_[tags[k] & mask]);
-    for (size_t k = 0; k < keys.size(); ++k) {
-      guesses[k] = Guess(tags[k]);
-      if (guesses[k] != 0) __builtin_prefetch(Reference(guesses[k] - 1));
-    }
-    for (size_t k = 0; k < keys.size(); ++k) {
-      if (guesses[k] != 0) __builtin_prefetch(key(guesses[k] - 1).data());
-    }
-  }
+  if (slots_.size() >= kPrefetchedSlots) Prefetch({tags.data(), keys.size()});
   for (size_t k = 0; k < keys.size(); ++k) indexes[k] = FindOrAddTagged(keys[k], tags[k]);
 }
 
-std::optional<uint32_t> KeyTable::Find(std::string_view key) const {
-  if (slots_.empty()) return std::nullopt;
-  const uint32_t tag = TagOf(key);
+void KeyTable::Prefetch(std::span<const uint32_t> tags) const {
+  std::array<uint32_t, kBlock> guesses;
+  const size_t mask = slots_.size() - 1;
+  for (const uint32_t tag : tags) __builtin_prefetch(&slots_[tag & mask]);
+  for (size_t k = 0; k < tags.size(); ++k) {
+    guesses[k] = Guess(tags[k]);
+    if (guesses[k] != 0) __builtin_prefetch(Reference(guesses[k] - 1));
+  }
+  for (size_t k = 0; k < tags.size(); ++k) {
+    if (guesses[k] != 0) __builtin_prefetch(key(guesses[k] - 1).data());
+  }
+}
+
+uint32_t KeyTable::FindTagged(std::string_view key, uint32_t tag) const {
+  if (slots_.empty()) return kNone;
   const size_t mask = slots_.size() - 1;
   for (size_t i = tag & mask; slots_[i].place != 0; i = (i + 1) & mask) {
     if (slots_[i].tag == tag && this->key(slots_[i].place - 1) == key) return slots_[i].place - 1;
   }
-  return std::nullopt;
+  return kNone;
+}
+
+std::optional<uint32_t> KeyTable::Find(std::string_view key) const {
+  const uint32_t index = FindTagged(key, TagOf(key));
+  if (index == kNone) return std::nullopt;
+  return index;
+}
+
+void KeyTable::Find(std::span<const std::string_view> keys, uint32_t* indexes) const {
+  CHECK_LE(keys.size(), kBlock);
+  std::array<uint32_t, kBlock> tags;
+  for (size_t k = 0; k < keys.size(); ++k) tags[k] = TagOf(keys[k]);
+  if (slots_.size() >= kPrefetchedSlots) Prefetch({tags.data(), keys.size()});
+  for (size_t k = 0; k < keys.size(); ++k) indexes[k] = FindTagged(keys[k], tags[k]);
 }
 
 void KeyTable::Grow(size_t slots) {

@@ -1,0 +1,33 @@
+// A place for a call that waits at the driver, for Kafka or for a batch, given back at its end; there are kMaxWaitingCalls.
+#pragma once
+
+#include <atomic>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+
+namespace tenfold {
+
+class WaitingPlace {
+ public:
+  // `taken` counts the places that are taken, and outlives the object.
+  explicit WaitingPlace(std::atomic<int>* taken) : taken_(taken), number_(++*taken) {}
+  ~WaitingPlace() { --*taken_; }
+  WaitingPlace(const WaitingPlace&) = delete;
+  WaitingPlace& operator=(const WaitingPlace&) = delete;
+
+  // RESOURCE_EXHAUSTED if there was none left.
+  absl::Status status() const {
+    if (number_ <= kMaxWaitingCalls) return absl::OkStatus();
+    return absl::ResourceExhaustedError(absl::StrCat("the driver lets ", kMaxWaitingCalls,
+                                                     " calls wait at a time, and as many do; try again when fewer programs "
+                                                     "watch or wait for batches"));
+  }
+
+ private:
+  std::atomic<int>* const taken_;
+  const int number_;
+};
+
+}  // namespace tenfold
