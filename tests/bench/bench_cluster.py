@@ -146,11 +146,11 @@ class Cgroup:
 class Filler:
     """A topic, and what its exact result is."""
 
-    def __init__(self, bench, topic, partitions=3, codec="none", seed=1):
+    def __init__(self, bench, topic, partitions=3, codec="none", seed=1, linger=20):
         self.topic = bench.new_name(topic)
         self.process = start_process(
             [bench.program("bench-fill"), "--kafka", bench.kafka, "--topic", self.topic, "--partitions", partitions,
-             "--codec", codec, "--seed", seed], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+             "--codec", codec, "--seed", seed, "--linger", linger], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.reference = {"records": 0, "top": []}
 
     def do(self, command):
@@ -169,10 +169,11 @@ class Filler:
 
 
 class Cluster:
-    """A driver and its workers, with empty directories."""
+    """A driver and its workers, with empty directories. `driver_stdout` is a Popen's, the log if None."""
 
-    def __init__(self, bench, workers, threads=None, worker_flags=(), cgroup=None):
+    def __init__(self, bench, workers, threads=None, worker_flags=(), cgroup=None, driver_stdout=None):
         self.bench = bench
+        self.driver_stdout = driver_stdout
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cluster-", dir=bench.dir))
         self.driver_address = f"127.0.0.1:{free_port()}"
         self.commands = {"driver": [bench.program("tenfold-driver"), "--listen", self.driver_address, "--kafka",
@@ -208,7 +209,8 @@ class Cluster:
             command = self.commands[name] + ["--data-dir", self.dir / name]
             if self.cgroup is not None and name != "driver":
                 command = self.cgroup.wrap(command)
-            self.processes[name] = start_process(command, stdout=log, stderr=log)
+            stdout = self.driver_stdout if name == "driver" else None
+            self.processes[name] = start_process(command, stdout=stdout or log, stderr=log)
 
     def kill(self, name):
         self.processes[name].kill()
@@ -229,7 +231,7 @@ class Cluster:
     def cpu_seconds(self):
         return cpu_seconds([process.pid for process in self.processes.values()])
 
-    def submit(self, topic, job="bench", wal="sync", interval="2s"):
+    def submit(self, topic, job="bench", wal="sync", interval="2s", sink="file: {path: top.jsonl}"):
         """Returns the time of the call and how many milliseconds the CLI took."""
         spec = self.dir / f"{job}.yaml"
         spec.write_text(f"""name: {job}
@@ -242,7 +244,7 @@ top: 10
 batch: {{interval: {interval}}}
 state: {{wal: {wal}}}
 on_bad_record: skip
-sinks: [{{file: {{path: top.jsonl}}}}]
+sinks: [{{{sink}}}]
 """)
         called_ms = time.time() * 1000
         read_json(self.tenfold("submit", spec, "-o", "json"))
@@ -336,6 +338,13 @@ class Bench:
         filler = Filler(self, name, **options)
         self.fillers.append(filler)
         return filler.ready()
+
+    def drop_topic(self, filler):
+        """Before the end, to have its disk space."""
+        self.fillers.remove(filler)
+        with contextlib.suppress(BenchError, OSError):
+            filler.do("delete")
+        end_process(filler.process)
 
     def topic(self, name, codec="none"):
         """The two data sets: a, 100 pages alike; b, a million, Zipf 1.1."""
