@@ -207,7 +207,9 @@ void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
 }
 
 void SimulatedCluster::CheckTime() {
-  if (coordinator_ != nullptr && paused_until_ms_ <= now_ms_ && coordinator_->NextTimeMs() <= now_ms_) {
+  // At the end of a pause at once: later, who is lost then may have ended since.
+  const bool due = coordinator_ != nullptr && (coordinator_->NextTimeMs() <= now_ms_ || !heard_before_pause_.empty());
+  if (due && paused_until_ms_ <= now_ms_) {
     Actions actions;
     coordinator_->OnTime(now_ms_, &actions);
     for (const std::string& id : std::exchange(heard_before_pause_, {})) {

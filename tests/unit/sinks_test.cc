@@ -583,49 +583,5 @@ TEST_F(SinksTest, RetireOfAJobWithoutFilesIsFine) {
   EXPECT_TRUE(JobSinks::Retire(options_.data_dir, "popularity", "j1").ok());
 }
 
-class SinksCheckTest : public ::testing::Test {
- protected:
-  static std::string Check(const std::string& path) {
-    JobSpec spec;
-    spec.add_sinks()->mutable_stdout();
-    spec.add_sinks()->mutable_file()->set_path(path);
-    const absl::Status status = JobSinks::Check(spec, {"/srv/top", "/var/lists/"});
-    EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status)) << status;
-    return std::string(status.message());
-  }
-};
-
-TEST_F(SinksCheckTest, SoundPathsPass) {
-  for (const char* path :
-       {"top.jsonl", "a/top.jsonl", "./a//top", "..top", "/srv/top/x", "/srv/top/a/x", "/srv/./top/x", "/var/lists/x"}) {
-    EXPECT_EQ(Check(path), "") << path;
-  }
-}
-
-TEST_F(SinksCheckTest, PathsUpwardsAreRefused) {
-  for (const char* path : {"../top", "a/../top", "/srv/top/../x", "/srv/top/a/../../../etc/x"}) {
-    EXPECT_THAT(Check(path), HasSubstr("sinks[1].file.path: ")) << path;
-    EXPECT_THAT(Check(path), HasSubstr("has a \"..\"")) << path;
-  }
-}
-
-TEST_F(SinksCheckTest, AbsolutePathsOutsideTheAllowedFoldersAreRefused) {
-  for (const char* path : {"/x", "/srv/x", "/srv/topper/x", "/srv/top", "/etc/passwd"}) {
-    EXPECT_THAT(Check(path), HasSubstr("allows only /srv/top, /var/lists/")) << path;
-  }
-}
-
-TEST_F(SinksCheckTest, PathsWithoutAFileAreRefused) {
-  for (const char* path : {"", ".", "a/", "a/."}) EXPECT_THAT(Check(path), HasSubstr("names no file")) << path;
-  EXPECT_THAT(Check(std::string("a\0b", 3)), HasSubstr("zero byte"));
-}
-
-TEST_F(SinksCheckTest, TheSameSinkTwiceIsRefused) {
-  JobSpec spec;
-  spec.add_sinks()->mutable_file()->set_path("a/top");
-  spec.add_sinks()->mutable_file()->set_path("./a//top");
-  EXPECT_THAT(std::string(JobSinks::Check(spec, {}).message()), HasSubstr("sinks[1]"));
-}
-
 }  // namespace
 }  // namespace tenfold

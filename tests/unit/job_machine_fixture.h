@@ -1,0 +1,135 @@
+// Two workers, a with partition 0 and b with partition 1, and the driver's decisions about their job, step by step. What
+// follows from any order of events is the simulator's to find out (tests/simulation).
+#pragma once
+
+#include <limits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "common/units.h"
+#include "driver/job_machine.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tenfold {
+
+inline constexpr uint32_t kIntervalMs = 1000;
+
+inline JobSubmitted Submitted() {
+  JobSubmitted submitted;
+  submitted.set_job_id("id");
+  submitted.set_brokers("kafka:9092");
+  submitted.mutable_spec()->set_name("job");
+  submitted.mutable_spec()->set_top(2);
+  submitted.mutable_spec()->set_batch_interval_ms(kIntervalMs);
+  submitted.mutable_spec()->add_sinks()->mutable_stdout();
+  for (int p = 0; p < 2; ++p) {
+    Partition* partition = submitted.add_partitions();
+    partition->set_topic("events");
+    partition->set_partition(p);
+  }
+  return submitted;
+}
+
+class JobMachineTest : public testing::Test {
+ protected:
+  JobMachineTest() {
+    cluster_.cluster_id = "cluster";
+    cluster_.epoch = 3;
+    for (const char* id : {"a", "b"}) {
+      cluster_.workers[id].live = true;
+      cluster_.workers[id].incarnation = 7;
+    }
+  }
+
+  // Takes the actions of one kind out of what the machine asked for.
+  template <typename Kind>
+  std::vector<Kind> Take() {
+    std::vector<Kind> taken;
+    Actions left;
+    for (Action& action : actions_) {
+      if (Kind* kind = std::get_if<Kind>(&action)) {
+        taken.push_back(std::move(*kind));
+      } else {
+        left.push_back(std::move(action));
+      }
+    }
+    actions_ = std::move(left);
+    return taken;
+  }
+
+  // The one record that is asked for; unset if there is none.
+  JournalRecord TakeRecord() {
+    std::vector<AppendRecord> appends = Take<AppendRecord>();
+    EXPECT_LE(appends.size(), 1u);
+    return appends.empty() ? JournalRecord() : appends[0].record;
+  }
+  void Apply(const JournalRecord& record) { job_.Apply(record, now_ms_, &actions_); }
+
+  // Assigns the shards and plans, up to the Folds.
+  std::vector<SendFold> RunToFold(std::vector<int64_t> ends) {
+    job_.OnWorkersChanged(now_ms_, &actions_);
+    if (const JournalRecord assigned = TakeRecord(); assigned.has_shards_assigned()) Apply(assigned);
+    now_ms_ += kIntervalMs;
+    job_.OnTime(now_ms_, &actions_);
+    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, ends, now_ms_, &actions_);
+    for (const SendAssign& send : Take<SendAssign>()) {
+      job_.OnAssignReply(send.worker, send.request, AssignReply(), now_ms_, &actions_);
+    }
+    return Take<SendFold>();
+  }
+
+  // Where the job has to fold. What is missing is made up, so that the test can end.
+  std::vector<SendFold> RunToFolds(std::vector<int64_t> ends) {
+    std::vector<SendFold> folds = RunToFold(std::move(ends));
+    EXPECT_THAT(folds, testing::SizeIs(2));
+    folds.resize(2);
+    for (SendFold& fold : folds) {
+      if (fold.request.targets().empty()) fold.request.add_targets();
+    }
+    return folds;
+  }
+
+  void Reply(const SendFold& send, const absl::StatusOr<FoldReply>& reply) {
+    job_.OnFoldReply(send.worker, send.request, reply, now_ms_, &actions_);
+  }
+
+  // Both workers have folded up to their targets; `a` and `b` are all the partials they have.
+  JournalRecord FoldAll(const std::vector<SendFold>& folds, Units a, Units b) {
+    for (const SendFold& send : folds) Reply(send, FoldedAs(send, send.worker == "a" ? a : b));
+    return TakeRecord();
+  }
+
+  static FoldReply FoldedTo(const SendFold& send, int64_t next_offset, Units sum) {
+    const uint32_t p = send.request.targets(0).partition();
+    FoldReply reply;
+    reply.add_composition()->set_partition(p);
+    reply.mutable_composition(0)->set_next_offset(next_offset);
+    ShardPosition* position = reply.add_shards();
+    position->set_shard(p);
+    *position->mutable_offsets() = reply.composition();
+    reply.add_partitions()->set_partition(p);
+    reply.mutable_partitions(0)->set_records(static_cast<uint64_t>(next_offset));
+    Entry* entry = reply.add_entries();
+    entry->set_key("page");
+    *entry->mutable_sum() = ToProto(sum);
+    return reply;
+  }
+  static FoldReply FoldedAs(const SendFold& send, Units sum) {
+    return FoldedTo(send, send.request.targets(0).next_offset(), sum);
+  }
+
+  // Batch 1, of partition 0 up to 10 and partition 1 up to 20.
+  void CommitFirst() {
+    Apply(FoldAll(RunToFolds({10, 20}), 1, 1));
+    Take<PublishBatch>();
+  }
+
+  ClusterView cluster_;
+  JobMachine job_{&cluster_, Submitted(), 0};
+  Actions actions_;
+  int64_t now_ms_ = 100'000;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,204 @@
+// The job machine's merges: what it asks of workers and what it makes of their answers.
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "driver/job_machine.h"
+#include "tests/unit/job_machine_fixture.h"
+
+namespace tenfold {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// The first batch is merged by thresholds, and so dear that the next is merged by changes.
+class JobMergedByChangesTest : public JobMachineTest {
+ protected:
+  JobMergedByChangesTest() {
+    cluster_.merge_floor = 0;
+    const std::vector<SendFold> folds = RunToFolds({10, 20});
+    for (const SendFold& send : folds) {
+      FoldReply reply = FoldedAs(send, 1);
+      reply.set_keys(1);
+      Reply(send, reply);
+    }
+    Apply(TakeRecord());
+    Take<PublishBatch>();
+  }
+
+  static void Add(const std::string& key, Units sum, google::protobuf::RepeatedPtrField<Entry>* entries) {
+    Entry* entry = entries->Add();
+    entry->set_key(key);
+    *entry->mutable_sum() = ToProto(sum);
+  }
+  static FoldReply Unknown(const SendFold& send) {
+    FoldReply reply = FoldedAs(send, 0);
+    reply.clear_entries();
+    return reply;
+  }
+  static FoldReply Changed(const SendFold& send, const std::string& key, Units added) {
+    FoldReply reply = Unknown(send);
+    Add(key, added, reply.mutable_changes()->mutable_added());
+    return reply;
+  }
+  void LookedUp(const SendLookUp& send, const LookUpReply& reply) {
+    job_.OnLookUpReply(send.worker, send.request, reply, now_ms_, &actions_);
+  }
+  // Every key of `a` and `b`, asked for because the driver has none.
+  void TellAll(Units a, Units b) {
+    const std::vector<SendLookUp> look_ups = Take<SendLookUp>();
+    EXPECT_THAT(look_ups, SizeIs(2));
+    for (const SendLookUp& send : look_ups) {
+      EXPECT_EQ(FromProto(send.request.at_or_above()), std::numeric_limits<Units>::min());
+      LookUpReply reply;
+      Add("page", send.worker == "a" ? a : b, reply.mutable_at_or_above());
+      LookedUp(send, reply);
+    }
+  }
+  // Commits a batch of all keys, at offsets 11 and 21.
+  void CommitAll(Units a, Units b) {
+    for (const SendFold& send : RunToFolds({11, 21})) Reply(send, Unknown(send));
+    TellAll(a, b);
+    Apply(TakeRecord());
+    Take<PublishBatch>();
+  }
+  Units TopSum() { return FromProto(TakeRecord().batch_committed().top(0).sum()); }
+};
+
+TEST_F(JobMergedByChangesTest, AsksForAllKeysOnceAndThenForWhatChangedSinceTheComposition) {
+  for (const SendFold& send : RunToFolds({11, 21})) {
+    EXPECT_EQ(send.request.depth(), 0u);
+    EXPECT_THAT(send.request.since(), IsEmpty());
+    Reply(send, Unknown(send));
+  }
+  TellAll(30, 4);
+  const BatchCommitted all = TakeRecord().batch_committed();
+  EXPECT_EQ(FromProto(all.top(0).sum()), 34);
+  EXPECT_EQ(all.proof().rounds(), 1u);
+  EXPECT_EQ(all.proof().entries(), 2u);
+  EXPECT_FALSE(all.proof().has_unseen_bound());
+}
+
+TEST_F(JobMergedByChangesTest, AddsWhatChanged) {
+  CommitAll(30, 4);
+  const std::vector<SendFold> folds = RunToFolds({12, 22});
+  ASSERT_THAT(folds[0].request.since(), SizeIs(1));
+  EXPECT_EQ(folds[0].request.since(0).next_offset(), 11);
+  EXPECT_EQ(folds[1].request.since(0).next_offset(), 21);
+  Reply(folds[0], Changed(folds[0], "page", 5));
+  Reply(folds[1], Changed(folds[1], "new", 0));
+  EXPECT_THAT(Take<SendLookUp>(), IsEmpty());
+  const BatchCommitted batch = TakeRecord().batch_committed();
+  ASSERT_EQ(batch.top_size(), 2);
+  EXPECT_EQ(FromProto(batch.top(0).sum()), 39);
+  EXPECT_EQ(batch.top(1).key(), "new");
+  EXPECT_EQ(FromProto(batch.proof().kth_total()), 0);
+  EXPECT_EQ(batch.proof().entries(), 2u);
+}
+
+TEST_F(JobMergedByChangesTest, QuotesWhatItHasAgainAfterALostReply) {
+  CommitAll(30, 4);
+  std::vector<SendFold> folds = RunToFolds({12, 22});
+  Reply(folds[0], Changed(folds[0], "page", 5));
+  Reply(folds[1], absl::UnavailableError("lost"));
+  folds = RunToFolds({13, 23});
+  EXPECT_EQ(folds[0].request.since(0).next_offset(), 11) << "nothing of the first attempt was added";
+  Reply(folds[0], Changed(folds[0], "page", 6));
+  Reply(folds[1], Changed(folds[1], "page", 2));
+  EXPECT_EQ(TopSum(), 42);
+}
+
+TEST_F(JobMergedByChangesTest, ALateReplyIsNotAdded) {
+  CommitAll(30, 4);
+  const std::vector<SendFold> first = RunToFolds({12, 22});
+  Reply(first[1], absl::UnavailableError("lost"));
+  const std::vector<SendFold> second = RunToFolds({13, 23});
+  Reply(first[0], Changed(first[0], "page", 1000));
+  Reply(second[0], Changed(second[0], "page", 6));
+  Reply(second[0], Changed(second[0], "page", 6));
+  Reply(second[1], Changed(second[1], "page", 2));
+  EXPECT_EQ(TopSum(), 42);
+}
+
+TEST_F(JobMergedByChangesTest, LooksTheRestOfManyChangesUp) {
+  CommitAll(30, 4);
+  const std::vector<SendFold> folds = RunToFolds({12, 22});
+  FoldReply part = Changed(folds[0], "page", 5);
+  part.mutable_changes()->set_next(1);
+  Reply(folds[0], part);
+  Reply(folds[1], Changed(folds[1], "page", 2));
+  for (const uint64_t from : {1u, 2u}) {
+    const std::vector<SendLookUp> look_ups = Take<SendLookUp>();
+    ASSERT_THAT(look_ups, SizeIs(1));
+    EXPECT_EQ(look_ups[0].request.changes_from(), from);
+    EXPECT_EQ(look_ups[0].request.composition(0).next_offset(), 12);
+    LookUpReply reply;
+    Add("other" + std::to_string(from), 50, reply.mutable_changes()->mutable_added());
+    if (from == 1) reply.mutable_changes()->set_next(2);
+    LookedUp(look_ups[0], reply);
+    LookedUp(look_ups[0], reply);
+  }
+  const BatchCommitted batch = TakeRecord().batch_committed();
+  EXPECT_EQ(batch.top(0).key(), "other1");
+  EXPECT_EQ(batch.top(1).key(), "other2");
+  EXPECT_EQ(FromProto(batch.top(1).sum()), 50);
+}
+
+TEST_F(JobMergedByChangesTest, AsksForAllKeysAgainWhereAPartCameOnlyHalf) {
+  CommitAll(30, 4);
+  std::vector<SendFold> folds = RunToFolds({12, 22});
+  FoldReply part = Changed(folds[0], "page", 5);
+  part.mutable_changes()->set_next(1);
+  Reply(folds[0], part);
+  Reply(folds[1], Changed(folds[1], "page", 2));
+  const std::vector<SendLookUp> look_ups = Take<SendLookUp>();
+  ASSERT_THAT(look_ups, SizeIs(1));
+  job_.OnLookUpReply("a", look_ups[0].request, absl::UnavailableError("lost"), now_ms_, &actions_);
+  folds = RunToFolds({12, 22});
+  for (const SendFold& send : folds) {
+    EXPECT_THAT(send.request.since(), IsEmpty());
+    Reply(send, Unknown(send));
+  }
+  TellAll(36, 6);
+  EXPECT_EQ(TopSum(), 42);
+}
+
+TEST_F(JobMergedByChangesTest, AsksForAllKeysAgainWhereAWorkerDoesNotKnowTheComposition) {
+  CommitAll(30, 4);
+  const std::vector<SendFold> folds = RunToFolds({12, 22});
+  Reply(folds[0], Changed(folds[0], "page", 1000));
+  Reply(folds[1], Unknown(folds[1]));
+  TellAll(36, 6);
+  EXPECT_EQ(TopSum(), 42);
+}
+
+TEST_F(JobMergedByChangesTest, AsksForAllKeysAgainOfAProcessThatStartedAgain) {
+  CommitAll(30, 4);
+  cluster_.workers["b"].incarnation = 8;
+  for (const SendFold& send : RunToFolds({12, 22})) {
+    EXPECT_THAT(send.request.since(), IsEmpty());
+    Reply(send, Unknown(send));
+  }
+  TellAll(36, 6);
+  EXPECT_EQ(TopSum(), 42);
+}
+
+TEST_F(JobMergedByChangesTest, MergesByThresholdsWhereTheMemoryDoesNotSuffice) {
+  CommitAll(30, 4);
+  cluster_.merge_memory->limit = 1;
+  std::vector<SendFold> folds = RunToFolds({12, 22});
+  for (const SendFold& send : folds) Reply(send, Changed(send, "page", 5));
+  EXPECT_FALSE(TakeRecord().has_batch_committed());
+  EXPECT_EQ(cluster_.merge_memory->used, 0u);
+  for (const QueryEnds& query : Take<QueryEnds>())
+    job_.OnEnds(query.query, std::vector<int64_t>{12, 22}, now_ms_, &actions_);
+  folds = Take<SendFold>();
+  ASSERT_THAT(folds, SizeIs(2));
+  EXPECT_EQ(folds[0].request.depth(), 4u);
+  EXPECT_THAT(folds[0].request.since(), IsEmpty());
+  EXPECT_EQ(FromProto(FoldAll(folds, 35, 9).batch_committed().top(0).sum()), 44);
+}
+
+}  // namespace
+}  // namespace tenfold
