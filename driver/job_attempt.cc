@@ -71,7 +71,7 @@ std::string JobMachine::CheckOwners() const {
                       : next.empty() ? absl::StrCat("a worker that takes shard ", s)
                                      : absl::StrCat("shard ", s);
     if (!next.empty()) {
-      absl::StrAppend(&why, ", now folded again by worker ", next);
+      absl::StrAppend(&why, ", now folded again by worker ", next, RefoldText(static_cast<uint32_t>(s)));
     } else if (!owner.empty() && !can_refold_) {
       absl::StrAppend(&why, " and alone has its state, since the log's start is gone");
     }

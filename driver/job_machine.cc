@@ -70,6 +70,7 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_ms, Actions* act
     case JournalRecord::kShardsAssigned:
       assignment_.assign(record.shards_assigned().shards().begin(), record.shards_assigned().shards().end());
       assignment_number_ = record.shards_assigned().assignment();
+      refolds_.clear();
       ready_.clear();
       preparations_.clear();
       next_start_ms_ = live ? now_ms : 0;
@@ -276,6 +277,7 @@ void JobMachine::OnPrepareReply(const std::string& worker, const PrepareRequest&
   for (const ShardPosition& position : reply->shards()) {
     const uint32_t s = position.shard();
     if (s >= assignment_.size() || assignment_[s].next_owner() != worker) continue;
+    NoteRefold(position, now_ms);
     bool reached = true;
     bool exact = true;
     bool current = true;
@@ -298,6 +300,32 @@ void JobMachine::OnPrepareReply(const std::string& worker, const PrepareRequest&
     if (quick || current || ++preparations_[s] >= kPreparations) ready_[s] = worker;
   }
   Advance(now_ms, actions);
+}
+
+void JobMachine::NoteRefold(const ShardPosition& position, int64_t now_ms) {
+  int64_t done = 0;
+  int64_t total = 0;
+  for (const PartitionOffset& offset : position.offsets()) {
+    if (offset.partition() >= partitions_.size()) continue;
+    const int64_t start = partitions_[offset.partition()].start_offset();
+    done += offset.next_offset() - start;
+    total += next_offsets_[offset.partition()] - start;
+  }
+  Refold& refold = refolds_.try_emplace(position.shard(), Refold{now_ms, done, now_ms, done, total}).first->second;
+  refold.last_ms = now_ms;
+  refold.last = done;
+  refold.total = total;
+}
+
+std::string JobMachine::RefoldText(uint32_t shard) const {
+  const auto it = refolds_.find(shard);
+  if (it == refolds_.end()) return "";
+  const Refold& refold = it->second;
+  std::string text = absl::StrCat(": ", refold.last, " of ", refold.total, " offsets");
+  const int64_t rate = (refold.last - refold.first) * 1000 / std::max<int64_t>(1, refold.last_ms - refold.first_ms);
+  if (rate <= 0) return text;
+  absl::StrAppend(&text, ", ", rate, " a second, ", std::max<int64_t>(0, refold.total - refold.last) / rate, " s left");
+  return text;
 }
 
 // ---- other events ----

@@ -151,6 +151,9 @@ class JobMachine {
 
   void ApplyBatch(const BatchCommitted& batch, int64_t now_ms, Actions* actions);
   std::string CheckOwners() const;
+  void NoteRefold(const ShardPosition& position, int64_t now_ms);
+  // ": 3 of 10 offsets, 2 a second, 4 s left"; empty if nothing was told.
+  std::string RefoldText(uint32_t shard) const;
   // Empty if the replies can be summed (R5), else why not.
   std::string CheckCompositions() const;
   // Of the replies, over all workers.
@@ -215,6 +218,16 @@ class JobMachine {
   std::map<uint32_t, int> doubts_;
   bool can_refold_ = true;
   std::map<std::string, int64_t> rests_until_ms_;
+  // How far the next owner of a shard has folded it again, in offsets, when it first told and last; void with the
+  // assignment.
+  struct Refold {
+    int64_t first_ms = 0;
+    int64_t first = 0;
+    int64_t last_ms = 0;
+    int64_t last = 0;
+    int64_t total = 0;
+  };
+  std::map<uint32_t, Refold> refolds_;
   // How often a shard's preparation reached its targets.
   std::map<uint32_t, int> preparations_;
 

@@ -385,7 +385,7 @@ std::optional<std::string> BatchTask::FoldThread::HandleEvents(bool exact, std::
           return std::nullopt;
         }
         return absl::StrCat(Name(cursor), " no longer has offset ", cursor.state->next_offset(),
-                            ", from which the job has to go on: ", event.message);
+                            ", from which the job has to go on: retention has dropped it, or the topic was created again");
       case LogReader::Event::Kind::kFailed:
         cursor.failure = event.message;
         LOG_EVERY_T(WARNING, 5) << event.message;

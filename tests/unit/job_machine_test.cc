@@ -236,6 +236,27 @@ TEST_F(JobMachineTest, AShardThatDisagreesWithTheJournalIsTakenFromItsWorker) {
   EXPECT_EQ(record.shards_assigned().shards(1).owner(), "b");
 }
 
+TEST_F(JobMachineTest, SaysHowFarAShardThatItWaitsForIsFoldedAgain) {
+  CommitFirst();
+  cluster_.workers["b"].live = false;
+  // That the shard moves is decided, then done.
+  EXPECT_THAT(RunToFold({10, 20}), IsEmpty());
+  EXPECT_THAT(RunToFold({10, 20}), IsEmpty());
+  for (const int64_t next_offset : {3, 5}) {
+    const std::vector<SendPrepare> prepares = Take<SendPrepare>();
+    ASSERT_THAT(prepares, SizeIs(1));
+    PrepareReply reply;
+    ShardPosition* const position = reply.add_shards();
+    position->set_shard(1);
+    position->add_offsets()->set_partition(1);
+    position->mutable_offsets(0)->set_next_offset(next_offset);
+    now_ms_ += 500;
+    job_.OnPrepareReply("a", prepares[0].request, reply, now_ms_, &actions_);
+  }
+  RunToFold({10, 20});
+  EXPECT_THAT(job_.Status().reason(), HasSubstr("now folded again by worker a: 5 of 20 offsets, 4 a second, 3 s left"));
+}
+
 TEST_F(JobMachineTest, WaitsForASinkThatIsTooFarBehind) {
   cluster_.sink_backlog = 1;
   CommitFirst();
