@@ -464,8 +464,15 @@ FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges,
     *range.state.mutable_digest() = ToProto(digest);
     shard.state = range.state;
   }
-  if (left && !options.exact && waiting_for_.empty()) {
-    for (const JobCore::ShardRange& range : ranges_) ahead_of_.push_back(range.state);
+  const bool goes_ahead = left && !options.exact && waiting_for_.empty();
+  for (const JobCore::ShardRange& range : ranges_) {
+    if (goes_ahead) {
+      ahead_of_.push_back(range.state);
+      continue;
+    }
+    // Caught up there is nothing to fold ahead for long.
+    DeltaTable& other = tables_.at(range.state.id().shard())[1 - side_];
+    if (other.bytes() > 0) other = DeltaTable();
   }
   return outcome;
 }
