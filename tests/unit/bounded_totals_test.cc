@@ -20,7 +20,7 @@ namespace {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr uint64_t kSeeds = 3;
 #else
-constexpr uint64_t kSeeds = 30;
+constexpr uint64_t kSeeds = 12;
 #endif
 
 constexpr Units kLowest = std::numeric_limits<Units>::min();
