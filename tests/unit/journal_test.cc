@@ -274,7 +274,8 @@ TEST_F(JournalTest, DISABLED_AppendUntilTheFaultPoint) {
 TEST_F(JournalTest, WhatWasAppendedSurvivesTheEndOfTheProcess) {
   ChildProcess::Options options;
   options.argv = {"/proc/self/exe", "--gtest_filter=*DISABLED_AppendUntilTheFaultPoint", "--gtest_also_run_disabled_tests"};
-  options.environment = {{"TENFOLD_TEST_DATA_DIR", data_dir_}, {"TENFOLD_FAULT_POINT", "driver.journalled:2"}};
+  options.environment = {
+      {"TENFOLD_TEST_DATA_DIR", data_dir_}, {"TENFOLD_FAULT_POINT", "driver.journalled:2"}, {"TEST_TMPDIR", folder_}};
   options.stdout_path = folder_ + "/out";
   auto child = ChildProcess::Start(options);
   ASSERT_TRUE(child.ok()) << child.status();

@@ -349,7 +349,10 @@ TEST_F(SinksTest, DISABLED_DeliverUntilTheFaultPoint) {
 TEST_F(SinksTest, ACrashAfterTheWriteDoesNotDoubleTheLine) {
   ChildProcess::Options options;
   options.argv = {"/proc/self/exe", "--gtest_filter=*DISABLED_DeliverUntilTheFaultPoint", "--gtest_also_run_disabled_tests"};
-  options.environment = {{"TENFOLD_TEST_DATA_DIR", options_.data_dir}, {"TENFOLD_FAULT_POINT", "driver.sink_written:2"}};
+  // Its own folder it does not clean up: that is to lie in this one's.
+  options.environment = {{"TENFOLD_TEST_DATA_DIR", options_.data_dir},
+                         {"TENFOLD_FAULT_POINT", "driver.sink_written:2"},
+                         {"TEST_TMPDIR", folder_}};
   options.stdout_path = folder_ + "/out";
   auto child = ChildProcess::Start(options);
   ASSERT_TRUE(child.ok()) << child.status();
