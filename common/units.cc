@@ -86,15 +86,26 @@ Digest ToProto(Uint128 value) {
   return message;
 }
 
-void EncodeUnits(Units value, char* out) {
-  const Uint128 bits = static_cast<Uint128>(value);
-  for (size_t i = 0; i < sizeof(bits); ++i) out[i] = static_cast<char>(static_cast<uint8_t>(bits >> (8 * i)));
+size_t EncodeUnits(Units value, char* out) {
+  Uint128 bits = (static_cast<Uint128>(value) << 1) ^ static_cast<Uint128>(value < 0 ? -1 : 0);
+  size_t size = 0;
+  for (; bits >= 0x80; bits >>= 7) out[size++] = static_cast<char>(0x80 | static_cast<uint8_t>(bits));
+  out[size++] = static_cast<char>(bits);
+  return size;
 }
 
-Units DecodeUnits(const char* in) {
+bool DecodeUnits(std::string_view* in, Units* value) {
   Uint128 bits = 0;
-  for (size_t i = 0; i < sizeof(bits); ++i) bits |= Uint128{static_cast<uint8_t>(in[i])} << (8 * i);
-  return static_cast<Units>(bits);
+  const size_t max = std::min(in->size(), kMaxEncodedUnits);
+  for (size_t i = 0; i < max; ++i) {
+    const auto byte = static_cast<uint8_t>((*in)[i]);
+    bits |= Uint128{byte & 0x7FU} << (7 * i);
+    if (byte >= 0x80) continue;
+    in->remove_prefix(i + 1);
+    *value = static_cast<Units>((bits >> 1) ^ (~(bits & 1) + 1));
+    return true;
+  }
+  return false;
 }
 
 }  // namespace tenfold

@@ -1,6 +1,8 @@
 // The one number type of sums: signed 128-bit multiples of 1e-9, and its forms in messages. Thread-safe: plain values.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -26,8 +28,12 @@ Int128 ToProto(Units value);
 Uint128 FromProto(const Digest& value);
 Digest ToProto(Uint128 value);
 
-// Sixteen bytes, little endian, two's complement: the form on disk.
-void EncodeUnits(Units value, char* out);
-Units DecodeUnits(const char* in);
+// The form on disk, short for small values: zigzag (0, -1, 1, -2, ...), then seven bits a byte, low ones first; all but the last
+// byte have the high bit set.
+inline constexpr size_t kMaxEncodedUnits = 19;
+// Returns how many of `out`'s bytes it took.
+size_t EncodeUnits(Units value, char* out);
+// Takes a value from the front of `in`; false if there is none.
+bool DecodeUnits(std::string_view* in, Units* value);
 
 }  // namespace tenfold

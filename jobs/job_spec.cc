@@ -25,8 +25,8 @@
 namespace tenfold {
 namespace {
 
-// Raise it when equal records fold to another state than before.
-constexpr uint64_t kFoldVersion = 1;
+// Raise it when equal records fold to another state than before, or its rows take another form on disk.
+constexpr uint64_t kFoldVersion = 2;
 
 constexpr uint32_t kDefaultTop = 10;
 constexpr uint32_t kDefaultBatchIntervalMs = 2000;

@@ -29,22 +29,27 @@ namespace {
 
 // A family's keys are a tag byte, 0 for the state and 1 for a row, and for a row its pane and ranking key.
 constexpr std::string_view kStateKey("\0", 1);
-// Tag and pane (8 bytes, big endian); the pane is 0 while a job has no windows.
-constexpr std::string_view kRowPrefix("\1\0\0\0\0\0\0\0\0", 9);
-// Count, then sum, little endian. A delta has the same form as the row it is merged into.
-constexpr size_t kCountBytes = 8;
-constexpr size_t kRowBytes = kCountBytes + 16;
+// Tag and pane: how many bytes it has, then these, big endian. The pane is 0 while a job has no windows.
+constexpr std::string_view kRowPrefix("\1\0", 2);
 
-void EncodeRow(uint64_t count, Units sum, char* out) {
-  for (size_t i = 0; i < kCountBytes; ++i) out[i] = static_cast<char>(count >> (8 * i));
-  EncodeUnits(sum, out + kCountBytes);
-}
+// Count, then sum. A delta has the same form as the row it is merged into.
+class EncodedRow {
+ public:
+  EncodedRow(uint64_t count, Units sum)
+      : count_size_(EncodeUnits(count, bytes_)), size_(count_size_ + EncodeUnits(sum, bytes_ + count_size_)) {}
+  rocksdb::Slice slice() const { return {bytes_, size_}; }
+
+ private:
+  char bytes_[2 * kMaxEncodedUnits];
+  size_t count_size_;
+  size_t size_;
+};
 
 bool DecodeRow(const rocksdb::Slice& row, uint64_t* count, Units* sum) {
-  if (row.size() != kRowBytes) return false;
-  *count = 0;
-  for (size_t i = 0; i < kCountBytes; ++i) *count |= uint64_t{static_cast<unsigned char>(row[i])} << (8 * i);
-  *sum = DecodeUnits(row.data() + kCountBytes);
+  std::string_view rest = row.ToStringView();
+  Units wide_count = 0;
+  if (!DecodeUnits(&rest, &wide_count) || !DecodeUnits(&rest, sum) || !rest.empty()) return false;
+  *count = static_cast<uint64_t>(wide_count);
   return true;
 }
 
@@ -58,10 +63,10 @@ class AddDelta : public rocksdb::AssociativeMergeOperator {
     uint64_t delta_count = 0;
     Units delta_sum = 0;
     if (!DecodeRow(delta, &delta_count, &delta_sum)) return false;
-    after->resize(kRowBytes);
     // Unsigned: what a damaged file may hold must not overflow.
-    EncodeRow(count + delta_count, static_cast<Units>(static_cast<Uint128>(sum) + static_cast<Uint128>(delta_sum)),
-              after->data());
+    const Uint128 after_sum = static_cast<Uint128>(sum) + static_cast<Uint128>(delta_sum);
+    const EncodedRow row(count + delta_count, static_cast<Units>(after_sum));
+    after->assign(row.slice().data(), row.slice().size());
     return true;
   }
   const char* Name() const override { return "tenfold.AddDelta"; }
@@ -240,9 +245,8 @@ class RowWriter {
   void Merge(rocksdb::ColumnFamilyHandle* family, const Delta& delta) {
     key_.resize(kRowPrefix.size());
     key_.append(delta.key);
-    char row[kRowBytes];
-    EncodeRow(delta.count, delta.sum, row);
-    Note(batch_.Merge(family, key_, rocksdb::Slice(row, kRowBytes)));
+    const EncodedRow row(delta.count, delta.sum);
+    Note(batch_.Merge(family, key_, row.slice()));
   }
   rocksdb::Status Write(rocksdb::DB* db, WalMode wal) {
     if (!status_.ok()) return status_;
@@ -252,8 +256,8 @@ class RowWriter {
     return db->Write(options, &batch_);
   }
 
-  // About what a delta takes in the batch.
-  static size_t Bytes(const Delta& delta) { return delta.key.size() + kRowPrefix.size() + kRowBytes + 8; }
+  // About what a delta takes in the batch: more if its sum is large.
+  static size_t Bytes(const Delta& delta) { return delta.key.size() + kRowPrefix.size() + 16; }
 
  private:
   void Note(const rocksdb::Status& status) {

@@ -367,8 +367,8 @@ TEST_F(StateStoreTest, DeltaOfNoKnownFormIsDataLossAndNoCrash) {
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* db = nullptr;
     ASSERT_TRUE(rocksdb::DB::Open(options, dir_ + "/state", families, &handles, &db).ok());
-    const std::string row = std::string("\1\0\0\0\0\0\0\0\0", 9) + "initial";
-    EXPECT_TRUE(db->Merge(rocksdb::WriteOptions(), handles[1], row, "short").ok());
+    const std::string row = std::string("\1\0", 2) + "initial";
+    EXPECT_TRUE(db->Merge(rocksdb::WriteOptions(), handles[1], row, "\x80").ok());
     for (rocksdb::ColumnFamilyHandle* handle : handles) EXPECT_TRUE(db->DestroyColumnFamilyHandle(handle).ok());
     delete db;
   }

@@ -3,6 +3,7 @@
 #include <array>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -127,18 +128,30 @@ TEST(UnitsTest, MessageIsHighTimes2To64PlusLow) {
 
 TEST(UnitsTest, ComesBackFromDisk) {
   for (const Units units : Samples()) {
-    std::array<char, 16> bytes;
-    EncodeUnits(units, bytes.data());
-    EXPECT_TRUE(DecodeUnits(bytes.data()) == units) << FormatUnits(units);
+    std::array<char, kMaxEncodedUnits> bytes;
+    std::string_view form(bytes.data(), EncodeUnits(units, bytes.data()));
+    Units back = 0;
+    EXPECT_TRUE(DecodeUnits(&form, &back) && back == units) << FormatUnits(units);
+    EXPECT_TRUE(form.empty());
   }
 }
 
-TEST(UnitsTest, DiskFormIsLittleEndianTwosComplement) {
-  std::string bytes(16, 'x');
-  EncodeUnits(0x0102, bytes.data());
-  EXPECT_EQ(bytes, std::string("\x02\x01", 2) + std::string(14, '\0'));
-  EncodeUnits(-2, bytes.data());
-  EXPECT_EQ(bytes, "\xfe" + std::string(15, '\xff'));
+TEST(UnitsTest, DiskFormIsAZigzagVarint) {
+  std::array<char, kMaxEncodedUnits> bytes;
+  const auto form = [&](Units units) { return std::string(bytes.data(), EncodeUnits(units, bytes.data())); };
+  EXPECT_EQ(form(0), std::string(1, '\0'));
+  EXPECT_EQ(form(-1), "\x01");
+  EXPECT_EQ(form(63), "\x7e");
+  EXPECT_EQ(form(-65), "\x81\x01");
+  EXPECT_EQ(form(150), "\xac\x02");
+}
+
+TEST(UnitsTest, DiskFormThatDoesNotEndIsNone) {
+  for (const std::string& form : {std::string(), std::string("\x80"), std::string(kMaxEncodedUnits + 1, '\x80')}) {
+    std::string_view in(form);
+    Units units = 0;
+    EXPECT_FALSE(DecodeUnits(&in, &units)) << form.size();
+  }
 }
 
 }  // namespace
