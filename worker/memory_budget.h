@@ -1,6 +1,6 @@
 // How the memory that a worker may use (--memory) is divided: the one place that knows. Pure.
 //
-// 32 MiB are the process's own. Of the rest R
+// 48 MiB are the process's own. Of the rest R
 //   1/4  R  totals: candidates and upper bounds (worker/bounded_totals.h)
 //   3/16 R  the batch under way: delta tables, their sorted copies, the write to the store
 //   3/16 R  readers: what is fetched ahead
@@ -44,7 +44,7 @@ struct MemoryBudget {
 
  private:
   static constexpr size_t kBytesPerChange = 64;
-  static constexpr size_t kOwnBytes = 32 << 20;
+  static constexpr size_t kOwnBytes = 48 << 20;
   size_t Rest() const { return bytes == 0 ? 0 : bytes - kOwnBytes; }
 };
 

@@ -21,8 +21,8 @@ TEST(MemoryBudgetTest, PartsAreWithinTheWholeHoweverManyJobs) {
     for (const size_t jobs : {1, 2, 7}) {
       const MemoryBudget budget{bytes};
       const size_t used = budget.StoreBytes() + jobs * Sum(budget.OfOneOf(jobs));
-      EXPECT_LE(used, (bytes - (32 << 20)) / 8 * 7);
-      EXPECT_GT(used, (bytes - (32 << 20)) / 8 * 6);
+      EXPECT_LE(used, (bytes - (48 << 20)) / 8 * 7);
+      EXPECT_GT(used, (bytes - (48 << 20)) / 8 * 6);
     }
   }
 }
