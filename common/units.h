@@ -28,8 +28,8 @@ Int128 ToProto(Units value);
 Uint128 FromProto(const Digest& value);
 Digest ToProto(Uint128 value);
 
-// The form on disk, short for small values: zigzag (0, -1, 1, -2, ...), then seven bits a byte, low ones first; all but the last
-// byte have the high bit set.
+// The form on disk, short for small values: zigzag (0, -1, 1, -2, ...), then seven bits a byte, low ones first; all but the
+// last byte have the high bit set.
 inline constexpr size_t kMaxEncodedUnits = 19;
 // Returns how many of `out`'s bytes it took.
 size_t EncodeUnits(Units value, char* out);
