@@ -23,6 +23,8 @@ struct LogConfig {
   std::map<std::string, std::string> properties;
   // About what a reader may take for records fetched ahead; 0: as much as helps.
   size_t read_ahead_bytes = 0;
+  // How late a reader may be told of new records, so that a broker is not asked for each few of them. Whole milliseconds.
+  absl::Duration patience = absl::ZeroDuration();
 };
 
 struct TopicPartition {

@@ -26,6 +26,9 @@ struct ReadAhead {
   size_t fetch_bytes = 1 << 20;
 };
 constexpr size_t kRecordBytes = 400;
+// How long a broker that has nothing new keeps a request, and what is not worth an answer before a reader's patience is over.
+constexpr int kWaitMs = 20;
+constexpr int kPatientFetchBytes = 64 << 10;
 
 ReadAhead ReadAheadWithin(size_t bytes) {
   if (bytes == 0) return {};
@@ -90,8 +93,9 @@ class KafkaLogReader : public LogReader {
 
   absl::Status Open(const LogConfig& config) {
     KafkaHandle::Options options;
-    options.defaults = {{"fetch.wait.max.ms", "20"},
-                        {"fetch.min.bytes", "1"},
+    const bool patient = config.patience > absl::ZeroDuration();
+    options.defaults = {{"fetch.wait.max.ms", absl::StrCat(patient ? absl::ToInt64Milliseconds(config.patience) : kWaitMs)},
+                        {"fetch.min.bytes", absl::StrCat(patient ? kPatientFetchBytes : 1)},
                         {"fetch.message.max.bytes", absl::StrCat(read_ahead_.fetch_bytes)},
                         {"fetch.error.backoff.ms", "100"}};
     // A group is not joined, but librdkafka assigns nothing without its name.

@@ -253,7 +253,8 @@ class JobMachine {
   // There while batches are merged by changes.
   std::unique_ptr<TotalReplica> replica_;
   std::vector<PartitionState> counters_;
-  uint32_t overhead_ms_ = 0;
+  // What a batch takes beside its fold: until the first one tells, a guess, as that may have a backlog.
+  uint32_t overhead_ms_ = spec_.batch_interval_ms() / 4;
   double records_per_second_ = 0;
   std::optional<int64_t> truncated_since_ms_;
   // What it says it waits for, and what it will say once the batch under way is committed: a partition may be stuck while

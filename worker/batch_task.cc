@@ -1,5 +1,7 @@
 #include "worker/batch_task.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -31,6 +33,9 @@ constexpr absl::Duration kRecheckAfter = absl::Seconds(15);
 constexpr absl::Duration kCheckTogether = absl::Seconds(1);
 // When the reader is told again to read a partition that failed; what it has fetched of all others is thrown away by that.
 constexpr absl::Duration kRetryFailedAfter = absl::Seconds(1);
+
+// Of memory given up, worth a search for whole pages to return.
+constexpr size_t kTrimBytes = 32 << 20;
 
 // A thread whose reader would have less than that is not used.
 constexpr size_t kMinReaderBytes = 1 << 20;
@@ -440,7 +445,10 @@ FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges,
     std::erase_if(tables_, [&](const auto& table) {
       return std::ranges::none_of(ranges_, [&](const auto& range) { return range.state.id().shard() == table.first; });
     });
-    for (const JobCore::ShardRange& range : ranges_) tables_[range.state.id().shard()][side_].Clear();
+    size_t given_up = 0;
+    for (const JobCore::ShardRange& range : ranges_) given_up += tables_[range.state.id().shard()][side_].Clear();
+    // The allocator keeps what was freed in small pieces; after a backlog that is much, and for nothing.
+    if (given_up >= kTrimBytes) malloc_trim(0);
   }
   ahead_of_.clear();
   waiting_for_.clear();

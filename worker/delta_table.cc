@@ -28,11 +28,13 @@ std::vector<Delta> DeltaTable::Sorted() {
   return deltas;
 }
 
-void DeltaTable::Clear() {
+size_t DeltaTable::Clear() {
+  const size_t before = MemoryTaken();
   pending_ = 0;
   if (amounts_.capacity() / 8 > amounts_.size()) std::vector<Amount>().swap(amounts_);
   amounts_.clear();
   keys_.Clear();
+  return before - MemoryTaken();
 }
 
 }  // namespace tenfold

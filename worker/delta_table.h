@@ -30,8 +30,8 @@ class DeltaTable {
   // What a batch of these deltas takes until it is in the totals: the table, Sorted's answer, and a copy for the store.
   // 0 of an empty table, although that keeps memory.
   size_t bytes() const { return keys_.size() * kBytesPerKey + 2 * keys_.key_bytes(); }
-  // Empties the table and keeps its memory.
-  void Clear();
+  // Empties the table and keeps its memory, but gives up what is far more than it held. Returns how much it gave up.
+  size_t Clear();
 
  private:
   // 48 of KeyTable, 64 of amounts while they grow, 48 of Delta, 48 in RocksDB's batch, 16 in a list of keys to read.
@@ -41,6 +41,8 @@ class DeltaTable {
     Units sum = 0;
     uint64_t count = 0;
   };
+
+  size_t MemoryTaken() const { return keys_.bytes() + amounts_.capacity() * sizeof(Amount); }
 
   std::array<std::string_view, KeyTable::kBlock> pending_keys_;
   std::array<int64_t, KeyTable::kBlock> pending_units_;
