@@ -26,6 +26,8 @@ struct ReadAhead {
   size_t fetch_bytes = 1 << 20;
 };
 constexpr size_t kRecordBytes = 400;
+// How many partitions may come full in one answer. All its records are in memory at once, ten times what they were in it.
+constexpr size_t kPartitionsPerFetch = 4;
 // How long a broker that has nothing new keeps a request, and what is not worth an answer before a reader's patience is over.
 constexpr int kWaitMs = 20;
 constexpr int kPatientFetchBytes = 64 << 10;
@@ -97,6 +99,7 @@ class KafkaLogReader : public LogReader {
     options.defaults = {{"fetch.wait.max.ms", absl::StrCat(patient ? absl::ToInt64Milliseconds(config.patience) : kWaitMs)},
                         {"fetch.min.bytes", absl::StrCat(patient ? kPatientFetchBytes : 1)},
                         {"fetch.message.max.bytes", absl::StrCat(read_ahead_.fetch_bytes)},
+                        {"fetch.max.bytes", absl::StrCat(kPartitionsPerFetch * read_ahead_.fetch_bytes)},
                         {"fetch.error.backoff.ms", "100"}};
     // A group is not joined, but librdkafka assigns nothing without its name.
     options.required = {{"group.id", "tenfold-reader"},
