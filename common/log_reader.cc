@@ -21,20 +21,23 @@ constexpr size_t kMaxRecordsPerPoll = 10'000;
 // How far to fetch ahead. librdkafka asks for more of a partition until its queue has either so many records or so many
 // bytes of them; a record takes kRecordBytes there beside its own. So it goes beyond by what it asks for at once.
 struct ReadAhead {
-  size_t records = 200'000;
+  size_t records = 50'000;
   size_t bytes = 64 << 20;
   size_t fetch_bytes = 1 << 20;
 };
 constexpr size_t kRecordBytes = 400;
 // How many partitions may come full in one answer. All its records are in memory at once, ten times what they were in it.
 constexpr size_t kPartitionsPerFetch = 4;
-// How long a broker that has nothing new keeps a request, and what is not worth an answer before a reader's patience is over.
+// librdkafka's message.max.bytes: it allows no less.
+constexpr size_t kLeastFetchMaxBytes = 1'000'000;
+// How long a broker that has nothing new keeps a request, and what is not worth an answer before a reader's patience is
+// over.
 constexpr int kWaitMs = 20;
-constexpr int kPatientFetchBytes = 64 << 10;
+constexpr size_t kPatientFetchBytes = 64 << 10;
 
 ReadAhead ReadAheadWithin(size_t bytes) {
   if (bytes == 0) return {};
-  return {std::clamp<size_t>(bytes / 2 / kRecordBytes, 1'000, 200'000), std::max<size_t>(bytes / 4, 64 << 10),
+  return {std::clamp<size_t>(bytes / 2 / kRecordBytes, 1'000, ReadAhead{}.records), std::max<size_t>(bytes / 4, 64 << 10),
           std::clamp<size_t>(bytes / 32, 16 << 10, 1 << 20)};
 }
 
@@ -96,11 +99,12 @@ class KafkaLogReader : public LogReader {
   absl::Status Open(const LogConfig& config) {
     KafkaHandle::Options options;
     const bool patient = config.patience > absl::ZeroDuration();
-    options.defaults = {{"fetch.wait.max.ms", absl::StrCat(patient ? absl::ToInt64Milliseconds(config.patience) : kWaitMs)},
-                        {"fetch.min.bytes", absl::StrCat(patient ? kPatientFetchBytes : 1)},
-                        {"fetch.message.max.bytes", absl::StrCat(read_ahead_.fetch_bytes)},
-                        {"fetch.max.bytes", absl::StrCat(kPartitionsPerFetch * read_ahead_.fetch_bytes)},
-                        {"fetch.error.backoff.ms", "100"}};
+    options.defaults = {
+        {"fetch.wait.max.ms", absl::StrCat(patient ? absl::ToInt64Milliseconds(config.patience) : kWaitMs)},
+        {"fetch.min.bytes", absl::StrCat(patient ? std::min(kPatientFetchBytes, read_ahead_.fetch_bytes) : 1)},
+        {"fetch.message.max.bytes", absl::StrCat(read_ahead_.fetch_bytes)},
+        {"fetch.max.bytes", absl::StrCat(std::max(kPartitionsPerFetch * read_ahead_.fetch_bytes, kLeastFetchMaxBytes))},
+        {"fetch.error.backoff.ms", "100"}};
     // A group is not joined, but librdkafka assigns nothing without its name.
     options.required = {{"group.id", "tenfold-reader"},
                         {"isolation.level", "read_committed"},
