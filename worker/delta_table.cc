@@ -1,7 +1,5 @@
 #include "worker/delta_table.h"
 
-#include <algorithm>
-
 namespace tenfold {
 
 void DeltaTable::Settle() {
@@ -17,14 +15,13 @@ void DeltaTable::Settle() {
   pending_ = 0;
 }
 
-std::vector<Delta> DeltaTable::Sorted() {
+std::vector<Delta> DeltaTable::Deltas() {
   Settle();
   std::vector<Delta> deltas;
   deltas.reserve(amounts_.size());
   for (uint32_t index = 0; index < amounts_.size(); ++index) {
     deltas.push_back({keys_.key(index), amounts_[index].count, amounts_[index].sum});
   }
-  std::sort(deltas.begin(), deltas.end(), [](const Delta& a, const Delta& b) { return a.key < b.key; });
   return deltas;
 }
 

@@ -25,9 +25,9 @@ class DeltaTable {
   // Does what was put off to be done at once for many records.
   void Settle();
 
-  // Settles; every key with its delta, sorted by key bytes. Views live until the next Clear.
-  std::vector<Delta> Sorted();
-  // What a batch of these deltas takes until it is in the totals: the table, Sorted's answer, and a copy for the store.
+  // Settles; every key with its delta, in the order the keys came. Views live until the next Clear.
+  std::vector<Delta> Deltas();
+  // What a batch of these deltas takes until it is in the totals: the table, Deltas' answer, and a copy for the store.
   // 0 of an empty table, although that keeps memory.
   size_t bytes() const { return keys_.size() * kBytesPerKey + 2 * keys_.key_bytes(); }
   // Empties the table and keeps its memory, but gives up what is far more than it held. Returns how much it gave up.

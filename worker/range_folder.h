@@ -31,7 +31,7 @@ struct FoldOutcome {
   struct Shard {
     // As the range's, with offsets, counters, samples, last record and digest advanced.
     ShardState state;
-    // Sorted by key; views live until the folder's next Fold.
+    // A key once; views live until the folder's next Fold.
     std::vector<Delta> deltas;
   };
   // Every shard given, moved or not.

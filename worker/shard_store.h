@@ -60,7 +60,7 @@ class ShardStore {
 
   struct Update {
     const ShardState* state;
-    // Sorted by key.
+    // A key once, in any order; a store held to memory is fastest with the order of the keys.
     std::span<const Delta> deltas;
   };
   // Adds the deltas and replaces the states, in one atomic write of all shards, durable as `wal` says on return. After an

@@ -111,7 +111,7 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>
     // there are none of single keys, as the states are kept in memory, and a scan sorts once.
     options.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   } else {
-    // A skip list, since rows are read back. They come sorted: each is looked for from the place of the one before.
+    // A skip list, since rows are read back. They come sorted by key: each is looked for from the place of the one before.
     // A key that is read is as a rule in no memtable, or in one shard's.
     options.memtable_prefix_bloom_size_ratio = 0.05;
     options.memtable_whole_key_filtering = true;

@@ -92,7 +92,7 @@ class SimulatedMerge {
       if (replica_ != nullptr && replica_->PartOf(w) != nullptr) *request.mutable_since() = *replica_->PartOf(w);
       worker.bytes = request.ByteSizeLong();
       worker.kept.Quote(request.since(), CompositionAt(batch_));
-      const std::vector<Delta> deltas = tables[w].Sorted();
+      const std::vector<Delta> deltas = tables[w].Deltas();
       worker.totals.Add(deltas);
       worker.kept.Add(deltas);
       changed_ += deltas.size();

@@ -180,7 +180,7 @@ FoldOutcome SimulatedFolder::Fold(const std::vector<JobCore::ShardRange>& ranges
       outcome.failure = FoldPartition(end, partition, &table);
       if (outcome.failure) return outcome;
     }
-    shard.deltas = table.Sorted();
+    shard.deltas = table.Deltas();
     Uint128 digest = FromProto(shard.state.digest());
     for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum);
     *shard.state.mutable_digest() = ToProto(digest);

@@ -314,7 +314,7 @@ TEST(TotalsTest, ManyAtOnceAreAddedAsOneByOne) {
       table.Add(key, static_cast<int64_t>(random() % 1'000) - 500);
       table.Settle();
     }
-    const std::vector<Delta> deltas = table.Sorted();
+    const std::vector<Delta> deltas = table.Deltas();
     many.Add(deltas);
     for (const Delta& delta : deltas) one_by_one.Add(delta.key, static_cast<int64_t>(delta.count), delta.sum);
   }
