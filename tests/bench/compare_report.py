@@ -29,7 +29,8 @@ FIGURES = (
     Figure("live", "cores", "cores", ""),
     Figure("live", "memory_mib", "peak memory", "MiB"),
 )
-README_FIGURES = [("a", "total_s"), ("a", "cpu_s_per_million"), ("b", "total_s"), ("b", "cpu_s_per_million"),
+README_FIGURES = [*((data, name) for data in ("a", "b")
+                    for name in ("total_s", "steady_per_s", "cpu_s_per_million", "memory_mib")),
                   ("live", "p50_ms"), ("live", "p99_ms"), ("live", "cores"), ("start", "total_s")]
 PANELS = [("a", "total_s"), ("b", "total_s"), ("a", "cpu_s_per_million"), ("b", "cpu_s_per_million"), ("live", "p99_ms"),
           ("start", "total_s")]
@@ -172,7 +173,9 @@ def markdown(report):
     return "\n".join([
         "![The comparison, drawn](tests/bench/compare.svg)", "", *(f"| {' | '.join(line)} |" for line in lines), "",
         f"{report['date']}, {report['machine']}; {report['events']:,} events, live {report['live_rate']:,} events/s; median "
-        f"(min-max) of {report['rounds']} rounds; at most {report['timeout_s']:.0f} s for a system on a data set."])
+        f"(min-max) of {report['rounds']} rounds; at most {report['timeout_s']:.0f} s for a system on a data set.", "",
+        "<details><summary>Settings</summary>", "", "```text",
+        *(line for system in report["systems"] for line in settings(system)), "```", "", "</details>"])
 
 
 def update_readme(readme, text):
