@@ -125,6 +125,7 @@ uint64_t KeyTable::Store(std::string_view key) {
 }
 
 void KeyTable::Clear() {
+  if (slots_.empty()) return;
   size_t slots = std::max(kMinSlots, slots_.size());
   while (slots > kMinSlots && size_ < slots / 8) slots /= 2;
   if (slots == slots_.size()) {

@@ -24,6 +24,7 @@ struct LogConfig {
   // About what a reader may take for records fetched ahead; 0: as much as helps.
   size_t read_ahead_bytes = 0;
   // How late a reader may be told of new records, so that a broker is not asked for each few of them. Whole milliseconds.
+  // Not heeded if the properties say how to fetch.
   absl::Duration patience = absl::ZeroDuration();
 };
 

@@ -30,10 +30,18 @@ constexpr size_t kRecordBytes = 400;
 constexpr size_t kPartitionsPerFetch = 4;
 // librdkafka's message.max.bytes: it allows no less.
 constexpr size_t kLeastFetchMaxBytes = 1'000'000;
-// How long a broker that has nothing new keeps a request, and what is not worth an answer before a reader's patience is
-// over.
+// How long a broker that has nothing new keeps a request of a reader that has no patience, and what is not worth an answer
+// to one that has.
 constexpr int kWaitMs = 20;
 constexpr size_t kPatientFetchBytes = 64 << 10;
+
+// The job says how to fetch.
+bool SetsItsFetches(const LogConfig& config) {
+  return std::ranges::any_of(config.properties, [](const auto& property) {
+    return property.first == "max.partition.fetch.bytes" ||
+           (property.first.starts_with("fetch.") && property.first != "fetch.error.backoff.ms");
+  });
+}
 
 ReadAhead ReadAheadWithin(size_t bytes) {
   if (bytes == 0) return {};
@@ -98,13 +106,20 @@ class KafkaLogReader : public LogReader {
 
   absl::Status Open(const LogConfig& config) {
     KafkaHandle::Options options;
-    const bool patient = config.patience > absl::ZeroDuration();
-    options.defaults = {
-        {"fetch.wait.max.ms", absl::StrCat(patient ? absl::ToInt64Milliseconds(config.patience) : kWaitMs)},
-        {"fetch.min.bytes", absl::StrCat(patient ? std::min(kPatientFetchBytes, read_ahead_.fetch_bytes) : 1)},
-        {"fetch.message.max.bytes", absl::StrCat(read_ahead_.fetch_bytes)},
-        {"fetch.max.bytes", absl::StrCat(std::max(kPartitionsPerFetch * read_ahead_.fetch_bytes, kLeastFetchMaxBytes))},
-        {"fetch.error.backoff.ms", "100"}};
+    options.defaults = {{"fetch.wait.max.ms", absl::StrCat(kWaitMs)},
+                        {"fetch.min.bytes", "1"},
+                        {"fetch.message.max.bytes", absl::StrCat(read_ahead_.fetch_bytes)},
+                        {"fetch.error.backoff.ms", "100"}};
+    // What depends on other sizes and times would not fit to those of a job.
+    if (!SetsItsFetches(config)) {
+      const size_t most = std::max(kPartitionsPerFetch * read_ahead_.fetch_bytes, kLeastFetchMaxBytes);
+      options.defaults.emplace_back("fetch.max.bytes", absl::StrCat(most));
+      if (config.patience > absl::ZeroDuration()) {
+        const size_t worthwhile = std::min(kPatientFetchBytes, read_ahead_.fetch_bytes);
+        options.defaults.emplace_back("fetch.wait.max.ms", absl::StrCat(absl::ToInt64Milliseconds(config.patience)));
+        options.defaults.emplace_back("fetch.min.bytes", absl::StrCat(worthwhile));
+      }
+    }
     // A group is not joined, but librdkafka assigns nothing without its name.
     options.required = {{"group.id", "tenfold-reader"},
                         {"isolation.level", "read_committed"},

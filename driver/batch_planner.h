@@ -19,8 +19,8 @@ struct BatchPlan {
 BatchPlan PlanBatch(const std::vector<int64_t>& next_offsets, const std::vector<int64_t>& ends);
 
 // How long a batch's fold may run, so that the batch takes about an interval while there is a backlog: the interval less
-// what the last batches spent on everything else. The time a worker has is a better cap than a number of records, which
-// has to be guessed from rates: a slow worker cuts itself.
+// what batches are expected to spend on everything else. The time a worker has is a better cap than a number of records,
+// which has to be guessed from rates: a slow worker cuts itself.
 uint32_t FoldBudgetMs(uint32_t interval_ms, uint32_t overhead_ms);
 
 // When the batch after one that started at `started_ms` starts: at once while a backlog remains, else an interval later.

@@ -237,6 +237,7 @@ class JobMachine {
   uint64_t query_ = 0;
   int64_t next_start_ms_ = 0;
   int64_t started_ms_ = 0;
+  int64_t ends_at_ms_ = 0;
   int64_t replied_ms_ = 0;
   BatchPlan plan_;
   bool replaying_ = false;
@@ -253,7 +254,7 @@ class JobMachine {
   // There while batches are merged by changes.
   std::unique_ptr<TotalReplica> replica_;
   std::vector<PartitionState> counters_;
-  // What a batch takes beside its fold: until the first one tells, a guess, as that may have a backlog.
+  // What a batch takes beside its fold, averaged; a guess at first, as the first one may have a backlog.
   uint32_t overhead_ms_ = spec_.batch_interval_ms() / 4;
   double records_per_second_ = 0;
   std::optional<int64_t> truncated_since_ms_;

@@ -88,13 +88,15 @@ class BatchTask::Anchors {
 // One thread with its reader. It folds the shards it is given; between folds it folds ahead, if records are left, or waits.
 class BatchTask::FoldThread {
  public:
-  // `anchors` and `ahead_turns` outlive the object.
-  FoldThread(const JobSpec& spec, LogConfig log, Decoder decoder, Anchors* anchors, std::counting_semaphore<>* ahead_turns)
+  // `anchors`, `ahead_turns` and `given_up`, which counts bytes, outlive the object.
+  FoldThread(const JobSpec& spec, LogConfig log, Decoder decoder, Anchors* anchors, std::counting_semaphore<>* ahead_turns,
+             std::atomic<size_t>* given_up)
       : log_(std::move(log)),
         fail_on_bad_(spec.on_bad_record() == BAD_RECORD_FAIL),
         decoder_(std::move(decoder)),
         anchors_(anchors),
-        ahead_turns_(ahead_turns) {}
+        ahead_turns_(ahead_turns),
+        given_up_(given_up) {}
 
   // The last ranges given were none: it keeps nothing.
   bool idle() const { return idle_; }
@@ -178,6 +180,7 @@ class BatchTask::FoldThread {
   Decoder decoder_;
   Anchors* const anchors_;
   std::counting_semaphore<>* const ahead_turns_;
+  std::atomic<size_t>* const given_up_;
   // Of the owner's thread.
   bool idle_ = true;
 
@@ -443,12 +446,12 @@ FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges,
     ranges_ = std::move(ranges);
     failure_.reset();
     std::erase_if(tables_, [&](const auto& table) {
-      return std::ranges::none_of(ranges_, [&](const auto& range) { return range.state.id().shard() == table.first; });
+      const auto& [shard, sides] = table;
+      if (std::ranges::any_of(ranges_, [&](const auto& range) { return range.state.id().shard() == shard; })) return false;
+      for (const DeltaTable& side : sides) *given_up_ += side.memory();
+      return true;
     });
-    size_t given_up = 0;
-    for (const JobCore::ShardRange& range : ranges_) given_up += tables_[range.state.id().shard()][side_].Clear();
-    // The allocator keeps what was freed in small pieces; after a backlog that is much, and for nothing.
-    if (given_up >= kTrimBytes) malloc_trim(0);
+    for (const JobCore::ShardRange& range : ranges_) *given_up_ += tables_[range.state.id().shard()][side_].Clear();
   }
   ahead_of_.clear();
   waiting_for_.clear();
@@ -482,14 +485,15 @@ FoldOutcome BatchTask::FoldThread::Fold(std::vector<JobCore::ShardRange> ranges,
     }
     // Caught up there is nothing to fold ahead for long.
     DeltaTable& other = tables_.at(range.state.id().shard())[1 - side_];
-    if (other.bytes() > 0) other = DeltaTable();
+    *given_up_ += other.memory();
+    other = DeltaTable();
   }
   return outcome;
 }
 
 void BatchTask::FoldThread::FoldAhead(absl::Duration budget, const std::stop_token& stop) {
   side_ = 1 - side_;
-  for (const JobCore::ShardRange& range : ranges_) tables_[range.state.id().shard()][side_].Clear();
+  for (const JobCore::ShardRange& range : ranges_) *given_up_ += tables_[range.state.id().shard()][side_].Clear();
   FoldUntil([&] { return stop.stop_requested() || awaited_; }, absl::Now() + budget, /*exact=*/false, ahead_turns_);
 }
 
@@ -508,8 +512,8 @@ absl::StatusOr<std::unique_ptr<BatchTask>> BatchTask::Create(const JobSpec& spec
   for (size_t i = 0; i < 2 * threads; ++i) {
     absl::StatusOr<Decoder> decoder = Decoder::Create(spec);
     if (!decoder.ok()) return decoder.status();
-    task->threads_.push_back(
-        std::make_unique<FoldThread>(spec, log, *std::move(decoder), task->anchors_.get(), &task->ahead_turns_));
+    task->threads_.push_back(std::make_unique<FoldThread>(spec, log, *std::move(decoder), task->anchors_.get(),
+                                                          &task->ahead_turns_, &task->given_up_));
   }
   return task;
 }
@@ -539,6 +543,11 @@ FoldOutcome BatchTask::Fold(const std::vector<JobCore::ShardRange>& ranges, cons
     for (FoldOutcome::Shard& shard : part.shards) outcome.shards.push_back(std::move(shard));
     if (!outcome.failure) outcome.failure = std::move(part.failure);
     if (outcome.waiting_for.empty()) outcome.waiting_for = std::move(part.waiting_for);
+  }
+  // The allocator keeps what was freed in small pieces; after a backlog that is much, and for nothing.
+  if (given_up_ >= kTrimBytes) {
+    given_up_ = 0;
+    malloc_trim(0);
   }
   return outcome;
 }

@@ -5,6 +5,8 @@
 // fold begins with that if it begins where the last one ended; else it is thrown away.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <memory>
 #include <semaphore>
 #include <vector>
@@ -34,6 +36,8 @@ class BatchTask : public RangeFolder {
   std::unique_ptr<Anchors> anchors_;
   // How many threads fold ahead at a time.
   std::counting_semaphore<> ahead_turns_;
+  // Bytes that the threads gave up and the allocator may still hold.
+  std::atomic<size_t> given_up_ = 0;
   std::vector<std::unique_ptr<FoldThread>> threads_;
 };
 

@@ -26,12 +26,12 @@ std::vector<Delta> DeltaTable::Deltas() {
 }
 
 size_t DeltaTable::Clear() {
-  const size_t before = MemoryTaken();
+  const size_t before = memory();
   pending_ = 0;
   if (amounts_.capacity() / 8 > amounts_.size()) std::vector<Amount>().swap(amounts_);
   amounts_.clear();
   keys_.Clear();
-  return before - MemoryTaken();
+  return before - memory();
 }
 
 }  // namespace tenfold

@@ -30,6 +30,8 @@ class DeltaTable {
   // What a batch of these deltas takes until it is in the totals: the table, Deltas' answer, and a copy for the store.
   // 0 of an empty table, although that keeps memory.
   size_t bytes() const { return keys_.size() * kBytesPerKey + 2 * keys_.key_bytes(); }
+  // What it has, in bytes.
+  size_t memory() const { return keys_.bytes() + amounts_.capacity() * sizeof(Amount); }
   // Empties the table and keeps its memory, but gives up what is far more than it held. Returns how much it gave up.
   size_t Clear();
 
@@ -41,8 +43,6 @@ class DeltaTable {
     Units sum = 0;
     uint64_t count = 0;
   };
-
-  size_t MemoryTaken() const { return keys_.bytes() + amounts_.capacity() * sizeof(Amount); }
 
   std::array<std::string_view, KeyTable::kBlock> pending_keys_;
   std::array<int64_t, KeyTable::kBlock> pending_units_;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -49,6 +50,7 @@ bool DecodeRow(const rocksdb::Slice& row, uint64_t* count, Units* sum) {
   std::string_view rest = row.ToStringView();
   Units wide_count = 0;
   if (!DecodeUnits(&rest, &wide_count) || !DecodeUnits(&rest, sum) || !rest.empty()) return false;
+  if (wide_count < 0 || wide_count > Units{std::numeric_limits<uint64_t>::max()}) return false;
   *count = static_cast<uint64_t>(wide_count);
   return true;
 }

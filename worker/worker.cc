@@ -23,10 +23,12 @@ constexpr uint32_t kFirstLeaseMs = 3000;
 // Heartbeats a lease: several may be lost.
 constexpr uint32_t kBeatsPerLease = 6;
 
-// Records that come a twentieth of an interval late do not make a batch late, up to what nobody sees. In shorter intervals
-// than that makes sense of, they come at once.
+// Records that come a tenth of an interval late do not make a batch late. Where that is little, an idle topic would be asked
+// for more often than it saves, and they come at once.
 absl::Duration PatienceOf(uint32_t interval_ms) {
-  return absl::Milliseconds(interval_ms < 40 ? 0 : std::min<uint32_t>(interval_ms / 20, 20));
+  constexpr uint32_t kLeastMs = 10, kMostMs = 20;
+  const uint32_t patience_ms = std::min(interval_ms / 10, kMostMs);
+  return absl::Milliseconds(patience_ms < kLeastMs ? 0 : patience_ms);
 }
 
 }  // namespace

@@ -27,6 +27,10 @@ TEST_F(JobMachineTest, AsksEachWorkerForItsShardsUpToTheEnds) {
   EXPECT_EQ(folds[1].request.targets(0).next_offset(), 20);
 }
 
+TEST_F(JobMachineTest, FirstFoldLeavesTimeForWhatFollowsIt) {
+  EXPECT_LE(RunToFolds({10, 20})[0].request.budget_ms(), kIntervalMs * 3 / 4);
+}
+
 TEST_F(JobMachineTest, PublishesABatchOnlyOnceItIsJournalled) {
   const JournalRecord record = FoldAll(RunToFolds({10, 20}), 30, 4);
   ASSERT_TRUE(record.has_batch_committed());

@@ -121,6 +121,42 @@ TEST_F(LogTest, DeliversOneRecordWithoutWaitingForMore) {
   EXPECT_LT(absl::Now() - start, kTimeout / 2);
 }
 
+TEST_F(LogTest, PatientReaderGetsALoneRecordAndTheEnd) {
+  LogConfig config = At(broker_->brokers());
+  config.patience = absl::Milliseconds(20);
+  const std::unique_ptr<LogReader> patient = LogReader::Create(config).value();
+  Write(0, 1);
+  const absl::Time start = absl::Now();
+  ASSERT_TRUE(patient->Assign({{{kTopic, 0}, 0}}).ok());
+  const Found found = PollUntil(patient.get(), Events(1));
+  EXPECT_EQ(found.records.at(0).size(), 1u);
+  EXPECT_EQ(found.events.at(0).next_offset, 1);
+  EXPECT_LT(absl::Now() - start, kTimeout / 2);
+}
+
+TEST_F(LogTest, PatienceDoesNotAddUpWithTheJobsOwnFetchSettings) {
+  LogConfig config = At(broker_->brokers());
+  config.patience = absl::Milliseconds(20);
+  config.properties = {{"fetch.wait.max.ms", "8000"}};
+  const std::unique_ptr<LogReader> reader = LogReader::Create(config).value();
+  Write(0, 1);
+  const absl::Time start = absl::Now();
+  ASSERT_TRUE(reader->Assign({{{kTopic, 0}, 0}}).ok());
+  const Found found = PollUntil(reader.get(), [](const Found& some) { return !some.records.empty(); });
+  EXPECT_EQ(found.records.at(0).size(), 1u);
+  EXPECT_LT(absl::Now() - start, kTimeout / 2) << "a lone record waits for others";
+}
+
+TEST_F(LogTest, ReaderHeldToLittleMemoryReadsOn) {
+  LogConfig config = At(broker_->brokers());
+  config.read_ahead_bytes = 64 << 10;
+  config.patience = absl::Milliseconds(20);
+  const std::unique_ptr<LogReader> reader = LogReader::Create(config).value();
+  Write(0, 20'000);
+  ASSERT_TRUE(reader->Assign({{{kTopic, 0}, 0}}).ok());
+  EXPECT_EQ(PollUntil(reader.get(), Events(1)).records.at(0).size(), 20'000u);
+}
+
 TEST_F(LogTest, AssignDeliversNothingFetchedBefore) {
   constexpr int kRecords = 20'000;
   for (int32_t partition : {0, 1, 2}) Write(partition, kRecords);

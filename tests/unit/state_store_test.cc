@@ -355,7 +355,20 @@ class WrongDelta : public rocksdb::AssociativeMergeOperator {
   const char* Name() const override { return "tenfold.AddDelta"; }
 };
 
-TEST_F(StateStoreTest, DeltaOfNoKnownFormIsDataLossAndNoCrash) {
+struct UnknownForm {
+  const char* name;
+  std::string bytes;
+};
+
+class UnknownFormTest : public StateStoreTest, public testing::WithParamInterface<UnknownForm> {};
+
+INSTANTIATE_TEST_SUITE_P(Forms, UnknownFormTest,
+                         testing::Values(UnknownForm{"Empty", ""}, UnknownForm{"CountWithoutEnd", "\x80"},
+                                         UnknownForm{"CountWithoutSum", "\x02"}, UnknownForm{"NegativeCount", "\x01\x02"},
+                                         UnknownForm{"MoreBehindIt", "\x02\x02\x02"}),
+                         [](const auto& form) { return std::string(form.param.name); });
+
+TEST_P(UnknownFormTest, IsDataLossAndNoCrash) {
   Open();
   ASSERT_TRUE(Create(store_.get(), MakeFolds("job", 1)).ok());
   store_.reset();
@@ -368,7 +381,7 @@ TEST_F(StateStoreTest, DeltaOfNoKnownFormIsDataLossAndNoCrash) {
     rocksdb::DB* db = nullptr;
     ASSERT_TRUE(rocksdb::DB::Open(options, dir_ + "/state", families, &handles, &db).ok());
     const std::string row = std::string("\1\0", 2) + "initial";
-    EXPECT_TRUE(db->Merge(rocksdb::WriteOptions(), handles[1], row, "\x80").ok());
+    EXPECT_TRUE(db->Merge(rocksdb::WriteOptions(), handles[1], row, GetParam().bytes).ok());
     for (rocksdb::ColumnFamilyHandle* handle : handles) EXPECT_TRUE(db->DestroyColumnFamilyHandle(handle).ok());
     delete db;
   }

@@ -146,8 +146,9 @@ TEST(UnitsTest, DiskFormIsAZigzagVarint) {
   EXPECT_EQ(form(150), "\xac\x02");
 }
 
-TEST(UnitsTest, DiskFormThatDoesNotEndIsNone) {
-  for (const std::string& form : {std::string(), std::string("\x80"), std::string(kMaxEncodedUnits + 1, '\x80')}) {
+TEST(UnitsTest, DiskFormThatDoesNotEndOrHasTooManyBitsIsNone) {
+  for (const std::string& form : {std::string(), std::string("\x80"), std::string(kMaxEncodedUnits + 1, '\x80'),
+                                  std::string(kMaxEncodedUnits - 1, '\x80') + "\x04"}) {
     std::string_view in(form);
     Units units = 0;
     EXPECT_FALSE(DecodeUnits(&in, &units)) << form.size();
