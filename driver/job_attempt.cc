@@ -89,6 +89,7 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
   }
   if (ends->size() != partitions_.size()) return EndAttempt("", now_ms);
   ends_ = *ends;
+  ends_at_ms_ = now_ms;
   plan_ = PlanBatch(next_offsets_, ends_);
   if (!plan_.truncated.empty()) {
     const uint32_t p = plan_.truncated.front();

@@ -200,8 +200,10 @@ void JobMachine::Commit(const GlobalTopK::Result& result, int64_t now_ms, Action
     for (const PartitionOffset& offset : reply.composition()) next_offsets[offset.partition()] = offset.next_offset();
     for (const ShardPosition& position : reply.shards()) digests[position.shard()] = position.digest();
     for (const PartitionState& partition : reply.partitions()) counters_[partition.partition()] = partition;
-    batch->mutable_timings()->set_fold_us(std::max(batch->timings().fold_us(), reply.fold_us()));
-    batch->mutable_timings()->set_persist_us(std::max(batch->timings().persist_us(), reply.persist_us()));
+    if (reply.fold_us() + reply.persist_us() > batch->timings().fold_us() + batch->timings().persist_us()) {
+      batch->mutable_timings()->set_fold_us(reply.fold_us());
+      batch->mutable_timings()->set_persist_us(reply.persist_us());
+    }
   }
   batch->mutable_next_offsets()->Add(next_offsets.begin(), next_offsets.end());
   for (const Digest& digest : digests) *batch->add_digests() = digest;
@@ -224,6 +226,7 @@ void JobMachine::Commit(const GlobalTopK::Result& result, int64_t now_ms, Action
   if (result.unseen_bound) *proof->mutable_unseen_bound() = ToProto(*result.unseen_bound);
   proof->set_rounds(result.rounds);
   proof->set_entries(result.entries);
+  batch->mutable_timings()->set_ends_us(static_cast<uint64_t>(ends_at_ms_ - started_ms_) * 1000);
   batch->mutable_timings()->set_merge_us(static_cast<uint64_t>(now_ms - replied_ms_) * 1000);
   batch->mutable_timings()->set_processing_us(static_cast<uint64_t>(now_ms - started_ms_) * 1000);
   if (choice_.by_changes() != (replica_ != nullptr)) {

@@ -11,6 +11,14 @@ std::string FormatTime(int64_t time_ms) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMillis(time_ms), absl::UTCTimeZone());
 }
 
+nlohmann::ordered_json ProofJson(const TopKProof& proof) {
+  using Json = nlohmann::ordered_json;
+  return {{"kth_total", proof.has_kth_total() ? Json(FormatUnits(FromProto(proof.kth_total()))) : Json()},
+          {"unseen_bound", proof.has_unseen_bound() ? Json(FormatUnits(FromProto(proof.unseen_bound()))) : Json()},
+          {"rounds", proof.rounds()},
+          {"entries", proof.entries()}};
+}
+
 std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch) {
   using Json = nlohmann::ordered_json;
   CHECK_GE(partitions.size(), static_cast<size_t>(batch.next_offsets_size())) << "batch " << batch.batch() << " of " << job;
@@ -32,7 +40,8 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
                      {"records", batch.records()},
                      {"bad_records", batch.bad_records()},
                      {"batch_records", batch.batch_records()},
-                     {"top", std::move(top)}};
+                     {"top", std::move(top)},
+                     {"proof", ProofJson(batch.proof())}};
   // Keys are UTF-8, else their records were bad; `replace` only keeps the library from throwing.
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

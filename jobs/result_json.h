@@ -5,14 +5,19 @@
 #include <vector>
 
 #include "journal.pb.h"
+#include "nlohmann/json_fwd.hpp"
 
 namespace tenfold {
 
 // One line of JSON without its newline:
 // {"job","job_id","batch","published_at","offsets":[{"topic","partition","next_offset"}],"records","bad_records",
-//  "batch_records","top":[{"rank","key","score"}]}. Integers are numbers, the time RFC 3339 UTC with milliseconds, the
-// score R1's text. `partitions` has at least as many entries as the batch has offsets.
+//  "batch_records","top":[{"rank","key","score"}],"proof":{"kth_total","unseen_bound","rounds","entries"}}. Integers are
+// numbers, the time RFC 3339 UTC with milliseconds, scores and totals R1's text. `partitions` has at least as many entries
+// as the batch has offsets.
 std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch);
+
+// Totals in R1's text; null where the proof has none.
+nlohmann::ordered_json ProofJson(const TopKProof& proof);
 
 // RFC 3339 UTC with milliseconds.
 std::string FormatTime(int64_t time_ms);

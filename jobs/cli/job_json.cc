@@ -50,15 +50,9 @@ Json SamplesJson(const JobStatus& status) {
   return samples;
 }
 
-Json ProofJson(const TopKProof& proof) {
-  return {{"kth_total", proof.has_kth_total() ? Json(FormatUnits(FromProto(proof.kth_total()))) : Json()},
-          {"unseen_bound", proof.has_unseen_bound() ? Json(FormatUnits(FromProto(proof.unseen_bound()))) : Json()},
-          {"rounds", proof.rounds()},
-          {"entries", proof.entries()}};
-}
-
 Json TimingsJson(const BatchTimings& timings) {
-  return {{"fold_us", timings.fold_us()},
+  return {{"ends_us", timings.ends_us()},
+          {"fold_us", timings.fold_us()},
           {"persist_us", timings.persist_us()},
           {"merge_us", timings.merge_us()},
           {"processing_us", timings.processing_us()}};

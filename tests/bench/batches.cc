@@ -26,6 +26,7 @@ std::string Line(const BatchCommitted& batch, absl::Time seen) {
                                        {"records", batch.records()},
                                        {"bad_records", batch.bad_records()},
                                        {"batch_records", batch.batch_records()},
+                                       {"ends_us", timings.ends_us()},
                                        {"fold_us", timings.fold_us()},
                                        {"persist_us", timings.persist_us()},
                                        {"merge_us", timings.merge_us()},

@@ -112,9 +112,14 @@ class Cgroup:
                 path.mkdir()
             except OSError:
                 continue
+            if names is self.V2:
+                with contextlib.suppress(OSError):
+                    (path.parent / "cgroup.subtree_control").write_text("+memory")
             if (path / names[0]).exists():
                 self.dir, (_, self.events, self.peak) = path, names
                 (path / names[0]).write_text(str(limit_bytes))
+                with contextlib.suppress(OSError):
+                    (path / "memory.swap.max").write_text("0")
                 return
             path.rmdir()
 
@@ -250,11 +255,11 @@ sinks: [{{{sink}}}]
         read_json(self.tenfold("submit", spec, "-o", "json"))
         return called_ms, time.time() * 1000 - called_ms
 
-    def follow(self, reference, job="bench", begin=1):
+    def follow(self, reference, job="bench", begin=1, limit_s=BATCH_LIMIT_S):
         """The job's batches from `begin` to the one that holds everything, whose result must be the exact one."""
         try:
             lines = run_program([self.bench.program("bench-batches"), "--driver", self.driver_address, "--job", job,
-                                 "--from", begin, "--records", reference["records"], "--timeout", BATCH_LIMIT_S])
+                                 "--from", begin, "--records", reference["records"], "--timeout", limit_s])
         except BenchError as error:
             raise BenchError(f"{job} did not get through its topic: {error}\n{self.log_tails()}") from error
         batches = [json.loads(line) for line in lines.splitlines()]

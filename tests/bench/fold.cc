@@ -54,10 +54,11 @@ Decoder MakeDecoder() {
   return *std::move(decoder);
 }
 
-// Count and sum of each key, ordered as DeltaTable has them.
+// Count and sum of each key.
 using ExactDeltas = std::map<std::string, std::pair<uint64_t, Units>>;
 
-bool Equal(const std::vector<Delta>& deltas, const ExactDeltas& exact) {
+bool Equal(std::vector<Delta> deltas, const ExactDeltas& exact) {
+  std::ranges::sort(deltas, {}, &Delta::key);
   return std::equal(deltas.begin(), deltas.end(), exact.begin(), exact.end(), [](const Delta& delta, const auto& entry) {
     return delta.key == entry.first && delta.count == entry.second.first && delta.sum == entry.second.second;
   });

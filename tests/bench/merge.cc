@@ -1,8 +1,9 @@
 // bench-merge: the production merge (worker and driver parts of it) over many simulated workers in one process, no network:
 // how many rounds, entries and bytes a worker the exact top ten takes, and how long the driver is busy. `spread` records go
-// to any worker, `keyed` ones to the worker of their key. Prints a line of JSON for each batch of a case: the first, and
-// small ones after it, which as a rule leave the top ten as it is. Bytes are those of the merge's part of requests and
-// replies. Exits 1 if a result is not the exact one.
+// to any worker, `keyed` ones to the worker of their key. A case is a first batch, and small ones after it, which as a rule
+// leave the top ten as it is. Prints a line of JSON for the first two, for those that are merged in another way than the
+// one before, and for the last. Bytes are those of the merge's part of requests and replies. Exits 1 if a result is not the
+// exact one.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "CLI/CLI.hpp"
@@ -38,9 +40,9 @@ constexpr size_t kDepth = 2 * kTop;
 constexpr size_t kMaxReplyEntries = kMaxMessageBytes / 2 / kMaxKeyBytes;
 constexpr size_t kPartBytes = kMaxMessageBytes / 4;
 constexpr uint64_t kEventsAKey = 10;
-// Of a batch after the first.
+// Of a batch after the first, and so many that the merge by then is the one it stays with.
 constexpr uint64_t kNextEvents = 1000;
-constexpr int kNextBatches = 4;
+constexpr int kNextBatches = 12;
 
 struct Case {
   uint32_t workers = 0;
@@ -122,8 +124,10 @@ class SimulatedMerge {
     }
     std::vector<std::string> top;
     for (const GlobalTopK::Partial& entry : result.top) top.push_back(entry.key);
-    Print(!by_changes ? "thresholds" : all ? "all entries" : "changes", result, top == top_);
+    const char* const merge = !by_changes ? "thresholds" : all ? "all entries" : "changes";
+    if (batch_ <= 2 || batch_ > kNextBatches || merge_ != merge) Print(merge, result, top == top_);
     top_ = std::move(top);
+    merge_ = merge;
     return IsExact(result);
   }
 
@@ -287,8 +291,9 @@ class SimulatedMerge {
   MergeChoice choice_;
   std::unique_ptr<TotalReplica> replica_;
   absl::Duration busy_;
-  // The keys of the batch before.
+  // The keys of the batch before, and how it was merged.
   std::vector<std::string> top_;
+  std::string_view merge_;
 };
 
 // In a process of its own with bounded memory; if that is not enough, it is the case's result.

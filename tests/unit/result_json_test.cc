@@ -38,17 +38,21 @@ TEST(ResultJson, ALineHasEveryKeyInTheDocumentedOrder) {
   batch.set_batch_records(5);
   AddTop(&batch, "page1", 2'200'000'000);
   AddTop(&batch, "page2", -500'000'000);
+  *batch.mutable_proof()->mutable_kth_total() = ToProto(Units{-500'000'000});
+  batch.mutable_proof()->set_rounds(1);
+  batch.mutable_proof()->set_entries(20);
   EXPECT_EQ(TopLine("popularity", {MakePartition("events", 0), MakePartition("events", 1)}, batch),
             R"({"job":"popularity","job_id":"popularity-1f","batch":42,"published_at":"2023-11-14T22:13:20.123Z",)"
             R"("offsets":[{"topic":"events","partition":0,"next_offset":9007199254740993},)"
             R"({"topic":"events","partition":1,"next_offset":0}],)"
             R"("records":18446744073709551615,"bad_records":3,"batch_records":5,)"
-            R"("top":[{"rank":1,"key":"page1","score":"2.2"},{"rank":2,"key":"page2","score":"-0.5"}]})");
+            R"("top":[{"rank":1,"key":"page1","score":"2.2"},{"rank":2,"key":"page2","score":"-0.5"}],)"
+            R"("proof":{"kth_total":"-0.5","unseen_bound":null,"rounds":1,"entries":20}})");
 }
 
 TEST(ResultJson, EmptyListsAreLists) {
   EXPECT_THAT(TopLine("a", {}, BatchCommitted()), HasSubstr(R"("offsets":[],)"));
-  EXPECT_THAT(TopLine("a", {}, BatchCommitted()), HasSubstr(R"("top":[]})"));
+  EXPECT_THAT(TopLine("a", {}, BatchCommitted()), HasSubstr(R"("top":[],)"));
 }
 
 TEST(ResultJson, PartitionsThatTheBatchDoesNotHaveYetAreLeftOut) {
