@@ -46,6 +46,8 @@ inline constexpr uint64_t kUncountedKeys = uint64_t{1} << 32;
 // For the totals that the driver keeps of jobs whose batches are merged from changes, unless its --merge-memory says
 // otherwise.
 inline constexpr uint64_t kMergeMemoryBytes = 1 << 30;
+// What the merge of one job may take of it in any case.
+inline constexpr uint64_t kLeastMergeBytes = 1 << 20;
 
 // Of entries and look-ups: where the merge by thresholds reads no more of a worker, it is not left for changes.
 inline constexpr uint64_t kMergeFloorEntries = 32;

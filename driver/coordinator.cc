@@ -36,6 +36,7 @@ Coordinator::Coordinator(const Options& options) {
   cluster_.lease_ms = options.lease_ms;
   cluster_.sink_backlog = options.sink_backlog;
   cluster_.merge_memory->limit = options.merge_memory;
+  cluster_.merge_memory->least = options.least_merge;
   cluster_.merge_floor = options.merge_floor;
 }
 

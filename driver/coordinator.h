@@ -25,8 +25,10 @@ class Coordinator {
     uint32_t lease_ms = 3000;
     // A job whose sink has not taken so many batches waits for it.
     uint64_t sink_backlog = kSinkBacklog;
-    // What the totals kept of all jobs may take, and from what cost on they are worth it (driver/merge_choice.h).
+    // What the merges of all jobs may take, and one of them in any case.
     uint64_t merge_memory = kMergeMemoryBytes;
+    uint64_t least_merge = kLeastMergeBytes;
+    // From what cost on totals are worth it (driver/merge_choice.h).
     uint64_t merge_floor = kMergeFloorEntries;
   };
   explicit Coordinator(const Options& options);

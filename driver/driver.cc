@@ -83,7 +83,7 @@ Driver::Driver(const Options& options)
     : options_(options),
       started_wall_ms_(absl::ToUnixMillis(absl::Now())),
       started_(std::chrono::steady_clock::now()),
-      coordinator_({options.lease_ms, options.sink_backlog, options.merge_memory, kMergeFloorEntries}) {}
+      coordinator_({options.lease_ms, options.sink_backlog, options.merge_memory, kLeastMergeBytes, kMergeFloorEntries}) {}
 
 Driver::~Driver() {
   Stop();

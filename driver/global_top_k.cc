@@ -60,6 +60,14 @@ std::vector<Units> SplitThreshold(Units total, std::span<const Units> weights) {
   return thresholds;
 }
 
+// What a candidate takes beside its key: itself, its place in the map, and in the lists of ids.
+constexpr size_t kCandidateBytes = 144;
+// How many entries are taken in between looks at the memory.
+constexpr size_t kEntriesBetweenLooks = 256;
+// A slice is divided into at most so many, and there are at most so many in all.
+constexpr uint32_t kMaxParts = 64;
+constexpr uint32_t kMaxSlices = 1u << 30;
+
 // What the floors are to sum to where T is `total` >= 1: the lower, the more entries are sent, and the fewer candidates
 // have to be looked up, at all other workers. Measured with tests/bench/merge.cc; anything up to `total` is right.
 Units FloorTarget(Units total) { return 1 + (total - 1) / 4 * 3; }
@@ -68,14 +76,14 @@ Units PositivePart(const std::optional<Units>& floor) { return std::max<Units>(f
 
 }  // namespace
 
-GlobalTopK::GlobalTopK(size_t k, size_t workers, size_t max_questions)
-    : k_(k), max_questions_(max_questions), workers_(workers), unanswered_(workers) {
+GlobalTopK::GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> memory, size_t max_questions)
+    : k_(k), max_questions_(max_questions), workers_(workers), unanswered_(workers), memory_(std::move(memory)) {
   CHECK_GT(k, 0u);
   CHECK_GT(workers, 0u);
 }
 
-bool GlobalTopK::Precedes(const Candidate* a, const Candidate* b) {
-  return a->total != b->total ? a->total > b->total : a->key < b->key;
+bool GlobalTopK::Precedes(Units a_total, std::string_view a_key, Units b_total, std::string_view b_key) {
+  return a_total != b_total ? a_total > b_total : a_key < b_key;
 }
 
 // ---- what comes in ----
@@ -125,6 +133,7 @@ void GlobalTopK::TakeAnswer(size_t worker) {
 uint32_t GlobalTopK::IdOf(std::string key) {
   if (const auto known = ids_.find(key); known != ids_.end()) return known->second;
   const auto id = static_cast<uint32_t>(candidates_.size());
+  key_bytes_ += key.size();
   candidates_.push_back({.key = std::move(key)});
   ids_.emplace(candidates_.back().key, id);
   open_.push_back(id);
@@ -133,9 +142,18 @@ uint32_t GlobalTopK::IdOf(std::string key) {
 
 void GlobalTopK::AddEntries(size_t worker, std::vector<Partial> entries) {
   result_.entries += entries.size();
+  const uint64_t came_before = std::exchange(came_, came_ + entries.size());
+  if (room_for_) return;
   // The second round's entries include the first's.
   Mark(workers_[worker].sent);
-  for (Partial& entry : entries) {
+  for (size_t i = 0; i < entries.size(); ++i) {
+    // The first round's are limited by the workers, and are all that the best are found among.
+    if (i % kEntriesBetweenLooks == 0 && !HasRoom() && result_.rounds > 0) {
+      room_for_ = std::max<uint64_t>(1, came_before + i);
+      return;
+    }
+    Partial& entry = entries[i];
+    if (known_.contains(entry.key)) continue;
     const uint32_t id = IdOf(std::move(entry.key));
     Candidate& candidate = candidates_[id];
     if (candidate.settled) continue;
@@ -149,6 +167,11 @@ void GlobalTopK::AddEntries(size_t worker, std::vector<Partial> entries) {
     candidate.sender = static_cast<uint32_t>(senders_.size()) - 1;
     if (result_.rounds == 0) workers_[worker].sent.push_back(id);
   }
+}
+
+bool GlobalTopK::HasRoom() {
+  memory_.Set(candidates_.size() * kCandidateBytes + key_bytes_ + senders_.size() * sizeof(Sender));
+  return memory_.Fits() || memory_.IsLeast() || (!slices_.empty() && slices_.back().count == kMaxSlices);
 }
 
 void GlobalTopK::AddFound(size_t worker, const std::vector<Partial>& found) {
@@ -174,7 +197,11 @@ void GlobalTopK::Mark(const std::vector<uint32_t>& ids) {
 std::vector<GlobalTopK::Question> GlobalTopK::Next() {
   CHECK_EQ(unanswered_, 0u) << "workers have yet to answer";
   if (step_ == Step::kEntries) {
-    ++result_.rounds;
+    if (room_for_) {
+      Divide();
+      return NextSlice();
+    }
+    if (slices_.empty()) ++result_.rounds;
     BoundCandidates();
     step_ = Step::kBest;
     std::vector<Question> questions = LookUpBest();
@@ -183,8 +210,9 @@ std::vector<GlobalTopK::Question> GlobalTopK::Next() {
   if (step_ == Step::kBest) {
     SettleAsked();
     if (!IsDecided()) {
-      CHECK_EQ(result_.rounds, 1u) << "the second round did not decide";
+      CHECK(result_.rounds == 1 && slices_.empty()) << "the second round did not decide";
       step_ = Step::kEntries;
+      came_ = 0;
       return Asked(SecondRound());
     }
     step_ = Step::kRest;
@@ -195,7 +223,10 @@ std::vector<GlobalTopK::Question> GlobalTopK::Next() {
     SettleAsked();
     std::vector<Question> questions = LookUpRest();
     if (!questions.empty()) return questions;
+    if (!slices_.empty()) slices_.pop_back();
+    if (!slices_.empty()) return NextSlice();
     Finish();
+    ForgetCandidates();
     step_ = Step::kDone;
   }
   return {};
@@ -233,15 +264,15 @@ void GlobalTopK::BoundCandidates() {
 }
 
 void GlobalTopK::Settle(uint32_t id) {
-  Candidate* candidate = &candidates_[id];
-  candidate->settled = true;
+  Candidate& candidate = candidates_[id];
+  candidate.settled = true;
   if (best_.size() == k_) {
-    if (!Precedes(candidate, best_.front())) return;
-    std::pop_heap(best_.begin(), best_.end(), Precedes);
+    if (!Precedes(candidate.total, candidate.key, best_.front().sum, best_.front().key)) return;
+    std::pop_heap(best_.begin(), best_.end(), IsBetter);
     best_.pop_back();
   }
-  best_.push_back(candidate);
-  std::push_heap(best_.begin(), best_.end(), Precedes);
+  best_.push_back({candidate.key, candidate.total});
+  std::push_heap(best_.begin(), best_.end(), IsBetter);
 }
 
 void GlobalTopK::SettleAsked() {
@@ -258,8 +289,9 @@ std::vector<GlobalTopK::Question> GlobalTopK::LookUpBest() {
   SettleAsked();
   std::vector<uint32_t> ids = open_;
   const size_t count = std::min(2 * k_, ids.size());
-  std::partial_sort(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(count), ids.end(),
-                    [&](uint32_t a, uint32_t b) { return Precedes(&candidates_[a], &candidates_[b]); });
+  std::partial_sort(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(count), ids.end(), [&](uint32_t a, uint32_t b) {
+    return Precedes(candidates_[a].total, candidates_[a].key, candidates_[b].total, candidates_[b].key);
+  });
   ids.resize(count);
   return LookUp(std::move(ids));
 }
@@ -309,7 +341,7 @@ std::vector<GlobalTopK::Question> GlobalTopK::SecondRound() {
     std::optional<Units>& floor = workers_[w].floor;
     // Below its threshold already: it would send nothing new.
     if (!floor || *floor < thresholds[w]) continue;
-    questions.push_back({w, {}, thresholds[w]});
+    questions.push_back({w, {}, thresholds[w], {}});
     if (thresholds[w] == kMinUnits) {
       floor.reset();
     } else {
@@ -319,10 +351,55 @@ std::vector<GlobalTopK::Question> GlobalTopK::SecondRound() {
   return questions;
 }
 
+// Into as many as the entries need that came after there was no room, twice that to be sure.
+void GlobalTopK::Divide() {
+  const KeySlice whole = slices_.empty() ? KeySlice() : slices_.back();
+  if (slices_.empty()) {
+    // The second round has come to its end: its slices belong to it.
+    ++result_.rounds;
+    for (const Partial& entry : best_) known_.insert(entry.key);
+  } else {
+    slices_.pop_back();
+  }
+  uint32_t parts = 2;
+  while (parts < std::min(kMaxParts, kMaxSlices / whole.count) && parts / 2 * *room_for_ < came_) parts *= 2;
+  for (uint32_t part = 0; part < parts; ++part) {
+    slices_.push_back({whole.index + part * whole.count, whole.count * parts});
+  }
+}
+
+// Every entry above its worker's floor. What the first round brought is asked for again with it.
+std::vector<GlobalTopK::Question> GlobalTopK::NextSlice() {
+  ForgetCandidates();
+  came_ = 0;
+  room_for_.reset();
+  step_ = Step::kEntries;
+  std::vector<Question> questions;
+  for (size_t w = 0; w < workers_.size(); ++w) {
+    const std::optional<Units>& floor = workers_[w].floor;
+    questions.push_back({w, {}, floor ? std::min(*floor, kMaxUnits - 1) + 1 : kMinUnits, slices_.back()});
+  }
+  return Asked(std::move(questions));
+}
+
+void GlobalTopK::ForgetCandidates() {
+  for (Worker& worker : workers_) {
+    std::vector<uint32_t>().swap(worker.sent);
+    std::vector<uint32_t>().swap(worker.looked_up);
+  }
+  ids_.clear();
+  candidates_.clear();
+  key_bytes_ = 0;
+  std::vector<Sender>().swap(senders_);
+  std::vector<uint32_t>().swap(open_);
+  asked_.clear();
+  memory_.Set(0);
+}
+
 void GlobalTopK::Finish() {
   result_.kth_total = LeastKthTotal();
-  std::sort_heap(best_.begin(), best_.end(), Precedes);
-  for (const Candidate* candidate : best_) result_.top.push_back({candidate->key, candidate->total});
+  std::sort_heap(best_.begin(), best_.end(), IsBetter);
+  result_.top = std::move(best_);
   result_.unseen_bound = UnseenBound();
   result_.next_thresholds = NextThresholds();
 }
@@ -336,7 +413,7 @@ bool GlobalTopK::IsDecided() const {
 
 std::optional<Units> GlobalTopK::LeastKthTotal() const {
   if (best_.size() < k_) return std::nullopt;
-  return best_.front()->total;
+  return best_.front().sum;
 }
 
 std::optional<Units> GlobalTopK::UnseenBound() const {

@@ -7,6 +7,10 @@
 // where they are positive, of the workers that did not send it. The best candidates by what was sent come first; the k-th
 // best total that is exact is then a bound below T, and a candidate whose bound lies below it, strictly as ties go by key,
 // is out. (What was sent alone bounds nothing from below: the rest may be negative.)
+//
+// Where the second round brings more candidates than the memory allows, they are forgotten, but for the best, and asked for
+// again in slices of the keys, by hash, one slice after the other; a slice that is still too large is divided again. Every
+// key above a floor is in one of them, so the result is the same, for more traffic.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +18,17 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "common/key_slice.h"
 #include "common/units.h"
+#include "driver/merge_memory.h"
 
 namespace tenfold {
 
@@ -33,10 +41,11 @@ class GlobalTopK {
   // What to ask one worker.
   struct Question {
     size_t worker = 0;
-    // Keys whose partial at this worker is not known. They live as long as the merge.
+    // Keys whose partial at this worker is not known. They live until the next Next.
     std::vector<std::string_view> keys;
-    // And every entry at or above this.
+    // And every entry at or above this whose key is in the slice.
     std::optional<Units> at_or_above;
+    KeySlice slice;
   };
   struct Result {
     // Total descending, then key ascending by bytes; at most k.
@@ -56,7 +65,8 @@ class GlobalTopK {
   static constexpr size_t kMaxQuestions = 1 << 18;
 
   // A key is a candidate of the result only if at least one worker has it, also when its total is 0 or below.
-  GlobalTopK(size_t k, size_t workers, size_t max_questions = kMaxQuestions);
+  GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> memory = std::make_shared<MergeMemory>(),
+             size_t max_questions = kMaxQuestions);
   GlobalTopK(GlobalTopK&&) = default;
 
   // Worker w's first answer: its highest partials, and its floor (unset if it sent all). Each worker once.
@@ -107,7 +117,9 @@ class GlobalTopK {
   // What the outstanding answers are; the second round repeats the first three.
   enum class Step { kEntries, kBest, kRest, kDone };
 
-  static bool Precedes(const Candidate* a, const Candidate* b);
+  // The order of the result, of Partials and Candidates.
+  static bool Precedes(Units a_total, std::string_view a_key, Units b_total, std::string_view b_key);
+  static bool IsBetter(const Partial& a, const Partial& b) { return Precedes(a.sum, a.key, b.sum, b.key); }
   uint32_t IdOf(std::string key);
   void TakeAnswer(size_t worker);
   void AddEntries(size_t worker, std::vector<Partial> entries);
@@ -122,6 +134,12 @@ class GlobalTopK {
   std::vector<Question> LookUpRest();
   std::vector<Question> LookUp(std::vector<uint32_t> ids);
   std::vector<Question> SecondRound();
+  // Notes what the candidates take; false if that is too much.
+  bool HasRoom();
+  // Divides the slice that brought too much.
+  void Divide();
+  std::vector<Question> NextSlice();
+  void ForgetCandidates();
   void Finish();
   bool IsDecided() const;
   // What the k-th total is at least; unset while fewer than k are exact.
@@ -145,7 +163,17 @@ class GlobalTopK {
   // Ids of those looked up in this step.
   std::vector<uint32_t> asked_;
   // The k highest of exact totals, in the order of the result, as a heap with the last of them on top.
-  std::vector<const Candidate*> best_;
+  std::vector<Partial> best_;
+
+  MergeShare memory_;
+  size_t key_bytes_ = 0;
+  // In the second round, how many entries came, and how many of them until there was no more room: the others are dropped.
+  uint64_t came_ = 0;
+  std::optional<uint64_t> room_for_;
+  // Slices that are left; the one under way is the last. Empty as long as none were needed.
+  std::vector<KeySlice> slices_;
+  // Keys whose totals were exact before the first slice, and among the best.
+  absl::flat_hash_set<std::string> known_;
   Result result_;
 };
 

@@ -38,7 +38,7 @@ uint64_t JobMachine::Keys() const {
 // ---- by thresholds ----
 
 void JobMachine::MergeThresholds(int64_t now_ms, Actions* actions) {
-  merge_ = std::make_unique<GlobalTopK>(spec_.top(), owners_.size());
+  merge_ = std::make_unique<GlobalTopK>(spec_.top(), owners_.size(), cluster_->merge_memory);
   for (size_t w = 0; w < owners_.size(); ++w) {
     const FoldReply& reply = replies_[owners_[w]];
     std::optional<Units> floor;
@@ -61,7 +61,11 @@ void JobMachine::AskNext(int64_t now_ms, Actions* actions) {
     *request.mutable_id() = MakeId(worker);
     *request.mutable_composition() = replies_[worker].composition();
     const LookUpRequest empty = request;
-    if (question.at_or_above) *request.mutable_at_or_above() = ToProto(*question.at_or_above);
+    if (question.at_or_above) {
+      *request.mutable_at_or_above() = ToProto(*question.at_or_above);
+      request.set_slice(question.slice.index);
+      request.set_slices(question.slice.count);
+    }
     LookUpUnderWay& look_up = look_ups_[worker];
     look_up.index = question.worker;
     size_t bytes = 0;

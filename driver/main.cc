@@ -35,8 +35,9 @@ int Run(int argc, char** argv) {
                  "Batches that a sink may have yet to take before its job waits for it, 1 or more")
       ->capture_default_str();
   app.add_option("--merge-memory", merge_memory,
-                 "Memory for the totals of jobs whose workers send what changed; jobs beyond it are merged without\n"
-                 "them, slower where very many keys are equally hot, and as exact")
+                 "Memory for merging: totals of jobs whose workers send what changed, and candidates of the others.\n"
+                 "Beyond it jobs are merged without totals, and candidates in parts: slower where very many keys are\n"
+                 "equally hot, and as exact")
       ->capture_default_str();
   app.add_option("--sink-folders", options.sink_folders, "Folders in which sinks may have an absolute path");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;

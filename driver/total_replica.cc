@@ -25,8 +25,7 @@ void TotalReplica::Begin(const std::vector<std::string>& sources) {
 void TotalReplica::Clear() {
   totals_ = Totals();
   for (Part& part : parts_) part = Part();
-  memory_->used -= used_;
-  used_ = 0;
+  memory_.Set(0);
 }
 
 const TotalReplica::Composition* TotalReplica::PartOf(size_t worker) const {
@@ -47,10 +46,8 @@ bool TotalReplica::Add(size_t worker, const Entries& entries) {
   }
   totals_.Add(std::span<const Delta>(deltas.data(), count));
 
-  memory_->used -= used_;
-  used_ = totals_.bytes();
-  memory_->used += used_;
-  if (memory_->used <= memory_->limit) return true;
+  memory_.Set(totals_.bytes());
+  if (memory_.Fits()) return true;
   Clear();
   return false;
 }

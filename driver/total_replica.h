@@ -14,18 +14,12 @@
 #include <string>
 #include <vector>
 
-#include "common/limits.h"
 #include "common/totals.h"
 #include "driver/global_top_k.h"
+#include "driver/merge_memory.h"
 #include "worker.pb.h"
 
 namespace tenfold {
-
-// What the replicas of all jobs take of the driver's memory, about.
-struct MergeMemory {
-  uint64_t limit = kMergeMemoryBytes;
-  uint64_t used = 0;
-};
 
 class TotalReplica {
  public:
@@ -33,7 +27,6 @@ class TotalReplica {
   using Entries = google::protobuf::RepeatedPtrField<Entry>;
 
   explicit TotalReplica(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
-  ~TotalReplica() { Clear(); }
   TotalReplica(const TotalReplica&) = delete;
   TotalReplica& operator=(const TotalReplica&) = delete;
 
@@ -59,8 +52,7 @@ class TotalReplica {
     bool half = false;
   };
 
-  const std::shared_ptr<MergeMemory> memory_;
-  uint64_t used_ = 0;
+  MergeShare memory_;
   std::vector<std::string> sources_;
   std::vector<Part> parts_;
   // A key's count is how often it was told: not 0 once it is there.

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "common/digest.h"
 #include "common/fault_point.h"
+#include "common/key_slice.h"
 #include "common/limits.h"
 #include "glog/logging.h"
 
@@ -291,7 +292,10 @@ absl::StatusOr<LookUpReply> WorkerJob::LookUp(const LookUpRequest& request) {
         totals_.AtOrAbove(FromProto(request.at_or_above()), request.from(), options_.part_bytes, &entries);
     if (!next.ok()) return ToldIfFailed(next.status());
     reply.set_next(*next);
-    for (const TotalEntry& entry : entries) AddEntry(entry.key, entry.sum, reply.mutable_at_or_above());
+    const KeySlice slice{request.slice(), std::max(1u, request.slices())};
+    for (const TotalEntry& entry : entries) {
+      if (slice.Has(entry.key)) AddEntry(entry.key, entry.sum, reply.mutable_at_or_above());
+    }
   }
   if (request.changes_from() != 0) {
     if (!kept_changes_.known()) return absl::FailedPreconditionError("the worker no longer keeps the changes");

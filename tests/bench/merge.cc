@@ -20,6 +20,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/time/clock.h"
+#include "common/key_slice.h"
 #include "common/limits.h"
 #include "common/totals.h"
 #include "driver/global_top_k.h"
@@ -180,6 +181,8 @@ class SimulatedMerge {
     }
     if (question.at_or_above) {
       *request.mutable_at_or_above() = ToProto(*question.at_or_above);
+      request.set_slice(question.slice.index);
+      request.set_slices(question.slice.count);
       Parts(request, &worker, [&](const LookUpReply& reply) {
         Timed([&] { merge->AddAnswer(question.worker, {}, Partials(reply.at_or_above()), reply.next() != 0); });
       });
@@ -196,7 +199,10 @@ class SimulatedMerge {
       std::vector<TotalEntry> entries;
       LookUpReply reply;
       reply.set_next(worker->totals.AtOrAbove(FromProto(request.at_or_above()), request.from(), kPartBytes, &entries));
-      for (const TotalEntry& entry : entries) AddEntry(entry.key, entry.sum, reply.mutable_at_or_above());
+      const KeySlice slice{request.slice(), std::max(1u, request.slices())};
+      for (const TotalEntry& entry : entries) {
+        if (slice.Has(entry.key)) AddEntry(entry.key, entry.sum, reply.mutable_at_or_above());
+      }
       worker->bytes += request.ByteSizeLong() + reply.ByteSizeLong();
       take(reply);
       request.set_from(reply.next());

@@ -24,6 +24,7 @@ constexpr char kCluster[] = "simulated";
 SimulatedCluster::SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits) : random_(seed), hits_(hits) {
   // Enough memory for every job, for none, or for about one.
   if (Chance(0.3)) merge_memory_ = Chance(0.5) ? 1 : 150'000;
+  if (Chance(0.5)) least_merge_ = 500 + Draw(5'000);
   if (Chance(0.5)) part_bytes_ = 1 + Draw(200);
   if (Chance(0.2)) max_kept_changes_ = 1 + Draw(20);
 }
@@ -118,8 +119,8 @@ void SimulatedCluster::MakeJobs() {
 
 void SimulatedCluster::StartDriver() {
   ++driver_life_;
-  coordinator_ =
-      std::make_unique<Coordinator>(Coordinator::Options{kLeaseMs, kSinkBacklogBatches, merge_memory_, /*merge_floor=*/0});
+  coordinator_ = std::make_unique<Coordinator>(
+      Coordinator::Options{kLeaseMs, kSinkBacklogBatches, merge_memory_, least_merge_, /*merge_floor=*/0});
   for (const JournalRecord& record : journal_) coordinator_->Replay(record);
   Actions actions;
   coordinator_->Start(kCluster, now_ms_, &actions);
@@ -354,6 +355,7 @@ void SimulatedCluster::Do(const SendFold& send) {
 
 void SimulatedCluster::Do(const SendLookUp& send) {
   Hit("step: look-up");
+  if (send.request.slices() > 1) Hit("step: slice of the keys looked up");
   if (send.request.changes_from() != 0) Hit("step: more changes looked up");
   if (jobs_.at(send.request.id().job_id()).by_changes && send.request.has_at_or_above()) Hit("step: all entries looked up");
   Carry<LookUpReply>(

@@ -128,6 +128,7 @@ class SimulatedCluster {
   std::mt19937_64 random_;
   std::map<std::string, int>* const hits_;
   uint64_t merge_memory_ = kMergeMemoryBytes;
+  uint64_t least_merge_ = kLeastMergeBytes;
   size_t part_bytes_ = kMaxMessageBytes / 4;
   size_t max_kept_changes_ = kMaxKeptChanges;
   std::priority_queue<Event> events_;

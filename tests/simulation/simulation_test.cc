@@ -67,6 +67,7 @@ const char* const kExpected[] = {"fault: worker killed",
                                  "step: request that does not fit refused",
                                  "step: job dropped from a worker",
                                  "step: doubted shard folded again",
+                                 "step: slice of the keys looked up",
                                  "step: driver started again from its journal"};
 
 TEST(Simulation, EveryBatchOfEverySeedEqualsTheOracle) {

@@ -79,6 +79,7 @@ void Answer(const Sums& sums, const GlobalTopK::Question& question, GlobalTopK* 
   }
   if (question.at_or_above) {
     for (size_t i = 0; i < partials.size(); ++i) {
+      if (!question.slice.Has(sums.keys[i])) continue;
       if (partials[i] && *partials[i] >= *question.at_or_above) at_or_above.push_back({sums.keys[i], *partials[i]});
     }
   }
@@ -99,10 +100,13 @@ struct Ask {
   // What the workers' floors are too high by, at most.
   Units slack = 0;
   size_t max_questions = GlobalTopK::kMaxQuestions;
+  MergeMemory memory = {};
 };
 
+int slices_asked = 0;
 GlobalTopK::Result Merge(const Sums& sums, const Ask& ask) {
-  GlobalTopK merge(ask.k, sums.workers.size(), ask.max_questions);
+  const auto memory = std::make_shared<MergeMemory>(ask.memory);
+  GlobalTopK merge(ask.k, sums.workers.size(), memory, ask.max_questions);
   const size_t most = std::max({2 * ask.k * sums.workers.size(), ask.max_questions, sums.workers.size()});
   for (size_t w = 0; w < sums.workers.size(); ++w) {
     const size_t depth = ask.depth == 0 ? 2 * ask.k : ask.depth;
@@ -113,9 +117,11 @@ GlobalTopK::Result Merge(const Sums& sums, const Ask& ask) {
   for (std::vector<GlobalTopK::Question> questions = merge.Next(); !questions.empty(); questions = merge.Next()) {
     size_t keys = 0;
     for (const GlobalTopK::Question& question : questions) keys += question.keys.size();
+    slices_asked += questions[0].slice.count > 1;
     EXPECT_LE(keys, most);
     for (const GlobalTopK::Question& question : questions) Answer(sums, question, &merge);
   }
+  EXPECT_EQ(memory->used, 0u);
   EXPECT_LE(merge.result().rounds, 2u);
   EXPECT_GE(merge.result().rounds, 1u);
   EXPECT_EQ(merge.result().next_thresholds.size(), sums.workers.size());
@@ -193,6 +199,10 @@ TEST(GlobalTopKTest, EqualsBruteForceOnRandomSplitsWithCarriedThresholds) {
     if (Between(random, 0, 2) == 0) ask.max_entries = static_cast<size_t>(Between(random, 1, 20));
     if (Between(random, 0, 3) == 0) ask.slack = Between(random, 0, 50);
     if (Between(random, 0, 1) == 0) ask.max_questions = static_cast<size_t>(Between(random, 0, 40));
+    if (Between(random, 0, 1) == 0) {
+      ask.memory.limit = static_cast<uint64_t>(Between(random, 0, 10'000));
+      ask.memory.least = static_cast<uint64_t>(Between(random, 500, 3'000));
+    }
     for (int batch = 0; batch < 4; ++batch) {
       for (auto& partials : sums.workers) {
         for (size_t i = 0; i < partials.size(); ++i) {
@@ -211,6 +221,7 @@ TEST(GlobalTopKTest, EqualsBruteForceOnRandomSplitsWithCarriedThresholds) {
   // Both ways to end were taken often.
   EXPECT_GT(rounds[1], 1000);
   EXPECT_GT(rounds[2], 1000);
+  EXPECT_GT(slices_asked, 1000);
 }
 
 TEST(GlobalTopKTest, EqualsBruteForceWhateverThresholdsAreSent) {
@@ -406,6 +417,21 @@ TEST(GlobalTopKTest, PutsABoundedNumberOfQuestionsAtATime) {
   ask.max_entries = 300;
   const GlobalTopK::Result result = Merge(sums, ask);
   EXPECT_EQ(Lines(result.top), BruteForce(sums, 1));
+}
+
+TEST(GlobalTopKTest, KeepsToItsMemoryWhereVeryManyKeysAreEquallyHot) {
+  Sums sums(NumberedKeys(20'000), 4);
+  for (size_t i = 0; i < 80'000; ++i) sums.workers[i % 4][i / 4] = static_cast<Units>(100 + i * 7 % 10);
+  const auto memory = std::make_shared<MergeMemory>(MergeMemory{.limit = 200'000, .least = 100'000});
+  GlobalTopK merge(10, 4, memory);
+  for (size_t w = 0; w < 4; ++w) merge.AddReply(w, Highest(sums, w, 20, {}, kNoCut).entries, 109);
+  for (std::vector<GlobalTopK::Question> questions = merge.Next(); !questions.empty(); questions = merge.Next()) {
+    for (const GlobalTopK::Question& question : questions) {
+      Answer(sums, question, &merge);
+      ASSERT_LE(memory->used, 300'000u) << "all candidates would take ten times that";
+    }
+  }
+  EXPECT_EQ(Lines(merge.result().top), BruteForce(sums, 10));
 }
 
 TEST(GlobalTopKTest, SplitsTheThresholdExactlyBeyond128Bits) {
