@@ -29,9 +29,11 @@ FIGURES = (
     Figure("live", "cores", "cores", ""),
     Figure("live", "memory_mib", "peak memory", "MiB"),
 )
-README_FIGURES = [*((data, name) for data in ("a", "b")
-                    for name in ("total_s", "steady_per_s", "cpu_s_per_million", "memory_mib")),
-                  ("live", "p50_ms"), ("live", "p99_ms"), ("live", "cores"), ("start", "total_s")]
+README_TABLES = {data: [(data, name) for name in names] for data, names in (
+    ("a", ("total_s", "steady_per_s", "cpu_s_per_million", "memory_mib")),
+    ("b", ("total_s", "steady_per_s", "cpu_s_per_million", "memory_mib")),
+    ("live", ("p50_ms", "p99_ms", "cores", "memory_mib")),
+    ("start", ("total_s",)))}
 PANELS = [("a", "total_s"), ("b", "total_s"), ("a", "cpu_s_per_million"), ("b", "cpu_s_per_million"), ("live", "p99_ms"),
           ("start", "total_s")]
 
@@ -165,13 +167,17 @@ def settings(system):
 def markdown(report):
     """For README, with the plot."""
     summary = Summary(report)
-    figures = [find(*figure) for figure in README_FIGURES]
-    prefixes = {"start": "", "a": "(a) ", "b": "(b) ", "live": "live "}
-    lines = [["", *(prefixes[figure.data] + heading(figure) for figure in figures), "published live"],
-             ["---", *["---:"] * len(figures), "---"]]
-    lines += [[*row(summary, system, figures), system["pace"]] for system in report["systems"]]
+    tables = []
+    for data, names in README_TABLES.items():
+        figures = [find(*name) for name in names]
+        lines = [[title_of(report, data), *map(heading, figures)], ["---", *["---:"] * len(figures)]]
+        lines += [row(summary, system, figures) for system in report["systems"]]
+        if data == "live":
+            paces = ["published", "---", *(system["pace"] for system in report["systems"])]
+            lines = [[*line, pace] for line, pace in zip(lines, paces)]
+        tables += [f"| {' | '.join(line)} |" for line in lines] + [""]
     return "\n".join([
-        "![The comparison, drawn](tests/bench/compare.svg)", "", *(f"| {' | '.join(line)} |" for line in lines), "",
+        "![The comparison, drawn](tests/bench/compare.svg)", "", *tables,
         f"{report['date']}, {report['machine']}; {report['events']:,} events, live {report['live_rate']:,} events/s; median "
         f"(min-max) of {report['rounds']} rounds; at most {report['timeout_s']:.0f} s for a system on a data set.", "",
         "<details><summary>Settings</summary>", "", "```text",
