@@ -23,8 +23,8 @@ constexpr char kCluster[] = "simulated";
 
 SimulatedCluster::SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits) : random_(seed), hits_(hits) {
   // Enough memory for every job, for none, or for about one.
-  if (Chance(0.3)) merge_memory_ = Chance(0.5) ? 1 : 150'000;
-  if (Chance(0.5)) least_merge_ = 500 + Draw(5'000);
+  if (Chance(0.5)) merge_memory_ = Chance(0.7) ? 1 : 150'000;
+  least_merge_ = 300 + Draw(1'500);
   if (Chance(0.5)) part_bytes_ = 1 + Draw(200);
   if (Chance(0.2)) max_kept_changes_ = 1 + Draw(20);
 }
