@@ -6,6 +6,8 @@ from decimal import Decimal
 
 # Of the events; a first top ten with fewer says more of a start than of a pace.
 STEADY_FROM = Decimal("0.25")
+# The outcome of a system that had not come to the right top ten in time.
+UNFINISHED = "did not finish"
 README_BEGIN, README_END = "<!-- compare: begin -->", "<!-- compare: end -->"
 
 
@@ -247,5 +249,5 @@ def reason(summary, report, system, figure):
     failures = summary.failures(system["name"], figure.data)
     if not failures:
         return "not measured"
-    limit = f" in {report['timeout_s']:.0f} s" if failures[0]["outcome"] == "did not finish" else ""
+    limit = f" in {report['timeout_s']:.0f} s" if failures[0]["outcome"] == UNFINISHED else ""
     return failures[0]["outcome"] + limit
