@@ -17,7 +17,7 @@
 namespace tenfold {
 namespace {
 
-constexpr size_t kMaxRecordsPerPoll = 10'000;
+constexpr size_t kMaxRecordsPerPoll = 1'000;
 // How far to fetch ahead. librdkafka asks for more of a partition until its queue has either so many records or so many
 // bytes of them; a record takes kRecordBytes there beside its own. So it goes beyond by what it asks for at once.
 struct ReadAhead {

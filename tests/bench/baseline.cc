@@ -3,6 +3,8 @@
 //   read    R0: one process reads the topic into nothing
 //   sum     R2: two processes, half of the records each, split records and sum doubles into a hash map, without any
 //           durability; their maps are merged at the end. What one writes in an afternoon.
+// --ahead RECORDS is how many wait in librdkafka's queue at most: so many that it is never full, as is often advised, or
+// fewer, which spares new memory.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,7 +107,8 @@ nlohmann::ordered_json Top(const Sums& sums) {
   return top;
 }
 
-nlohmann::ordered_json SumInTwo(const std::string& brokers, const std::string& topic, const std::vector<RawRange>& all) {
+nlohmann::ordered_json SumInTwo(const std::string& brokers, const std::string& topic, const std::vector<RawRange>& all,
+                                uint64_t ahead) {
   std::array<FILE*, 2> answers{};
   const std::array<std::vector<RawRange>, 2> halves = Halves(all);
   for (size_t i = 0; i < 2; ++i) {
@@ -114,7 +117,8 @@ nlohmann::ordered_json SumInTwo(const std::string& brokers, const std::string& t
     if (fork() == 0) {
       close(ends[0]);
       Sums sums;
-      const uint64_t read = ReadRanges(brokers, topic, halves[i], [&](std::string_view value) { AddRecord(value, &sums); });
+      const uint64_t read =
+          ReadRanges(brokers, topic, halves[i], ahead, [&](std::string_view value) { AddRecord(value, &sums); });
       Send(read, sums, fdopen(ends[1], "w"));
       _exit(0);
     }
@@ -140,9 +144,11 @@ double CpuSeconds(int who) {
 int Run(int argc, char** argv) {
   CLI::App app("Reads a topic as the baselines of the benchmark do.", "bench-baseline");
   std::string brokers, topic, kind;
+  uint64_t ahead = 1'000'000;
   app.add_option("--kafka", brokers)->required();
   app.add_option("--topic", topic)->required();
   app.add_option("KIND", kind)->required()->check(CLI::IsMember({"read", "sum"}));
+  app.add_option("--ahead", ahead, "Records in librdkafka's queue")->check(CLI::Range(3, 1'000'000))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   // librdkafka's threads do not survive a fork, so a process asks for the ends and is gone before the clock starts.
@@ -165,10 +171,11 @@ int Run(int argc, char** argv) {
   nlohmann::ordered_json answer;
   if (kind == "read") {
     uint64_t bytes = 0;
-    const uint64_t records = ReadRanges(brokers, topic, ranges, [&](std::string_view value) { bytes += value.size(); });
+    const uint64_t records =
+        ReadRanges(brokers, topic, ranges, ahead, [&](std::string_view value) { bytes += value.size(); });
     answer = {{"records", records}, {"bytes", bytes}};
   } else {
-    answer = SumInTwo(brokers, topic, ranges);
+    answer = SumInTwo(brokers, topic, ranges, ahead);
   }
   answer["seconds"] = absl::ToDoubleSeconds(absl::Now() - start);
   answer["cpu_seconds"] = CpuSeconds(RUSAGE_SELF) + CpuSeconds(RUSAGE_CHILDREN) - before;

@@ -8,8 +8,7 @@ namespace {
 constexpr int kAnswerMs = 10'000;
 constexpr size_t kRecordsACall = 10'000;
 
-rd_kafka_t* MakeConsumer(const std::string& brokers) {
-  // A full queue makes librdkafka 2.0.2 pause a partition for up to a second (#2879), so the queues are deep.
+rd_kafka_t* MakeConsumer(const std::string& brokers, uint64_t ahead) {
   return MakeKafkaClient(RD_KAFKA_CONSUMER, MakeKafkaConf(brokers, {{"group.id", "tenfold-bench"},
                                                                     {"enable.auto.commit", "false"},
                                                                     {"enable.auto.offset.store", "false"},
@@ -17,8 +16,15 @@ rd_kafka_t* MakeConsumer(const std::string& brokers) {
                                                                     {"auto.offset.reset", "error"},
                                                                     {"fetch.wait.max.ms", "20"},
                                                                     {"fetch.message.max.bytes", "4194304"},
-                                                                    {"queued.min.messages", "1000000"},
+                                                                    {"queued.min.messages", std::to_string(ahead)},
                                                                     {"queued.max.messages.kbytes", "1048576"}}));
+}
+
+// A full queue makes librdkafka 2.0.2 pause a partition for up to a second (#2879), or until there is something to do for
+// its broker: to be asked for an offset, of which the answer is not waited for.
+void WakeFetchers(rd_kafka_t* client, rd_kafka_topic_partition_list_t* assigned) {
+  for (int i = 0; i < assigned->cnt; ++i) assigned->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
+  rd_kafka_offsets_for_times(client, assigned, 0);
 }
 
 // Stops fetching a partition whose range ends before the partition does.
@@ -32,7 +38,7 @@ void Pause(rd_kafka_t* client, const std::string& topic, int32_t partition) {
 }  // namespace
 
 std::vector<RawRange> WholeTopic(const std::string& brokers, const std::string& topic) {
-  rd_kafka_t* client = MakeConsumer(brokers);
+  rd_kafka_t* client = MakeConsumer(brokers, 1);
   rd_kafka_topic_t* handle = rd_kafka_topic_new(client, topic.c_str(), nullptr);
   const rd_kafka_metadata_t* metadata = nullptr;
   CheckKafka(rd_kafka_metadata(client, 0, handle, &metadata, kAnswerMs), "find the partitions of " + topic);
@@ -50,8 +56,8 @@ std::vector<RawRange> WholeTopic(const std::string& brokers, const std::string& 
 }
 
 uint64_t ReadRanges(const std::string& brokers, const std::string& topic, const std::vector<RawRange>& ranges,
-                    const std::function<void(std::string_view value)>& take) {
-  rd_kafka_t* client = MakeConsumer(brokers);
+                    uint64_t ahead, const std::function<void(std::string_view value)>& take) {
+  rd_kafka_t* client = MakeConsumer(brokers, ahead);
   rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(static_cast<int>(ranges.size()));
   std::vector<int64_t> ends;
   size_t open = 0;
@@ -64,12 +70,16 @@ uint64_t ReadRanges(const std::string& brokers, const std::string& topic, const 
     rd_kafka_topic_partition_list_add(list, topic.c_str(), range.partition)->offset = range.begin;
   }
   CheckKafka(rd_kafka_assign(client, list), "assign " + topic);
-  rd_kafka_topic_partition_list_destroy(list);
   rd_kafka_queue_t* queue = rd_kafka_queue_get_consumer(client);
 
   std::vector<rd_kafka_message_t*> records(kRecordsACall);
   uint64_t read = 0;
+  uint64_t awake_until = ahead / 3;
   while (open > 0) {
+    if (read >= awake_until) {
+      WakeFetchers(client, list);
+      awake_until = read + ahead / 3;
+    }
     const ssize_t count = rd_kafka_consume_batch_queue(queue, 100, records.data(), records.size());
     for (ssize_t i = 0; i < count; ++i) {
       rd_kafka_message_t* record = records[static_cast<size_t>(i)];
@@ -89,6 +99,7 @@ uint64_t ReadRanges(const std::string& brokers, const std::string& topic, const 
       rd_kafka_message_destroy(record);
     }
   }
+  rd_kafka_topic_partition_list_destroy(list);
   // To drop what is still in the queues would be a part of the baseline's time; the end of the process does it.
   rd_kafka_queue_destroy(queue);
   return read;

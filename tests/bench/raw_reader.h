@@ -1,5 +1,5 @@
 // Reads ranges of a topic as fast as librdkafka goes, which is what the baselines are made of: the C API, records in
-// batches from one queue, deep prefetch queues. Used by one thread. A failure of Kafka ends the program with a sentence.
+// batches from one queue. Used by one thread. A failure of Kafka ends the program with a sentence.
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -22,9 +22,10 @@ struct RawRange {
 // Every partition from its begin to its end now.
 std::vector<RawRange> WholeTopic(const std::string& brokers, const std::string& topic);
 
-// Calls `take` with each record's value and returns how many there were. Each partition at most once in `ranges`. The
-// client stays as it is, so that its end costs no time: leave the process by _Exit.
+// Calls `take` with each record's value and returns how many there were. Each partition at most once in `ranges`. About
+// `ahead` records, at least 3, wait in librdkafka's queue; of a range that ends before its partition does, so many at most
+// are fetched in vain. The client stays as it is, so that its end costs no time: leave the process by _Exit.
 uint64_t ReadRanges(const std::string& brokers, const std::string& topic, const std::vector<RawRange>& ranges,
-                    const std::function<void(std::string_view value)>& take);
+                    uint64_t ahead, const std::function<void(std::string_view value)>& take);
 
 }  // namespace tenfold::bench
