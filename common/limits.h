@@ -40,8 +40,6 @@ inline constexpr uint64_t kSinkBacklog = 100'000;
 
 // Keys of a job whose changes a worker keeps until the driver has them; with more it is asked for all its keys again.
 inline constexpr size_t kMaxKeptChanges = 1 << 20;
-// What a worker says in place of the number of its keys when it does not know: more than fit in any memory.
-inline constexpr uint64_t kUncountedKeys = uint64_t{1} << 32;
 
 // For the totals that the driver keeps of jobs whose batches are merged from changes, unless its --merge-memory says
 // otherwise.

@@ -50,6 +50,13 @@ void BoundedTotals::Clear() {
   stale_ = false;
 }
 
+uint64_t BoundedTotals::Keys() const {
+  if (complete() && !stale_) return totals_.size();
+  uint64_t rows = 0;
+  for (const ShardKey& shard : shards_) rows += store_->EstimateRows(shard);
+  return rows;
+}
+
 void BoundedTotals::RaiseFloor() {
   const size_t fitting = limit_ / 32 / (totals_.bytes() / std::max<size_t>(1, totals_.size()) + 1);
   const size_t keep = std::max({2 * depth_, fitting, size_t{1}});

@@ -64,8 +64,8 @@ class BoundedTotals {
 
   // Whether every key is in memory.
   bool complete() const { return !floor_.has_value(); }
-  // Present keys; nullopt if they are not all in memory, and so not counted.
-  std::optional<size_t> size() const { return complete() ? std::optional(totals_.size()) : std::nullopt; }
+  // Keys that the sums have; if they are not all in memory an estimate of the rows they are in.
+  uint64_t Keys() const;
   // Of the store, since the start: keys looked up, and times that all rows were read.
   uint64_t keys_read() const { return keys_read_; }
   uint64_t rebuilds() const { return rebuilds_; }

@@ -79,6 +79,9 @@ class ShardStore {
   virtual absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
                                std::span<RowSum> sums) const = 0;
 
+  // About how many rows the shard has, rather more than fewer; 0 if it is not there.
+  virtual uint64_t EstimateRows(const ShardKey& shard) const = 0;
+
   // Every row in key order, and the digest of them all, to compare with the state's. DATA_LOSS if it cannot be read,
   // CANCELLED if `row` returned false.
   using Row = std::function<bool(std::string_view key, uint64_t count, Units sum)>;

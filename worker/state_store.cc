@@ -534,6 +534,13 @@ absl::Status StateStore::AddRows(const ShardKey& shard, std::span<const std::str
   return absl::OkStatus();
 }
 
+uint64_t StateStore::EstimateRows(const ShardKey& shard) const {
+  const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, "estimate rows");
+  uint64_t rows = 0;
+  if (handle.ok()) db_->GetIntProperty(*handle, rocksdb::DB::Properties::kEstimateNumKeys, &rows);
+  return rows;
+}
+
 absl::Status StateStore::FlushUnlogged(std::span<Family* const> families) {
   std::vector<std::pair<Family*, uint64_t>> flushed;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;

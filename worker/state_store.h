@@ -68,6 +68,7 @@ class StateStore : public ShardStore {
   absl::Status Commit(std::span<const Update> updates, WalMode wal) override;
   absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard) const override;
   absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys, std::span<RowSum> sums) const override;
+  uint64_t EstimateRows(const ShardKey& shard) const override;
 
   // Makes everything durable in files, so that a clean end loses nothing in any WAL mode.
   absl::Status Flush();

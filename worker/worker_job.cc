@@ -237,7 +237,7 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
     kept_changes_.Add(shard.deltas);
     reply.set_changed_keys(reply.changed_keys() + shard.deltas.size());
   }
-  reply.set_keys(totals_.size().value_or(kUncountedKeys));
+  reply.set_keys(totals_.Keys());
   reply.set_persist_us(MicrosSince(persist));
   if (stopping_) return absl::UnavailableError("the worker is stopping");
   if (absl::Status answered = Answer(request, &reply); !answered.ok()) return answered;

@@ -42,6 +42,7 @@ class SimulatedStore : public ShardStore {
   absl::Status Commit(std::span<const Update> updates, WalMode wal) override;
   absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard) const override;
   absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys, std::span<RowSum> sums) const override;
+  uint64_t EstimateRows(const ShardKey& shard) const override { return shards_.at(shard).back().rows.size(); }
 
   // Asked at every write: true makes it fail, with nothing written.
   void FailIf(std::function<bool()> fails) { fails_ = std::move(fails); }

@@ -49,6 +49,7 @@ class MapStore : public ShardStore {
     }
     return absl::OkStatus();
   }
+  uint64_t EstimateRows(const ShardKey& shard) const override { return shards.at(shard.second).size(); }
 
   std::map<uint32_t, std::map<std::string, RowSum>> shards;
   absl::Status failure;
@@ -156,6 +157,11 @@ class Fixture {
   void CheckAll() {
     const std::map<std::string, Units> exact = Exact();
     ASSERT_NO_FATAL_FAILURE(CheckHighest(exact, static_cast<size_t>(Draw(8)), std::nullopt));
+    if (totals_.complete()) {
+      EXPECT_EQ(totals_.Keys(), exact.size());
+    } else {
+      EXPECT_GE(totals_.Keys(), exact.size());
+    }
     std::vector<Units> sums;
     for (const auto& [key, sum] : exact) sums.push_back(sum);
     const Units some = sums.empty() ? 0 : sums[static_cast<size_t>(Draw(static_cast<int>(sums.size())))];

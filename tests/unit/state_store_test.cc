@@ -214,6 +214,18 @@ TEST_F(StateStoreTest, RowsAreReadByKeyWithAndWithoutALimitOfMemory) {
   }
 }
 
+TEST_F(StateStoreTest, EstimatesAtLeastTheRowsOfAShard) {
+  Open();
+  ASSERT_TRUE(Create(store_.get(), MakeFolds("job", 1)).ok());
+  std::vector<ShardFold> folds = MakeFolds("job", 1);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(Advance(store_.get(), &folds, WAL_ASYNC).ok());
+  const size_t rows = folds[0].rows().size();
+  EXPECT_GE(store_->EstimateRows({"job", 0}), rows);
+  Open(nullptr, 1 << 20);
+  EXPECT_GE(store_->EstimateRows({"job", 0}), rows);
+  EXPECT_EQ(store_->EstimateRows({"job", 1}), 0);
+}
+
 TEST_F(StateStoreTest, ManyShardsCommitWithMemtablesFarBeyondTheirLimit) {
   Open(nullptr, 1 << 20);
   std::vector<ShardFold> folds = MakeFolds("job", 64);
