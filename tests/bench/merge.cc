@@ -41,9 +41,8 @@ constexpr size_t kDepth = 2 * kTop;
 constexpr size_t kMaxReplyEntries = kMaxMessageBytes / 2 / kMaxKeyBytes;
 constexpr size_t kPartBytes = kMaxMessageBytes / 4;
 constexpr uint64_t kEventsAKey = 10;
-// Of a batch after the first, and so many that the merge by then is the one it stays with.
+// Of a batch after the first.
 constexpr uint64_t kNextEvents = 1000;
-constexpr int kNextBatches = 12;
 
 struct Case {
   uint32_t workers = 0;
@@ -71,8 +70,9 @@ std::vector<GlobalTopK::Partial> Partials(const google::protobuf::RepeatedPtrFie
 
 class SimulatedMerge {
  public:
-  explicit SimulatedMerge(const Case& shape)
+  SimulatedMerge(const Case& shape, int batches)
       : shape_(shape),
+        batches_(batches),
         draw_(shape.keys, shape.exponent),
         random_(shape.workers * 2 + (shape.keyed ? 1 : 0)),
         workers_(shape.workers) {
@@ -126,7 +126,7 @@ class SimulatedMerge {
     std::vector<std::string> top;
     for (const GlobalTopK::Partial& entry : result.top) top.push_back(entry.key);
     const char* const merge = !by_changes ? "thresholds" : all ? "all entries" : "changes";
-    if (batch_ <= 2 || batch_ > kNextBatches || merge_ != merge) Print(merge, result, top == top_);
+    if (batch_ <= 2 || batch_ == batches_ || merge_ != merge) Print(merge, result, top == top_);
     top_ = std::move(top);
     merge_ = merge;
     return IsExact(result);
@@ -285,6 +285,7 @@ class SimulatedMerge {
   }
 
   const Case shape_;
+  const int batches_;
   const ZipfKeys draw_;
   Random random_;
   std::vector<std::string> pages_;
@@ -303,15 +304,15 @@ class SimulatedMerge {
 };
 
 // In a process of its own with bounded memory; if that is not enough, it is the case's result.
-bool RunCase(const Case& shape, uint64_t memory_gib) {
+bool RunCase(const Case& shape, int batches, uint64_t memory_gib) {
   const pid_t child = fork();
   if (child == 0) {
     const rlimit limit{memory_gib << 30, memory_gib << 30};
     setrlimit(RLIMIT_AS, &limit);
     try {
-      SimulatedMerge merge(shape);
+      SimulatedMerge merge(shape, batches);
       bool exact = true;
-      for (int batch = 0; batch <= kNextBatches; ++batch) {
+      for (int batch = 0; batch < batches; ++batch) {
         merge.Fold(batch == 0 ? shape.keys * kEventsAKey : kNextEvents);
         exact = merge.Merge() && exact;
       }
@@ -341,6 +342,8 @@ int Run(int argc, char** argv) {
   app.add_option("--workers", workers)->delimiter(',')->capture_default_str();
   app.add_option("--zipf", exponents, "Exponents; 0 is flat")->delimiter(',')->capture_default_str();
   app.add_option("--memory", memory_gib, "GiB a case may take")->capture_default_str();
+  int batches = 13;
+  app.add_option("--batches", batches)->check(CLI::PositiveNumber)->capture_default_str();
   uint32_t hot_keys = 200'000;
   app.add_option("--hot-keys", hot_keys, "Equally hot ones over 100 workers, as the last case; 0: none")
       ->capture_default_str();
@@ -350,11 +353,11 @@ int Run(int argc, char** argv) {
   for (const double exponent : exponents) {
     for (const uint32_t count : workers) {
       for (const bool keyed : {false, true}) {
-        exact = RunCase({count, keys, exponent, keyed}, memory_gib) && exact;
+        exact = RunCase({count, keys, exponent, keyed}, batches, memory_gib) && exact;
       }
     }
   }
-  if (hot_keys > 0) exact = RunCase({100, hot_keys, 0, false}, memory_gib) && exact;
+  if (hot_keys > 0) exact = RunCase({100, hot_keys, 0, false}, batches, memory_gib) && exact;
   return exact ? 0 : 1;
 }
 
