@@ -88,7 +88,8 @@ bool GlobalTopK::Precedes(Units a_total, std::string_view a_key, Units b_total, 
 
 // ---- what comes in ----
 
-void GlobalTopK::AddReply(size_t worker, std::vector<Partial> entries, std::optional<Units> floor) {
+void GlobalTopK::AddReply(size_t worker, std::vector<Partial> entries, std::optional<Units> floor,
+                          std::optional<uint64_t> read) {
   CHECK(step_ == Step::kEntries && result_.rounds == 0) << "a reply after the first round, of worker " << worker;
   TakeAnswer(worker);
   Worker& from = workers_[worker];
@@ -103,6 +104,7 @@ void GlobalTopK::AddReply(size_t worker, std::vector<Partial> entries, std::opti
     std::nth_element(sums.begin(), last, sums.end(), std::greater<>());
     from.depth_bound = std::max(from.depth_bound, *last);
   }
+  result_.entries += read.value_or(entries.size());
   AddEntries(worker, std::move(entries));
 }
 
@@ -116,6 +118,7 @@ void GlobalTopK::AddAnswer(size_t worker, const std::vector<Partial>& found, std
   }
   if (step_ == Step::kEntries) {
     CHECK(found.empty()) << "worker " << worker << " was not asked for keys";
+    result_.entries += at_or_above.size();
     AddEntries(worker, std::move(at_or_above));
   } else {
     CHECK(at_or_above.empty()) << "worker " << worker << " was not asked for a range";
@@ -141,7 +144,6 @@ uint32_t GlobalTopK::IdOf(std::string key) {
 }
 
 void GlobalTopK::AddEntries(size_t worker, std::vector<Partial> entries) {
-  result_.entries += entries.size();
   const uint64_t came_before = std::exchange(came_, came_ + entries.size());
   if (room_for_) return;
   // The second round's entries include the first's.

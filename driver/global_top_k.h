@@ -69,8 +69,10 @@ class GlobalTopK {
              size_t max_questions = kMaxQuestions);
   GlobalTopK(GlobalTopK&&) = default;
 
-  // Worker w's first answer: its highest partials, and its floor (unset if it sent all). Each worker once.
-  void AddReply(size_t worker, std::vector<Partial> entries, std::optional<Units> floor);
+  // Worker w's first answer: its highest partials, and its floor (unset if it sent all). Each worker once. `read`: so many
+  // of them were read for this batch; unset: all.
+  void AddReply(size_t worker, std::vector<Partial> entries, std::optional<Units> floor,
+                std::optional<uint64_t> read = std::nullopt);
 
   // After all replies, and after each round of answers: the questions of the next step; none when the result is there.
   std::vector<Question> Next();

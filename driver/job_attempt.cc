@@ -179,7 +179,11 @@ void JobMachine::BeginFold(int64_t now_ms, Actions* actions) {
   unanswered_.clear();
   // Folded up to exactly the journal's offsets, the states can be compared with it.
   replaying_ = !uncompared_.empty();
-  if (replica_ != nullptr) BeginReplica();
+  if (replica_ != nullptr) {
+    BeginReplica();
+  } else {
+    known_.Begin(owners_.size());
+  }
   for (size_t w = 0; w < owners_.size(); ++w) {
     const std::string& owner = owners_[w];
     FoldRequest request;
@@ -194,6 +198,7 @@ void JobMachine::BeginFold(int64_t now_ms, Actions* actions) {
     if (replica_ == nullptr) {
       request.set_depth(2 * spec_.top());
       if (const auto it = thresholds_.find(owner); it != thresholds_.end()) *request.mutable_threshold() = it->second;
+      known_.Quote(w, &request);
     } else if (const TotalReplica::Composition* part = replica_->PartOf(w)) {
       *request.mutable_since() = *part;
     }

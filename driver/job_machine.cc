@@ -81,11 +81,13 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_ms, Actions* act
     case JournalRecord::kJobFailed:
       failed_ = true;
       replica_.reset();
+      known_.Clear();
       failure_ = record.job_failed().reason();
       break;
     case JournalRecord::kJobCancelled:
       cancelled_ = true;
       replica_.reset();
+      known_.Clear();
       if (live) actions->push_back(CloseJob{job_id_, name()});
       break;
     default:

@@ -21,6 +21,7 @@
 #include "driver/action.h"
 #include "driver/batch_planner.h"
 #include "driver/global_top_k.h"
+#include "driver/known_entries.h"
 #include "driver/merge_choice.h"
 #include "driver/total_replica.h"
 #include "journal.pb.h"
@@ -250,6 +251,7 @@ class JobMachine {
   // Carried from batch to batch.
   std::vector<int64_t> ends_;
   std::map<std::string, Int128> thresholds_;
+  KnownEntries known_{cluster_->merge_memory};
   MergeChoice choice_;
   // There while batches are merged by changes.
   std::unique_ptr<TotalReplica> replica_;

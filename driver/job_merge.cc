@@ -41,8 +41,19 @@ void JobMachine::MergeThresholds(int64_t now_ms, Actions* actions) {
   merge_ = std::make_unique<GlobalTopK>(spec_.top(), owners_.size(), cluster_->merge_memory);
   for (size_t w = 0; w < owners_.size(); ++w) {
     const FoldReply& reply = replies_[owners_[w]];
+    if (reply.only_changed()) {
+      if (!known_.IsKnown(w)) {
+        EndAttempt(absl::StrCat("worker ", owners_[w], ", which says only what changed since it was asked for all"),
+                   now_ms + kRetryMs);
+        return Advance(now_ms, actions);
+      }
+      const std::vector<GlobalTopK::Partial> entries = known_.Update(w, reply);
+      merge_->AddReply(w, entries, known_.Floor(w), static_cast<uint64_t>(reply.entries_size()));
+      continue;
+    }
     std::optional<Units> floor;
     if (reply.has_floor()) floor = FromProto(reply.floor());
+    known_.Learn(w, reply);
     merge_->AddReply(w, ToPartials(reply.entries()), floor);
   }
   AskNext(now_ms, actions);
@@ -52,6 +63,8 @@ void JobMachine::AskNext(int64_t now_ms, Actions* actions) {
   const std::vector<GlobalTopK::Question> questions = merge_->Next();
   if (questions.empty()) {
     const GlobalTopK::Result& result = merge_->result();
+    // Its thresholds were too high, and so are the floors of what is known.
+    if (result.rounds > 1) known_.Clear();
     choice_.NoteThresholds(result.entries + result.look_ups, cluster_->merge_floor * owners_.size(), ChangedKeys(), Keys());
     return Commit(result, now_ms, actions);
   }
@@ -234,6 +247,7 @@ void JobMachine::Commit(const GlobalTopK::Result& result, int64_t now_ms, Action
   batch->mutable_timings()->set_merge_us(static_cast<uint64_t>(now_ms - replied_ms_) * 1000);
   batch->mutable_timings()->set_processing_us(static_cast<uint64_t>(now_ms - started_ms_) * 1000);
   if (choice_.by_changes() != (replica_ != nullptr)) {
+    known_.Clear();
     replica_ = choice_.by_changes() ? std::make_unique<TotalReplica>(cluster_->merge_memory) : nullptr;
   }
   thresholds_.clear();

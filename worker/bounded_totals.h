@@ -52,6 +52,10 @@ class BoundedTotals {
   // Adds what a commit has added to the store; one span a shard.
   absl::Status Add(std::span<const std::span<const Delta>> shards);
 
+  // The partial of a key that is in memory. Where HoldsFrom says that all at or above some sum are, the others are absent or
+  // below it.
+  std::optional<Units> FindHeld(std::string_view key) const { return totals_.Find(key); }
+  bool HoldsFrom(Units sum) const { return !stale_ && (complete() || sum >= *floor_); }
   // The partial of each key, nullopt if absent.
   absl::StatusOr<std::vector<std::optional<Units>>> Find(std::span<const std::string_view> keys);
 

@@ -34,6 +34,10 @@ void KeptChanges::Forget() {
   added_.clear();
 }
 
+void KeptChanges::ForEach(const std::function<void(std::string_view key, Units added)>& visit) const {
+  for (uint32_t index = 0; index < added_.size(); ++index) visit(keys_.key(index), added_[index]);
+}
+
 void KeptChanges::Tell(uint64_t from, size_t max_bytes, Changes* changes) const {
   size_t bytes = 0;
   for (size_t index = from; index < added_.size(); ++index) {

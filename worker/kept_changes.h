@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,6 +37,8 @@ class KeptChanges {
 
   // Whether it has all that was added since the composition last quoted.
   bool known() const { return base_.has_value(); }
+  // Every key of it with what was added to it, also 0.
+  void ForEach(const std::function<void(std::string_view key, Units added)>& visit) const;
   // A part of it: adds about `max_bytes` of keys and sums, at least one key, to `changes` and sets its `next`. Start with
   // from = 0.
   void Tell(uint64_t from, size_t max_bytes, Changes* changes) const;

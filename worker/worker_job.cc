@@ -261,16 +261,49 @@ absl::Status WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
       for (const PartitionState& partition : core_.state(s).partitions()) *reply->add_partitions() = partition;
     }
   }
+  if (request.has_known_at_or_above()) {
+    const absl::StatusOr<bool> answered = AnswerChanged(FromProto(request.known_at_or_above()), reply);
+    if (!answered.ok()) return ToldIfFailed(answered.status());
+    if (*answered) return absl::OkStatus();
+    reply->clear_entries();
+  }
   std::optional<Units> threshold;
   if (request.has_threshold()) threshold = FromProto(request.threshold());
   const absl::StatusOr<Totals::Top> top = totals_.Highest(request.depth(), threshold, kMaxReplyEntries);
   if (!top.ok()) return ToldIfFailed(top.status());
   for (const TotalEntry& entry : top->entries) AddEntry(entry.key, entry.sum, reply->mutable_entries());
   if (top->floor) *reply->mutable_floor() = ToProto(*top->floor);
-  if (!request.since().empty() && kept_changes_.known()) {
+  if (!request.since().empty() && !request.has_known_at_or_above() && kept_changes_.known()) {
     kept_changes_.Tell(0, options_.part_bytes / 4, reply->mutable_changes());
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> WorkerJob::AnswerChanged(Units known_at_or_above, FoldReply* reply) {
+  if (!kept_changes_.known() || !totals_.HoldsFrom(known_at_or_above)) return false;
+  // Below it now. Whether they were above is to be read, if they have fallen.
+  std::vector<std::string_view> fallen;
+  std::vector<Units> added_to_fallen;
+  size_t count = 0;
+  kept_changes_.ForEach([&](std::string_view key, Units added) {
+    const std::optional<Units> sum = totals_.FindHeld(key);
+    if (sum && (*sum >= known_at_or_above || *sum - added >= known_at_or_above)) {
+      if (++count <= kMaxReplyEntries) AddEntry(key, *sum, reply->mutable_entries());
+    } else if (!sum && added < 0) {
+      fallen.push_back(key);
+      added_to_fallen.push_back(added);
+    }
+  });
+  const absl::StatusOr<std::vector<std::optional<Units>>> sums = totals_.Find(fallen);
+  if (!sums.ok()) return sums.status();
+  for (size_t i = 0; i < fallen.size(); ++i) {
+    const std::optional<Units> sum = (*sums)[i];
+    if (!sum || *sum - added_to_fallen[i] < known_at_or_above) continue;
+    if (++count <= kMaxReplyEntries) AddEntry(fallen[i], *sum, reply->mutable_entries());
+  }
+  if (count > kMaxReplyEntries) return false;
+  reply->set_only_changed(true);
+  return true;
 }
 
 absl::StatusOr<LookUpReply> WorkerJob::LookUp(const LookUpRequest& request) {

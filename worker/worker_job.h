@@ -68,6 +68,9 @@ class WorkerJob {
   absl::Status ToldIfFailed(absl::Status done) const;
   void SetTotalsLimit();
   absl::Status AddToTotals(const FoldOutcome& outcome);
+  // Adds the entries that changed since the composition quoted, as `known_at_or_above` asks for them. False if that is not
+  // known, or too much for a reply.
+  absl::StatusOr<bool> AnswerChanged(Units known_at_or_above, FoldReply* reply);
   absl::Status Answer(const FoldRequest& request, FoldReply* reply);
   ShardKey Key(uint32_t shard) const { return {options_.job_id, shard}; }
 

@@ -1,7 +1,7 @@
 // bench-merge: the production merge (worker and driver parts of it) over many simulated workers in one process, no network:
 // how many rounds, entries and bytes a worker the exact top ten takes, and how long the driver is busy. `spread` records go
 // to any worker, `keyed` ones to the worker of their key. A case is a first batch, and small ones after it, which as a rule
-// leave the top ten as it is. Prints a line of JSON for the first two, for those that are merged in another way than the
+// leave the top ten as it is. Prints a line of JSON for the first three, for those that are merged in another way than the
 // one before, and for the last. Bytes are those of the merge's part of requests and replies. Exits 1 if a result is not the
 // exact one.
 #include <sys/resource.h>
@@ -24,6 +24,7 @@
 #include "common/limits.h"
 #include "common/totals.h"
 #include "driver/global_top_k.h"
+#include "driver/known_entries.h"
 #include "driver/merge_choice.h"
 #include "driver/total_replica.h"
 #include "glog/logging.h"
@@ -76,6 +77,7 @@ class SimulatedMerge {
         draw_(shape.keys, shape.exponent),
         random_(shape.workers * 2 + (shape.keyed ? 1 : 0)),
         workers_(shape.workers) {
+    known_.Begin(shape.workers);
     for (uint32_t page = 0; page < shape_.keys; ++page) pages_.push_back(PageName(page));
   }
 
@@ -92,12 +94,16 @@ class SimulatedMerge {
       Worker& worker = workers_[w];
       FoldRequest request;
       if (worker.threshold) *request.mutable_threshold() = ToProto(*worker.threshold);
+      if (replica_ == nullptr) known_.Quote(w, &request);
       if (replica_ != nullptr && replica_->PartOf(w) != nullptr) *request.mutable_since() = *replica_->PartOf(w);
       worker.bytes = request.ByteSizeLong();
       worker.kept.Quote(request.since(), CompositionAt(batch_));
       const std::vector<Delta> deltas = tables[w].Deltas();
       worker.totals.Add(deltas);
       worker.kept.Add(deltas);
+      worker.changed = deltas.size();
+      worker.known_at_or_above.reset();
+      if (request.has_known_at_or_above()) worker.known_at_or_above = FromProto(request.known_at_or_above());
       changed_ += deltas.size();
       keys_ += worker.totals.size();
     }
@@ -113,10 +119,12 @@ class SimulatedMerge {
     if (by_changes) {
       choice_.NoteChanges(result.entries, keys_);
     } else {
+      if (result.rounds > 1) known_.Clear();
       choice_.NoteThresholds(result.entries + result.look_ups, kMergeFloorEntries * workers_.size(), changed_, keys_);
     }
     if (choice_.by_changes() != by_changes) {
       replica_ = choice_.by_changes() ? std::make_unique<TotalReplica>(std::make_shared<MergeMemory>()) : nullptr;
+      known_.Clear();
       if (replica_ != nullptr) replica_->Begin(std::vector<std::string>(workers_.size(), "worker"));
     }
     for (size_t w = 0; w < workers_.size(); ++w) {
@@ -126,7 +134,7 @@ class SimulatedMerge {
     std::vector<std::string> top;
     for (const GlobalTopK::Partial& entry : result.top) top.push_back(entry.key);
     const char* const merge = !by_changes ? "thresholds" : all ? "all entries" : "changes";
-    if (batch_ <= 2 || batch_ == batches_ || merge_ != merge) Print(merge, result, top == top_);
+    if (batch_ <= 3 || batch_ == batches_ || merge_ != merge) Print(merge, result, top == top_);
     top_ = std::move(top);
     merge_ = merge;
     return IsExact(result);
@@ -139,6 +147,9 @@ class SimulatedMerge {
     Totals totals;
     KeptChanges kept;
     std::optional<Units> threshold;
+    // Of the last fold: keys it added to, and what it was asked for.
+    uint64_t changed = 0;
+    std::optional<Units> known_at_or_above;
     // To and from it, in this batch.
     uint64_t bytes = 0;
   };
@@ -155,13 +166,30 @@ class SimulatedMerge {
     GlobalTopK merge(kTop, workers_.size());
     for (size_t w = 0; w < workers_.size(); ++w) {
       Worker& worker = workers_[w];
-      const Totals::Top top = worker.totals.Highest(kDepth, worker.threshold, kMaxReplyEntries);
       FoldReply reply;
       *reply.mutable_composition() = CompositionAt(batch_);
+      reply.set_changed_keys(worker.changed);
+      if (worker.known_at_or_above && worker.kept.known()) {
+        worker.kept.ForEach([&](std::string_view key, Units) {
+          const Units sum = *worker.totals.Find(key);
+          // No event takes anything away.
+          if (sum >= *worker.known_at_or_above) AddEntry(key, sum, reply.mutable_entries());
+        });
+        reply.set_only_changed(true);
+        worker.bytes += reply.ByteSizeLong();
+        Timed([&] {
+          merge.AddReply(w, known_.Update(w, reply), known_.Floor(w), static_cast<uint64_t>(reply.entries_size()));
+        });
+        continue;
+      }
+      const Totals::Top top = worker.totals.Highest(kDepth, worker.threshold, kMaxReplyEntries);
       for (const TotalEntry& entry : top.entries) AddEntry(entry.key, entry.sum, reply.mutable_entries());
       if (top.floor) *reply.mutable_floor() = ToProto(*top.floor);
       worker.bytes += reply.ByteSizeLong();
-      Timed([&] { merge.AddReply(w, Partials(reply.entries()), top.floor); });
+      Timed([&] {
+        known_.Learn(w, reply);
+        merge.AddReply(w, Partials(reply.entries()), top.floor);
+      });
     }
     for (std::vector<GlobalTopK::Question> questions = Questions(&merge); !questions.empty();
          questions = Questions(&merge)) {
@@ -296,6 +324,7 @@ class SimulatedMerge {
   uint64_t changed_ = 0;
   uint64_t keys_ = 0;
   MergeChoice choice_;
+  KnownEntries known_{std::make_shared<MergeMemory>()};
   std::unique_ptr<TotalReplica> replica_;
   absl::Duration busy_;
   // The keys of the batch before, and how it was merged.

@@ -344,8 +344,10 @@ void SimulatedCluster::Do(const SendFold& send) {
       [this, send, again](WorkerJob* job) {
         absl::StatusOr<FoldReply> reply = job->Fold(send.request);
         if (!reply.ok() || send.request.since().empty()) return reply;
-        if (!reply->has_changes()) Hit("step: worker does not know the composition quoted");
+        if (!reply->has_changes() && !reply->only_changed()) Hit("step: worker does not know the composition quoted");
         if (again && !reply->changes().added().empty()) Hit("step: changes told again");
+        if (reply->only_changed()) Hit("step: only entries that changed told");
+        if (again && reply->only_changed() && !reply->entries().empty()) Hit("step: changed entries told again");
         return reply;
       },
       [this, send](const absl::StatusOr<FoldReply>& reply, Actions* actions) {

@@ -9,8 +9,60 @@
 namespace tenfold {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+
+class JobMergedByThresholdsTest : public JobMachineTest {
+ protected:
+  static FoldReply OnlyChanged(const SendFold& send, std::optional<Units> sum) {
+    FoldReply reply = FoldedAs(send, sum.value_or(0));
+    if (!sum) reply.clear_entries();
+    reply.set_only_changed(true);
+    return reply;
+  }
+};
+
+TEST_F(JobMergedByThresholdsTest, AsksOnceForTheEntriesAndThenForThoseThatChanged) {
+  for (const SendFold& send : RunToFolds({10, 20})) {
+    EXPECT_THAT(send.request.since(), IsEmpty());
+    EXPECT_FALSE(send.request.has_known_at_or_above());
+    Reply(send, FoldedAs(send, 3));
+  }
+  Apply(TakeRecord());
+  for (const SendFold& send : RunToFolds({11, 21})) {
+    ASSERT_THAT(send.request.since(), SizeIs(1));
+    EXPECT_EQ(send.request.since(0).next_offset(), send.worker == "a" ? 10 : 20);
+    EXPECT_TRUE(send.request.has_known_at_or_above());
+    Reply(send, OnlyChanged(send, send.worker == "a" ? std::optional<Units>(5) : std::nullopt));
+  }
+  const JournalRecord record = TakeRecord();
+  ASSERT_THAT(record.batch_committed().top(), SizeIs(1));
+  EXPECT_EQ(FromProto(record.batch_committed().top(0).sum()), 8);
+  EXPECT_EQ(record.batch_committed().proof().entries(), 1u) << "those read for this batch";
+}
+
+TEST_F(JobMergedByThresholdsTest, TakesAllEntriesOfAWorkerThatDoesNotKnowWhatChanged) {
+  CommitFirst();
+  for (const SendFold& send : RunToFolds({11, 21})) Reply(send, FoldedAs(send, 7));
+  EXPECT_EQ(FromProto(TakeRecord().batch_committed().top(0).sum()), 14);
+}
+
+TEST_F(JobMergedByThresholdsTest, QuotesTheLastReplyAlsoOfAnAttemptThatCameToNothing) {
+  CommitFirst();
+  std::vector<SendFold> folds = RunToFolds({11, 21});
+  Reply(folds[0], OnlyChanged(folds[0], 5));
+  Reply(folds[1], absl::UnavailableError("gone"));
+  EXPECT_FALSE(TakeRecord().has_batch_committed());
+  folds = RunToFolds({12, 22});
+  EXPECT_EQ(folds[0].request.since(0).next_offset(), 10) << "only a merge takes replies in";
+}
+
+TEST_F(JobMergedByThresholdsTest, RefusesWhatChangedSinceNothing) {
+  for (const SendFold& send : RunToFolds({10, 20})) Reply(send, OnlyChanged(send, 1));
+  EXPECT_FALSE(TakeRecord().has_batch_committed());
+  EXPECT_THAT(job_.Status().reason(), HasSubstr("only what changed"));
+}
 
 // The first batch is merged by thresholds, and so dear that the next is merged by changes.
 class JobMergedByChangesTest : public JobMachineTest {

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "worker/state_store.h"
 
@@ -15,15 +17,28 @@ namespace tenfold {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::Pair;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
-class NoFolder : public RangeFolder {
+// Folds one record a shard: what it is told to.
+class OneRecordFolder : public RangeFolder {
  public:
-  explicit NoFolder(int* number) : number_(number) { ++*number_; }
-  ~NoFolder() override { --*number_; }
-  FoldOutcome Fold(const std::vector<JobCore::ShardRange>&, const FoldOptions&) override { return {}; }
+  OneRecordFolder(int* number, const std::vector<Delta>* deltas) : number_(number), deltas_(deltas) { ++*number_; }
+  ~OneRecordFolder() override { --*number_; }
+  FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions&) override {
+    FoldOutcome outcome;
+    for (const JobCore::ShardRange& range : ranges) {
+      FoldOutcome::Shard& shard = outcome.shards.emplace_back(range.state, *deltas_);
+      PartitionState* partition = shard.state.mutable_partitions(0);
+      partition->set_next_offset(partition->next_offset() + 1);
+    }
+    return outcome;
+  }
 
  private:
   int* const number_;
+  const std::vector<Delta>* const deltas_;
 };
 
 class WorkerJobTest : public ::testing::Test {
@@ -37,7 +52,7 @@ class WorkerJobTest : public ::testing::Test {
     options.job_id = "job";
     options.incarnation = 7;
     options.store = store_.get();
-    options.make_folder = [this](const AssignRequest&) { return std::make_unique<NoFolder>(&folders_); };
+    options.make_folder = [this](const AssignRequest&) { return std::make_unique<OneRecordFolder>(&folders_, &deltas_); };
     job_ = std::make_unique<WorkerJob>(options, std::vector<ShardState>());
   }
   ~WorkerJobTest() override {
@@ -55,6 +70,7 @@ class WorkerJobTest : public ::testing::Test {
     request.mutable_id()->set_attempt(++number_);
     request.mutable_id()->set_assignment(number_);
     request.mutable_id()->set_incarnation(7);
+    id_ = request.id();
     for (int32_t p = 0; p < 3; ++p) {
       request.add_partitions()->set_topic("events");
       request.mutable_partitions(p)->set_partition(p);
@@ -63,10 +79,34 @@ class WorkerJobTest : public ::testing::Test {
     return request;
   }
 
+  // Folds the deltas into shard 0, all that is owned; the driver has all at or above 10 from the reply before, if any.
+  FoldReply Fold(std::vector<Delta> deltas, const FoldReply* before) {
+    deltas_ = std::move(deltas);
+    FoldRequest request;
+    *request.mutable_id() = id_;
+    request.mutable_id()->set_attempt(++number_);
+    request.add_targets()->set_next_offset(1000);
+    request.set_depth(100);
+    if (before != nullptr) {
+      *request.mutable_since() = before->composition();
+      *request.mutable_known_at_or_above() = ToProto(Units{10});
+    }
+    const absl::StatusOr<FoldReply> reply = job_->Fold(request);
+    EXPECT_TRUE(reply.ok()) << reply.status();
+    return reply.value_or(FoldReply());
+  }
+  static std::map<std::string, int> Sums(const FoldReply& reply) {
+    std::map<std::string, int> sums;
+    for (const Entry& entry : reply.entries()) sums.emplace(entry.key(), static_cast<int>(FromProto(entry.sum())));
+    return sums;
+  }
+
   std::string folder_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<WorkerJob> job_;
   uint64_t number_ = 0;
+  RequestId id_;
+  std::vector<Delta> deltas_;
   // There are now: each has connections to Kafka.
   int folders_ = 0;
 };
@@ -91,6 +131,33 @@ TEST_F(WorkerJobTest, WithoutShardsItHoldsNoFolder) {
   EXPECT_EQ(folders_, 0);
   ASSERT_TRUE(job_->Assign(Assign({2})).ok());
   EXPECT_EQ(folders_, 1);
+}
+
+TEST_F(WorkerJobTest, AnswersWithTheEntriesThatChangedWhereTheDriverKnowsTheOthers) {
+  ASSERT_TRUE(job_->Assign(Assign({0})).ok());
+  const FoldReply all = Fold({{"low", 1, 4}, {"same", 1, 20}, {"falls", 1, 30}, {"rises", 1, 9}, {"high", 1, 40}}, nullptr);
+  EXPECT_FALSE(all.only_changed());
+  EXPECT_THAT(Sums(all), SizeIs(5));
+  // Twice, as the driver may have lost the reply.
+  for (int lost = 0; lost < 2; ++lost) {
+    const FoldReply changed = Fold({{"low", 1, 1}, {"falls", 1, -15}, {"rises", 1, 1}, {"high", 1, 2}, {"new", 1, 6}}, &all);
+    EXPECT_TRUE(changed.only_changed());
+    if (lost == 0) {
+      EXPECT_THAT(Sums(changed), UnorderedElementsAre(Pair("falls", 15), Pair("rises", 10), Pair("high", 42)));
+    } else {
+      EXPECT_THAT(Sums(changed),
+                  UnorderedElementsAre(Pair("falls", 0), Pair("rises", 11), Pair("high", 44), Pair("new", 12)));
+    }
+  }
+}
+
+TEST_F(WorkerJobTest, AnswersWithAllEntriesWhereItDoesNotKnowTheCompositionQuoted) {
+  ASSERT_TRUE(job_->Assign(Assign({0})).ok());
+  const FoldReply all = Fold({{"key", 1, 4}}, nullptr);
+  Fold({{"key", 1, 4}}, nullptr);
+  const FoldReply reply = Fold({{"other", 1, 4}}, &all);
+  EXPECT_FALSE(reply.only_changed());
+  EXPECT_THAT(Sums(reply), UnorderedElementsAre(Pair("key", 8), Pair("other", 4)));
 }
 
 }  // namespace

@@ -1,0 +1,106 @@
+#include "driver/known_entries.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+constexpr Units kMinUnits = std::numeric_limits<Units>::min();
+constexpr Units kMaxUnits = std::numeric_limits<Units>::max();
+
+// What an entry takes beside its key.
+constexpr uint64_t kEntryBytes = 64;
+// So many may become more without being asked for anew.
+constexpr size_t kFewEntries = 64;
+
+}  // namespace
+
+void KnownEntries::Begin(size_t workers) {
+  if (workers == workers_.size()) return;
+  Clear();
+  workers_.resize(workers);
+}
+
+void KnownEntries::Clear() {
+  for (Worker& worker : workers_) Forget(&worker);
+}
+
+void KnownEntries::Quote(size_t worker, FoldRequest* request) const {
+  const Worker& of = workers_.at(worker);
+  if (!of.composition) return;
+  *request->mutable_since() = *of.composition;
+  *request->mutable_known_at_or_above() = ToProto(of.least);
+}
+
+void KnownEntries::Learn(size_t worker, const FoldReply& reply) {
+  Worker& of = workers_.at(worker);
+  Forget(&of);
+  of.least = kMinUnits;
+  if (reply.has_floor()) {
+    const Units floor = FromProto(reply.floor());
+    // Of entries that tie with the floor some may be missing.
+    const auto is_above = [&](const Entry& entry) { return FromProto(entry.sum()) > floor; };
+    if (floor == kMaxUnits || !std::all_of(reply.entries().begin(), reply.entries().end(), is_above)) return;
+    of.least = floor + 1;
+  }
+  if (reply.entries_size() > kMaxEntries) return;
+  of.most = std::max(2 * static_cast<size_t>(reply.entries_size()), kFewEntries);
+  for (const Entry& entry : reply.entries()) Put(&of, entry);
+  of.composition = reply.composition();
+  memory_.Set(bytes_);
+  if (!IsWorthIt(of, reply.changed_keys())) Forget(&of);
+}
+
+std::vector<GlobalTopK::Partial> KnownEntries::Update(size_t worker, const FoldReply& reply) {
+  Worker& of = workers_.at(worker);
+  CHECK(of.composition) << "nothing is known of worker " << worker;
+  for (const Entry& entry : reply.entries()) {
+    if (FromProto(entry.sum()) >= of.least) {
+      Put(&of, entry);
+    } else {
+      Erase(&of, entry.key());
+    }
+  }
+  of.composition = reply.composition();
+  memory_.Set(bytes_);
+  std::vector<GlobalTopK::Partial> entries;
+  entries.reserve(of.entries.size());
+  for (const auto& [key, sum] : of.entries) entries.push_back({key, sum});
+  if (!IsWorthIt(of, reply.changed_keys())) Forget(&of);
+  return entries;
+}
+
+std::optional<Units> KnownEntries::Floor(size_t worker) const {
+  const Units least = workers_.at(worker).least;
+  return least == kMinUnits ? std::nullopt : std::optional(least - 1);
+}
+
+void KnownEntries::Put(Worker* worker, const Entry& entry) {
+  const auto [place, is_new] = worker->entries.insert_or_assign(entry.key(), FromProto(entry.sum()));
+  if (!is_new) return;
+  worker->bytes += kEntryBytes + entry.key().size();
+  bytes_ += kEntryBytes + entry.key().size();
+}
+
+void KnownEntries::Erase(Worker* worker, const std::string& key) {
+  if (worker->entries.erase(key) == 0) return;
+  worker->bytes -= kEntryBytes + key.size();
+  bytes_ -= kEntryBytes + key.size();
+}
+
+bool KnownEntries::IsWorthIt(const Worker& worker, uint64_t changed_keys) const {
+  return worker.entries.size() <= worker.most && changed_keys <= kMaxChangedKeys && memory_.Fits();
+}
+
+void KnownEntries::Forget(Worker* worker) {
+  bytes_ -= worker->bytes;
+  worker->bytes = 0;
+  worker->composition.reset();
+  worker->entries = {};
+  memory_.Set(bytes_);
+}
+
+}  // namespace tenfold
