@@ -236,6 +236,20 @@ class Cluster:
     def cpu_seconds(self):
         return cpu_seconds([process.pid for process in self.processes.values()])
 
+    def wait_until_idle(self):
+        """Until the store has flushed and compacted what a backlog brought: for a while nearly no CPU is used."""
+        begin = [time.monotonic(), self.cpu_seconds()]
+
+        def is_idle():
+            seconds = time.monotonic() - begin[0]
+            if seconds < 1:
+                return False
+            cores = (self.cpu_seconds() - begin[1]) / seconds
+            begin[:] = time.monotonic(), self.cpu_seconds()
+            return cores < 0.1
+
+        wait_until("the cluster to be idle", is_idle)
+
     def submit(self, topic, job="bench", wal="sync", interval="2s", sink="file: {path: top.jsonl}"):
         """Returns the time of the call and how many milliseconds the CLI took."""
         spec = self.dir / f"{job}.yaml"
