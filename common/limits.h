@@ -38,7 +38,7 @@ inline constexpr size_t kMaxCancelledShown = 100;
 // Batches that a job goes on making while a sink does not take them, unless the driver's --sink-backlog says otherwise.
 inline constexpr uint64_t kSinkBacklog = 100'000;
 
-// Keys of a job whose changes a worker keeps until the driver has them; with more it is asked for all its keys again.
+// Keys of a job whose changes a worker keeps until the driver has them; with more it is asked as if it knew none.
 inline constexpr size_t kMaxKeptChanges = 1 << 20;
 
 // For the totals that the driver keeps of jobs whose batches are merged from changes, unless its --merge-memory says

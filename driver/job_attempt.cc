@@ -272,6 +272,8 @@ void JobMachine::Doubt(uint32_t shard, const std::string& worker, Actions* actio
              << " has another digest than batch " << last_batch_.batch()
              << " in the journal; the shard is folded again from the log";
   doubtful_[shard] = worker;
+  // A composition of it says nothing of its sums.
+  known_.Clear();
 }
 
 void JobMachine::BeginMerge(int64_t now_ms, Actions* actions) {

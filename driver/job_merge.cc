@@ -63,8 +63,6 @@ void JobMachine::AskNext(int64_t now_ms, Actions* actions) {
   const std::vector<GlobalTopK::Question> questions = merge_->Next();
   if (questions.empty()) {
     const GlobalTopK::Result& result = merge_->result();
-    // Its thresholds were too high, and so are the floors of what is known.
-    if (result.rounds > 1) known_.Clear();
     choice_.NoteThresholds(result.entries + result.look_ups, cluster_->merge_floor * owners_.size(), ChangedKeys(), Keys());
     return Commit(result, now_ms, actions);
   }
@@ -75,6 +73,8 @@ void JobMachine::AskNext(int64_t now_ms, Actions* actions) {
     *request.mutable_composition() = replies_[worker].composition();
     const LookUpRequest empty = request;
     if (question.at_or_above) {
+      // The thresholds were too high, and so are the floors of what is known.
+      known_.Clear();
       *request.mutable_at_or_above() = ToProto(*question.at_or_above);
       request.set_slice(question.slice.index);
       request.set_slices(question.slice.count);

@@ -12,7 +12,7 @@ constexpr Units kMinUnits = std::numeric_limits<Units>::min();
 constexpr Units kMaxUnits = std::numeric_limits<Units>::max();
 
 // What an entry takes beside its key.
-constexpr uint64_t kEntryBytes = 64;
+constexpr uint64_t kEntryBytes = 100;
 // So many may become more without being asked for anew.
 constexpr size_t kFewEntries = 64;
 
@@ -41,17 +41,19 @@ void KnownEntries::Learn(size_t worker, const FoldReply& reply) {
   of.least = kMinUnits;
   if (reply.has_floor()) {
     const Units floor = FromProto(reply.floor());
-    // Of entries that tie with the floor some may be missing.
-    const auto is_above = [&](const Entry& entry) { return FromProto(entry.sum()) > floor; };
-    if (floor == kMaxUnits || !std::all_of(reply.entries().begin(), reply.entries().end(), is_above)) return;
+    if (floor == kMaxUnits) return;
     of.least = floor + 1;
   }
   if (reply.entries_size() > kMaxEntries) return;
-  of.most = std::max(2 * static_cast<size_t>(reply.entries_size()), kFewEntries);
-  for (const Entry& entry : reply.entries()) Put(&of, entry);
+  // Of those that tie with the floor some may be missing.
+  for (const Entry& entry : reply.entries()) {
+    if (FromProto(entry.sum()) >= of.least) Put(&of, entry);
+  }
+  const bool are_most = 2 * of.entries.size() >= static_cast<size_t>(reply.entries_size());
+  of.most = std::max(2 * of.entries.size(), kFewEntries);
   of.composition = reply.composition();
   memory_.Set(bytes_);
-  if (!IsWorthIt(of, reply.changed_keys())) Forget(&of);
+  if (!are_most || !IsWorthIt(of, reply.changed_keys())) Forget(&of);
 }
 
 std::vector<GlobalTopK::Partial> KnownEntries::Update(size_t worker, const FoldReply& reply) {
@@ -92,7 +94,7 @@ void KnownEntries::Erase(Worker* worker, const std::string& key) {
 }
 
 bool KnownEntries::IsWorthIt(const Worker& worker, uint64_t changed_keys) const {
-  return worker.entries.size() <= worker.most && changed_keys <= kMaxChangedKeys && memory_.Fits();
+  return worker.entries.size() <= worker.most && changed_keys <= kMaxChangedKeys && memory_.IsPlenty();
 }
 
 void KnownEntries::Forget(Worker* worker) {

@@ -5,8 +5,8 @@
 // thread at a time.
 //
 // A worker's entries are kept only where that is worth it: not if they are very many, or have become twice as many since
-// they came (then they come anew, above a higher floor), or if so many keys changed that it costs the worker more to
-// keep those than to send the entries.
+// they came (then they come anew, above a higher floor), or most of them tie with the floor, or if so many keys changed that
+// it costs the worker more to keep those than to send the entries, or a quarter of the memory for merges is taken.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +27,7 @@ namespace tenfold {
 
 class KnownEntries {
  public:
+  // When they come; up to twice as many are kept.
   static constexpr int kMaxEntries = 4096;
   static constexpr uint64_t kMaxChangedKeys = 1 << 14;
 
@@ -43,7 +44,7 @@ class KnownEntries {
 
   // Worker w's reply with all entries above its floor.
   void Learn(size_t worker, const FoldReply& reply);
-  // Its reply with those that changed; they were known. Returns all of them.
+  // Its reply with those that changed; the others are known. Returns all of them.
   std::vector<GlobalTopK::Partial> Update(size_t worker, const FoldReply& reply);
   // Bounds what is not among them; nullopt: they are all there are.
   std::optional<Units> Floor(size_t worker) const;

@@ -35,6 +35,8 @@ class MergeShare {
   }
   // All shares together keep to the limit.
   bool Fits() const { return memory_->used <= memory_->limit; }
+  // So much is left that to keep what can be asked for again is in nobody's way.
+  bool IsPlenty() const { return memory_->used <= memory_->limit / 4; }
   // This one takes no more than it may in any case.
   bool IsLeast() const { return bytes_ <= memory_->least; }
 

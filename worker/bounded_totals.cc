@@ -43,6 +43,7 @@ void BoundedTotals::EndScan() {
 
 void BoundedTotals::Clear() {
   EndScan();
+  ++drops_;
   totals_ = Totals();
   floor_.reset();
   bounds_.reset();
@@ -61,6 +62,7 @@ void BoundedTotals::RaiseFloor() {
   const size_t fitting = limit_ / 32 / (totals_.bytes() / std::max<size_t>(1, totals_.size()) + 1);
   const size_t keep = std::max({2 * depth_, fitting, size_t{1}});
   if (totals_.size() <= keep) return;
+  ++drops_;
   std::vector<Units> sums;
   sums.reserve(totals_.size());
   totals_.ForEach([&](std::string_view, int64_t, Units sum) { sums.push_back(sum); });

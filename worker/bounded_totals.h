@@ -52,10 +52,12 @@ class BoundedTotals {
   // Adds what a commit has added to the store; one span a shard.
   absl::Status Add(std::span<const std::span<const Delta>> shards);
 
-  // The partial of a key that is in memory. Where HoldsFrom says that all at or above some sum are, the others are absent or
-  // below it.
+  // The partial of a key, if it is in memory.
   std::optional<Units> FindHeld(std::string_view key) const { return totals_.Find(key); }
+  // Whether every key at or above `sum` is in memory.
   bool HoldsFrom(Units sum) const { return !stale_ && (complete() || sum >= *floor_); }
+  // How often keys left memory: while this stays the same, one that is not there was not there before.
+  uint64_t drops() const { return drops_; }
   // The partial of each key, nullopt if absent.
   absl::StatusOr<std::vector<std::optional<Units>>> Find(std::span<const std::string_view> keys);
 
@@ -113,6 +115,7 @@ class BoundedTotals {
   std::optional<uint64_t> scanned_;
   std::deque<std::string> scanned_keys_;
 
+  uint64_t drops_ = 0;
   uint64_t keys_read_ = 0;
   uint64_t rebuilds_ = 0;
 };

@@ -11,11 +11,17 @@ KeptChanges::Base KeptChanges::Sorted(const Composition& composition) {
   return base;
 }
 
-void KeptChanges::Quote(const Composition& since, const Composition& present) {
+bool KeptChanges::Quote(const Composition& since, const Composition& present) {
   Base quoted = Sorted(since);
-  if (base_ == quoted) return;
-  Forget();
-  if (!quoted.empty() && quoted == Sorted(present)) base_ = std::move(quoted);
+  if (base_ == quoted) return false;
+  if (quoted.empty() || quoted != Sorted(present)) {
+    Forget();
+    return false;
+  }
+  keys_.Clear();
+  added_.clear();
+  base_ = std::move(quoted);
+  return true;
 }
 
 void KeptChanges::Add(std::span<const Delta> deltas) {
@@ -24,14 +30,14 @@ void KeptChanges::Add(std::span<const Delta> deltas) {
     const uint32_t index = keys_.FindOrAdd(delta.key);
     if (index == added_.size()) added_.push_back(0);
     added_[index] += delta.sum;
+    if (added_.size() > max_keys_ || added_.size() * kBytesPerKey + keys_.key_bytes() > max_bytes_) return Forget();
   }
-  if (added_.size() > max_keys_) Forget();
 }
 
 void KeptChanges::Forget() {
   base_.reset();
-  keys_.Clear();
-  added_.clear();
+  keys_ = KeyTable();
+  std::vector<Units>().swap(added_);
 }
 
 void KeptChanges::ForEach(const std::function<void(std::string_view key, Units added)>& visit) const {

@@ -1,7 +1,7 @@
 // How the memory that a worker may use (--memory) is divided: the one place that knows. Pure.
 //
 // 48 MiB are the process's own. Of the rest R
-//   1/4  R  totals: candidates and upper bounds (worker/bounded_totals.h)
+//   1/4  R  totals: candidates and upper bounds (worker/bounded_totals.h), and the changes kept for the driver
 //   3/16 R  the batch under way: delta tables, their sorted copies, the write to the store
 //   3/16 R  readers: what is fetched ahead
 //   1/4  R  the store: memtables, and cached blocks, indexes and filters
@@ -35,15 +35,12 @@ struct MemoryBudget {
   size_t bytes = 0;
 
   size_t StoreBytes() const { return Rest() / 4; }
-  // Keys whose changes a job keeps for the driver: they take no more than a sixteenth of the totals, which they are among.
-  size_t KeptChanges() const { return Rest() / 4 / 16 / kBytesPerChange; }
   JobMemory OfOneOf(size_t jobs) const {
     const size_t lanes = Rest() / 16 * 3 / jobs;
     return {Rest() / 4 / jobs, {lanes / 4 * 3, lanes / 4 * 3}, {lanes / 4, lanes / 4}};
   }
 
  private:
-  static constexpr size_t kBytesPerChange = 64;
   static constexpr size_t kOwnBytes = 48 << 20;
   size_t Rest() const { return bytes == 0 ? 0 : bytes - kOwnBytes; }
 };

@@ -103,7 +103,6 @@ std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std:
   options.job_id = job_id;
   options.incarnation = incarnation_;
   options.store = store_.get();
-  if (options_.memory.bytes != 0) options.max_kept_changes = options_.memory.KeptChanges();
   options.memory = [this] { return options_.memory.OfOneOf(std::max<size_t>(1, job_count_)); };
   options.store_failed = [data_dir = options_.data_dir](const absl::Status& status) {
     LOG(ERROR) << "the worker ends, since its state in " << data_dir << " cannot be written: " << status.message()

@@ -96,7 +96,7 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
     prepare_folder_ = *std::move(folder);
   }
 
-  SetTotalsLimit();
+  SetMemoryLimits();
   totals_.EndScan();
   for (const uint32_t shard : plan->leave) {
     if (const absl::StatusOr<Uint128> left = ScanIntoTotals(shard, -1); !left.ok()) return left.status();
@@ -149,9 +149,11 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   return ToldIfFailed(totals_.Settle(std::move(owned)));
 }
 
-void WorkerJob::SetTotalsLimit() {
+void WorkerJob::SetMemoryLimits() {
   const size_t bytes = options_.memory().totals_bytes;
   totals_.SetLimit(bytes == 0 ? BoundedTotals::kNoLimit : bytes);
+  // An eighth of the share is neither for candidates nor for bounds.
+  if (bytes != 0) kept_changes_.SetLimit(bytes / 16);
 }
 
 absl::StatusOr<Uint128> WorkerJob::ScanIntoTotals(uint32_t shard, int sign) {
@@ -200,7 +202,7 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
     absl::StatusOr<std::vector<JobCore::ShardRange>> planned = core_.PlanFold(request);
     if (!planned.ok()) return planned.status();
     ranges = *std::move(planned);
-    kept_changes_.Quote(request.since(), core_.Composition());
+    if (kept_changes_.Quote(request.since(), core_.Composition())) drops_at_base_ = totals_.drops();
   }
   if (sums_folder_ == nullptr) return absl::FailedPreconditionError("the worker owns no shard of the job");
 
@@ -232,11 +234,13 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
   const absl::Time persist = absl::Now();
   if (absl::Status persisted = Persist(outcome); !persisted.ok()) return persisted;
   FaultPoint("worker.persisted");
-  if (absl::Status added = AddToTotals(outcome); !added.ok()) return added;
+  SetMemoryLimits();
+  // What is persisted is in the composition, also where the totals then cannot be made.
   for (const FoldOutcome::Shard& shard : outcome.shards) {
     kept_changes_.Add(shard.deltas);
     reply.set_changed_keys(reply.changed_keys() + shard.deltas.size());
   }
+  if (absl::Status added = AddToTotals(outcome); !added.ok()) return added;
   reply.set_keys(totals_.Keys());
   reply.set_persist_us(MicrosSince(persist));
   if (stopping_) return absl::UnavailableError("the worker is stopping");
@@ -245,7 +249,6 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
 }
 
 absl::Status WorkerJob::AddToTotals(const FoldOutcome& outcome) {
-  SetTotalsLimit();
   std::vector<std::span<const Delta>> deltas;
   for (const FoldOutcome::Shard& shard : outcome.shards) deltas.push_back(shard.deltas);
   return ToldIfFailed(totals_.Add(deltas));
@@ -261,11 +264,8 @@ absl::Status WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
       for (const PartitionState& partition : core_.state(s).partitions()) *reply->add_partitions() = partition;
     }
   }
-  if (request.has_known_at_or_above()) {
-    const absl::StatusOr<bool> answered = AnswerChanged(FromProto(request.known_at_or_above()), reply);
-    if (!answered.ok()) return ToldIfFailed(answered.status());
-    if (*answered) return absl::OkStatus();
-    reply->clear_entries();
+  if (request.has_known_at_or_above() && AnswerChanged(FromProto(request.known_at_or_above()), reply)) {
+    return absl::OkStatus();
   }
   std::optional<Units> threshold;
   if (request.has_threshold()) threshold = FromProto(request.threshold());
@@ -279,31 +279,19 @@ absl::Status WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> WorkerJob::AnswerChanged(Units known_at_or_above, FoldReply* reply) {
-  if (!kept_changes_.known() || !totals_.HoldsFrom(known_at_or_above)) return false;
-  // Below it now. Whether they were above is to be read, if they have fallen.
-  std::vector<std::string_view> fallen;
-  std::vector<Units> added_to_fallen;
-  size_t count = 0;
+bool WorkerJob::AnswerChanged(Units known_at_or_above, FoldReply* reply) {
+  if (!kept_changes_.known() || totals_.drops() != drops_at_base_ || !totals_.HoldsFrom(known_at_or_above)) return false;
+  bool fits = true;
   kept_changes_.ForEach([&](std::string_view key, Units added) {
     const std::optional<Units> sum = totals_.FindHeld(key);
-    if (sum && (*sum >= known_at_or_above || *sum - added >= known_at_or_above)) {
-      if (++count <= kMaxReplyEntries) AddEntry(key, *sum, reply->mutable_entries());
-    } else if (!sum && added < 0) {
-      fallen.push_back(key);
-      added_to_fallen.push_back(added);
-    }
+    // One that is not in memory was not there at the base either, so below all that is known, as it is now.
+    if (!sum || (*sum < known_at_or_above && *sum - added < known_at_or_above)) return;
+    fits &= static_cast<size_t>(reply->entries_size()) < kMaxReplyEntries;
+    if (fits) AddEntry(key, *sum, reply->mutable_entries());
   });
-  const absl::StatusOr<std::vector<std::optional<Units>>> sums = totals_.Find(fallen);
-  if (!sums.ok()) return sums.status();
-  for (size_t i = 0; i < fallen.size(); ++i) {
-    const std::optional<Units> sum = (*sums)[i];
-    if (!sum || *sum - added_to_fallen[i] < known_at_or_above) continue;
-    if (++count <= kMaxReplyEntries) AddEntry(fallen[i], *sum, reply->mutable_entries());
-  }
-  if (count > kMaxReplyEntries) return false;
-  reply->set_only_changed(true);
-  return true;
+  if (!fits) reply->clear_entries();
+  reply->set_only_changed(fits);
+  return fits;
 }
 
 absl::StatusOr<LookUpReply> WorkerJob::LookUp(const LookUpRequest& request) {

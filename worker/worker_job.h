@@ -66,11 +66,11 @@ class WorkerJob {
   absl::Status DropUnsound(const std::vector<uint32_t>& shards);
   absl::Status Persist(const FoldOutcome& outcome);
   absl::Status ToldIfFailed(absl::Status done) const;
-  void SetTotalsLimit();
+  void SetMemoryLimits();
   absl::Status AddToTotals(const FoldOutcome& outcome);
-  // Adds the entries that changed since the composition quoted, as `known_at_or_above` asks for them. False if that is not
-  // known, or too much for a reply.
-  absl::StatusOr<bool> AnswerChanged(Units known_at_or_above, FoldReply* reply);
+  // Adds the entries that changed since the composition quoted, as `known_at_or_above` asks for them. False, and nothing is
+  // added, if they are not known or too many for a reply.
+  bool AnswerChanged(Units known_at_or_above, FoldReply* reply);
   absl::Status Answer(const FoldRequest& request, FoldReply* reply);
   ShardKey Key(uint32_t shard) const { return {options_.job_id, shard}; }
 
@@ -86,6 +86,8 @@ class WorkerJob {
   std::unique_ptr<RangeFolder> sums_folder_;
   BoundedTotals totals_;
   KeptChanges kept_changes_;
+  // Of the totals, when the changes kept began.
+  uint64_t drops_at_base_ = 0;
   // Guarded by prepare_mutex_.
   std::unique_ptr<RangeFolder> prepare_folder_;
   // Set by Assign under both.

@@ -248,7 +248,7 @@ class Cluster:
             begin[:] = time.monotonic(), self.cpu_seconds()
             return cores < 0.1
 
-        wait_until("the cluster to be idle", is_idle)
+        wait_until("the cluster to be idle", is_idle, BATCH_LIMIT_S)
 
     def submit(self, topic, job="bench", wal="sync", interval="2s", sink="file: {path: top.jsonl}"):
         """Returns the time of the call and how many milliseconds the CLI took."""

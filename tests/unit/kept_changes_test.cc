@@ -116,5 +116,15 @@ TEST(KeptChangesTest, GivesUpBeyondItsLimitUntilThePresentIsQuoted) {
   EXPECT_THAT(Told(kept), ElementsAre(Pair("c", 1)));
 }
 
+TEST(KeptChangesTest, GivesUpBeyondItsBytes) {
+  KeptChanges kept;
+  kept.SetLimit(1000);
+  kept.Quote(At(1, 7), At(1, 7));
+  Add(&kept, {{std::string(500, 'a'), 1, 1}});
+  EXPECT_TRUE(kept.known());
+  Add(&kept, {{std::string(500, 'b'), 1, 1}});
+  EXPECT_FALSE(kept.known());
+}
+
 }  // namespace
 }  // namespace tenfold

@@ -130,8 +130,13 @@ TEST_F(KnownEntriesTest, QuoteTheCompositionOfTheLastReply) {
   EXPECT_FALSE(other.has_known_at_or_above());
 }
 
-TEST_F(KnownEntriesTest, AreForgottenWhereTheyTieWithTheFloor) {
+TEST_F(KnownEntriesTest, AreThoseAboveTheFloor) {
   known_.Learn(0, Whole({{"x", 9}, {"y", 4}}, 4));
+  EXPECT_THAT(ToSums(known_.Update(0, Changed({}))), UnorderedElementsAre(Pair("x", 9)));
+}
+
+TEST_F(KnownEntriesTest, AreNotKeptWhereMostTieWithTheFloor) {
+  known_.Learn(0, Whole({{"x", 9}, {"y", 4}, {"z", 4}}, 4));
   EXPECT_FALSE(known_.IsKnown(0));
 }
 
@@ -164,8 +169,8 @@ TEST_F(KnownEntriesTest, AreForgottenWhereSoManyKeysChange) {
   EXPECT_FALSE(known_.IsKnown(0));
 }
 
-TEST_F(KnownEntriesTest, KeepToTheMemoryAndGiveItBack) {
-  memory_->limit = 150;
+TEST_F(KnownEntriesTest, KeepToAQuarterOfTheMemoryAndGiveItBack) {
+  memory_->limit = 1000;
   known_.Learn(0, Whole({{"x", 9}, {"y", 8}}, 4));
   EXPECT_TRUE(known_.IsKnown(0));
   const uint64_t used = memory_->used;
