@@ -372,7 +372,7 @@ int Run(int argc, char** argv) {
   app.add_option("--zipf", exponents, "Exponents; 0 is flat")->delimiter(',')->capture_default_str();
   app.add_option("--memory", memory_gib, "GiB a case may take")->capture_default_str();
   int batches = 13;
-  app.add_option("--batches", batches)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batches", batches)->check(CLI::Range(1, 1'000'000))->capture_default_str();
   uint32_t hot_keys = 200'000;
   app.add_option("--hot-keys", hot_keys, "Equally hot ones over 100 workers, as the last case; 0: none")
       ->capture_default_str();
