@@ -66,6 +66,8 @@ void JobMachine::AskNext(int64_t now_ms, Actions* actions) {
     choice_.NoteThresholds(result.entries + result.look_ups, cluster_->merge_floor * owners_.size(), ChangedKeys(), Keys());
     return Commit(result, now_ms, actions);
   }
+  // Another round: the thresholds were too high, and so are the floors of what is known.
+  if (questions.front().at_or_above) known_.Clear();
   for (const GlobalTopK::Question& question : questions) {
     const std::string& worker = owners_[question.worker];
     LookUpRequest request;
@@ -73,8 +75,6 @@ void JobMachine::AskNext(int64_t now_ms, Actions* actions) {
     *request.mutable_composition() = replies_[worker].composition();
     const LookUpRequest empty = request;
     if (question.at_or_above) {
-      // The thresholds were too high, and so are the floors of what is known.
-      known_.Clear();
       *request.mutable_at_or_above() = ToProto(*question.at_or_above);
       request.set_slice(question.slice.index);
       request.set_slices(question.slice.count);

@@ -16,6 +16,8 @@ constexpr uint64_t kEntryBytes = 100;
 // So many may become more without being asked for anew.
 constexpr size_t kFewEntries = 64;
 
+uint64_t BytesOf(const std::string& key) { return kEntryBytes + key.size(); }
+
 }  // namespace
 
 void KnownEntries::Begin(size_t workers) {
@@ -62,8 +64,8 @@ std::vector<GlobalTopK::Partial> KnownEntries::Update(size_t worker, const FoldR
   for (const Entry& entry : reply.entries()) {
     if (FromProto(entry.sum()) >= of.least) {
       Put(&of, entry);
-    } else {
-      Erase(&of, entry.key());
+    } else if (of.entries.erase(entry.key()) > 0) {
+      bytes_ -= BytesOf(entry.key());
     }
   }
   of.composition = reply.composition();
@@ -82,15 +84,7 @@ std::optional<Units> KnownEntries::Floor(size_t worker) const {
 
 void KnownEntries::Put(Worker* worker, const Entry& entry) {
   const auto [place, is_new] = worker->entries.insert_or_assign(entry.key(), FromProto(entry.sum()));
-  if (!is_new) return;
-  worker->bytes += kEntryBytes + entry.key().size();
-  bytes_ += kEntryBytes + entry.key().size();
-}
-
-void KnownEntries::Erase(Worker* worker, const std::string& key) {
-  if (worker->entries.erase(key) == 0) return;
-  worker->bytes -= kEntryBytes + key.size();
-  bytes_ -= kEntryBytes + key.size();
+  if (is_new) bytes_ += BytesOf(entry.key());
 }
 
 bool KnownEntries::IsWorthIt(const Worker& worker, uint64_t changed_keys) const {
@@ -98,8 +92,7 @@ bool KnownEntries::IsWorthIt(const Worker& worker, uint64_t changed_keys) const 
 }
 
 void KnownEntries::Forget(Worker* worker) {
-  bytes_ -= worker->bytes;
-  worker->bytes = 0;
+  for (const auto& [key, sum] : worker->entries) bytes_ -= BytesOf(key);
   worker->composition.reset();
   worker->entries = {};
   memory_.Set(bytes_);

@@ -58,11 +58,9 @@ class KnownEntries {
     absl::flat_hash_map<std::string, Units> entries;
     // More of them are not kept.
     size_t most = 0;
-    uint64_t bytes = 0;
   };
 
   void Put(Worker* worker, const Entry& entry);
-  void Erase(Worker* worker, const std::string& key);
   // Whether they are worth their memory, now that so many keys changed.
   bool IsWorthIt(const Worker& worker, uint64_t changed_keys) const;
   void Forget(Worker* worker);
