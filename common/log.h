@@ -110,6 +110,9 @@ class LogReader {
 
   // XXH3-64 of the record's framed timestamp, key, value and headers (null and empty differ).
   virtual uint64_t Hash(const LogRecord& record) const = 0;
+
+  // How long Polls have waited for something to be there since the last call of this.
+  virtual absl::Duration TakeWaited() = 0;
 };
 
 // Appends records; used by one thread at a time.

@@ -195,6 +195,8 @@ class KafkaLogReader : public LogReader {
     return absl::OkStatus();
   }
 
+  absl::Duration TakeWaited() override { return std::exchange(waited_, absl::ZeroDuration()); }
+
   uint64_t Hash(const LogRecord& record) const override {
     const auto* message = static_cast<const rd_kafka_message_t*>(record.handle);
     XXH3_state_t state;
@@ -257,7 +259,9 @@ class KafkaLogReader : public LogReader {
 
   // A batch is only returned when it is full or its time is over (2.0.2), so the waiting is for one message.
   void Receive(int timeout_ms) {
+    const absl::Time asked = absl::Now();
     messages_[0] = rd_kafka_consume_queue(queue_.get(), timeout_ms);
+    waited_ += absl::Now() - asked;
     if (messages_[0] == nullptr) return;
     const ssize_t more = rd_kafka_consume_batch_queue(queue_.get(), 0, messages_.data() + 1, messages_.size() - 1);
     message_count_ = 1 + static_cast<size_t>(std::max<ssize_t>(more, 0));
@@ -427,6 +431,7 @@ class KafkaLogReader : public LogReader {
   const ReadAhead read_ahead_;
   std::vector<rd_kafka_message_t*> messages_;
   size_t message_count_ = 0;
+  absl::Duration waited_;
   // Since the fetchers were last woken.
   size_t taken_records_ = 0;
   size_t taken_bytes_ = 0;

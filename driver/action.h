@@ -2,6 +2,7 @@
 // event of the coordinator.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -11,22 +12,35 @@
 
 namespace tenfold {
 
-// Each is answered by the coordinator's On...Reply with the same request, or with the error it met.
-struct SendAssign {
-  std::string worker;
-  AssignRequest request;
+// The reply to each request that the driver sends to workers. A new request needs a line here and in Action, a handler
+// (`JobMachine::OnReply`, `WorkerJob::Handle`), and its call (driver/worker_client.h, worker/worker_service.h).
+template <typename Request>
+struct ReplyTo;
+template <>
+struct ReplyTo<AssignRequest> {
+  using Type = AssignReply;
 };
-struct SendPrepare {
-  std::string worker;
-  PrepareRequest request;
+template <>
+struct ReplyTo<PrepareRequest> {
+  using Type = PrepareReply;
 };
-struct SendFold {
-  std::string worker;
-  FoldRequest request;
+template <>
+struct ReplyTo<FoldRequest> {
+  using Type = FoldReply;
 };
-struct SendLookUp {
+template <>
+struct ReplyTo<LookUpRequest> {
+  using Type = LookUpReply;
+};
+template <typename Request>
+using ReplyOf = typename ReplyTo<Request>::Type;
+
+// A request to a worker. It is answered by the coordinator's OnReply with the same request and the reply, or the error it
+// met.
+template <typename Request>
+struct Send {
   std::string worker;
-  LookUpRequest request;
+  Request request;
 };
 
 // Last stable offsets of the job's partitions, all in one call: OnEnds.
@@ -60,11 +74,10 @@ struct PublishBatch {
 // The job is over (cancelled): what is held for it can go.
 struct CloseJob {
   std::string job_id;
-  std::string name;
 };
 
-using Action = std::variant<SendAssign, SendPrepare, SendFold, SendLookUp, QueryEnds, FindPartitions, QuerySinks,
-                            AppendRecord, PublishBatch, CloseJob>;
+using Action = std::variant<Send<AssignRequest>, Send<PrepareRequest>, Send<FoldRequest>, Send<LookUpRequest>, QueryEnds,
+                            FindPartitions, QuerySinks, AppendRecord, PublishBatch, CloseJob>;
 using Actions = std::vector<Action>;
 
 }  // namespace tenfold

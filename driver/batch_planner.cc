@@ -34,8 +34,8 @@ uint32_t FoldBudgetMs(uint32_t interval_ms, uint32_t overhead_ms) {
   return std::clamp(std::max(budget, interval_ms / 4), kMinBudgetMs, kMaxBudgetMs);
 }
 
-int64_t NextStartMs(int64_t started_ms, int64_t now_ms, uint32_t interval_ms, bool backlog) {
-  return backlog ? now_ms : std::max(now_ms, started_ms + interval_ms);
+int64_t NextStart(int64_t started, int64_t now, int64_t interval, bool backlog) {
+  return backlog ? now : std::max(now, started + interval);
 }
 
 }  // namespace tenfold

@@ -23,7 +23,8 @@ BatchPlan PlanBatch(const std::vector<int64_t>& next_offsets, const std::vector<
 // which has to be guessed from rates: a slow worker cuts itself.
 uint32_t FoldBudgetMs(uint32_t interval_ms, uint32_t overhead_ms);
 
-// When the batch after one that started at `started_ms` starts: at once while a backlog remains, else an interval later.
-int64_t NextStartMs(int64_t started_ms, int64_t now_ms, uint32_t interval_ms, bool backlog);
+// When the batch after one that started at `started` starts: at once while a backlog remains, else an interval later.
+// All in one unit.
+int64_t NextStart(int64_t started, int64_t now, int64_t interval, bool backlog);
 
 }  // namespace tenfold

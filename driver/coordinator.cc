@@ -32,22 +32,14 @@ const std::string& JobIdOf(const JournalRecord& record) {
 
 }  // namespace
 
-Coordinator::Coordinator(const Options& options) {
-  cluster_.lease_ms = options.lease_ms;
-  cluster_.sink_backlog = options.sink_backlog;
-  cluster_.merge_memory->limit = options.merge_memory;
-  cluster_.merge_memory->least = options.least_merge;
-  cluster_.merge_floor = options.merge_floor;
-}
-
 void Coordinator::Replay(const JournalRecord& record) {
   Actions none;
-  Apply(record, record.time_ms(), &none);
+  Apply(record, record.time_us(), &none);
 }
 
-void Coordinator::Start(const std::string& new_cluster_id, int64_t now_ms, Actions* actions) {
-  cluster_.awaiting_until_ms = now_ms + cluster_.lease_ms;
-  last_time_ms_ = now_ms;
+void Coordinator::Start(const std::string& new_cluster_id, int64_t now_us, Actions* actions) {
+  cluster_.awaiting_until_us = now_us + LeaseUs();
+  last_time_us_ = now_us;
   if (cluster_.cluster_id.empty()) {
     JournalRecord created;
     created.mutable_cluster_created()->set_cluster_id(new_cluster_id);
@@ -58,7 +50,7 @@ void Coordinator::Start(const std::string& new_cluster_id, int64_t now_ms, Actio
   actions->push_back(AppendRecord{std::move(epoch)});
 }
 
-void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* actions) {
+void Coordinator::Apply(const JournalRecord& record, int64_t now_us, Actions* actions) {
   switch (record.kind_case()) {
     case JournalRecord::kClusterCreated:
       cluster_.cluster_id = record.cluster_created().cluster_id();
@@ -69,7 +61,7 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* ac
     case JournalRecord::kJobSubmitted: {
       const JobSubmitted& submitted = record.job_submitted();
       submitting_.erase(submitted.spec().name());
-      jobs_[submitted.job_id()] = std::make_unique<JobMachine>(&cluster_, submitted, record.time_ms());
+      jobs_[submitted.job_id()] = std::make_unique<JobMachine>(&cluster_, submitted, record.time_us());
       return;
     }
     case JournalRecord::KIND_NOT_SET:
@@ -88,7 +80,7 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* ac
     }
     return;
   }
-  job->Apply(record, now_ms, actions);
+  job->Apply(record, now_us, actions);
   if (record.has_job_cancelled()) {
     JobStatus cancelled = job->Status();
     cancelled.clear_lag();
@@ -104,65 +96,65 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_ms, Actions* ac
   if (record.has_shards_assigned() || record.has_job_cancelled()) CountShards();
 }
 
-void Coordinator::OnJournaled(const JournalRecord& record, int64_t now_ms, Actions* actions) {
-  NotePause(now_ms);
-  Apply(record, now_ms, actions);
+void Coordinator::OnJournaled(const JournalRecord& record, int64_t now_us, Actions* actions) {
+  NotePause(now_us);
+  Apply(record, now_us, actions);
   if (record.has_epoch_started()) started_ = true;
-  if (record.has_epoch_started() || record.has_job_submitted()) OnTime(now_ms, actions);
+  if (record.has_epoch_started() || record.has_job_submitted()) OnTime(now_us, actions);
 }
 
-void Coordinator::OnTime(int64_t now_ms, Actions* actions) {
-  NotePause(now_ms);
+void Coordinator::OnTime(int64_t now_us, Actions* actions) {
+  NotePause(now_us);
   if (!started_) return;
-  CheckLeases(now_ms, actions);
-  for (auto& [id, job] : jobs_) job->OnTime(now_ms, actions);
+  CheckLeases(now_us, actions);
+  for (auto& [id, job] : jobs_) job->OnTime(now_us, actions);
 }
 
-int64_t Coordinator::NextTimeMs() const {
+int64_t Coordinator::NextTimeUs() const {
   if (!started_) return std::numeric_limits<int64_t>::max();
-  int64_t next = last_time_ms_ + TickMs();
+  int64_t next = last_time_us_ + TickUs();
   for (const auto& [id, worker] : cluster_.workers) {
-    if (worker.live) next = std::min(next, worker.last_heard_ms + cluster_.lease_ms);
+    if (worker.live) next = std::min(next, worker.last_heard_us + LeaseUs());
   }
-  if (cluster_.awaiting_until_ms != 0) next = std::min(next, cluster_.awaiting_until_ms);
-  for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTimeMs());
+  if (cluster_.awaiting_until_us != 0) next = std::min(next, cluster_.awaiting_until_us);
+  for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTimeUs());
   return next;
 }
 
-int64_t Coordinator::TickMs() const { return std::max<int64_t>(1, cluster_.lease_ms / 4); }
+int64_t Coordinator::TickUs() const { return std::max<int64_t>(1000, LeaseUs() / 4); }
 
-void Coordinator::NotePause(int64_t now_ms) {
-  const int64_t paused_ms = now_ms - std::exchange(last_time_ms_, now_ms) - TickMs();
+void Coordinator::NotePause(int64_t now_us) {
+  const int64_t paused_us = now_us - std::exchange(last_time_us_, now_us) - TickUs();
   // Now and then a busy machine is late by a little.
-  if (!started_ || paused_ms <= TickMs()) return;
-  LOG(WARNING) << "the driver stood still for " << paused_ms << " ms; leases are longer by that";
-  for (auto& [id, worker] : cluster_.workers) worker.last_heard_ms = std::min(now_ms, worker.last_heard_ms + paused_ms);
-  if (cluster_.awaiting_until_ms != 0) cluster_.awaiting_until_ms += paused_ms;
-  for (auto& [id, job] : jobs_) job->OnPaused(paused_ms);
+  if (!started_ || paused_us <= TickUs()) return;
+  LOG(WARNING) << "the driver stood still for " << paused_us / 1000 << " ms; leases are longer by that";
+  for (auto& [id, worker] : cluster_.workers) worker.last_heard_us = std::min(now_us, worker.last_heard_us + paused_us);
+  if (cluster_.awaiting_until_us != 0) cluster_.awaiting_until_us += paused_us;
+  for (auto& [id, job] : jobs_) job->OnPaused(paused_us);
 }
 
-void Coordinator::CheckLeases(int64_t now_ms, Actions* actions) {
+void Coordinator::CheckLeases(int64_t now_us, Actions* actions) {
   bool changed = false;
   for (auto& [id, worker] : cluster_.workers) {
-    if (!worker.live || now_ms - worker.last_heard_ms < cluster_.lease_ms) continue;
+    if (!worker.live || now_us - worker.last_heard_us < LeaseUs()) continue;
     LOG(WARNING) << "worker " << id << " at " << worker.address << " is lost: nothing heard for "
-                 << now_ms - worker.last_heard_ms << " ms";
+                 << (now_us - worker.last_heard_us) / 1000 << " ms";
     worker.live = false;
     changed = true;
   }
-  if (cluster_.awaiting_until_ms != 0 && now_ms >= cluster_.awaiting_until_ms) {
-    cluster_.awaiting_until_ms = 0;
+  if (cluster_.awaiting_until_us != 0 && now_us >= cluster_.awaiting_until_us) {
+    cluster_.awaiting_until_us = 0;
     changed = true;
   }
-  if (changed) TellWorkersChanged(now_ms, actions);
+  if (changed) TellWorkersChanged(now_us, actions);
 }
 
-void Coordinator::TellWorkersChanged(int64_t now_ms, Actions* actions) {
-  for (auto& [id, job] : jobs_) job->OnWorkersChanged(now_ms, actions);
+void Coordinator::TellWorkersChanged(int64_t now_us, Actions* actions) {
+  for (auto& [id, job] : jobs_) job->OnWorkersChanged(now_us, actions);
 }
 
-absl::StatusOr<HeartbeatReply> Coordinator::OnHeartbeat(const HeartbeatRequest& request, int64_t now_ms, Actions* actions) {
-  NotePause(now_ms);
+absl::StatusOr<HeartbeatReply> Coordinator::OnHeartbeat(const HeartbeatRequest& request, int64_t now_us, Actions* actions) {
+  NotePause(now_us);
   if (!started_) return absl::UnavailableError("the driver is starting");
   if (!request.cluster_id().empty() && request.cluster_id() != cluster_.cluster_id) {
     return absl::PermissionDeniedError(absl::StrCat("the worker's data directory belongs to cluster ", request.cluster_id(),
@@ -173,20 +165,20 @@ absl::StatusOr<HeartbeatReply> Coordinator::OnHeartbeat(const HeartbeatRequest& 
   if (changed) LOG(INFO) << "worker " << request.worker_id() << " at " << request.address() << " is there";
   worker.address = request.address();
   worker.incarnation = request.incarnation();
-  worker.last_heard_ms = now_ms;
+  worker.last_heard_us = now_us;
   worker.live = true;
   worker.job_ids = {request.job_ids().begin(), request.job_ids().end()};
 
   HeartbeatReply reply;
   reply.set_cluster_id(cluster_.cluster_id);
   reply.set_epoch(cluster_.epoch);
-  reply.set_lease_ms(cluster_.lease_ms);
+  reply.set_lease_ms(cluster_.limits.lease_ms);
   for (const std::string& job_id : request.job_ids()) {
     if (!jobs_.contains(job_id)) reply.add_dropped_job_ids(job_id);
   }
   if (changed) {
     CountShards();
-    TellWorkersChanged(now_ms, actions);
+    TellWorkersChanged(now_us, actions);
   }
   return reply;
 }
@@ -194,7 +186,7 @@ absl::StatusOr<HeartbeatReply> Coordinator::OnHeartbeat(const HeartbeatRequest& 
 void Coordinator::CountShards() {
   for (auto& [id, worker] : cluster_.workers) worker.shards = 0;
   for (const auto& [id, job] : jobs_) {
-    for (const ShardAssignment& shard : job->assignment()) {
+    for (const ShardAssignment& shard : job->job().assignment) {
       if (const auto it = cluster_.workers.find(shard.owner()); it != cluster_.workers.end()) ++it->second.shards;
     }
   }
@@ -219,53 +211,25 @@ absl::Status Coordinator::Cancel(const std::string& job, Actions* actions) {
   const JobMachine* found = FindJob(job);
   if (found == nullptr)
     return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
-  Find(found->job_id())->Cancel(actions);
+  Find(found->job().job_id)->Cancel(actions);
   return absl::OkStatus();
 }
 
-void Coordinator::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_ms,
+void Coordinator::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us,
                          Actions* actions) {
-  NotePause(now_ms);
-  if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_ms, actions);
+  NotePause(now_us);
+  if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_us, actions);
 }
 
-void Coordinator::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_ms,
+void Coordinator::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_us,
                                Actions* actions) {
-  NotePause(now_ms);
-  if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_ms, actions);
+  NotePause(now_us);
+  if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_us, actions);
 }
 
-void Coordinator::OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_ms, Actions* actions) {
-  NotePause(now_ms);
-  if (JobMachine* job = Find(job_id)) job->OnSinks(slowest, now_ms, actions);
-}
-
-void Coordinator::OnAssignReply(const SendAssign& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_ms,
-                                Actions* actions) {
-  NotePause(now_ms);
-  if (JobMachine* job = Find(sent.request.id().job_id()))
-    job->OnAssignReply(sent.worker, sent.request, reply, now_ms, actions);
-}
-
-void Coordinator::OnPrepareReply(const SendPrepare& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_ms,
-                                 Actions* actions) {
-  NotePause(now_ms);
-  if (JobMachine* job = Find(sent.request.id().job_id()))
-    job->OnPrepareReply(sent.worker, sent.request, reply, now_ms, actions);
-}
-
-void Coordinator::OnFoldReply(const SendFold& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_ms,
-                              Actions* actions) {
-  NotePause(now_ms);
-  if (JobMachine* job = Find(sent.request.id().job_id()))
-    job->OnFoldReply(sent.worker, sent.request, reply, now_ms, actions);
-}
-
-void Coordinator::OnLookUpReply(const SendLookUp& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_ms,
-                                Actions* actions) {
-  NotePause(now_ms);
-  if (JobMachine* job = Find(sent.request.id().job_id()))
-    job->OnLookUpReply(sent.worker, sent.request, reply, now_ms, actions);
+void Coordinator::OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions) {
+  NotePause(now_us);
+  if (JobMachine* job = Find(job_id)) job->OnSinks(slowest, now_us, actions);
 }
 
 JobMachine* Coordinator::Find(const std::string& job_id) {

@@ -1,6 +1,8 @@
 #include "driver/job_log.h"
 
 #include <chrono>
+#include <deque>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -26,27 +28,6 @@ absl::Status StoppingError() { return absl::UnavailableError("the driver is stop
 
 }  // namespace
 
-void JobLog::Lane::Post(std::function<void()> task) {
-  {
-    std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-  }
-  posted_.notify_one();
-}
-
-void JobLog::Lane::Run(const std::stop_token& stop) {
-  while (true) {
-    std::function<void()> task;
-    {
-      std::unique_lock lock(mutex_);
-      if (!posted_.wait(lock, stop, [&] { return !tasks_.empty(); }) || stop.stop_requested()) return;
-      task = std::move(tasks_.front());
-      tasks_.pop_front();
-    }
-    task();
-  }
-}
-
 absl::StatusOr<std::unique_ptr<JobLog>> JobLog::Create(const JobSpec& spec, const std::string& brokers,
                                                        std::stop_token stop) {
   LogConfig config;
@@ -63,9 +44,9 @@ JobLog::JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop
       start_(spec.source().start()),
       client_(std::move(client)),
       stop_(std::move(stop)),
-      group_thread_([this](const std::stop_token& thread_stop) { RunGroup(thread_stop); }) {}
+      group_thread_([this] { RunGroup(); }) {}
 
-JobLog::~JobLog() = default;
+JobLog::~JobLog() { group_offsets_.Abort(); }
 
 absl::StatusOr<std::vector<TopicPartition>> JobLog::AllPartitions() {
   if (stop_.stop_requested()) return StoppingError();
@@ -145,32 +126,24 @@ void JobLog::SetGroupOffsets(const std::vector<Partition>& partitions, std::vect
   std::vector<TopicPartition> list = ToTopicPartitions(partitions);
   // Partitions are added at the end, and may be ahead of the batch.
   list.resize(next_offsets.size());
-  {
-    const std::lock_guard lock(group_mutex_);
-    group_offsets_ = GroupOffsets{std::move(list), std::move(next_offsets)};
-  }
-  group_posted_.notify_one();
+  group_offsets_.PostLatest({std::move(list), std::move(next_offsets)});
 }
 
-void JobLog::RunGroup(const std::stop_token& stop) {
+void JobLog::RunGroup() {
   std::string complaint;
-  while (true) {
-    GroupOffsets offsets;
-    {
-      std::unique_lock lock(group_mutex_);
-      if (!group_posted_.wait(lock, stop, [&] { return group_offsets_.has_value(); }) || stop.stop_requested()) return;
-      offsets = *std::exchange(group_offsets_, std::nullopt);
-    }
-    if (stop_.stop_requested()) return;
-    const absl::Status committed = client_->CommitOffsets(group_, offsets.partitions, offsets.next_offsets, kGroupTimeout);
+  std::optional<GroupOffsets> latest;
+  do {
+    std::deque<GroupOffsets> posted =
+        latest ? group_offsets_.TakeAll(std::chrono::steady_clock::now()) : group_offsets_.TakeAll();
+    if (group_offsets_.IsClosed() || stop_.stop_requested()) return;
+    if (!posted.empty()) latest = std::move(posted.back());
+    const absl::Status committed = client_->CommitOffsets(group_, latest->partitions, latest->next_offsets, kGroupTimeout);
     if (!committed.ok() && committed.message() != complaint) {
       LOG(WARNING) << "lag tools do not see how far group " << group_ << " is: " << committed.message();
     }
     complaint = std::string(committed.message());
-    std::unique_lock lock(group_mutex_);
-    if (absl::IsUnavailable(committed) && !group_offsets_.has_value()) group_offsets_ = std::move(offsets);
-    group_posted_.wait_for(lock, stop, kGroupInterval, [] { return false; });
-  }
+    if (!absl::IsUnavailable(committed)) latest.reset();
+  } while (group_offsets_.Sleep(kGroupInterval));
 }
 
 }  // namespace tenfold

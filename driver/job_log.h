@@ -3,18 +3,15 @@
 // them.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/event_queue.h"
 #include "common/log.h"
 #include "driver/job_machine.h"
 #include "job_spec.pb.h"
@@ -47,25 +44,10 @@ class JobLog {
   void SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets);
 
  private:
-  // Runs tasks in order on one thread.
-  class Lane {
-   public:
-    Lane() : thread_([this](const std::stop_token& stop) { Run(stop); }) {}
-    void Post(std::function<void()> task);
-
-   private:
-    void Run(const std::stop_token& stop);
-
-    std::mutex mutex_;
-    std::condition_variable_any posted_;
-    std::deque<std::function<void()>> tasks_;
-    std::jthread thread_;
-  };
-
   JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop);
   absl::StatusOr<std::vector<TopicPartition>> AllPartitions();
   absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, LogClient::Position position);
-  void RunGroup(const std::stop_token& stop);
+  void RunGroup();
 
   struct GroupOffsets {
     std::vector<TopicPartition> partitions;
@@ -78,12 +60,10 @@ class JobLog {
   const std::unique_ptr<LogClient> client_;
   const std::stop_token stop_;
 
-  Lane ends_;
-  Lane metadata_;
+  TaskThread ends_;
+  TaskThread metadata_;
 
-  std::mutex group_mutex_;
-  std::condition_variable_any group_posted_;
-  std::optional<GroupOffsets> group_offsets_;  // guarded by group_mutex_; those not yet committed
+  EventQueue<GroupOffsets> group_offsets_;
   std::jthread group_thread_;
 };
 

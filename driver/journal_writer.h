@@ -2,15 +2,16 @@
 // deletes old batches a few at a time in between, so that they never hold up a commit. Thread-safe.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
+#include <variant>
 #include <vector>
 
+#include "common/event_queue.h"
 #include "driver/journal.h"
 
 namespace tenfold {
@@ -22,29 +23,31 @@ class JournalWriter {
   // `journalled` is called on the thread with what is durable, in the order asked. `journal` outlives the object.
   JournalWriter(Journal* journal, Journalled journalled);
   // What was not begun is left out.
-  ~JournalWriter();
+  ~JournalWriter() { orders_.Abort(); }
 
   // If it cannot be written the process ends.
-  void Append(JournalRecord record);
+  void Append(JournalRecord record) { orders_.Post(std::move(record)); }
   // The job's batches below `first_kept` go.
-  void TrimLater(const std::string& job_id, uint64_t first_kept);
+  void TrimLater(const std::string& job_id, uint64_t first_kept) { orders_.Post(Trim{job_id, first_kept}); }
 
  private:
+  struct Trim {
+    std::string job_id;
+    uint64_t first_kept = 0;
+  };
+
   void Run();
-  void TrimSome(const std::string& job_id, uint64_t first_kept);
+  void AppendAll(std::vector<JournalRecord> records);
+  void TrimSome();
 
   Journal* const journal_;
   const Journalled journalled_;
-
-  std::mutex mutex_;
-  std::condition_variable posted_;
-  // Guarded by mutex_.
-  std::vector<JournalRecord> appends_;
+  EventQueue<std::variant<JournalRecord, Trim>> orders_;
+  // Of the thread alone: the first batch to keep, by job.
   std::map<std::string, uint64_t> trims_;
-  bool ends_ = false;
 
   // Last: it uses the others.
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace tenfold

@@ -30,28 +30,30 @@ void KnownEntries::Clear() {
   for (Worker& worker : workers_) Forget(&worker);
 }
 
-void KnownEntries::Quote(size_t worker, FoldRequest* request) const {
+bool KnownEntries::Quote(size_t worker, WantUpdates* wanted) const {
   const Worker& of = workers_.at(worker);
-  if (!of.composition) return;
-  *request->mutable_since() = *of.composition;
-  *request->mutable_known_at_or_above() = ToProto(of.least);
+  if (!of.composition) return false;
+  *wanted->mutable_since() = *of.composition;
+  *wanted->mutable_at_or_above() = ToProto(of.least);
+  return true;
 }
 
 void KnownEntries::Learn(size_t worker, const FoldReply& reply) {
   Worker& of = workers_.at(worker);
   Forget(&of);
   of.least = kMinUnits;
-  if (reply.has_floor()) {
-    const Units floor = FromProto(reply.floor());
+  const Highest& highest = reply.highest();
+  if (highest.has_floor()) {
+    const Units floor = FromProto(highest.floor());
     if (floor == kMaxUnits) return;
     of.least = floor + 1;
   }
-  if (reply.entries_size() > kMaxEntries) return;
+  if (highest.entries_size() > kMaxEntries) return;
   // Of those that tie with the floor some may be missing.
-  for (const Entry& entry : reply.entries()) {
+  for (const Entry& entry : highest.entries()) {
     if (FromProto(entry.sum()) >= of.least) Put(&of, entry);
   }
-  const bool are_most = 2 * of.entries.size() >= static_cast<size_t>(reply.entries_size());
+  const bool are_most = 2 * of.entries.size() >= static_cast<size_t>(highest.entries_size());
   of.most = std::max(2 * of.entries.size(), kFewEntries);
   of.composition = reply.composition();
   memory_.Set(bytes_);
@@ -61,7 +63,7 @@ void KnownEntries::Learn(size_t worker, const FoldReply& reply) {
 std::vector<GlobalTopK::Partial> KnownEntries::Update(size_t worker, const FoldReply& reply) {
   Worker& of = workers_.at(worker);
   CHECK(of.composition) << "nothing is known of worker " << worker;
-  for (const Entry& entry : reply.entries()) {
+  for (const Entry& entry : reply.updates().entries()) {
     if (FromProto(entry.sum()) >= of.least) {
       Put(&of, entry);
     } else if (of.entries.erase(entry.key()) > 0) {

@@ -39,12 +39,12 @@ class KnownEntries {
   void Clear();
 
   bool IsKnown(size_t worker) const { return workers_.at(worker).composition.has_value(); }
-  // If worker w's entries are known, asks for those that changed: sets `since` and `known_at_or_above`.
-  void Quote(size_t worker, FoldRequest* request) const;
+  // If worker w's entries are known, asks for those that changed: sets `since` and `at_or_above`. False if they are not.
+  bool Quote(size_t worker, WantUpdates* wanted) const;
 
-  // Worker w's reply with all entries above its floor.
+  // Worker w's reply with its highest entries: all above its floor.
   void Learn(size_t worker, const FoldReply& reply);
-  // Its reply with those that changed; the others are known. Returns all of them.
+  // Its reply with the entries that changed; the others are known. Returns all of them.
   std::vector<GlobalTopK::Partial> Update(size_t worker, const FoldReply& reply);
   // Bounds what is not among them; nullopt: they are all there are.
   std::optional<Units> Floor(size_t worker) const;

@@ -40,9 +40,9 @@ bool Contains(const fs::path& folder, const fs::path& path) {
 }
 
 // The one that an absolute path lies in, or null.
-const std::string* AllowedFolder(const fs::path& path, const std::vector<std::string>& allowed_folders) {
-  for (const std::string& folder : allowed_folders) {
-    if (Contains(Normal(folder), Normal(path).parent_path())) return &folder;
+const std::string* AllowedDirectory(const fs::path& path, const std::vector<std::string>& allowed) {
+  for (const std::string& directory : allowed) {
+    if (Contains(Normal(directory), Normal(path).parent_path())) return &directory;
   }
   return nullptr;
 }
@@ -96,17 +96,17 @@ uint64_t BatchOfLine(const std::string& line, const std::string& job_id) {
 
 }  // namespace
 
-std::string SinkFile::CheckPath(const std::string& path, const std::vector<std::string>& allowed_folders) {
+std::string SinkFile::CheckPath(const std::string& path, const SinkPlaces& places) {
   const fs::path given(path);
   if (path.find('\0') != std::string::npos) return "the path has a zero byte";
   if (!given.has_filename() || given.filename() == ".") return absl::StrCat("\"", path, "\" names no file");
   if (std::find(given.begin(), given.end(), "..") != given.end()) return absl::StrCat("\"", path, "\" has a \"..\"");
   if (given.is_relative()) return "";
-  if (AllowedFolder(given, allowed_folders) != nullptr) return "";
+  if (AllowedDirectory(given, places.allowed) != nullptr) return "";
   return absl::StrCat("\"", path, "\" is absolute, and ",
-                      allowed_folders.empty()
-                          ? "the driver's configuration allows no folder for such paths"
-                          : "the driver's configuration allows only " + absl::StrJoin(allowed_folders, ", "),
+                      places.allowed.empty()
+                          ? "the driver's configuration allows no directory for such paths"
+                          : "the driver's configuration allows only " + absl::StrJoin(places.allowed, ", "),
                       "; use a relative path");
 }
 
@@ -146,15 +146,15 @@ absl::Status SinkFile::Append(std::string_view line) {
 }
 
 // Makes the folder of the file; returns it without symbolic links.
-absl::StatusOr<std::string> SinkFile::MakeFolder() const {
-  const std::string wrong = CheckPath(options_.path, options_.allowed_folders);
+absl::StatusOr<std::string> SinkFile::MakeDirectory() const {
+  const std::string wrong = CheckPath(options_.path, *options_.places);
   if (!wrong.empty()) return absl::InvalidArgumentError(wrong);
   const fs::path given(options_.path);
   // What the folder has to lie in, and what is there already or made by others.
-  fs::path root = fs::path(options_.data_dir) / "sinks" / options_.job;
-  fs::path base = options_.data_dir;
+  fs::path root = fs::path(options_.places->data_dir) / "sinks" / absl::StrCat(options_.job, ".", options_.job_id);
+  fs::path base = options_.places->data_dir;
   if (given.is_absolute()) {
-    root = base = *AllowedFolder(given, options_.allowed_folders);
+    root = base = *AllowedDirectory(given, options_.places->allowed);
   }
   const absl::StatusOr<fs::path> real_root = Resolve(root);
   const absl::StatusOr<fs::path> real_base = Resolve(base);
@@ -178,7 +178,7 @@ absl::StatusOr<std::string> SinkFile::MakeFolder() const {
 }
 
 absl::Status SinkFile::Open() {
-  absl::StatusOr<std::string> folder = MakeFolder();
+  absl::StatusOr<std::string> folder = MakeDirectory();
   if (!folder.ok()) return folder.status();
   file_ = absl::StrCat(*folder, "/", fs::path(options_.path).filename().string());
   // Without O_NONBLOCK the open of a pipe would wait for its other end.

@@ -16,28 +16,35 @@
 
 namespace tenfold {
 
+// Where file sinks may write.
+struct SinkPlaces {
+  // The driver's. Relative paths lie below DATA_DIR/sinks/JOB.ID, with the job's name and id.
+  std::string data_dir;
+  // Directories that an absolute path may lie in.
+  std::vector<std::string> allowed;
+};
+
 class SinkFile {
  public:
   struct Options {
+    // The job's name, without a dot, and id.
+    std::string job;
     std::string job_id;
     // As in the spec.
     std::string path;
-    // Relative paths lie below DATA_DIR/sinks/JOB.
-    std::string data_dir;
-    std::string job;
-    // Folders an absolute path may lie in.
-    std::vector<std::string> allowed_folders;
+    // Outlives the object.
+    const SinkPlaces* places = nullptr;
   };
 
   // Empty if the path may be used, else what is wrong with it.
-  static std::string CheckPath(const std::string& path, const std::vector<std::string>& allowed_folders);
+  static std::string CheckPath(const std::string& path, const SinkPlaces& places);
 
   explicit SinkFile(const Options& options) : options_(options) {}
   ~SinkFile() { Close(); }
   SinkFile(const SinkFile&) = delete;
   SinkFile& operator=(const SinkFile&) = delete;
 
-  // Opens the file, making it and its folders, unless it is open and still in its place. Returns the batch its last line
+  // Opens the file, making it and its directories, unless it is open and still in its place. Returns the batch its last line
   // holds when that was just read and is this job's, else 0.
   absl::StatusOr<uint64_t> Prepare();
   // Appends the line and its newline in one write and syncs it; all or nothing. After a Prepare without error.
@@ -45,7 +52,7 @@ class SinkFile {
 
  private:
   absl::Status Open();
-  absl::StatusOr<std::string> MakeFolder() const;
+  absl::StatusOr<std::string> MakeDirectory() const;
   bool InPlace() const;
   absl::StatusOr<uint64_t> Repair();
   absl::Status TakeBack();

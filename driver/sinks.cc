@@ -19,8 +19,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/sync_folder.h"
-#include "driver/sink_file.h"
+#include "common/mutex.h"
 #include "glog/logging.h"
 #include "jobs/result_json.h"
 
@@ -140,11 +139,8 @@ class JobSinksThreads : public JobSinks {
       feed->name = SinkName(sink);
       feed->delivered = journal->Delivered(job_id_, feed->name);
       if (sink.has_file()) {
-        feed->target = std::make_unique<FileTarget>(SinkFile::Options{.job_id = job_id_,
-                                                                      .path = sink.file().path(),
-                                                                      .data_dir = options.data_dir,
-                                                                      .job = job_,
-                                                                      .allowed_folders = options.allowed_folders});
+        feed->target = std::make_unique<FileTarget>(
+            SinkFile::Options{.job = job_, .job_id = job_id_, .path = sink.file().path(), .places = options.places});
       } else {
         feed->target = std::make_unique<StdoutTarget>();
       }
@@ -269,11 +265,11 @@ class JobSinksThreads : public JobSinks {
 
 }  // namespace
 
-absl::Status JobSinks::Check(const JobSpec& spec, const std::vector<std::string>& allowed_folders) {
+absl::Status JobSinks::Check(const JobSpec& spec, const SinkPlaces& places) {
   std::set<std::string> names;
   for (int i = 0; i < spec.sinks_size(); ++i) {
     const Sink& sink = spec.sinks(i);
-    const std::string wrong = sink.has_file() ? SinkFile::CheckPath(sink.file().path(), allowed_folders) : "";
+    const std::string wrong = sink.has_file() ? SinkFile::CheckPath(sink.file().path(), places) : "";
     if (!wrong.empty()) return absl::InvalidArgumentError(absl::StrCat("sinks[", i, "].file.path: ", wrong));
     if (!names.insert(SinkName(sink)).second) {
       return absl::InvalidArgumentError(absl::StrCat("sinks[", i, "]: the sink ", SinkName(sink), " is there twice"));
@@ -284,20 +280,6 @@ absl::Status JobSinks::Check(const JobSpec& spec, const std::vector<std::string>
 
 std::unique_ptr<JobSinks> JobSinks::Start(const Options& options, Journal* journal) {
   return std::make_unique<JobSinksThreads>(options, journal);
-}
-
-absl::Status JobSinks::Retire(const std::string& data_dir, const std::string& job, const std::string& job_id) {
-  const std::string sinks = absl::StrCat(data_dir, "/sinks");
-  const std::string from = absl::StrCat(sinks, "/", job);
-  // A job's name has no dot, so this is no other job's folder.
-  const std::string to = absl::StrCat(from, ".", job_id);
-  struct stat retired;
-  if (lstat(to.c_str(), &retired) == 0) return absl::OkStatus();
-  if (rename(from.c_str(), to.c_str()) != 0) {
-    if (errno == ENOENT) return absl::OkStatus();
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot rename ", from, " to ", to));
-  }
-  return SyncFolder(sinks);
 }
 
 }  // namespace tenfold

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "driver.pb.h"
 #include "driver/journal.h"
+#include "driver/sink_file.h"
 #include "job_spec.pb.h"
 
 namespace tenfold {
@@ -20,15 +21,13 @@ class JobSinks {
   struct Options {
     std::string job_id;
     JobSpec spec;
-    // The driver's; relative file sinks write below DATA_DIR/sinks/JOB.
-    std::string data_dir;
-    // Folders an absolute sink path may lie in.
-    std::vector<std::string> allowed_folders;
+    // Outlives the object.
+    const SinkPlaces* places = nullptr;
   };
 
-  // INVALID_ARGUMENT for a path that is not allowed ("..", absolute outside the allowed folders): what a submit is refused
-  // with.
-  static absl::Status Check(const JobSpec& spec, const std::vector<std::string>& allowed_folders);
+  // INVALID_ARGUMENT for a path that is not allowed ("..", absolute outside the allowed directories): what a submit is
+  // refused with.
+  static absl::Status Check(const JobSpec& spec, const SinkPlaces& places);
 
   // Starts the threads; `journal` outlives the object. Trouble with a sink is no error: it is retried, and told by Status.
   static std::unique_ptr<JobSinks> Start(const Options& options, Journal* journal);
@@ -41,9 +40,6 @@ class JobSinks {
   virtual std::vector<SinkStatus> Status() const = 0;
   // Every sink has this batch and all before it.
   virtual uint64_t DeliveredByAll() const = 0;
-
-  // After a cancel, with the object gone: renames DATA_DIR/sinks/JOB to carry the job id.
-  static absl::Status Retire(const std::string& data_dir, const std::string& job, const std::string& job_id);
 };
 
 }  // namespace tenfold

@@ -14,7 +14,7 @@ constexpr size_t kPartBytes = 64 << 10;
 
 }  // namespace
 
-void TotalReplica::Begin(const std::vector<std::string>& sources) {
+void TotalReplica::Begin(const std::vector<MergeSource>& sources) {
   const bool half = std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.half; });
   if (half || sources != sources_) Clear();
   sources_ = sources;

@@ -21,6 +21,14 @@
 
 namespace tenfold {
 
+// Where a worker's sums come from: a process and the assignment it works by.
+struct MergeSource {
+  std::string worker;
+  uint64_t incarnation = 0;
+  uint64_t assignment = 0;
+  bool operator==(const MergeSource&) const = default;
+};
+
 class TotalReplica {
  public:
   using Composition = google::protobuf::RepeatedPtrField<PartitionOffset>;
@@ -30,9 +38,9 @@ class TotalReplica {
   TotalReplica(const TotalReplica&) = delete;
   TotalReplica& operator=(const TotalReplica&) = delete;
 
-  // Before each attempt: what each part comes from, by process and assignment. If that is not as before, or a part was left
-  // half added to, all are given up.
-  void Begin(const std::vector<std::string>& sources);
+  // Before each attempt: what each part comes from. If that is not as before, or a part was left half added to, all are
+  // given up.
+  void Begin(const std::vector<MergeSource>& sources);
   void Clear();
 
   // Where worker w's part is; nullptr if it is not there.
@@ -53,7 +61,7 @@ class TotalReplica {
   };
 
   MergeShare memory_;
-  std::vector<std::string> sources_;
+  std::vector<MergeSource> sources_;
   std::vector<Part> parts_;
   // A key's count is how often it was told: not 0 once it is there.
   Totals totals_;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "common/rpc.h"
 
 namespace tenfold {
@@ -14,12 +15,33 @@ constexpr absl::Duration kLookUpTimeout = absl::Seconds(15);
 // A shard that joins the sums is read whole.
 constexpr absl::Duration kAssignTimeout = absl::Minutes(5);
 
+using Async = WorkerService::Stub::async_interface;
+using Finish = std::function<void(grpc::Status)>;
+
+absl::Duration TimeoutOf(const AssignRequest&) { return kAssignTimeout; }
+absl::Duration TimeoutOf(const PrepareRequest& request) { return absl::Milliseconds(request.budget_ms()) + kFoldGrace; }
+absl::Duration TimeoutOf(const FoldRequest& request) { return absl::Milliseconds(request.budget_ms()) + kFoldGrace; }
+absl::Duration TimeoutOf(const LookUpRequest&) { return kLookUpTimeout; }
+
+void Begin(Async* async, grpc::ClientContext* context, const AssignRequest& request, AssignReply* reply, Finish finish) {
+  async->Assign(context, &request, reply, std::move(finish));
+}
+void Begin(Async* async, grpc::ClientContext* context, const PrepareRequest& request, PrepareReply* reply, Finish finish) {
+  async->Prepare(context, &request, reply, std::move(finish));
+}
+void Begin(Async* async, grpc::ClientContext* context, const FoldRequest& request, FoldReply* reply, Finish finish) {
+  async->Fold(context, &request, reply, std::move(finish));
+}
+void Begin(Async* async, grpc::ClientContext* context, const LookUpRequest& request, LookUpReply* reply, Finish finish) {
+  async->LookUp(context, &request, reply, std::move(finish));
+}
+
 }  // namespace
 
 WorkerClient::~WorkerClient() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   for (grpc::ClientContext* context : under_way_) context->TryCancel();
-  idle_.wait(lock, [&] { return under_way_.empty(); });
+  while (!under_way_.empty()) idle_.Wait(&mutex_);
 }
 
 WorkerService::Stub* WorkerClient::StubOf(const std::string& address) {
@@ -28,24 +50,21 @@ WorkerService::Stub* WorkerClient::StubOf(const std::string& address) {
   return stub.get();
 }
 
-template <typename Request, typename Reply>
-void WorkerClient::Call(const std::string& address, const Request& request, absl::Duration timeout,
-                        void (Method::*method)(grpc::ClientContext*, const Request*, Reply*,
-                                               std::function<void(grpc::Status)>),
-                        Done<Reply> done) {
+template <typename Request>
+void WorkerClient::Call(const std::string& address, const Request& request, Done<ReplyOf<Request>> done) {
   struct Call {
     grpc::ClientContext context;
     Request request;
-    Reply reply;
-    Done<Reply> done;
+    ReplyOf<Request> reply;
+    Done<ReplyOf<Request>> done;
   };
   auto call = std::make_shared<Call>();
   call->request = request;
   call->done = std::move(done);
-  call->context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+  call->context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(TimeoutOf(request)));
   WorkerService::Stub* stub = nullptr;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     stub = StubOf(address);
     under_way_.insert(&call->context);
   }
@@ -55,29 +74,16 @@ void WorkerClient::Call(const std::string& address, const Request& request, absl
     } else {
       call->done(FromGrpc(status, address));
     }
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     under_way_.erase(&call->context);
-    if (under_way_.empty()) idle_.notify_all();
+    if (under_way_.empty()) idle_.NotifyAll();
   };
-  (stub->async()->*method)(&call->context, &call->request, &call->reply, finish);
+  Begin(stub->async(), &call->context, call->request, &call->reply, finish);
 }
 
-void WorkerClient::Send(const std::string& address, const SendAssign& sent, Done<AssignReply> done) {
-  Call<AssignRequest, AssignReply>(address, sent.request, kAssignTimeout, &Method::Assign, std::move(done));
-}
-
-void WorkerClient::Send(const std::string& address, const SendPrepare& sent, Done<PrepareReply> done) {
-  const absl::Duration timeout = absl::Milliseconds(sent.request.budget_ms()) + kFoldGrace;
-  Call<PrepareRequest, PrepareReply>(address, sent.request, timeout, &Method::Prepare, std::move(done));
-}
-
-void WorkerClient::Send(const std::string& address, const SendFold& sent, Done<FoldReply> done) {
-  const absl::Duration timeout = absl::Milliseconds(sent.request.budget_ms()) + kFoldGrace;
-  Call<FoldRequest, FoldReply>(address, sent.request, timeout, &Method::Fold, std::move(done));
-}
-
-void WorkerClient::Send(const std::string& address, const SendLookUp& sent, Done<LookUpReply> done) {
-  Call<LookUpRequest, LookUpReply>(address, sent.request, kLookUpTimeout, &Method::LookUp, std::move(done));
-}
+template void WorkerClient::Call(const std::string&, const AssignRequest&, Done<AssignReply>);
+template void WorkerClient::Call(const std::string&, const PrepareRequest&, Done<PrepareReply>);
+template void WorkerClient::Call(const std::string&, const FoldRequest&, Done<FoldReply>);
+template void WorkerClient::Call(const std::string&, const LookUpRequest&, Done<LookUpReply>);
 
 }  // namespace tenfold

@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/time/time.h"
 #include "common/duration.h"
+#include "common/framed_hash.h"
 #include "common/limits.h"
 #include "common/suggestion.h"
 #include "common/units.h"
@@ -20,13 +21,12 @@
 #include "jobs/spec_rules.h"
 #include "jobs/utf8.h"
 #include "jobs/yaml_tree.h"
-#include "xxhash.h"
 
 namespace tenfold {
 namespace {
 
 // Raise it when equal records fold to another state than before, or its rows take another form on disk.
-constexpr uint64_t kFoldVersion = 2;
+constexpr uint64_t kFoldVersion = 3;
 
 constexpr uint32_t kDefaultTop = 10;
 constexpr uint32_t kDefaultBatchIntervalMs = 2000;
@@ -53,7 +53,7 @@ class SpecReader {
         root, "",
         {{"name", [this](auto&... at) { ReadText(at..., spec_->mutable_name()); }},
          {"source", [this](auto&... at) { ReadSource(at...); }},
-         {"key", [this](auto&... at) { ReadText(at..., spec_->mutable_key()); }},
+         {"key", [this](auto&... at) { ReadText(at..., spec_->mutable_fold()->mutable_key()); }},
          {"score", [this](auto&... at) { ReadScore(at...); }},
          {"top", [this](auto&... at) { ReadTop(at...); }},
          {"batch", [this](auto&... at) { ReadMap(at..., {{"interval", [this](auto&... in) { ReadInterval(in...); }}}); }},
@@ -209,7 +209,7 @@ class SpecReader {
 
   void ReadFormat(const YamlNode& node, const std::string& path) {
     ReadMap(node, path, {{"delimited", [this](const YamlNode& delimited, const std::string& at) {
-                            DelimitedFormat* const format = spec_->mutable_format();
+                            DelimitedFormat* const format = spec_->mutable_fold()->mutable_format();
                             ReadMap(delimited, at,
                                     {{"separator", [&](auto&... in) { ReadText(in..., format->mutable_separator()); }},
                                      {"fields", [&](auto&... in) {
@@ -227,7 +227,7 @@ class SpecReader {
       ParsedScore::Term& term = score.terms[i];
       places_[ItemPath(path, i) + ".constant"] = OffsetInScalar(text_, node, term.constant_at);
       places_[ItemPath(path, i) + ".field"] = OffsetInScalar(text_, node, term.field_at);
-      ScoreTerm* const added = spec_->add_score();
+      ScoreTerm* const added = spec_->mutable_fold()->add_score();
       added->set_constant(std::move(term.constant));
       added->set_field(std::move(term.field));
     }
@@ -274,7 +274,7 @@ class SpecReader {
       scores[node.keys[i].text] = units.ok() ? FormatUnits(*units) : text;
     }
     for (auto& [key, score] : scores) {
-      InitialScore* const initial = spec_->add_initial();
+      InitialScore* const initial = spec_->mutable_fold()->add_initial();
       initial->set_key(key);
       initial->set_score(std::move(score));
     }
@@ -319,22 +319,6 @@ std::string CheckText(std::string_view text, size_t* offset) {
   }
   return "";
 }
-
-// Hashes values framed, so that no two sequences of them are the same bytes.
-class FramedHash {
- public:
-  void Add(uint64_t value) {
-    for (int byte = 0; byte < 8; ++byte) frames_ += static_cast<char>(value >> (8 * byte) & 0xff);
-  }
-  void Add(std::string_view text) {
-    Add(text.size());
-    frames_ += text;
-  }
-  uint64_t Finish() const { return XXH3_64bits(frames_.data(), frames_.size()); }
-
- private:
-  std::string frames_;
-};
 
 }  // namespace
 
@@ -381,20 +365,7 @@ uint64_t FoldHash(const JobSpec& spec) {
         uint64_t{kShards}, uint64_t{kMaxBadSamples}, uint64_t{kMaxSampleBytes}}) {
     hash.Add(limit);
   }
-  hash.Add(spec.format().separator());
-  hash.Add(static_cast<uint64_t>(spec.format().fields_size()));
-  for (const std::string& field : spec.format().fields()) hash.Add(field);
-  hash.Add(spec.key());
-  hash.Add(static_cast<uint64_t>(spec.score_size()));
-  for (const ScoreTerm& term : spec.score()) {
-    hash.Add(term.constant());
-    hash.Add(term.field());
-  }
-  hash.Add(static_cast<uint64_t>(spec.initial_size()));
-  for (const InitialScore& initial : spec.initial()) {
-    hash.Add(initial.key());
-    hash.Add(initial.score());
-  }
+  hash.Add(spec.fold());
   return hash.Finish();
 }
 

@@ -28,7 +28,7 @@ std::string FormatSpecError(std::string_view file, const SpecError& error);
 // What a driver checks of a spec it receives: the same rules, without places. Empty if it is sound, else a sentence.
 std::string CheckJobSpec(const JobSpec& spec);
 
-// R2: a hash of all of the spec that a fold depends on, and of the fold's version.
+// The fold hash of R2: a hash of the spec's whole message Fold, of the limits a fold depends on, and of the fold's version.
 uint64_t FoldHash(const JobSpec& spec);
 
 // A copy whose secret property values (passwords and the like) read "***": the only form that is shown.

@@ -116,25 +116,25 @@ std::string EntryText(const Entry& entry) {
 }  // namespace
 
 Oracle::Oracle(const JobSpec& spec, size_t partitions)
-    : separator_(spec.format().separator().at(0)),
-      field_count_(static_cast<size_t>(spec.format().fields_size())),
+    : separator_(spec.fold().format().separator().at(0)),
+      field_count_(static_cast<size_t>(spec.fold().format().fields_size())),
       top_(spec.top()),
       shards_(std::min<size_t>(kShards, partitions)),
       records_(partitions),
       bad_(partitions) {
   CHECK_GT(partitions, 0u) << "job " << spec.name() << " has no partition";
-  const auto& names = spec.format().fields();
+  const auto& names = spec.fold().format().fields();
   const auto field = [&](const std::string& name) {
     const auto it = std::find(names.begin(), names.end(), name);
     CHECK(it != names.end()) << "job " << spec.name() << " has no field '" << name << "'";
     return static_cast<size_t>(it - names.begin());
   };
-  key_field_ = field(spec.key());
-  for (const ScoreTerm& term : spec.score()) {
+  key_field_ = field(spec.fold().key());
+  for (const ScoreTerm& term : spec.fold().score()) {
     terms_.push_back({.constant = {}, .field = field(term.field())});
     CHECK_EQ(ReadNumber(term.constant(), &terms_.back().constant), BAD_NONE) << "constant '" << term.constant() << "'";
   }
-  for (const InitialScore& initial : spec.initial()) {
+  for (const InitialScore& initial : spec.fold().initial()) {
     Decimal score;
     CHECK_EQ(ReadNumber(initial.score(), &score), BAD_NONE) << "initial score '" << initial.score() << "'";
     shards_[0][initial.key()] = {1, RoundToUnits(score.mantissa, score.exponent)};

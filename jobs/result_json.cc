@@ -7,8 +7,8 @@
 
 namespace tenfold {
 
-std::string FormatTime(int64_t time_ms) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMillis(time_ms), absl::UTCTimeZone());
+std::string FormatTime(int64_t time_us) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMicros(time_us), absl::UTCTimeZone());
 }
 
 nlohmann::ordered_json ProofJson(const TopKProof& proof) {
@@ -35,7 +35,7 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
   const Json line = {{"job", job},
                      {"job_id", batch.job_id()},
                      {"batch", batch.batch()},
-                     {"published_at", FormatTime(batch.published_at_ms())},
+                     {"published_at", FormatTime(batch.published_at_us())},
                      {"offsets", std::move(offsets)},
                      {"records", batch.records()},
                      {"bad_records", batch.bad_records()},

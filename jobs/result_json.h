@@ -19,7 +19,7 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
 // Totals in R1's text; null where the proof has none.
 nlohmann::ordered_json ProofJson(const TopKProof& proof);
 
-// RFC 3339 UTC with milliseconds.
-std::string FormatTime(int64_t time_ms);
+// RFC 3339 UTC with milliseconds, of microseconds of Unix time.
+std::string FormatTime(int64_t time_us);
 
 }  // namespace tenfold

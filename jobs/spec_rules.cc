@@ -95,9 +95,9 @@ class RuleChecker {
   }
 
   void CheckFormat() {
-    if (!spec_.has_format())
+    if (!spec_.fold().has_format())
       return Violation("source.format", "is missing; e.g. {delimited: {separator: \"|\", fields: [page, clicks]}}");
-    const std::string& separator = spec_.format().separator();
+    const std::string& separator = spec_.fold().format().separator();
     const std::string path = "source.format.delimited.separator";
     if (separator.empty()) {
       Violation(path, "is missing; give the character between fields");
@@ -108,7 +108,7 @@ class RuleChecker {
   }
 
   void CheckFields() {
-    const auto& fields = spec_.format().fields();
+    const auto& fields = spec_.fold().format().fields();
     const std::string path = "source.format.delimited.fields";
     if (fields.empty()) Violation(path, "is missing; list the names of a record's fields");
     if (static_cast<size_t>(fields.size()) > kMaxFields)
@@ -128,26 +128,26 @@ class RuleChecker {
   }
 
   void CheckKey() {
-    if (spec_.key().empty()) return Violation("key", "is missing; name the field whose values are ranked");
-    CheckIsField("key", spec_.key());
+    if (spec_.fold().key().empty()) return Violation("key", "is missing; name the field whose values are ranked");
+    CheckIsField("key", spec_.fold().key());
   }
 
   void CheckIsField(std::string path, const std::string& name) {
-    const std::vector<std::string> fields(spec_.format().fields().begin(), spec_.format().fields().end());
+    const std::vector<std::string> fields(spec_.fold().format().fields().begin(), spec_.fold().format().fields().end());
     if (fields.empty() || std::find(fields.begin(), fields.end(), name) != fields.end()) return;
     Violation(std::move(path), Quoted(name) + " is no field of the format" + DidYouMean(name, fields), "source.format");
   }
 
   void CheckScore() {
-    if (spec_.score().empty()) return Violation("score", "is missing; e.g. 0.8*clicks + like");
-    if (static_cast<size_t>(spec_.score_size()) > kMaxScoreTerms) {
-      Violation("score", fmt::format("has {} terms; {} are allowed", spec_.score_size(), kMaxScoreTerms));
+    if (spec_.fold().score().empty()) return Violation("score", "is missing; e.g. 0.8*clicks + like");
+    if (static_cast<size_t>(spec_.fold().score_size()) > kMaxScoreTerms) {
+      Violation("score", fmt::format("has {} terms; {} are allowed", spec_.fold().score_size(), kMaxScoreTerms));
     }
-    for (int i = 0; i < spec_.score_size(); ++i) {
+    for (int i = 0; i < spec_.fold().score_size(); ++i) {
       const std::string path = ItemPath("score", static_cast<size_t>(i));
-      const absl::StatusOr<WeightedSum> sum = WeightedSum::Create({spec_.score(i).constant()});
+      const absl::StatusOr<WeightedSum> sum = WeightedSum::Create({spec_.fold().score(i).constant()});
       if (!sum.ok()) Violation(path + ".constant", std::string(sum.status().message()));
-      CheckIsField(path + ".field", spec_.score(i).field());
+      CheckIsField(path + ".field", spec_.fold().score(i).field());
     }
   }
 
@@ -164,7 +164,7 @@ class RuleChecker {
 
   void CheckInitial() {
     const std::string* last = nullptr;
-    for (const InitialScore& initial : spec_.initial()) {
+    for (const InitialScore& initial : spec_.fold().initial()) {
       const std::string& key = initial.key();
       const std::string path = KeyPath("initial", key);
       if (key.empty()) Violation(path, "a key must not be empty");

@@ -76,25 +76,25 @@ absl::Status UnknownField(std::string_view user, const std::string& name) {
 }  // namespace
 
 absl::StatusOr<Decoder> Decoder::Create(const JobSpec& spec) {
-  const DelimitedFormat& format = spec.format();
+  const DelimitedFormat& format = spec.fold().format();
   if (format.separator().size() != 1) return absl::InvalidArgumentError("the format's separator is not one byte");
   const auto field_count = static_cast<size_t>(format.fields_size());
   if (field_count == 0 || field_count > kMaxFields) {
     return absl::InvalidArgumentError(absl::StrCat("a format has 1 to ", kMaxFields, " fields, not ", field_count));
   }
-  if (spec.score().empty()) return absl::InvalidArgumentError("the score has no terms");
+  if (spec.fold().score().empty()) return absl::InvalidArgumentError("the score has no terms");
 
   std::vector<std::string> constants;
-  for (const ScoreTerm& term : spec.score()) constants.push_back(term.constant());
+  for (const ScoreTerm& term : spec.fold().score()) constants.push_back(term.constant());
   absl::StatusOr<WeightedSum> score = WeightedSum::Create(std::move(constants));
   if (!score.ok()) return score.status();
 
   Decoder decoder(*std::move(score));
   decoder.separator_ = format.separator()[0];
-  const std::optional<size_t> key_field = FindField(format, spec.key());
-  if (!key_field.has_value()) return UnknownField("the key", spec.key());
+  const std::optional<size_t> key_field = FindField(format, spec.fold().key());
+  if (!key_field.has_value()) return UnknownField("the key", spec.fold().key());
   decoder.key_field_ = *key_field;
-  for (const ScoreTerm& term : spec.score()) {
+  for (const ScoreTerm& term : spec.fold().score()) {
     const std::optional<size_t> field = FindField(format, term.field());
     if (!field.has_value()) return UnknownField("the score", term.field());
     decoder.score_fields_.push_back(*field);

@@ -13,7 +13,7 @@
 #include "common/process.h"
 #include "common/random_id.h"
 #include "glog/logging.h"
-#include "worker/batch_task.h"
+#include "worker/kafka_fold_task.h"
 
 namespace tenfold {
 namespace {
@@ -33,12 +33,13 @@ absl::Duration PatienceOf(uint32_t interval_ms) {
 
 }  // namespace
 
-Worker::Worker(const Options& options) : options_(options), incarnation_(RandomNumber()) {}
+Worker::Worker(Options options) : options_(std::move(options)), incarnation_(RandomNumber()) {}
 
-absl::StatusOr<std::unique_ptr<Worker>> Worker::Open(const Options& options) {
-  std::unique_ptr<Worker> worker(new Worker(options));
-  absl::StatusOr<Identity> identity = ReadOrMakeIdentity(options.data_dir);
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Open(Options options) {
+  std::unique_ptr<Worker> worker(new Worker(std::move(options)));
+  absl::StatusOr<Identity> identity = ReadOrMakeIdentity(worker->options_.data_dir);
   if (!identity.ok()) return identity.status();
+  MutexLock lock(&worker->mutex_);
   worker->identity_ = *std::move(identity);
   if (absl::Status opened = worker->OpenStore(); !opened.ok()) return opened;
 
@@ -89,7 +90,7 @@ Worker::~Worker() {
 
 void Worker::Stop() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     stopping_ = true;
     for (const auto& [id, job] : jobs_) job->Stop();
   }
@@ -110,17 +111,16 @@ std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std:
     google::FlushLogFiles(google::INFO);
     _exit(kExitRefused);
   };
-  options.make_folder = [threads =
-                             options_.threads](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<RangeFolder>> {
+  options.make_fold_task = [this](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<FoldTask>> {
     LogConfig log;
     log.brokers = assign.brokers();
     log.properties = {assign.spec().source().properties().begin(), assign.spec().source().properties().end()};
     log.patience = PatienceOf(assign.spec().batch_interval_ms());
-    absl::StatusOr<std::unique_ptr<BatchTask>> task = BatchTask::Create(assign.spec(), log, threads);
+    absl::StatusOr<std::unique_ptr<KafkaFoldTask>> task = KafkaFoldTask::Create(assign.spec(), log, options_.threads);
     if (!task.ok()) return task.status();
     return *std::move(task);
   };
-  return std::make_shared<WorkerJob>(options, found);
+  return std::make_shared<WorkerJob>(std::move(options), found);
 }
 
 void Worker::StartHeartbeat(std::function<void(const absl::Status&)> refused) {
@@ -144,8 +144,8 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
         LOG(WARNING) << "waiting for the driver at " << options_.driver << ": " << beat.message();
       }
     }
-    std::unique_lock lock(mutex_);
-    stopped_.wait_for(lock, stop, std::chrono::milliseconds(lease_ms / kBeatsPerLease), [] { return false; });
+    MutexLock lock(&mutex_);
+    stopped_.WaitFor(&mutex_, stop, std::chrono::milliseconds(lease_ms / kBeatsPerLease));
   }
 }
 
@@ -154,7 +154,7 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::s
   request.set_incarnation(incarnation_);
   request.set_address(options_.advertise);
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     request.set_cluster_id(identity_.cluster_id);
     request.set_worker_id(identity_.worker_id);
     for (const auto& [id, job] : jobs_) request.add_job_ids(id);
@@ -163,7 +163,7 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::s
   if (!reply.ok()) return reply.status();
   *lease_ms = std::max<uint32_t>(reply->lease_ms(), kBeatsPerLease);
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (identity_.cluster_id.empty()) {
       Identity joined = identity_;
       joined.cluster_id = reply->cluster_id();
@@ -186,7 +186,7 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::s
 void Worker::DropJob(const std::string& job_id) {
   std::shared_ptr<WorkerJob> job;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     const auto it = jobs_.find(job_id);
     if (it == jobs_.end()) return;
     job = it->second;
@@ -199,46 +199,23 @@ void Worker::DropJob(const std::string& job_id) {
 }
 
 absl::StatusOr<std::shared_ptr<WorkerJob>> Worker::FindJob(const RequestId& id) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (stopping_) return absl::UnavailableError("the worker is stopping");
   const auto it = jobs_.find(id.job_id());
   if (it == jobs_.end()) return absl::FailedPreconditionError("the job is not assigned to the worker");
   return it->second;
 }
 
-absl::StatusOr<AssignReply> Worker::Assign(const AssignRequest& request) {
-  const std::string& job_id = request.id().job_id();
-  std::shared_ptr<WorkerJob> job;
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_ || identity_.cluster_id.empty()) return absl::UnavailableError("the worker is starting or stopping");
-    if (request.id().cluster_id() != identity_.cluster_id) {
-      return absl::PermissionDeniedError(absl::StrCat("this worker belongs to cluster ", identity_.cluster_id));
-    }
-    std::shared_ptr<WorkerJob>& found = jobs_[job_id];
-    if (found == nullptr) found = MakeJob(job_id, {});
-    job = found;
-    job_count_ = jobs_.size();
+absl::StatusOr<std::shared_ptr<WorkerJob>> Worker::JobFor(const AssignRequest& request) {
+  MutexLock lock(&mutex_);
+  if (stopping_ || identity_.cluster_id.empty()) return absl::UnavailableError("the worker is starting or stopping");
+  if (request.id().cluster_id() != identity_.cluster_id) {
+    return absl::PermissionDeniedError(absl::StrCat("this worker belongs to cluster ", identity_.cluster_id));
   }
-  return job->Assign(request);
-}
-
-absl::StatusOr<PrepareReply> Worker::Prepare(const PrepareRequest& request) {
-  const absl::StatusOr<std::shared_ptr<WorkerJob>> job = FindJob(request.id());
-  if (!job.ok()) return job.status();
-  return (*job)->Prepare(request);
-}
-
-absl::StatusOr<FoldReply> Worker::Fold(const FoldRequest& request) {
-  const absl::StatusOr<std::shared_ptr<WorkerJob>> job = FindJob(request.id());
-  if (!job.ok()) return job.status();
-  return (*job)->Fold(request);
-}
-
-absl::StatusOr<LookUpReply> Worker::LookUp(const LookUpRequest& request) {
-  const absl::StatusOr<std::shared_ptr<WorkerJob>> job = FindJob(request.id());
-  if (!job.ok()) return job.status();
-  return (*job)->LookUp(request);
+  std::shared_ptr<WorkerJob>& job = jobs_[request.id().job_id()];
+  if (job == nullptr) job = MakeJob(request.id().job_id(), {});
+  job_count_ = jobs_.size();
+  return job;
 }
 
 }  // namespace tenfold

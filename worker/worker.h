@@ -2,11 +2,9 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -15,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/mutex.h"
 #include "worker.pb.h"
 #include "worker/driver_client.h"
 #include "worker/identity.h"
@@ -37,7 +36,7 @@ class Worker {
 
   // Opens the data directory and finds the states in it. FAILED_PRECONDITION if another process has it open. A state store
   // that does not open is set aside, and its shards are folded again.
-  static absl::StatusOr<std::unique_ptr<Worker>> Open(const Options& options);
+  static absl::StatusOr<std::unique_ptr<Worker>> Open(Options options);
   // Writes out what is in no log. No request may be under way.
   ~Worker();
 
@@ -51,19 +50,28 @@ class Worker {
   // What runs is cut short, what comes is refused.
   void Stop();
 
-  absl::StatusOr<AssignReply> Assign(const AssignRequest& request);
-  absl::StatusOr<PrepareReply> Prepare(const PrepareRequest& request);
-  absl::StatusOr<FoldReply> Fold(const FoldRequest& request);
-  absl::StatusOr<LookUpReply> LookUp(const LookUpRequest& request);
+  // What proto/worker.proto says of each request, done by the request's job.
+  template <typename Request>
+  auto Handle(const Request& request) -> decltype(std::declval<WorkerJob&>().Handle(request)) {
+    const absl::StatusOr<std::shared_ptr<WorkerJob>> job = JobFor(request);
+    if (!job.ok()) return job.status();
+    return (*job)->Handle(request);
+  }
 
  private:
-  explicit Worker(const Options& options);
+  explicit Worker(Options options);
 
   absl::Status OpenStore();
   void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
   absl::Status Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop);
-  std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found);
-  // FAILED_PRECONDITION if the job was never assigned here.
+  std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // FAILED_PRECONDITION if the job was never assigned here. An Assign makes it.
+  template <typename Request>
+  absl::StatusOr<std::shared_ptr<WorkerJob>> JobFor(const Request& request) {
+    return FindJob(request.id());
+  }
+  absl::StatusOr<std::shared_ptr<WorkerJob>> JobFor(const AssignRequest& request);
   absl::StatusOr<std::shared_ptr<WorkerJob>> FindJob(const RequestId& id);
   void DropJob(const std::string& job_id);
 
@@ -71,14 +79,14 @@ class Worker {
   const uint64_t incarnation_;
   std::unique_ptr<StateStore> store_;
 
-  std::mutex mutex_;
-  Identity identity_;                                       // guarded by mutex_
-  std::map<std::string, std::shared_ptr<WorkerJob>> jobs_;  // guarded by mutex_
-  bool stopping_ = false;                                   // guarded by mutex_
+  Mutex mutex_;
+  Identity identity_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<WorkerJob>> jobs_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   // Of jobs_, for the jobs themselves.
   std::atomic<size_t> job_count_ = 0;
 
-  std::condition_variable_any stopped_;
+  CondVar stopped_;
   // The dropper is at work.
   std::atomic<bool> dropping_ = false;
   std::jthread dropper_;

@@ -8,42 +8,44 @@
 #include "absl/time/clock.h"
 #include "common/digest.h"
 #include "common/fault_point.h"
-#include "common/key_slice.h"
 #include "common/limits.h"
 #include "glog/logging.h"
 
 namespace tenfold {
 namespace {
 
-// A reply's entries beyond the depth asked for; what is left out is bounded by the floor.
-constexpr size_t kMaxReplyEntries = kMaxMessageBytes / 2 / kMaxKeyBytes;
-
 uint64_t MicrosSince(absl::Time start) { return static_cast<uint64_t>(absl::ToInt64Microseconds(absl::Now() - start)); }
 
-void AddEntry(std::string_view key, Units sum, google::protobuf::RepeatedPtrField<Entry>* entries) {
-  Entry* entry = entries->Add();
-  entry->set_key(key.data(), key.size());
-  *entry->mutable_sum() = ToProto(sum);
+// A fold waits for nothing but Kafka.
+template <typename Reply>
+void SetWaiting(const FoldOutcome& outcome, Reply* reply) {
+  if (outcome.waiting_for.empty()) return;
+  reply->mutable_waiting()->set_kind(WAITING_KAFKA);
+  reply->mutable_waiting()->set_detail(outcome.waiting_for);
 }
 
 }  // namespace
 
-WorkerJob::WorkerJob(const Options& options, const std::vector<ShardState>& found)
-    : options_(options),
-      totals_(options.store, [this] { return stopping_.load(); }),
-      kept_changes_(options.max_kept_changes),
-      core_(options.job_id, options.incarnation) {
+WorkerJob::WorkerJob(Options options, const std::vector<ShardState>& found)
+    : options_(std::move(options)),
+      sums_({.store = options_.store,
+             .part_bytes = options_.part_bytes,
+             .max_kept_changes = options_.max_kept_changes,
+             .stop = [this] { return stopping_.load(); }}),
+      core_(options_.job_id, options_.incarnation) {
   for (const ShardState& state : found) core_.Restore(state);
 }
 
-absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
+// ---- Assign ----
+
+absl::StatusOr<AssignReply> WorkerJob::Handle(const AssignRequest& request) {
   {
-    std::lock_guard lock(core_mutex_);
+    MutexLock lock(&core_mutex_);
     if (absl::Status admitted = core_.AdmitAssign(request.id(), options_.cluster_id); !admitted.ok()) return admitted;
   }
-  std::lock_guard sums(sums_mutex_);
+  MutexLock sums(&sums_mutex_);
   assign_waits_ = true;
-  std::lock_guard prepare(prepare_mutex_);
+  MutexLock prepare(&prepare_mutex_);
   assign_waits_ = false;
   if (stopping_) return absl::UnavailableError("the worker is stopping");
 
@@ -51,7 +53,7 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
   std::vector<uint32_t> unsound;
   do {
     {
-      std::lock_guard lock(core_mutex_);
+      MutexLock lock(&core_mutex_);
       if (core_.IsSuperseded(request.id())) return absl::AbortedError("a later request was seen");
       plan = core_.PlanAssign(request);
     }
@@ -59,17 +61,16 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
     absl::Status done = DoAssign(request, &plan, &unsound);
     if (done.ok() && unsound.empty()) break;
     // Half done: the sums are made anew.
-    totals_.Clear();
-    kept_changes_.Forget();
+    sums_.Clear();
     if (done.ok()) done = DropUnsound(unsound);
-    std::lock_guard lock(core_mutex_);
+    MutexLock lock(&core_mutex_);
     core_.ForgetRoles();
     for (const uint32_t shard : unsound) core_.Forget(shard);
     if (!done.ok()) return done;
   } while (!unsound.empty());
 
   AssignReply reply;
-  std::lock_guard lock(core_mutex_);
+  MutexLock lock(&core_mutex_);
   core_.Assigned(request, plan);
   for (const uint32_t shard : request.owned()) *reply.add_shards() = core_.Position(shard);
   for (const uint32_t shard : request.prepared()) *reply.add_shards() = core_.Position(shard);
@@ -77,45 +78,58 @@ absl::StatusOr<AssignReply> WorkerJob::Assign(const AssignRequest& request) {
 }
 
 absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound) {
-  spec_ = request.spec();
-  if (!plan->leave.empty() || !plan->join.empty()) kept_changes_.Forget();
+  sums_wal_ = prepare_wal_ = request.spec().wal();
+  if (!plan->leave.empty() || !plan->join.empty()) sums_.ForgetChanges();
+  if (absl::Status made = MakeFoldTasks(request); !made.ok()) return made;
   if (request.owned().empty()) {
-    sums_folder_.reset();
-    totals_.Clear();
+    sums_.Clear();
     plan->leave.clear();
-  } else if (sums_folder_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<RangeFolder>> folder = options_.make_folder(request);
-    if (!folder.ok()) return folder.status();
-    sums_folder_ = *std::move(folder);
   }
-  if (request.prepared().empty()) {
-    prepare_folder_.reset();
-  } else if (prepare_folder_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<RangeFolder>> folder = options_.make_folder(request);
-    if (!folder.ok()) return folder.status();
-    prepare_folder_ = *std::move(folder);
-  }
-
-  SetMemoryLimits();
-  totals_.EndScan();
+  sums_.SetLimit(options_.memory().totals_bytes);
+  sums_.EndScan();
   for (const uint32_t shard : plan->leave) {
     if (const absl::StatusOr<Uint128> left = ScanIntoTotals(shard, -1); !left.ok()) return left.status();
   }
+  if (absl::Status dropped = DropShards(*plan); !dropped.ok()) return dropped;
+  if (absl::Status created = CreateShards(request, plan); !created.ok()) return created;
+  if (absl::Status scanned = ScanShards(*plan, unsound); !scanned.ok() || !unsound->empty()) return scanned;
+  std::vector<ShardKey> owned;
+  for (const uint32_t shard : request.owned()) owned.push_back(Key(shard));
+  return ToldIfFailed(sums_.Settle(std::move(owned)));
+}
+
+absl::Status WorkerJob::MakeFoldTasks(const AssignRequest& request) {
+  const auto make = [&](bool needed, std::unique_ptr<FoldTask>* task) -> absl::Status {
+    if (!needed) task->reset();
+    if (!needed || *task != nullptr) return absl::OkStatus();
+    absl::StatusOr<std::unique_ptr<FoldTask>> made = options_.make_fold_task(request);
+    if (!made.ok()) return made.status();
+    *task = *std::move(made);
+    return absl::OkStatus();
+  };
+  if (absl::Status made = make(!request.owned().empty(), &sums_task_); !made.ok()) return made;
+  return make(!request.prepared().empty(), &prepare_task_);
+}
+
+absl::Status WorkerJob::DropShards(const JobCore::AssignPlan& plan) {
   std::vector<ShardKey> drop;
-  for (const uint32_t shard : plan->drop) drop.push_back(Key(shard));
+  for (const uint32_t shard : plan.drop) drop.push_back(Key(shard));
   // Also what an assignment that was not finished left.
-  for (const ShardState& state : plan->create) drop.push_back(Key(state.id().shard()));
-  if (!drop.empty()) {
-    if (absl::Status dropped = ToldIfFailed(options_.store->Drop(drop)); !dropped.ok()) return dropped;
-    // Now, as the rest may fail: what is not in the store must not be taken for there.
-    std::lock_guard lock(core_mutex_);
-    for (const uint32_t shard : plan->drop) core_.Forget(shard);
-  }
+  for (const ShardState& state : plan.create) drop.push_back(Key(state.id().shard()));
+  if (drop.empty()) return absl::OkStatus();
+  if (absl::Status dropped = ToldIfFailed(options_.store->Drop(drop)); !dropped.ok()) return dropped;
+  // Now, as the rest may fail: what is not in the store must not be taken for there.
+  MutexLock lock(&core_mutex_);
+  for (const uint32_t shard : plan.drop) core_.Forget(shard);
+  return absl::OkStatus();
+}
+
+absl::Status WorkerJob::CreateShards(const AssignRequest& request, JobCore::AssignPlan* plan) {
   std::vector<ShardStore::NewShard> create;
   for (ShardState& state : plan->create) {
     std::vector<Delta> rows;
     Uint128 digest = 0;
-    for (const InitialScore& initial : request.spec().initial()) {
+    for (const InitialScore& initial : request.spec().fold().initial()) {
       if (state.id().shard() != 0) break;
       const absl::StatusOr<Units> score = ParseUnits(initial.score());
       if (!score.ok()) return score.status();
@@ -125,40 +139,31 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
     *state.mutable_digest() = ToProto(digest);
     create.push_back({state, std::move(rows)});
   }
-  if (!create.empty()) {
-    if (absl::Status created = ToldIfFailed(options_.store->Create(create)); !created.ok()) return created;
-  }
+  return create.empty() ? absl::OkStatus() : ToldIfFailed(options_.store->Create(create));
+}
+
+absl::Status WorkerJob::ScanShards(const JobCore::AssignPlan& plan, std::vector<uint32_t>* unsound) {
   // A state is as good as its scan: the one that adds it to the sums, or one for a state found on disk.
-  std::vector<uint32_t> scan = plan->join;
-  for (const uint32_t shard : plan->verify) {
+  std::vector<uint32_t> scan = plan.join;
+  for (const uint32_t shard : plan.verify) {
     if (std::find(scan.begin(), scan.end(), shard) == scan.end()) scan.push_back(shard);
   }
   for (const uint32_t shard : scan) {
-    const bool joins = std::find(plan->join.begin(), plan->join.end(), shard) != plan->join.end();
+    const bool joins = std::find(plan.join.begin(), plan.join.end(), shard) != plan.join.end();
     const absl::StatusOr<Uint128> digest = ScanIntoTotals(shard, joins ? 1 : 0);
     if (!digest.ok() && !absl::IsDataLoss(digest.status())) return digest.status();
-    const auto made = std::find_if(plan->create.begin(), plan->create.end(),
+    const auto made = std::find_if(plan.create.begin(), plan.create.end(),
                                    [&](const ShardState& state) { return state.id().shard() == shard; });
-    std::lock_guard lock(core_mutex_);
-    const ShardState& state = made != plan->create.end() ? *made : core_.state(shard);
+    MutexLock lock(&core_mutex_);
+    const ShardState& state = made != plan.create.end() ? *made : core_.state(shard);
     if (!digest.ok() || *digest != FromProto(state.digest())) unsound->push_back(shard);
   }
-  if (!unsound->empty()) return absl::OkStatus();
-  std::vector<ShardKey> owned;
-  for (const uint32_t shard : request.owned()) owned.push_back(Key(shard));
-  return ToldIfFailed(totals_.Settle(std::move(owned)));
-}
-
-void WorkerJob::SetMemoryLimits() {
-  const size_t bytes = options_.memory().totals_bytes;
-  totals_.SetLimit(bytes == 0 ? BoundedTotals::kNoLimit : bytes);
-  // An eighth of the share is neither for candidates nor for bounds.
-  if (bytes != 0) kept_changes_.SetLimit(bytes / 16);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Uint128> WorkerJob::ScanIntoTotals(uint32_t shard, int sign) {
   return options_.store->Scan(Key(shard), [&](std::string_view key, uint64_t count, Units sum) {
-    if (sign != 0) totals_.AddRow(key, sign * static_cast<int64_t>(count), sign * sum);
+    if (sign != 0) sums_.AddRow(key, sign * static_cast<int64_t>(count), sign * sum);
     return !stopping_;
   });
 }
@@ -179,32 +184,46 @@ absl::Status WorkerJob::ToldIfFailed(absl::Status done) const {
   return done;
 }
 
-absl::Status WorkerJob::Persist(const FoldOutcome& outcome) {
+// ---- Fold and LookUp ----
+
+absl::Status WorkerJob::Persist(const FoldOutcome& outcome, WalMode wal) {
   std::vector<ShardStore::Update> updates;
   for (const FoldOutcome::Shard& shard : outcome.shards) updates.push_back({&shard.state, shard.deltas});
   if (updates.empty()) return absl::OkStatus();
-  if (absl::Status committed = ToldIfFailed(options_.store->Commit(updates, spec_.wal())); !committed.ok()) return committed;
-  std::lock_guard lock(core_mutex_);
+  if (absl::Status committed = ToldIfFailed(options_.store->Commit(updates, wal)); !committed.ok()) return committed;
+  MutexLock lock(&core_mutex_);
   for (const FoldOutcome::Shard& shard : outcome.shards) core_.Persisted(shard.state);
   return absl::OkStatus();
 }
 
-absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
+void WorkerJob::DropUnmoved(FoldOutcome* outcome) {
+  MutexLock lock(&core_mutex_);
+  const JobCore& core = core_;
+  std::erase_if(outcome->shards, [&core](const FoldOutcome::Shard& shard) {
+    const ShardState& before = core.state(shard.state.id().shard());
+    for (int i = 0; i < before.partitions_size(); ++i) {
+      if (before.partitions(i).next_offset() != shard.state.partitions(i).next_offset()) return false;
+    }
+    return true;
+  });
+}
+
+absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
   {
-    std::lock_guard lock(core_mutex_);
+    MutexLock lock(&core_mutex_);
     if (absl::Status admitted = core_.AdmitFold(request.id(), options_.cluster_id); !admitted.ok()) return admitted;
   }
-  std::lock_guard sums(sums_mutex_);
+  MutexLock sums(&sums_mutex_);
   std::vector<JobCore::ShardRange> ranges;
   {
-    std::lock_guard lock(core_mutex_);
+    MutexLock lock(&core_mutex_);
     if (core_.IsSuperseded(request.id())) return absl::AbortedError("a later request was seen");
     absl::StatusOr<std::vector<JobCore::ShardRange>> planned = core_.PlanFold(request);
     if (!planned.ok()) return planned.status();
     ranges = *std::move(planned);
-    if (kept_changes_.Quote(request.since(), core_.Composition())) drops_at_base_ = totals_.drops();
+    sums_.Quote(request, core_.Composition());
   }
-  if (sums_folder_ == nullptr) return absl::FailedPreconditionError("the worker owns no shard of the job");
+  if (sums_task_ == nullptr) return absl::FailedPreconditionError("the worker owns no shard of the job");
 
   const absl::Time start = absl::Now();
   FoldOptions options;
@@ -212,51 +231,39 @@ absl::StatusOr<FoldReply> WorkerJob::Fold(const FoldRequest& request) {
   options.memory = options_.memory().sums;
   options.exact = request.exact();
   options.stop = [&] {
-    std::lock_guard lock(core_mutex_);
+    MutexLock lock(&core_mutex_);
     return stopping_ || core_.IsSuperseded(request.id());
   };
-  FoldOutcome outcome = sums_folder_->Fold(ranges, options);
+  FoldOutcome outcome = sums_task_->Fold(ranges, options);
   FoldReply reply;
   if (outcome.failure) {
     reply.mutable_failure()->set_reason(*outcome.failure);
     return reply;
   }
-  std::erase_if(outcome.shards, [&](const FoldOutcome::Shard& shard) {
-    std::lock_guard lock(core_mutex_);
-    const ShardState& before = core_.state(shard.state.id().shard());
-    for (int i = 0; i < before.partitions_size(); ++i) {
-      if (before.partitions(i).next_offset() != shard.state.partitions(i).next_offset()) return false;
-    }
-    return true;
-  });
-  reply.set_fold_us(MicrosSince(start));
-  reply.set_waiting_for(outcome.waiting_for);
+  DropUnmoved(&outcome);
+  reply.mutable_times()->set_fold_us(MicrosSince(start));
+  reply.mutable_times()->set_wait_us(static_cast<uint64_t>(absl::ToInt64Microseconds(outcome.waited)));
+  SetWaiting(outcome, &reply);
   const absl::Time persist = absl::Now();
-  if (absl::Status persisted = Persist(outcome); !persisted.ok()) return persisted;
+  if (absl::Status persisted = Persist(outcome, sums_wal_); !persisted.ok()) return persisted;
   FaultPoint("worker.persisted");
-  SetMemoryLimits();
-  // What is persisted is in the composition, also where the totals then cannot be made.
+  sums_.SetLimit(options_.memory().totals_bytes);
+  std::vector<std::span<const Delta>> deltas;
   for (const FoldOutcome::Shard& shard : outcome.shards) {
-    kept_changes_.Add(shard.deltas);
+    deltas.push_back(shard.deltas);
     reply.set_changed_keys(reply.changed_keys() + shard.deltas.size());
   }
-  if (absl::Status added = AddToTotals(outcome); !added.ok()) return added;
-  reply.set_keys(totals_.Keys());
-  reply.set_persist_us(MicrosSince(persist));
+  if (absl::Status added = ToldIfFailed(sums_.Add(deltas)); !added.ok()) return added;
+  reply.set_keys(sums_.KeyCount());
+  reply.mutable_times()->set_persist_us(MicrosSince(persist));
   if (stopping_) return absl::UnavailableError("the worker is stopping");
   if (absl::Status answered = Answer(request, &reply); !answered.ok()) return answered;
   return reply;
 }
 
-absl::Status WorkerJob::AddToTotals(const FoldOutcome& outcome) {
-  std::vector<std::span<const Delta>> deltas;
-  for (const FoldOutcome::Shard& shard : outcome.shards) deltas.push_back(shard.deltas);
-  return ToldIfFailed(totals_.Add(deltas));
-}
-
 absl::Status WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
   {
-    std::lock_guard lock(core_mutex_);
+    MutexLock lock(&core_mutex_);
     core_.Answered(request.id());
     *reply->mutable_composition() = core_.Composition();
     for (const uint32_t s : core_.owned()) {
@@ -264,105 +271,62 @@ absl::Status WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
       for (const PartitionState& partition : core_.state(s).partitions()) *reply->add_partitions() = partition;
     }
   }
-  if (request.has_known_at_or_above() && AnswerChanged(FromProto(request.known_at_or_above()), reply)) {
-    return absl::OkStatus();
-  }
-  std::optional<Units> threshold;
-  if (request.has_threshold()) threshold = FromProto(request.threshold());
-  const absl::StatusOr<Totals::Top> top = totals_.Highest(request.depth(), threshold, kMaxReplyEntries);
-  if (!top.ok()) return ToldIfFailed(top.status());
-  for (const TotalEntry& entry : top->entries) AddEntry(entry.key, entry.sum, reply->mutable_entries());
-  if (top->floor) *reply->mutable_floor() = ToProto(*top->floor);
-  if (!request.since().empty() && !request.has_known_at_or_above() && kept_changes_.known()) {
-    kept_changes_.Tell(0, options_.part_bytes / 4, reply->mutable_changes());
-  }
-  return absl::OkStatus();
+  return ToldIfFailed(sums_.Answer(request, reply));
 }
 
-bool WorkerJob::AnswerChanged(Units known_at_or_above, FoldReply* reply) {
-  if (!kept_changes_.known() || totals_.drops() != drops_at_base_ || !totals_.HoldsFrom(known_at_or_above)) return false;
-  bool fits = true;
-  kept_changes_.ForEach([&](std::string_view key, Units added) {
-    const std::optional<Units> sum = totals_.FindHeld(key);
-    // One that is not in memory was not there at the base either, so below all that is known, as it is now.
-    if (!sum || (*sum < known_at_or_above && *sum - added < known_at_or_above)) return;
-    fits &= static_cast<size_t>(reply->entries_size()) < kMaxReplyEntries;
-    if (fits) AddEntry(key, *sum, reply->mutable_entries());
-  });
-  if (!fits) reply->clear_entries();
-  reply->set_only_changed(fits);
-  return fits;
-}
-
-absl::StatusOr<LookUpReply> WorkerJob::LookUp(const LookUpRequest& request) {
-  std::lock_guard sums(sums_mutex_);
+absl::StatusOr<LookUpReply> WorkerJob::Handle(const LookUpRequest& request) {
+  MutexLock sums(&sums_mutex_);
   {
-    std::lock_guard lock(core_mutex_);
+    MutexLock lock(&core_mutex_);
     if (absl::Status admitted = core_.AdmitLookUp(request, options_.cluster_id); !admitted.ok()) return admitted;
   }
-  LookUpReply reply;
-  const std::vector<std::string_view> keys(request.keys().begin(), request.keys().end());
-  const absl::StatusOr<std::vector<std::optional<Units>>> found = totals_.Find(keys);
-  if (!found.ok()) return ToldIfFailed(found.status());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    if ((*found)[i]) AddEntry(keys[i], *(*found)[i], reply.mutable_found());
-  }
-  if (request.has_at_or_above()) {
-    std::vector<TotalEntry> entries;
-    const absl::StatusOr<uint64_t> next =
-        totals_.AtOrAbove(FromProto(request.at_or_above()), request.from(), options_.part_bytes, &entries);
-    if (!next.ok()) return ToldIfFailed(next.status());
-    reply.set_next(*next);
-    const KeySlice slice{request.slice(), std::max(1u, request.slices())};
-    for (const TotalEntry& entry : entries) {
-      if (slice.Has(entry.key)) AddEntry(entry.key, entry.sum, reply.mutable_at_or_above());
-    }
-  }
-  if (request.changes_from() != 0) {
-    if (!kept_changes_.known()) return absl::FailedPreconditionError("the worker no longer keeps the changes");
-    kept_changes_.Tell(request.changes_from(), options_.part_bytes, reply.mutable_changes());
-  }
+  absl::StatusOr<LookUpReply> reply = sums_.LookUp(request);
+  if (!reply.ok() && !absl::IsFailedPrecondition(reply.status()) && !absl::IsInvalidArgument(reply.status()))
+    return ToldIfFailed(reply.status());
   return reply;
 }
 
-absl::StatusOr<PrepareReply> WorkerJob::Prepare(const PrepareRequest& request) {
-  std::lock_guard prepare(prepare_mutex_);
+// ---- Prepare, and the end ----
+
+absl::StatusOr<PrepareReply> WorkerJob::Handle(const PrepareRequest& request) {
+  MutexLock prepare(&prepare_mutex_);
   if (stopping_) return absl::UnavailableError("the worker is stopping");
   std::vector<JobCore::ShardRange> ranges;
   {
-    std::lock_guard lock(core_mutex_);
+    MutexLock lock(&core_mutex_);
     if (absl::Status admitted = core_.AdmitPrepare(request.id(), options_.cluster_id); !admitted.ok()) return admitted;
     absl::StatusOr<std::vector<JobCore::ShardRange>> planned = core_.PlanPrepare(request);
     if (!planned.ok()) return planned.status();
     ranges = *std::move(planned);
   }
-  if (prepare_folder_ == nullptr) return absl::FailedPreconditionError("the worker prepares no shard of the job");
+  if (prepare_task_ == nullptr) return absl::FailedPreconditionError("the worker prepares no shard of the job");
 
   FoldOptions options;
   options.budget = absl::Milliseconds(request.budget_ms());
   options.memory = options_.memory().preparation;
   options.exact = true;
   options.stop = [&] { return stopping_ || assign_waits_; };
-  const FoldOutcome outcome = prepare_folder_->Fold(ranges, options);
+  const FoldOutcome outcome = prepare_task_->Fold(ranges, options);
   PrepareReply reply;
   if (outcome.failure) {
     reply.mutable_failure()->set_reason(*outcome.failure);
     return reply;
   }
-  reply.set_waiting_for(outcome.waiting_for);
-  if (absl::Status persisted = Persist(outcome); !persisted.ok()) return persisted;
+  SetWaiting(outcome, &reply);
+  if (absl::Status persisted = Persist(outcome, prepare_wal_); !persisted.ok()) return persisted;
   FaultPoint("worker.prepared");
-  std::lock_guard lock(core_mutex_);
+  MutexLock lock(&core_mutex_);
   for (const FoldOutcome::Shard& shard : outcome.shards) *reply.add_shards() = core_.Position(shard.state.id().shard());
   return reply;
 }
 
 absl::Status WorkerJob::Drop() {
   Stop();
-  std::scoped_lock lanes(sums_mutex_, prepare_mutex_);
-  sums_folder_.reset();
-  prepare_folder_.reset();
-  totals_.Clear();
+  MutexLock sums(&sums_mutex_);
+  MutexLock prepare(&prepare_mutex_);
+  sums_task_.reset();
+  prepare_task_.reset();
+  sums_.Clear();
   std::vector<ShardKey> shards;
   for (uint32_t shard = 0; shard < kShards; ++shard) shards.push_back(Key(shard));
   return options_.store->Drop(shards);

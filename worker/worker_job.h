@@ -6,22 +6,20 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/limits.h"
-#include "common/totals.h"
+#include "common/mutex.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
 #include "worker.pb.h"
-#include "worker/bounded_totals.h"
+#include "worker/fold_task.h"
 #include "worker/job_core.h"
-#include "worker/kept_changes.h"
 #include "worker/memory_budget.h"
-#include "worker/range_folder.h"
+#include "worker/partial_sums.h"
 #include "worker/shard_store.h"
 
 namespace tenfold {
@@ -34,9 +32,9 @@ class WorkerJob {
     uint64_t incarnation = 0;
     // Outlives the object.
     ShardStore* store = nullptr;
-    // Makes the folder of one lane (sums, or preparation) from the job's spec and brokers.
-    std::function<absl::StatusOr<std::unique_ptr<RangeFolder>>(const AssignRequest& assign)> make_folder;
-    // Of entries or changes in one reply, but for the highest.
+    // Makes the fold task of one lane (sums, or preparation) from the job's spec and brokers.
+    std::function<absl::StatusOr<std::unique_ptr<FoldTask>>(const AssignRequest& assign)> make_fold_task;
+    // As of PartialSums::Options.
     size_t part_bytes = kMaxMessageBytes / 4;
     size_t max_kept_changes = kMaxKeptChanges;
     // What the job may use from now on; less when others come.
@@ -46,12 +44,13 @@ class WorkerJob {
   };
 
   // `found`: the job's states in the store.
-  WorkerJob(const Options& options, const std::vector<ShardState>& found);
+  WorkerJob(Options options, const std::vector<ShardState>& found);
 
-  absl::StatusOr<AssignReply> Assign(const AssignRequest& request);
-  absl::StatusOr<PrepareReply> Prepare(const PrepareRequest& request);
-  absl::StatusOr<FoldReply> Fold(const FoldRequest& request);
-  absl::StatusOr<LookUpReply> LookUp(const LookUpRequest& request);
+  // What proto/worker.proto says of each request.
+  absl::StatusOr<AssignReply> Handle(const AssignRequest& request);
+  absl::StatusOr<PrepareReply> Handle(const PrepareRequest& request);
+  absl::StatusOr<FoldReply> Handle(const FoldRequest& request);
+  absl::StatusOr<LookUpReply> Handle(const LookUpRequest& request);
 
   // The job is over: waits for what runs, drops every state. Nothing may be asked of the object afterwards.
   absl::Status Drop();
@@ -60,18 +59,24 @@ class WorkerJob {
 
  private:
   // Does the plan; `unsound` receives the shards whose rows do not make their digest.
-  absl::Status DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound);
+  absl::Status DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_, prepare_mutex_);
+  // Makes the fold tasks that the assignment needs, and ends those that it does not.
+  absl::Status MakeFoldTasks(const AssignRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_, prepare_mutex_);
+  absl::Status DropShards(const JobCore::AssignPlan& plan);
+  absl::Status CreateShards(const AssignRequest& request, JobCore::AssignPlan* plan);
+  // Scans the shards that join the sums and those that are to be verified.
+  absl::Status ScanShards(const JobCore::AssignPlan& plan, std::vector<uint32_t>* unsound)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
   // Scans a shard and adds its rows to the totals (1), takes them out (-1) or neither (0); returns their digest.
-  absl::StatusOr<Uint128> ScanIntoTotals(uint32_t shard, int sign);
+  absl::StatusOr<Uint128> ScanIntoTotals(uint32_t shard, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
   absl::Status DropUnsound(const std::vector<uint32_t>& shards);
-  absl::Status Persist(const FoldOutcome& outcome);
+  absl::Status Persist(const FoldOutcome& outcome, WalMode wal);
+  // Leaves out the shards of the outcome that did not move.
+  void DropUnmoved(FoldOutcome* outcome);
   absl::Status ToldIfFailed(absl::Status done) const;
-  void SetMemoryLimits();
-  absl::Status AddToTotals(const FoldOutcome& outcome);
-  // Adds the entries that changed since the composition quoted, as `known_at_or_above` asks for them. False, and nothing is
-  // added, if they are not known or too many for a reply.
-  bool AnswerChanged(Units known_at_or_above, FoldReply* reply);
-  absl::Status Answer(const FoldRequest& request, FoldReply* reply);
+  // Fills the reply's composition, positions and counters, and answers what the request wants.
+  absl::Status Answer(const FoldRequest& request, FoldReply* reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
   ShardKey Key(uint32_t shard) const { return {options_.job_id, shard}; }
 
   const Options options_;
@@ -80,21 +85,17 @@ class WorkerJob {
   std::atomic<bool> assign_waits_ = false;
 
   // One request of the lane at a time. An Assign takes both, sums first.
-  std::mutex sums_mutex_;
-  std::mutex prepare_mutex_;
-  // Guarded by sums_mutex_ (and Assign's hold of both).
-  std::unique_ptr<RangeFolder> sums_folder_;
-  BoundedTotals totals_;
-  KeptChanges kept_changes_;
-  // Of the totals, when the changes kept began.
-  uint64_t drops_at_base_ = 0;
-  // Guarded by prepare_mutex_.
-  std::unique_ptr<RangeFolder> prepare_folder_;
-  // Set by Assign under both.
-  JobSpec spec_;
+  Mutex sums_mutex_;
+  Mutex prepare_mutex_ ABSL_ACQUIRED_AFTER(sums_mutex_);
+  std::unique_ptr<FoldTask> sums_task_ ABSL_GUARDED_BY(sums_mutex_);
+  PartialSums sums_ ABSL_GUARDED_BY(sums_mutex_);
+  std::unique_ptr<FoldTask> prepare_task_ ABSL_GUARDED_BY(prepare_mutex_);
+  // The present assignment's, a copy for each lane.
+  WalMode sums_wal_ ABSL_GUARDED_BY(sums_mutex_) = WAL_SYNC;
+  WalMode prepare_wal_ ABSL_GUARDED_BY(prepare_mutex_) = WAL_SYNC;
 
-  mutable std::mutex core_mutex_;
-  JobCore core_;  // guarded by core_mutex_
+  mutable Mutex core_mutex_ ABSL_ACQUIRED_AFTER(sums_mutex_, prepare_mutex_);
+  JobCore core_ ABSL_GUARDED_BY(core_mutex_);
 };
 
 }  // namespace tenfold

@@ -4,19 +4,19 @@
 
 namespace tenfold {
 grpc::Status WorkerServiceImpl::Assign(grpc::ServerContext*, const AssignRequest* request, AssignReply* reply) {
-  return Answer(worker_->Assign(*request), reply);
+  return Answer(worker_->Handle(*request), reply);
 }
 
 grpc::Status WorkerServiceImpl::Prepare(grpc::ServerContext*, const PrepareRequest* request, PrepareReply* reply) {
-  return Answer(worker_->Prepare(*request), reply);
+  return Answer(worker_->Handle(*request), reply);
 }
 
 grpc::Status WorkerServiceImpl::Fold(grpc::ServerContext*, const FoldRequest* request, FoldReply* reply) {
-  return Answer(worker_->Fold(*request), reply);
+  return Answer(worker_->Handle(*request), reply);
 }
 
 grpc::Status WorkerServiceImpl::LookUp(grpc::ServerContext*, const LookUpRequest* request, LookUpReply* reply) {
-  return Answer(worker_->LookUp(*request), reply);
+  return Answer(worker_->Handle(*request), reply);
 }
 
 }  // namespace tenfold

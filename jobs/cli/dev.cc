@@ -235,15 +235,15 @@ class Dev {
     const BatchCommitted& batch = reply.batch();
     DevBatch shown;
     shown.reply = &reply;
-    if (shown_ > 0 && batch.published_at_ms() > published_at_ms_) {
-      shown.records_per_second = 1000 * static_cast<double>(batch.batch_records()) /
-                                 static_cast<double>(batch.published_at_ms() - published_at_ms_);
+    if (shown_ > 0 && batch.published_at_us() > published_at_us_) {
+      shown.records_per_second =
+          1e6 * static_cast<double>(batch.batch_records()) / static_cast<double>(batch.published_at_us() - published_at_us_);
     }
     NoteDrops();
     shown.note = note_;
     if (!PrintData(terminal_ ? (shown_ == 0 ? "\x1b[2J" : "") + DevScreen(shown) : DevLines(shown))) return kExitOk;
     shown_ = batch.batch();
-    published_at_ms_ = batch.published_at_ms();
+    published_at_us_ = batch.published_at_us();
     progress_at_ = absl::Now();
     told_.clear();
     return shown_ == options_.batches ? std::optional<int>(kExitOk) : std::nullopt;
@@ -256,9 +256,9 @@ class Dev {
     request.set_job(spec_.name());
     JobStatus job;
     const grpc::Status status = Call(&DriverService::Stub::GetStatus, request, kAnswerTimeout, &job);
-    if (!status.ok() || job.reason().empty()) return std::nullopt;
-    if (told_ != job.reason()) PrintError(Headline(job));
-    told_ = job.reason();
+    const std::string reason = ReasonText(job);
+    if (!status.ok() || reason.empty()) return std::nullopt;
+    if (std::exchange(told_, reason) != reason) PrintError(Headline(job));
     return job.state() == JOB_FAILED || job.state() == JOB_CANCELLED ? std::optional<int>(kExitRefused) : std::nullopt;
   }
 
@@ -283,7 +283,7 @@ class Dev {
   std::optional<EventProducer> producer_;
 
   uint64_t shown_ = 0;
-  int64_t published_at_ms_ = 0;
+  int64_t published_at_us_ = 0;
   absl::Time progress_at_ = absl::Now();
   absl::Time drop_check_at_ = absl::Now();
   std::string note_;

@@ -43,7 +43,7 @@ std::string DevScreen(const DevBatch& batch) {
   for (const Entry& entry : committed.top()) rows.push_back({std::to_string(rows.size()), entry.key(), Score(entry)});
   const double interval_ms = reply.spec().batch_interval_ms();
   std::string text = fmt::format("{}, batch {} of {}\n\n{}\n", reply.job(), committed.batch(),
-                                 FormatTime(committed.published_at_ms()), FormatTable(rows, {0, 2}));
+                                 FormatTime(committed.published_at_us()), FormatTable(rows, {0, 2}));
   text += fmt::format("records     {}, {} in this batch, {} bad\n", committed.records(), committed.batch_records(),
                       committed.bad_records());
   text += fmt::format("rate        {} records/s\n", Rate(batch));

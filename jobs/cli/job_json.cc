@@ -7,6 +7,8 @@
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
 #include "jobs/result_json.h"
+#include "jobs/spec_writer.h"
+#include "jobs/waiting_text.h"
 
 namespace tenfold {
 namespace {
@@ -21,7 +23,7 @@ bool KeepsUp(const JobStatus& status) {
   return static_cast<double>(status.lag()) <= 2 * usual_batch;
 }
 
-Json OptionalTime(int64_t time_ms) { return time_ms == 0 ? Json() : Json(FormatTime(time_ms)); }
+Json OptionalTime(int64_t time_us) { return time_us == 0 ? Json() : Json(FormatTime(time_us)); }
 
 Json PartitionJson(const PartitionStatus& partition) {
   Json bad = Json::object();
@@ -58,25 +60,6 @@ Json TimingsJson(const BatchTimings& timings) {
           {"processing_us", timings.processing_us()}};
 }
 
-std::string ScoreText(const JobSpec& spec) {
-  std::string text;
-  for (const ScoreTerm& term : spec.score()) {
-    const bool minus = term.constant().starts_with("-");
-    if (!text.empty()) text += minus ? " - " : " + ";
-    text += fmt::format("{}*{}", !text.empty() && minus ? term.constant().substr(1) : term.constant(), term.field());
-  }
-  return text;
-}
-
-Json KafkaJson(const KafkaSource& source) {
-  Json kafka = {{"topics", source.topics()}, {"start", source.start() == START_LATEST ? "latest" : "earliest"}};
-  if (!source.brokers().empty()) kafka["brokers"] = source.brokers();
-  // In order: a protobuf map has none.
-  const std::map<std::string, std::string> properties(source.properties().begin(), source.properties().end());
-  if (!properties.empty()) kafka["properties"] = properties;
-  return kafka;
-}
-
 }  // namespace
 
 std::string DumpJson(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
@@ -96,10 +79,9 @@ std::map<BadReason, uint64_t> BadRecords(const JobStatus& status) {
 std::string Headline(const JobStatus& status) {
   switch (status.state()) {
     case JOB_WAITING:
-      return fmt::format("{} is waiting for {}", status.job(),
-                         status.reason().empty() ? "its first batch" : status.reason());
+      return fmt::format("{} is waiting{}", status.job(), WaitingClause(status.waiting()));
     case JOB_FAILED:
-      return fmt::format("{} failed because {}", status.job(), status.reason());
+      return fmt::format("{} failed because {}", status.job(), status.failure());
     case JOB_CANCELLED:
       return fmt::format("{} is cancelled", status.job());
     default:
@@ -108,16 +90,20 @@ std::string Headline(const JobStatus& status) {
   }
 }
 
+std::string ReasonText(const JobStatus& status) {
+  return status.state() == JOB_FAILED ? status.failure() : WaitingText(status.waiting());
+}
+
 Json JobSummaryJson(const JobStatus& status) {
   return {{"job", status.job()},     {"job_id", status.job_id()}, {"state", StateName(status.state())},
-          {"batch", status.batch()}, {"lag", status.lag()},       {"reason", status.reason()}};
+          {"batch", status.batch()}, {"lag", status.lag()},       {"reason", ReasonText(status)}};
 }
 
 Json JobStatusJson(const JobStatus& status) {
   Json json = JobSummaryJson(status);
   json["summary"] = Headline(status);
-  json["submitted_at"] = OptionalTime(status.submitted_at_ms());
-  json["published_at"] = OptionalTime(status.last_batch().published_at_ms());
+  json["submitted_at"] = OptionalTime(status.submitted_at_us());
+  json["published_at"] = OptionalTime(status.last_batch().published_at_us());
   json["records"] = status.last_batch().records();
   json["batch_records"] = status.last_batch().batch_records();
   json["records_per_second"] = status.records_per_second();
@@ -139,26 +125,6 @@ Json JobStatusJson(const JobStatus& status) {
   }
   json["proof"] = status.batch() == 0 ? Json() : ProofJson(status.last_batch().proof());
   json["spec"] = SpecJson(status.spec());
-  return json;
-}
-
-Json SpecJson(const JobSpec& spec) {
-  Json json = {{"name", spec.name()}};
-  json["source"] = {{"kafka", KafkaJson(spec.source())}};
-  json["source"]["format"]["delimited"] = {{"separator", spec.format().separator()}, {"fields", spec.format().fields()}};
-  json["key"] = spec.key();
-  json["score"] = ScoreText(spec);
-  json["top"] = spec.top();
-  json["batch"] = {{"interval", fmt::format("{}ms", spec.batch_interval_ms())}};
-  if (!spec.initial().empty()) json["initial"] = Json::object();
-  for (const InitialScore& initial : spec.initial()) json["initial"][initial.key()] = initial.score();
-  json["state"] = {{"wal", absl::AsciiStrToLower(WalMode_Name(spec.wal())).substr(sizeof("WAL_") - 1)}};
-  json["on_bad_record"] = spec.on_bad_record() == BAD_RECORD_FAIL ? "fail" : "skip";
-  json["sinks"] = Json::array();
-  for (const Sink& sink : spec.sinks()) {
-    json["sinks"].push_back(sink.has_file() ? Json{{"file", {{"path", sink.file().path()}}}}
-                                            : Json{{"stdout", Json::object()}});
-  }
   return json;
 }
 

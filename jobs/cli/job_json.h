@@ -20,12 +20,12 @@ std::string ReasonName(BadReason reason);
 std::map<BadReason, uint64_t> BadRecords(const JobStatus& status);
 // The job in one sentence: keeping up, behind by N records, waiting for X, or failed because Y.
 std::string Headline(const JobStatus& status);
+// What it waits for, or why it failed; empty while running.
+std::string ReasonText(const JobStatus& status);
 
 // An entry of `list`.
 nlohmann::ordered_json JobSummaryJson(const JobStatus& status);
 // All of `status`.
 nlohmann::ordered_json JobStatusJson(const JobStatus& status);
-// In the shape of the YAML that makes it.
-nlohmann::ordered_json SpecJson(const JobSpec& spec);
 
 }  // namespace tenfold

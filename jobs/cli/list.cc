@@ -23,7 +23,7 @@ std::string JobsTable(const ListJobsReply& reply) {
   std::vector<std::vector<std::string>> rows = {{"NAME", "STATE", "BATCH", "LAG", "REASON"}};
   for (const JobStatus& job : reply.jobs()) {
     rows.push_back(
-        {job.job(), StateName(job.state()), std::to_string(job.batch()), std::to_string(job.lag()), job.reason()});
+        {job.job(), StateName(job.state()), std::to_string(job.batch()), std::to_string(job.lag()), ReasonText(job)});
   }
   return FormatTable(rows, {2, 3});
 }

@@ -14,6 +14,7 @@
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/result_json.h"
+#include "jobs/spec_writer.h"
 
 namespace tenfold {
 namespace {
@@ -50,7 +51,7 @@ std::string ProofText(const TopKProof& proof) {
 std::string FactsText(const JobStatus& status) {
   const BatchCommitted& batch = status.last_batch();
   const BatchTimings& timings = batch.timings();
-  Rows rows = {{"job id", fmt::format("{}, submitted {}", status.job_id(), FormatTime(status.submitted_at_ms()))},
+  Rows rows = {{"job id", fmt::format("{}, submitted {}", status.job_id(), FormatTime(status.submitted_at_us()))},
                {"state", StateName(status.state())},
                {"lag", fmt::format("{} records", status.lag())},
                {"rate", fmt::format("{:.0f} records/s", status.records_per_second())}};
@@ -58,7 +59,7 @@ std::string FactsText(const JobStatus& status) {
     rows.push_back({"batch", "none yet"});
     return FormatTable(rows, {});
   }
-  rows.push_back({"batch", fmt::format("{}, published {}, {} records", status.batch(), FormatTime(batch.published_at_ms()),
+  rows.push_back({"batch", fmt::format("{}, published {}, {} records", status.batch(), FormatTime(batch.published_at_us()),
                                        batch.batch_records())});
   rows.push_back({"processing", fmt::format("{} of an interval of {} ms (fold {}, persist {}, merge {})",
                                             Milliseconds(timings.processing_us()), status.spec().batch_interval_ms(),
@@ -136,22 +137,12 @@ std::string SinksText(const JobStatus& status) {
   return FormatTable(rows, {0});
 }
 
-// A line a key, whose JSON is YAML too.
-std::string SpecText(const JobSpec& spec) {
-  std::string text = "SPEC\n";
-  const nlohmann::ordered_json json = SpecJson(spec);
-  for (const auto& [key, value] : json.items()) {
-    text += fmt::format("{}: {}\n", key, value.is_string() ? Printable(value.get<std::string>()) : DumpJson(value));
-  }
-  return text;
-}
-
 std::string StatusText(const JobStatus& status) {
   std::string text = Printable(Headline(status)) + "\n\n" + FactsText(status);
   if (!status.partitions().empty()) text += "\n" + PartitionsText(status) + SamplesText(status);
   if (!status.shards().empty()) text += "\n" + ShardsText(status);
   if (!status.sinks().empty()) text += "\n" + SinksText(status);
-  return text + "\n" + SpecText(status.spec());
+  return text + "\nSPEC\n" + WriteJobSpec(status.spec());
 }
 
 int Status(const CliGlobals& globals, const Options& options) {

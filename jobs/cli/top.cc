@@ -44,7 +44,7 @@ std::string TopText(const GetBatchReply& reply) {
     rows.push_back({std::to_string(rows.size()), entry.key(), FormatUnits(FromProto(entry.sum()))});
   }
   return fmt::format("{}, batch {} of {}: {} records, {} bad, {} in this batch, lag {}\n", reply.job(), batch.batch(),
-                     FormatTime(batch.published_at_ms()), batch.records(), batch.bad_records(), batch.batch_records(),
+                     FormatTime(batch.published_at_us()), batch.records(), batch.bad_records(), batch.batch_records(),
                      reply.lag()) +
          FormatTable(rows, {0, 2});
 }

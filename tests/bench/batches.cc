@@ -21,7 +21,7 @@ std::string Line(const BatchCommitted& batch, absl::Time seen) {
   }
   const BatchTimings& timings = batch.timings();
   const nlohmann::ordered_json line = {{"batch", batch.batch()},
-                                       {"published_at_ms", batch.published_at_ms()},
+                                       {"published_at_us", batch.published_at_us()},
                                        {"seen_at_ms", absl::ToUnixMillis(seen)},
                                        {"records", batch.records()},
                                        {"bad_records", batch.bad_records()},

@@ -31,8 +31,8 @@ def measure_baseline(bench, filler, kind, ahead=1_000_000):
 
 def rate(batches):
     """Events a second from the first batch's plan to the last one's publication."""
-    begin_ms = batches[0]["published_at_ms"] - batches[0]["processing_us"] / 1000
-    return batches[-1]["records"] / (batches[-1]["published_at_ms"] - begin_ms) * 1000
+    begin_us = batches[0]["published_at_us"] - batches[0]["processing_us"]
+    return batches[-1]["records"] / (batches[-1]["published_at_us"] - begin_us) * 1e6
 
 
 def measure_tenfold(bench, table, filler, workers, threads=None, wal="sync"):
@@ -240,7 +240,7 @@ def memory(bench, table):
     table.add("memory", f"{held}, {keys:,} new keys", rate(batches[:turn + 1]) / 1e6, "M events/s")
     later = [batches[turn], batches[-1]]
     events = later[1]["records"] - later[0]["records"]
-    seconds = (later[1]["published_at_ms"] - later[0]["published_at_ms"]) / 1000
+    seconds = (later[1]["published_at_us"] - later[0]["published_at_us"]) / 1e6
     table.add("memory", f"{held}, keys that were there", events / seconds / 1e6, "M events/s")
     table.add("memory", f"{held}, peak of the worker", peak / MIB, "MiB")
 

@@ -1,8 +1,9 @@
-// bench-fold: decodes and aggregates events, made before, with the production Decoder and DeltaTable, for
+// bench-fold: decodes and aggregates events, made before, with the loop of production (worker/record_fold.h), for
 // tests/bench/instructions to count what an event takes. Needs no Kafka. Exits 1 if the sums are not the exact ones.
 #include <algorithm>
 #include <iostream>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,46 +13,42 @@
 #include "common/log.h"
 #include "glog/logging.h"
 #include "tests/bench/event_stream.h"
-#include "worker/decoder.h"
 #include "worker/delta_table.h"
+#include "worker/record_fold.h"
 
 namespace tenfold::bench {
 
-// What BatchTask::FoldThread::FoldRecord (worker/batch_task.cc) does with each record of a poll, less what needs Kafka;
-// where that changes, this follows. Returns how many were bad. The count begins and ends with this function: it may neither
-// be inlined nor cloned, and has a plain name to ask for.
-extern "C" [[gnu::noipa]] uint64_t FoldEvents(const std::vector<LogRecord>& records, Decoder* decoder, DeltaTable* table,
-                                              PartitionState* partition) {
-  uint64_t bad = 0;
-  for (const LogRecord& record : records) {
-    if (record.offset < partition->next_offset()) continue;
-    std::string_view key;
-    int64_t units = 0;
-    if (decoder->Decode(record.value, &key, &units) == BAD_NONE) {
-      table->Add(key, units);
-    } else {
-      ++bad;
-    }
-    partition->set_next_offset(record.offset + 1);
-  }
-  return bad;
+// The log of one partition, from memory: what the production loop needs of it besides its records.
+class MemoryLog : public LogReader {
+ public:
+  absl::Status Assign(const std::vector<Start>&) override { return absl::OkStatus(); }
+  absl::Status Poll(absl::Duration, std::vector<LogRecord>*, std::vector<Event>*) override { return absl::OkStatus(); }
+  uint64_t Hash(const LogRecord&) const override { return 0; }
+  absl::Duration TakeWaited() override { return absl::ZeroDuration(); }
+};
+
+// The count begins and ends with this function: it may neither be inlined nor cloned, and has a plain name to ask for.
+extern "C" [[gnu::noipa]] bool FoldEvents(std::span<const LogRecord> records, RecordFold* fold,
+                                          std::vector<Cursor>* cursors) {
+  const MemoryLog log;
+  return !fold->Fold(records, log, /*exact=*/false, cursors).has_value();
 }
 
 namespace {
 
-Decoder MakeDecoder() {
+RecordFold MakeFold() {
   JobSpec spec;
-  spec.mutable_format()->set_separator("|");
-  for (const char* field : {"page", "clicks", "minutes", "like"}) spec.mutable_format()->add_fields(field);
-  spec.set_key("page");
+  spec.mutable_fold()->mutable_format()->set_separator("|");
+  for (const char* field : {"page", "clicks", "minutes", "like"}) spec.mutable_fold()->mutable_format()->add_fields(field);
+  spec.mutable_fold()->set_key("page");
   for (const auto& [constant, field] : {std::pair("0.8", "clicks"), std::pair("0.8", "minutes"), std::pair("1", "like")}) {
-    ScoreTerm* const term = spec.add_score();
+    ScoreTerm* const term = spec.mutable_fold()->add_score();
     term->set_constant(constant);
     term->set_field(field);
   }
-  absl::StatusOr<Decoder> decoder = Decoder::Create(spec);
-  CHECK(decoder.ok()) << decoder.status();
-  return *std::move(decoder);
+  absl::StatusOr<RecordFold> fold = RecordFold::Create(spec);
+  CHECK(fold.ok()) << fold.status();
+  return *std::move(fold);
 }
 
 // Count and sum of each key.
@@ -92,11 +89,15 @@ int Run(int argc, char** argv) {
     sum += event.Contribution();
   }
 
-  Decoder decoder = MakeDecoder();
+  RecordFold fold = MakeFold();
   DeltaTable table;
   PartitionState partition;
-  const uint64_t bad = FoldEvents(records, &decoder, &table, &partition);
-  if (bad != 0 || !Equal(table.Deltas(), exact)) {
+  std::vector<Cursor> cursors(1);
+  cursors[0].state = &partition;
+  cursors[0].table = &table;
+  cursors[0].end = static_cast<int64_t>(count);
+  const bool folded = FoldEvents(records, &fold, &cursors);
+  if (!folded || partition.bad_size() != 0 || !Equal(table.Deltas(), exact)) {
     std::cerr << "bench-fold: the sums are not the exact ones\n";
     return 1;
   }

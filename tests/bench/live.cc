@@ -125,7 +125,7 @@ nlohmann::ordered_json Latencies(const std::vector<SeenBatch>& batches, const Ap
   for (size_t p = 0; p < times.size(); ++p) {
     size_t next = 0;
     for (const SeenBatch& batch : batches) {
-      const absl::Time published = absl::FromUnixMillis(batch.batch.published_at_ms());
+      const absl::Time published = absl::FromUnixMicros(batch.batch.published_at_us());
       for (; next < static_cast<size_t>(batch.batch.next_offsets(static_cast<int>(p))); ++next) {
         if (times[p][next] < counted_from) continue;
         published_ms.push_back(absl::ToDoubleMilliseconds(published - times[p][next]));

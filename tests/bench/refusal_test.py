@@ -27,7 +27,7 @@ case "${0##*/}" in
 esac
 """
 TOP = [{"key": f"page{i}", "score": f"{30 - i}.5"} for i in range(10)]
-BATCH = {"batch": 1, "published_at_ms": 1000, "records": 70, "bad_records": 0, "processing_us": 5000, "persist_us": 1000,
+BATCH = {"batch": 1, "published_at_us": 1000000, "records": 70, "bad_records": 0, "processing_us": 5000, "persist_us": 1000,
          "top": TOP}
 
 

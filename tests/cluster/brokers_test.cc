@@ -59,7 +59,7 @@ TEST_F(BrokersTest, BatchesWaitForTheOnlyOneAndStatusNamesIt) {
   ASSERT_NO_FATAL_FAILURE(RunUnderLoad(1));
   ASSERT_OK(kafka_->Kill(1));
   ASSERT_OK(cluster_->WaitForState(job_.name, "waiting"));
-  const std::string kafka = absl::StrCat("waiting for Kafka at ", kafka_->brokers());
+  const std::string kafka = absl::StrCat("is waiting: Kafka at ", kafka_->brokers());
   std::string summary;
   const absl::Status said = WaitUntil("status to say so", absl::Seconds(20), [&] {
     absl::StatusOr<nlohmann::json> status = cluster_->JobStatus(job_.name);

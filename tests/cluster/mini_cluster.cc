@@ -330,8 +330,23 @@ absl::StatusOr<nlohmann::json> MiniCluster::WaitCaughtUp(const std::string& job)
       absl::StrCat("top --caught-up ended with exit code ", result.exit_code, ": ", result.out, result.err));
 }
 
+std::string MiniCluster::SinkFile(const std::string& job) const {
+  namespace fs = std::filesystem;
+  fs::path latest;
+  fs::file_time_type made;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(absl::StrCat(driver_->data_dir(), "/sinks"), error)) {
+    if (entry.path().stem() != job) continue;
+    const fs::file_time_type time = entry.last_write_time(error);
+    if (!latest.empty() && time < made) continue;
+    latest = entry.path();
+    made = time;
+  }
+  return latest / "top.jsonl";
+}
+
 std::vector<std::string> MiniCluster::Published(const std::string& job) const {
-  std::istringstream text(ReadFile(absl::StrCat(driver_->data_dir(), "/sinks/", job, "/top.jsonl")));
+  std::istringstream text(ReadFile(SinkFile(job)));
   std::vector<std::string> lines;
   for (std::string line; std::getline(text, line) && !text.eof();) lines.push_back(line);
   return lines;

@@ -157,6 +157,9 @@ class MiniCluster {
   absl::Status VerifyPublished(const std::string& job);
 
  private:
+  // Of the last job of this name.
+  std::string SinkFile(const std::string& job) const;
+
   std::string dir_;
   const Host driver_host_;
   const std::vector<Host> worker_hosts_;

@@ -24,11 +24,11 @@ struct Shape {
 
 Decoder MakeDecoder(const Shape& shape) {
   JobSpec spec;
-  spec.mutable_format()->set_separator("|");
-  for (const std::string& field : shape.fields) spec.mutable_format()->add_fields(field);
-  spec.set_key("k");
+  spec.mutable_fold()->mutable_format()->set_separator("|");
+  for (const std::string& field : shape.fields) spec.mutable_fold()->mutable_format()->add_fields(field);
+  spec.mutable_fold()->set_key("k");
   for (const auto& [constant, field] : shape.score) {
-    ScoreTerm* const term = spec.add_score();
+    ScoreTerm* const term = spec.mutable_fold()->add_score();
     term->set_constant(constant);
     term->set_field(field);
   }

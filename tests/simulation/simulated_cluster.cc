@@ -19,6 +19,11 @@ constexpr int64_t kFaultsForMs = 60'000;
 constexpr int64_t kCatchUpWithinMs = 120'000;
 constexpr char kCluster[] = "simulated";
 
+// What the driver says it has.
+const google::protobuf::RepeatedPtrField<PartitionOffset>& SinceOf(const FoldRequest& request) {
+  return request.has_updates() ? request.updates().since() : request.changes().since();
+}
+
 }  // namespace
 
 SimulatedCluster::SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits) : random_(seed), hits_(hits) {
@@ -78,19 +83,20 @@ void SimulatedCluster::MakeJobs() {
     JobSpec* spec = job.submitted.mutable_spec();
     spec->set_name(absl::StrCat("job", i));
     spec->mutable_source()->add_topics("events");
-    spec->mutable_format()->set_separator("|");
-    for (const char* field : {"page", "clicks", "minutes", "like"}) spec->mutable_format()->add_fields(field);
-    spec->set_key("page");
+    spec->mutable_fold()->mutable_format()->set_separator("|");
+    for (const char* field : {"page", "clicks", "minutes", "like"})
+      spec->mutable_fold()->mutable_format()->add_fields(field);
+    spec->mutable_fold()->set_key("page");
     for (const auto& [constant, field] :
          {std::pair{"0.8", "clicks"}, {"0.8", "minutes"}, {Chance(0.3) ? "-7" : "1", "like"}}) {
-      ScoreTerm* term = spec->add_score();
+      ScoreTerm* term = spec->mutable_fold()->add_score();
       term->set_constant(constant);
       term->set_field(field);
     }
     spec->set_top(static_cast<uint32_t>(1 + Draw(10)));
     spec->set_batch_interval_ms(static_cast<uint32_t>(50 + Draw(2000)));
     if (Chance(0.5)) {
-      InitialScore* initial = spec->add_initial();
+      InitialScore* initial = spec->mutable_fold()->add_initial();
       initial->set_key("page1");
       initial->set_score("12.5");
     }
@@ -120,10 +126,10 @@ void SimulatedCluster::MakeJobs() {
 void SimulatedCluster::StartDriver() {
   ++driver_life_;
   coordinator_ = std::make_unique<Coordinator>(
-      Coordinator::Options{kLeaseMs, kSinkBacklogBatches, merge_memory_, least_merge_, /*merge_floor=*/0});
+      ClusterLimits{kLeaseMs, kSinkBacklogBatches, merge_memory_, least_merge_, /*merge_floor=*/0});
   for (const JournalRecord& record : journal_) coordinator_->Replay(record);
   Actions actions;
-  coordinator_->Start(kCluster, now_ms_, &actions);
+  coordinator_->Start(kCluster, NowUs(), &actions);
   Do(&actions);
 }
 
@@ -209,10 +215,10 @@ void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
 
 void SimulatedCluster::CheckTime() {
   // At the end of a pause at once: later, who is lost then may have ended since.
-  const bool due = coordinator_ != nullptr && (coordinator_->NextTimeMs() <= now_ms_ || !heard_before_pause_.empty());
+  const bool due = coordinator_ != nullptr && (coordinator_->NextTimeUs() <= NowUs() || !heard_before_pause_.empty());
   if (due && paused_until_ms_ <= now_ms_) {
     Actions actions;
-    coordinator_->OnTime(now_ms_, &actions);
+    coordinator_->OnTime(NowUs(), &actions);
     for (const std::string& id : std::exchange(heard_before_pause_, {})) {
       if (!coordinator_->cluster().workers.at(id).live) wrong_ = absl::StrCat(id, " is lost because the driver stood still");
     }
@@ -246,39 +252,43 @@ WorkerJob* SimulatedCluster::JobAt(Worker* worker, const std::string& job_id, bo
     options.memory = [limited = worker->incarnation % 2 == 0] {
       return JobMemory{.totals_bytes = limited ? size_t{1} : size_t{0}, .sums = {}, .preparation = {}};
     };
-    options.make_folder = [this, job_id](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<RangeFolder>> {
-      return std::make_unique<SimulatedFolder>(&jobs_.at(job_id).log, assign.spec(), &random_);
+    options.make_fold_task = [this, job_id](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<FoldTask>> {
+      return std::make_unique<SimulatedFoldTask>(&jobs_.at(job_id).log, assign.spec(), &random_);
     };
-    job = std::make_unique<WorkerJob>(options, worker->store.States(job_id));
+    job = std::make_unique<WorkerJob>(std::move(options), worker->store.States(job_id));
   }
   return job.get();
 }
 
-template <typename Reply, typename Send>
-void SimulatedCluster::Carry(const Send& send, std::function<absl::StatusOr<Reply>(WorkerJob*)> ask,
-                             std::function<void(const absl::StatusOr<Reply>&, Actions*)> done) {
+template <typename Request>
+absl::StatusOr<ReplyOf<Request>> SimulatedCluster::Visit(Worker* worker, const Request& request) {
+  if (!worker->up || worker->cut_until_ms > now_ms_) return absl::UnavailableError("no route");
+  if (worker->refuses_until_ms > now_ms_) return absl::FailedPreconditionError("not now");
+  WorkerJob* job = JobAt(worker, request.id().job_id(), std::is_same_v<Request, AssignRequest>);
+  if (job == nullptr) return absl::FailedPreconditionError("the job is not assigned to the worker");
+  absl::StatusOr<ReplyOf<Request>> reply = job->Handle(request);
+  if (std::exchange(worker->store_broken, false)) {
+    Hit("fault: store fails");
+    CrashWorker(worker);
+  }
+  NoteReply(reply);
+  if constexpr (std::is_same_v<Request, FoldRequest>) {
+    if (reply.ok()) NoteSums(request, *reply);
+  }
+  return reply;
+}
+
+template <typename Request>
+void SimulatedCluster::Do(const Send<Request>& send) {
+  Note(send.worker, send.request);
   const auto it =
       std::find_if(workers_.begin(), workers_.end(), [&](const auto& worker) { return worker->id == send.worker; });
   CHECK(it != workers_.end());
   Worker* worker = it->get();
-  const std::string job_id = send.request.id().job_id();
-  constexpr bool makes = std::is_same_v<Reply, AssignReply>;
-  const auto visit = [this, worker, job_id, ask]() -> absl::StatusOr<Reply> {
-    if (!worker->up || worker->cut_until_ms > now_ms_) return absl::UnavailableError("no route");
-    if (worker->refuses_until_ms > now_ms_) return absl::FailedPreconditionError("not now");
-    WorkerJob* job = JobAt(worker, job_id, makes);
-    if (job == nullptr) return absl::FailedPreconditionError("the job is not assigned to the worker");
-    absl::StatusOr<Reply> reply = ask(job);
-    if (std::exchange(worker->store_broken, false)) {
-      Hit("fault: store fails");
-      CrashWorker(worker);
-    }
-    if constexpr (requires { reply->failure(); }) {
-      if (reply.ok() && reply->has_failure()) Hit("step: failure told by a worker");
-    }
-    if (absl::IsAborted(reply.status())) Hit("step: stale request refused");
-    if (absl::IsFailedPrecondition(reply.status())) Hit("step: request that does not fit refused");
-    return reply;
+  using Reply = absl::StatusOr<ReplyOf<Request>>;
+  const auto visit = [this, worker, send] { return Visit(worker, send.request); };
+  const auto done = [this, send](const Reply& reply, Actions* actions) {
+    coordinator_->OnReply(send, reply, NowUs(), actions);
   };
   if (faults_ && Chance(0.02)) {
     Hit("fault: request doubled and late");
@@ -294,10 +304,10 @@ void SimulatedCluster::Carry(const Send& send, std::function<absl::StatusOr<Repl
   if (worker->refuses_until_ms > now_ms_) return AtDriver(0, [done, visit](Actions* actions) { done(visit(), actions); });
   const int64_t there_ms = static_cast<int64_t>(Chance(0.05) ? Draw(800) : Draw(20));
   At(there_ms, [this, visit, done, fail, life = driver_life_] {
-    auto reply = std::make_shared<absl::StatusOr<Reply>>(visit());
+    auto reply = std::make_shared<Reply>(visit());
     if (life != driver_life_) return;
     bool tells_changes = false;
-    if constexpr (std::is_same_v<Reply, FoldReply>) tells_changes = reply->ok() && (*reply)->has_changes();
+    if constexpr (std::is_same_v<Request, FoldRequest>) tells_changes = reply->ok() && (*reply)->has_changes();
     if (faults_ && Chance(tells_changes ? 0.05 : 0.01)) {
       Hit(tells_changes ? "fault: changes lost on their way" : "fault: reply lost");
       return fail(1000);
@@ -311,73 +321,71 @@ void SimulatedCluster::Carry(const Send& send, std::function<absl::StatusOr<Repl
   });
 }
 
-void SimulatedCluster::Do(const SendAssign& send) {
-  if (send.request.owned().empty() && send.request.prepared().empty()) Hit("step: job dropped from a worker");
-  Carry<AssignReply>(
-      send, [send](WorkerJob* job) { return job->Assign(send.request); },
-      [this, send](const absl::StatusOr<AssignReply>& reply, Actions* actions) {
-        coordinator_->OnAssignReply(send, reply, now_ms_, actions);
-      });
+template <typename Reply>
+void SimulatedCluster::NoteReply(const absl::StatusOr<Reply>& reply) {
+  if constexpr (requires { reply->failure(); }) {
+    if (reply.ok() && reply->has_failure()) Hit("step: failure told by a worker");
+  }
+  if (absl::IsAborted(reply.status())) Hit("step: stale request refused");
+  if (absl::IsFailedPrecondition(reply.status())) Hit("step: request that does not fit refused");
 }
 
-void SimulatedCluster::Do(const SendPrepare& send) {
-  Hit("step: shard prepared");
-  Carry<PrepareReply>(
-      send, [send](WorkerJob* job) { return job->Prepare(send.request); },
-      [this, send](const absl::StatusOr<PrepareReply>& reply, Actions* actions) {
-        coordinator_->OnPrepareReply(send, reply, now_ms_, actions);
-      });
+void SimulatedCluster::Note(const std::string&, const AssignRequest& request) {
+  if (request.owned().empty() && request.prepared().empty()) Hit("step: job dropped from a worker");
 }
 
-void SimulatedCluster::Do(const SendFold& send) {
-  if (send.request.exact()) Hit("step: state below the journal replayed");
-  Job& of = jobs_.at(send.request.id().job_id());
-  const bool by_changes = send.request.depth() == 0;
-  if (of.by_changes && !by_changes && of.folding_driver == driver_life_) Hit("step: merge by changes given up");
-  of.by_changes = by_changes;
+void SimulatedCluster::Note(const std::string&, const PrepareRequest&) { Hit("step: shard prepared"); }
+
+void SimulatedCluster::Note(const std::string& worker, const FoldRequest& request) {
+  if (request.exact()) Hit("step: state below the journal replayed");
+  Job& of = jobs_.at(request.id().job_id());
+  if (of.by_changes && !request.has_changes() && of.folding_driver == driver_life_) Hit("step: merge by changes given up");
+  of.by_changes = request.has_changes();
   of.folding_driver = driver_life_;
-  FoldRequest quoted;
-  *quoted.mutable_since() = send.request.since();
-  const bool again = std::exchange(of.quoted[send.worker], quoted.SerializeAsString()) == quoted.SerializeAsString();
-  Carry<FoldReply>(
-      send,
-      [this, send, again](WorkerJob* job) {
-        absl::StatusOr<FoldReply> reply = job->Fold(send.request);
-        if (!reply.ok() || send.request.since().empty()) return reply;
-        if (!reply->has_changes() && !reply->only_changed()) Hit("step: worker does not know the composition quoted");
-        if (again && !reply->changes().added().empty()) Hit("step: changes told again");
-        if (reply->only_changed()) Hit("step: only entries that changed told");
-        if (again && reply->only_changed() && !reply->entries().empty()) Hit("step: changed entries told again");
-        return reply;
-      },
-      [this, send](const absl::StatusOr<FoldReply>& reply, Actions* actions) {
-        coordinator_->OnFoldReply(send, reply, now_ms_, actions);
-      });
+  std::vector<std::pair<uint32_t, int64_t>> quoted;
+  for (const PartitionOffset& offset : SinceOf(request)) quoted.emplace_back(offset.partition(), offset.next_offset());
+  if (of.quoted[worker] == quoted) {
+    of.quoted_again.insert(worker);
+  } else {
+    of.quoted_again.erase(worker);
+  }
+  of.quoted[worker] = std::move(quoted);
 }
 
-void SimulatedCluster::Do(const SendLookUp& send) {
+void SimulatedCluster::NoteSums(const FoldRequest& request, const FoldReply& reply) {
+  if (SinceOf(request).empty()) return;
+  const bool again = jobs_.at(request.id().job_id()).quoted_again.contains(WorkerOf(request.id().incarnation()));
+  if (!reply.has_changes() && !reply.has_updates()) Hit("step: worker does not know the composition quoted");
+  if (again && !reply.changes().added().empty()) Hit("step: changes told again");
+  if (reply.has_updates()) Hit("step: only entries that changed told");
+  if (again && !reply.updates().entries().empty()) Hit("step: changed entries told again");
+}
+
+void SimulatedCluster::Note(const std::string&, const LookUpRequest& request) {
   Hit("step: look-up");
-  if (send.request.slices() > 1) Hit("step: slice of the keys looked up");
-  if (send.request.changes_from() != 0) Hit("step: more changes looked up");
-  if (jobs_.at(send.request.id().job_id()).by_changes && send.request.has_at_or_above()) Hit("step: all entries looked up");
-  Carry<LookUpReply>(
-      send, [send](WorkerJob* job) { return job->LookUp(send.request); },
-      [this, send](const absl::StatusOr<LookUpReply>& reply, Actions* actions) {
-        coordinator_->OnLookUpReply(send, reply, now_ms_, actions);
-      });
+  if (request.range().slices() > 1) Hit("step: slice of the keys looked up");
+  if (request.has_changes()) Hit("step: more changes looked up");
+  if (jobs_.at(request.id().job_id()).by_changes && request.has_range()) Hit("step: all entries looked up");
+}
+
+std::string SimulatedCluster::WorkerOf(uint64_t incarnation) const {
+  for (const auto& worker : workers_) {
+    if (worker->incarnation == incarnation) return worker->id;
+  }
+  return "";
 }
 
 void SimulatedCluster::Do(const QueryEnds& query) {
   AtDriver(static_cast<int64_t>(Draw(20)), [this, query](Actions* actions) {
     if (faults_ && Chance(0.03)) {
       Hit("fault: Kafka unreachable");
-      return coordinator_->OnEnds(query, absl::UnavailableError("Kafka is not reachable"), now_ms_, actions);
+      return coordinator_->OnEnds(query, absl::UnavailableError("Kafka is not reachable"), NowUs(), actions);
     }
     const JobMachine* job = coordinator_->FindJob(query.job_id);
     if (job == nullptr) return;
     std::vector<int64_t> ends;
-    for (size_t p = 0; p < job->partitions().size(); ++p) ends.push_back(jobs_.at(query.job_id).log.End(p));
-    coordinator_->OnEnds(query, ends, now_ms_, actions);
+    for (size_t p = 0; p < job->job().partitions.size(); ++p) ends.push_back(jobs_.at(query.job_id).log.End(p));
+    coordinator_->OnEnds(query, ends, NowUs(), actions);
   });
 }
 
@@ -386,8 +394,8 @@ void SimulatedCluster::Do(const FindPartitions& find) {
     const JobMachine* job = coordinator_->FindJob(find.job_id);
     if (job == nullptr) return;
     JobMachine::Found found;
-    for (size_t p = 0; p < job->partitions().size(); ++p) found.begins.push_back(jobs_.at(find.job_id).log.Begin(p));
-    for (size_t p = job->partitions().size(); p < jobs_.at(find.job_id).log.partitions.size(); ++p) {
+    for (size_t p = 0; p < job->job().partitions.size(); ++p) found.begins.push_back(jobs_.at(find.job_id).log.Begin(p));
+    for (size_t p = job->job().partitions.size(); p < jobs_.at(find.job_id).log.partitions.size(); ++p) {
       Partition& partition = found.added.emplace_back();
       partition.set_topic("events");
       partition.set_partition(static_cast<int32_t>(p));
@@ -396,9 +404,9 @@ void SimulatedCluster::Do(const FindPartitions& find) {
       // As when somebody asks for the ends meanwhile.
       Hit("fault: partitions found twice");
       AtDriver(static_cast<int64_t>(Draw(3000)),
-               [this, find, found](Actions* later) { coordinator_->OnPartitions(find.job_id, found, now_ms_, later); });
+               [this, find, found](Actions* later) { coordinator_->OnPartitions(find.job_id, found, NowUs(), later); });
     }
-    coordinator_->OnPartitions(find.job_id, found, now_ms_, actions);
+    coordinator_->OnPartitions(find.job_id, found, NowUs(), actions);
   });
 }
 
@@ -410,19 +418,20 @@ void SimulatedCluster::Do(const QuerySinks& query) {
     SinkStatus slowest;
     slowest.set_sink("stdout");
     slowest.set_delivered_batch(job.delivered);
-    coordinator_->OnSinks(query.job_id, slowest, now_ms_, actions);
+    coordinator_->OnSinks(query.job_id, slowest, NowUs(), actions);
   });
 }
 
 void SimulatedCluster::Do(const AppendRecord& append) {
   appending_.push_back(append.record);
-  appending_.back().set_time_ms(now_ms_);
+  appending_.back().set_time_us(NowUs());
   AtDriver(static_cast<int64_t>(Chance(0.05) ? Draw(1000) : Draw(10)), [this](Actions* actions) {
     // The oldest first, whichever delay was shorter.
-    const JournalRecord record = appending_.front();
+    JournalRecord record = appending_.front();
     appending_.pop_front();
+    if (record.has_batch_committed()) record.mutable_batch_committed()->set_published_at_us(NowUs());
     Journal(record);
-    coordinator_->OnJournaled(record, now_ms_, actions);
+    coordinator_->OnJournaled(record, NowUs(), actions);
   });
 }
 
@@ -457,7 +466,7 @@ void SimulatedCluster::Beat(Worker* worker, uint64_t incarnation) {
       if (job != nullptr) request.add_job_ids(id);
     }
     AtDriver(static_cast<int64_t>(Draw(20)), [this, worker, request](Actions* actions) {
-      const absl::StatusOr<HeartbeatReply> reply = coordinator_->OnHeartbeat(request, now_ms_, actions);
+      const absl::StatusOr<HeartbeatReply> reply = coordinator_->OnHeartbeat(request, NowUs(), actions);
       if (!reply.ok() || !worker->up || worker->incarnation != request.incarnation()) return;
       for (const std::string& id : reply->dropped_job_ids()) {
         const auto job = worker->jobs.find(id);

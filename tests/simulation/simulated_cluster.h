@@ -9,7 +9,9 @@
 #include <memory>
 #include <queue>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/limits.h"
@@ -62,7 +64,9 @@ class SimulatedCluster {
     // The last Folds were those of a merge by changes; which driver sent them, and what they quoted.
     bool by_changes = false;
     uint64_t folding_driver = 0;
-    std::map<std::string, std::string> quoted;
+    std::map<std::string, std::vector<std::pair<uint32_t, int64_t>>> quoted;
+    // Quoted the same again in the last Fold.
+    std::set<std::string> quoted_again;
   };
   struct Event {
     int64_t at_ms = 0;
@@ -74,6 +78,7 @@ class SimulatedCluster {
   uint64_t Draw(uint64_t below) { return random_() % below; }
   bool Chance(double probability) { return std::uniform_real_distribution<double>(0, 1)(random_) < probability; }
   void Hit(const std::string& what) { ++(*hits_)[what]; }
+  int64_t NowUs() const { return now_ms_ * 1000; }
   void At(int64_t delay_ms, std::function<void()> run);
   // Runs only while the driver that asked for it is still the one.
   void AtDriver(int64_t delay_ms, std::function<void(Actions*)> run);
@@ -104,10 +109,8 @@ class SimulatedCluster {
   void CheckTime();
 
   void Do(Actions* actions);
-  void Do(const SendAssign& send);
-  void Do(const SendPrepare& send);
-  void Do(const SendFold& send);
-  void Do(const SendLookUp& send);
+  template <typename Request>
+  void Do(const Send<Request>& send);
   void Do(const QueryEnds& query);
   void Do(const FindPartitions& find);
   void Do(const QuerySinks& query);
@@ -115,10 +118,18 @@ class SimulatedCluster {
   void Do(const PublishBatch& publish);
   void Do(const CloseJob& close);
 
-  // Carries a request to a worker and its reply back, or an error.
-  template <typename Reply, typename Send>
-  void Carry(const Send& send, std::function<absl::StatusOr<Reply>(WorkerJob*)> ask,
-             std::function<void(const absl::StatusOr<Reply>&, Actions*)> done);
+  // Does the request at the worker, if it can be reached.
+  template <typename Request>
+  absl::StatusOr<ReplyOf<Request>> Visit(Worker* worker, const Request& request);
+  // Counts what a request, and its reply, are about.
+  void Note(const std::string& worker, const AssignRequest& request);
+  void Note(const std::string& worker, const PrepareRequest& request);
+  void Note(const std::string& worker, const FoldRequest& request);
+  void Note(const std::string& worker, const LookUpRequest& request);
+  template <typename Reply>
+  void NoteReply(const absl::StatusOr<Reply>& reply);
+  void NoteSums(const FoldRequest& request, const FoldReply& reply);
+  std::string WorkerOf(uint64_t incarnation) const;
   WorkerJob* JobAt(Worker* worker, const std::string& job_id, bool make);
 
   void Journal(const JournalRecord& record);

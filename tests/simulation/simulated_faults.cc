@@ -118,7 +118,7 @@ void SimulatedCluster::PauseDriver() {
   paused_until_ms_ = now_ms_ + static_cast<int64_t>(Draw(15'000));
   heard_before_pause_.clear();
   for (const auto& [id, worker] : coordinator_->cluster().workers) {
-    if (worker.live && worker.last_heard_ms > now_ms_ - 1000) heard_before_pause_.push_back(id);
+    if (worker.live && worker.last_heard_us > NowUs() - 1'000'000) heard_before_pause_.push_back(id);
   }
 }
 
@@ -181,9 +181,9 @@ void SimulatedCluster::OnCancelled(Job* job) {
 bool SimulatedCluster::WaitsForGoneWorker(const std::string& id, const Job& job) const {
   const JobMachine* machine = coordinator_ == nullptr ? nullptr : coordinator_->FindJob(id);
   if (machine == nullptr || job.log.begins.empty()) return false;
-  if (!absl::StrContains(machine->Status().reason(), "alone has its state")) return false;
+  if (machine->waiting().kind() != WAITING_ONLY_OWNER) return false;
   return std::any_of(workers_.begin(), workers_.end(), [&](const auto& worker) {
-    return worker->gone && std::any_of(machine->assignment().begin(), machine->assignment().end(),
+    return worker->gone && std::any_of(machine->job().assignment.begin(), machine->job().assignment.end(),
                                        [&](const ShardAssignment& shard) { return shard.owner() == worker->id; });
   });
 }

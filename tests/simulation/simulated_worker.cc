@@ -125,13 +125,13 @@ std::vector<std::string> SimulatedStore::JobIds() const {
   return ids;
 }
 
-SimulatedFolder::SimulatedFolder(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random)
+SimulatedFoldTask::SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random)
     : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL),
       log_(log),
       random_(random),
       decoder_(*Decoder::Create(spec)) {}
 
-std::optional<std::string> SimulatedFolder::FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table) {
+std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table) {
   const std::vector<SimulatedLog::Slot>& slots = log_->partitions[partition->partition()];
   const std::string name = absl::StrCat("events[", partition->partition(), "]");
   end = std::min(end, log_->End(partition->partition()));
@@ -161,7 +161,7 @@ std::optional<std::string> SimulatedFolder::FoldPartition(int64_t end, Partition
   return std::nullopt;
 }
 
-FoldOutcome SimulatedFolder::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
+FoldOutcome SimulatedFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
   FoldOutcome outcome;
   const uint64_t kind = Draw(random_, 4);
   for (const JobCore::ShardRange& range : ranges) {

@@ -12,7 +12,7 @@
 
 #include "job_spec.pb.h"
 #include "worker/decoder.h"
-#include "worker/range_folder.h"
+#include "worker/fold_task.h"
 #include "worker/shard_store.h"
 
 namespace tenfold {
@@ -67,9 +67,9 @@ class SimulatedStore : public ShardStore {
   std::map<ShardKey, std::deque<Shard>> shards_;
 };
 
-class SimulatedFolder : public RangeFolder {
+class SimulatedFoldTask : public FoldTask {
  public:
-  SimulatedFolder(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random);
+  SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random);
 
   // Folds some of what there is, at random: short of the ends as if the budget was spent, or beyond them.
   FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) override;

@@ -52,11 +52,11 @@ TEST(FoldBudgetTest, IsLongEnoughForAFetchAndShortEnoughForAMove) {
   EXPECT_EQ(FoldBudgetMs(3'600'000, 0), 10'000u);
 }
 
-TEST(NextStartTest, KeepsTheIntervalWhenCaughtUp) { EXPECT_EQ(NextStartMs(1000, 1300, 2000, false), 3000); }
+TEST(NextStartTest, KeepsTheIntervalWhenCaughtUp) { EXPECT_EQ(NextStart(1000, 1300, 2000, false), 3000); }
 
-TEST(NextStartTest, IsAtOnceWithABacklog) { EXPECT_EQ(NextStartMs(1000, 1300, 2000, true), 1300); }
+TEST(NextStartTest, IsAtOnceWithABacklog) { EXPECT_EQ(NextStart(1000, 1300, 2000, true), 1300); }
 
-TEST(NextStartTest, IsAtOnceAfterABatchLongerThanTheInterval) { EXPECT_EQ(NextStartMs(1000, 4500, 2000, false), 4500); }
+TEST(NextStartTest, IsAtOnceAfterABatchLongerThanTheInterval) { EXPECT_EQ(NextStart(1000, 4500, 2000, false), 4500); }
 
 }  // namespace
 }  // namespace tenfold

@@ -35,7 +35,7 @@ inline BatchCommitted MakeBatch(uint64_t number, std::vector<int64_t> next_offse
   batch.set_records(100 * number);
   batch.set_bad_records(3);
   batch.set_batch_records(100);
-  batch.set_published_at_ms(1'700'000'000'123);
+  batch.set_published_at_us(1'700'000'000'123'456);
   Entry* first = batch.add_top();
   first->set_key("page37");
   first->mutable_sum()->set_low(2'200'000'000 * number);

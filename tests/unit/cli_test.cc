@@ -113,7 +113,7 @@ TEST_F(CliTest, ListShowsEveryJob) {
   driver_.jobs[1].set_job("broken");
   driver_.jobs[1].set_state(JOB_FAILED);
   driver_.jobs[1].set_lag(12);
-  driver_.jobs[1].set_reason("topic[0] at 5 is bad");
+  driver_.jobs[1].set_failure("topic[0] at 5 is bad");
   EXPECT_EQ(Run({"list"}), kExitOk);
   EXPECT_EQ(out_,
             "NAME        STATE    BATCH  LAG  REASON\n"
@@ -163,10 +163,10 @@ TEST_F(CliTest, StatusOpensWithASentence) {
   job.set_lag(201);
   EXPECT_EQ(first_line(), "popularity is behind by 201 records");
   job.set_state(JOB_WAITING);
-  job.set_reason("a worker");
-  EXPECT_EQ(first_line(), "popularity is waiting for a worker");
+  job.mutable_waiting()->set_kind(WAITING_WORKERS);
+  EXPECT_EQ(first_line(), "popularity is waiting for a worker: none has joined");
   job.set_state(JOB_FAILED);
-  job.set_reason("topic[0] at 5 is bad");
+  job.set_failure("topic[0] at 5 is bad");
   EXPECT_EQ(first_line(), "popularity failed because topic[0] at 5 is bad");
 }
 
@@ -206,10 +206,10 @@ JobStatus FullStatus() {
   proof->mutable_kth_total()->set_low(1'500'000'000);
   proof->set_rounds(1);
   proof->set_entries(40);
-  ScoreTerm* clicks = status.mutable_spec()->add_score();
+  ScoreTerm* clicks = status.mutable_spec()->mutable_fold()->add_score();
   clicks->set_constant("0.8");
   clicks->set_field("clicks");
-  ScoreTerm* like = status.mutable_spec()->add_score();
+  ScoreTerm* like = status.mutable_spec()->mutable_fold()->add_score();
   like->set_constant("-1");
   like->set_field("like");
   return status;

@@ -20,11 +20,11 @@ using Terms = std::vector<std::pair<std::string, std::string>>;
 JobSpec MakeSpec(const std::string& separator, const std::vector<std::string>& fields, const std::string& key,
                  const Terms& terms) {
   JobSpec spec;
-  spec.mutable_format()->set_separator(separator);
-  for (const std::string& field : fields) spec.mutable_format()->add_fields(field);
-  spec.set_key(key);
+  spec.mutable_fold()->mutable_format()->set_separator(separator);
+  for (const std::string& field : fields) spec.mutable_fold()->mutable_format()->add_fields(field);
+  spec.mutable_fold()->set_key(key);
   for (const auto& [constant, field] : terms) {
-    ScoreTerm* const term = spec.add_score();
+    ScoreTerm* const term = spec.mutable_fold()->add_score();
     term->set_constant(constant);
     term->set_field(field);
   }

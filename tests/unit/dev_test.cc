@@ -27,7 +27,7 @@ GetBatchReply MakeReply() {
   batch->set_records(14'000);
   batch->set_bad_records(3);
   batch->set_batch_records(2'000);
-  batch->set_published_at_ms(1'700'000'000'123);
+  batch->set_published_at_us(1'700'000'000'123'456);
   batch->mutable_timings()->set_processing_us(50'250);
   batch->add_top()->set_key("page37");
   *batch->mutable_top(0)->mutable_sum() = ToProto(Units{2'200'000'000});

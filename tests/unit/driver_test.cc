@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -22,10 +21,10 @@
 #include "jobs/job_spec.h"
 
 namespace {
-// Whoever syncs the journal, or a folder, waits while this is set.
+// Whoever syncs the journal, or a sink's file, waits while this is set.
 std::atomic<bool> journal_waits = false;
-std::atomic<bool> folder_waits = false;
-std::atomic<bool> folder_is_waited_for = false;
+std::atomic<bool> sink_waits = false;
+std::atomic<bool> sink_is_waited_for = false;
 }  // namespace
 
 extern "C" int fdatasync(int fd) {
@@ -33,11 +32,10 @@ extern "C" int fdatasync(int fd) {
   return static_cast<int>(syscall(SYS_fdatasync, fd));
 }
 extern "C" int fsync(int fd) {
-  // The folder of all sinks, synced once one of them is put aside, and not the one of a job's files.
   std::error_code error;
-  const bool waits = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error).filename() == "sinks";
-  while (waits && folder_waits) {
-    folder_is_waited_for = true;
+  const bool waits = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error).filename() == "top.jsonl";
+  while (waits && sink_waits) {
+    sink_is_waited_for = true;
     absl::SleepFor(absl::Milliseconds(1));
   }
   return static_cast<int>(syscall(SYS_fsync, fd));
@@ -78,9 +76,9 @@ class DriverTest : public ::testing::Test {
   void Start() {
     driver_.reset();
     Driver::Options options;
-    options.data_dir = folder_;
+    options.places.data_dir = folder_;
     options.kafka = broker_->brokers();
-    auto driver = Driver::Start(options);
+    auto driver = Driver::Start(std::move(options));
     ASSERT_TRUE(driver.ok()) << driver.status();
     driver_ = *std::move(driver);
   }
@@ -99,12 +97,6 @@ class DriverTest : public ::testing::Test {
     request.set_job("popularity");
     ASSERT_TRUE(driver_->Cancel(request).ok());
   }
-
-  // Waits until the job's sink has made its file.
-  void WaitForSinkFile() {
-    while (!fs::exists(Sinks() / "popularity" / "top.jsonl")) absl::SleepFor(absl::Milliseconds(1));
-  }
-  fs::path Sinks() const { return fs::path(folder_) / "sinks"; }
 
   absl::StatusOr<JobStatus> GetStatus(const std::string& job) {
     GetStatusRequest request;
@@ -152,32 +144,20 @@ TEST_F(DriverTest, RefusesCallsThatWouldWaitBeyondTheLimitAndAnswersTheOthers) {
   EXPECT_TRUE(driver_->GetEnds(ends).ok()) << "the places are free again";
 }
 
-TEST_F(DriverTest, ANameIsNotFreeWhileACancelledJobsFilesHaveIt) {
-  const std::string id = Submit()->job_id();
-  WaitForSinkFile();
-  std::ofstream(Sinks() / "popularity" / "mark") << "of the first job";
-  // A folder in which nothing can be renamed.
-  fs::rename(Sinks(), Sinks().string() + ".aside");
-  fs::create_symlink(Sinks(), Sinks());
+TEST_F(DriverTest, ANameIsFreeAsSoonAsItsJobIsCancelled) {
+  const std::string first = Submit()->job_id();
   Cancel();
-  const absl::StatusOr<SubmitReply> refused = Submit();
-  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
-  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("the name popularity is not free"));
-
-  fs::remove(Sinks());
-  fs::rename(Sinks().string() + ".aside", Sinks());
-  ASSERT_TRUE(Submit().ok());
-  WaitForSinkFile();
-  EXPECT_FALSE(fs::exists(Sinks() / "popularity" / "mark"));
-  EXPECT_TRUE(fs::exists(Sinks() / ("popularity." + id) / "mark"));
+  const absl::StatusOr<SubmitReply> second = Submit();
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_NE(second->job_id(), first);
 }
 
-TEST_F(DriverTest, EveryCancelOfAJobReturnsOnceItsNameIsFree) {
+TEST_F(DriverTest, EveryCancelOfAJobReturnsOnceItsSinksHaveEnded) {
+  sink_waits = true;
   ASSERT_TRUE(Submit().ok());
-  WaitForSinkFile();
-  // Nothing is journalled before all have asked, and the folder is put aside only after that.
+  while (!sink_is_waited_for) absl::SleepFor(absl::Milliseconds(1));
+  // Nothing is journalled before all have asked, and the sink ends only after that.
   journal_waits = true;
-  folder_waits = true;
   std::atomic<int> asked = 0;
   std::atomic<int> too_early = 0;
   std::vector<std::thread> cancels;
@@ -186,15 +166,14 @@ TEST_F(DriverTest, EveryCancelOfAJobReturnsOnceItsNameIsFree) {
       CancelRequest request;
       request.set_job("popularity");
       ++asked;
-      if (driver_->Cancel(request).ok() && folder_waits) ++too_early;
+      if (driver_->Cancel(request).ok() && sink_waits) ++too_early;
     });
   }
   while (asked < 3) absl::SleepFor(absl::Milliseconds(1));
   journal_waits = false;
-  while (!folder_is_waited_for) absl::SleepFor(absl::Milliseconds(1));
   // Time to return too early; nothing else is to happen now.
   for (int i = 0; i < 100 && too_early == 0; ++i) absl::SleepFor(absl::Milliseconds(1));
-  folder_waits = false;
+  sink_waits = false;
   for (std::thread& cancel : cancels) cancel.join();
   EXPECT_EQ(too_early, 0);
   EXPECT_TRUE(Submit().ok());
@@ -230,27 +209,6 @@ TEST_F(DriverTest, ABatchComesWithAsManyPartitionsAsItHasOffsets) {
   ASSERT_TRUE(reply.ok()) << reply.status();
   EXPECT_EQ(reply->batch().batch(), 1u);
   EXPECT_EQ(reply->partitions_size(), 1);
-}
-
-TEST_F(DriverTest, PutsAsideAtTheStartWhatACrashLeftOfACancel) {
-  const std::string first = Submit()->job_id();
-  WaitForSinkFile();
-  Cancel();
-  const std::string second = Submit()->job_id();
-  WaitForSinkFile();
-  Cancel();
-  driver_.reset();
-  fs::rename(Sinks() / ("popularity." + second), Sinks() / "popularity");
-  fs::remove_all(Sinks() / ("popularity." + first));
-  Start();
-  EXPECT_FALSE(fs::exists(Sinks() / "popularity"));
-  EXPECT_FALSE(fs::exists(Sinks() / ("popularity." + first))) << "it is the second one's";
-  EXPECT_TRUE(fs::exists(Sinks() / ("popularity." + second) / "top.jsonl"));
-
-  ASSERT_TRUE(Submit().ok());
-  WaitForSinkFile();
-  Start();
-  EXPECT_TRUE(fs::exists(Sinks() / "popularity" / "top.jsonl")) << "a live job's stays";
 }
 
 TEST_F(DriverTest, ACancelledJobIsStillShown) {

@@ -13,11 +13,11 @@
 namespace tenfold {
 namespace {
 
+using absl::StatusCode;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Property;
-using absl::StatusCode;
 
 constexpr uint64_t kIncarnation = 77;
 constexpr char kCluster[] = "cluster";
@@ -49,7 +49,7 @@ class JobCoreTest : public testing::Test {
   AssignRequest MakeAssign(const Order& order, const Shards& owned, const Shards& prepared) const {
     AssignRequest request;
     *request.mutable_id() = Id(order);
-    request.mutable_spec()->set_key("page");
+    request.mutable_spec()->mutable_fold()->set_key("page");
     for (int p = 0; p < partitions_; ++p) {
       Partition* partition = request.add_partitions();
       partition->set_topic("events");

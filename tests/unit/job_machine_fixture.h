@@ -15,6 +15,7 @@
 namespace tenfold {
 
 inline constexpr uint32_t kIntervalMs = 1000;
+inline constexpr int64_t kIntervalUs = 1000 * kIntervalMs;
 
 inline JobSubmitted Submitted() {
   JobSubmitted submitted;
@@ -34,7 +35,7 @@ inline JobSubmitted Submitted() {
 
 class JobMachineTest : public testing::Test {
  protected:
-  JobMachineTest() {
+  explicit JobMachineTest(const ClusterLimits& limits = {}) : cluster_(limits) {
     cluster_.cluster_id = "cluster";
     cluster_.epoch = 3;
     for (const char* id : {"a", "b"}) {
@@ -65,43 +66,47 @@ class JobMachineTest : public testing::Test {
     EXPECT_LE(appends.size(), 1u);
     return appends.empty() ? JournalRecord() : appends[0].record;
   }
-  void Apply(const JournalRecord& record) { job_.Apply(record, now_ms_, &actions_); }
+  // The record is durable now.
+  void Apply(JournalRecord record) {
+    if (record.has_batch_committed()) record.mutable_batch_committed()->set_published_at_us(now_us_);
+    job_.Apply(record, now_us_, &actions_);
+  }
 
   // Assigns the shards and plans, up to the Folds.
-  std::vector<SendFold> RunToFold(std::vector<int64_t> ends) {
-    job_.OnWorkersChanged(now_ms_, &actions_);
+  std::vector<Send<FoldRequest>> RunToFold(std::vector<int64_t> ends) {
+    job_.OnWorkersChanged(now_us_, &actions_);
     if (const JournalRecord assigned = TakeRecord(); assigned.has_shards_assigned()) Apply(assigned);
-    now_ms_ += kIntervalMs;
-    job_.OnTime(now_ms_, &actions_);
-    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, ends, now_ms_, &actions_);
-    for (const SendAssign& send : Take<SendAssign>()) {
-      job_.OnAssignReply(send.worker, send.request, AssignReply(), now_ms_, &actions_);
+    now_us_ += kIntervalUs;
+    job_.OnTime(now_us_, &actions_);
+    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, ends, now_us_, &actions_);
+    for (const Send<AssignRequest>& send : Take<Send<AssignRequest>>()) {
+      job_.OnReply(send, AssignReply(), now_us_, &actions_);
     }
-    return Take<SendFold>();
+    return Take<Send<FoldRequest>>();
   }
 
   // Where the job has to fold. What is missing is made up, so that the test can end.
-  std::vector<SendFold> RunToFolds(std::vector<int64_t> ends) {
-    std::vector<SendFold> folds = RunToFold(std::move(ends));
+  std::vector<Send<FoldRequest>> RunToFolds(std::vector<int64_t> ends) {
+    std::vector<Send<FoldRequest>> folds = RunToFold(std::move(ends));
     EXPECT_THAT(folds, testing::SizeIs(2));
     folds.resize(2);
-    for (SendFold& fold : folds) {
+    for (Send<FoldRequest>& fold : folds) {
       if (fold.request.targets().empty()) fold.request.add_targets();
     }
     return folds;
   }
 
-  void Reply(const SendFold& send, const absl::StatusOr<FoldReply>& reply) {
-    job_.OnFoldReply(send.worker, send.request, reply, now_ms_, &actions_);
+  void Reply(const Send<FoldRequest>& send, const absl::StatusOr<FoldReply>& reply) {
+    job_.OnReply(send, reply, now_us_, &actions_);
   }
 
   // Both workers have folded up to their targets; `a` and `b` are all the partials they have.
-  JournalRecord FoldAll(const std::vector<SendFold>& folds, Units a, Units b) {
-    for (const SendFold& send : folds) Reply(send, FoldedAs(send, send.worker == "a" ? a : b));
+  JournalRecord FoldAll(const std::vector<Send<FoldRequest>>& folds, Units a, Units b) {
+    for (const Send<FoldRequest>& send : folds) Reply(send, FoldedAs(send, send.worker == "a" ? a : b));
     return TakeRecord();
   }
 
-  static FoldReply FoldedTo(const SendFold& send, int64_t next_offset, Units sum) {
+  static FoldReply FoldedTo(const Send<FoldRequest>& send, int64_t next_offset, Units sum) {
     const uint32_t p = send.request.targets(0).partition();
     FoldReply reply;
     reply.add_composition()->set_partition(p);
@@ -111,12 +116,12 @@ class JobMachineTest : public testing::Test {
     *position->mutable_offsets() = reply.composition();
     reply.add_partitions()->set_partition(p);
     reply.mutable_partitions(0)->set_records(static_cast<uint64_t>(next_offset));
-    Entry* entry = reply.add_entries();
+    Entry* entry = reply.mutable_highest()->add_entries();
     entry->set_key("page");
     *entry->mutable_sum() = ToProto(sum);
     return reply;
   }
-  static FoldReply FoldedAs(const SendFold& send, Units sum) {
+  static FoldReply FoldedAs(const Send<FoldRequest>& send, Units sum) {
     return FoldedTo(send, send.request.targets(0).next_offset(), sum);
   }
 
@@ -129,7 +134,7 @@ class JobMachineTest : public testing::Test {
   ClusterView cluster_;
   JobMachine job_{&cluster_, Submitted(), 0};
   Actions actions_;
-  int64_t now_ms_ = 100'000;
+  int64_t now_us_ = 100'000'000;
 };
 
 }  // namespace tenfold

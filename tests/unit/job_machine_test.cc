@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "jobs/waiting_text.h"
 #include "tests/unit/job_machine_fixture.h"
 
 namespace tenfold {
@@ -15,12 +16,12 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 TEST_F(JobMachineTest, AsksEachWorkerForItsShardsUpToTheEnds) {
-  const std::vector<SendFold> folds = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
   EXPECT_EQ(folds[0].worker, "a");
   ASSERT_EQ(folds[0].request.targets_size(), 1);
   EXPECT_EQ(folds[0].request.targets(0).partition(), 0u);
   EXPECT_EQ(folds[0].request.targets(0).next_offset(), 10);
-  EXPECT_EQ(folds[0].request.depth(), 4u);
+  EXPECT_EQ(folds[0].request.highest().depth(), 4u);
   EXPECT_FALSE(folds[0].request.exact());
   EXPECT_EQ(folds[1].request.id().incarnation(), 7u);
   EXPECT_EQ(folds[1].request.id().epoch(), 3u);
@@ -35,13 +36,13 @@ TEST_F(JobMachineTest, PublishesABatchOnlyOnceItIsJournalled) {
   const JournalRecord record = FoldAll(RunToFolds({10, 20}), 30, 4);
   ASSERT_TRUE(record.has_batch_committed());
   EXPECT_THAT(Take<PublishBatch>(), IsEmpty());
-  EXPECT_EQ(job_.last_batch().batch(), 0u) << "before its record is back the batch never happened";
+  EXPECT_EQ(job_.job().last_batch.batch(), 0u) << "before its record is back the batch never happened";
 
   Apply(record);
   const std::vector<PublishBatch> published = Take<PublishBatch>();
   ASSERT_THAT(published, SizeIs(1));
   const BatchCommitted& batch = published[0].batch;
-  EXPECT_EQ(batch.SerializeAsString(), record.batch_committed().SerializeAsString());
+  EXPECT_EQ(batch.published_at_us(), now_us_) << "when it was durable";
   EXPECT_EQ(batch.batch(), 1u);
   EXPECT_THAT(batch.next_offsets(), ElementsAre(10, 20));
   EXPECT_EQ(batch.records(), 30u);
@@ -53,18 +54,18 @@ TEST_F(JobMachineTest, ABatchReadFromTheJournalAtTheStartIsTakenOverAndNotPublis
   const JournalRecord record = FoldAll(RunToFolds({10, 20}), 1, 1);
   JobMachine restarted(&cluster_, Submitted(), 0);
   Actions actions;
-  restarted.Apply(record, now_ms_, &actions);
+  restarted.Apply(record, now_us_, &actions);
   EXPECT_THAT(actions, IsEmpty());
-  EXPECT_EQ(restarted.last_batch().batch(), 1u);
+  EXPECT_EQ(restarted.job().last_batch.batch(), 1u);
 }
 
 TEST_F(JobMachineTest, TheRateIsOfTheTimeBetweenBatchesAndAveraged) {
   CommitFirst();
-  const int64_t first_ms = now_ms_;
+  const int64_t first_us = now_us_;
   const double first = 30.0 * 1000 / kIntervalMs;
   EXPECT_DOUBLE_EQ(job_.Status().records_per_second(), first);
   Apply(FoldAll(RunToFolds({110, 20}), 1, 1));
-  const double second = 100.0 * 1000 / static_cast<double>(now_ms_ - first_ms);
+  const double second = 100.0 * 1e6 / static_cast<double>(now_us_ - first_us);
   EXPECT_DOUBLE_EQ(job_.Status().records_per_second(), 0.7 * first + 0.3 * second);
 }
 
@@ -79,16 +80,16 @@ TEST_F(JobMachineTest, ALaterBatchIsNotMadeWhereNoOffsetMoved) {
 }
 
 TEST_F(JobMachineTest, AStatePastItsTargetGivesTheBatchThatOffset) {
-  const std::vector<SendFold> folds = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
   Reply(folds[0], FoldedTo(folds[0], 15, 1));
   Reply(folds[1], FoldedTo(folds[1], 20, 1));
   EXPECT_THAT(TakeRecord().batch_committed().next_offsets(), ElementsAre(15, 20));
 }
 
 TEST_F(JobMachineTest, RepliesOfALowerAttemptAreIgnored) {
-  const std::vector<SendFold> first = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> first = RunToFolds({10, 20});
   Reply(first[1], absl::UnavailableError("lost"));
-  const std::vector<SendFold> second = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> second = RunToFolds({10, 20});
   EXPECT_GT(second[0].request.id().attempt(), first[0].request.id().attempt());
 
   Reply(first[0], FoldedTo(first[0], 5, 999));
@@ -100,15 +101,15 @@ TEST_F(JobMachineTest, RepliesOfALowerAttemptAreIgnored) {
 }
 
 TEST_F(JobMachineTest, RepliesToAnEarlierDriverAreIgnored) {
-  std::vector<SendFold> folds = RunToFolds({10, 20});
-  SendFold earlier = folds[0];
+  std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
+  Send<FoldRequest> earlier = folds[0];
   earlier.request.mutable_id()->set_epoch(2);
   Reply(earlier, FoldedTo(earlier, 10, 999));
   EXPECT_EQ(FromProto(FoldAll(folds, 3, 4).batch_committed().top(0).sum()), 7);
 }
 
 TEST_F(JobMachineTest, ADoubledReplyCountsOnce) {
-  const std::vector<SendFold> folds = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
   Reply(folds[0], FoldedAs(folds[0], 3));
   Reply(folds[0], FoldedAs(folds[0], 999));
   EXPECT_FALSE(TakeRecord().has_batch_committed()) << "the other worker has not replied";
@@ -118,16 +119,16 @@ TEST_F(JobMachineTest, ADoubledReplyCountsOnce) {
 
 TEST_F(JobMachineTest, ACompositionBelowTheJournalMakesNoBatch) {
   CommitFirst();
-  const std::vector<SendFold> folds = RunToFolds({30, 40});
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({30, 40});
   Reply(folds[0], FoldedTo(folds[0], 9, 1));
   Reply(folds[1], FoldedTo(folds[1], 40, 1));
   EXPECT_FALSE(TakeRecord().has_batch_committed());
   EXPECT_EQ(job_.state(), JOB_WAITING);
-  EXPECT_THAT(job_.Status().reason(), HasSubstr("events[0]"));
+  EXPECT_THAT(WaitingText(job_.waiting()), HasSubstr("events[0]"));
 }
 
 TEST_F(JobMachineTest, CompositionsThatDoNotCoverEveryPartitionOnceMakeNoBatch) {
-  const std::vector<SendFold> folds = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
   FoldReply both = FoldedAs(folds[0], 1);
   both.add_composition()->set_partition(1);
   both.mutable_composition(1)->set_next_offset(20);
@@ -135,7 +136,7 @@ TEST_F(JobMachineTest, CompositionsThatDoNotCoverEveryPartitionOnceMakeNoBatch) 
   Reply(folds[1], FoldedAs(folds[1], 1));
   EXPECT_FALSE(TakeRecord().has_batch_committed()) << "partition 1 would be summed twice";
 
-  const std::vector<SendFold> next = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> next = RunToFolds({10, 20});
   FoldReply nothing = FoldedAs(next[0], 1);
   nothing.clear_composition();
   Reply(next[0], nothing);
@@ -144,7 +145,7 @@ TEST_F(JobMachineTest, CompositionsThatDoNotCoverEveryPartitionOnceMakeNoBatch) 
 }
 
 TEST_F(JobMachineTest, AFailureReplyFailsTheJobForGood) {
-  const std::vector<SendFold> folds = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
   FoldReply reply;
   reply.mutable_failure()->set_reason("events[0] at offset 4: the record is bad");
   Reply(folds[0], reply);
@@ -178,7 +179,7 @@ TEST_F(JobMachineTest, ABatchUnderWayToTheJournalIsPublishedBeforeTheJobIsCancel
 }
 
 TEST_F(JobMachineTest, ACancelEndsTheAttemptUnderWay) {
-  const std::vector<SendFold> folds = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
   job_.Cancel(&actions_);
   const JournalRecord cancelled = TakeRecord();
   ASSERT_TRUE(cancelled.has_job_cancelled());
@@ -186,23 +187,23 @@ TEST_F(JobMachineTest, ACancelEndsTheAttemptUnderWay) {
 }
 
 TEST_F(JobMachineTest, ALookUpQuotesTheCompositionAndARefusedOneStartsANewAttempt) {
-  const std::vector<SendFold> folds = RunToFolds({10, 20});
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
   FoldReply a = FoldedAs(folds[0], 5);
-  *a.mutable_floor() = ToProto(Units{1});
+  *a.mutable_highest()->mutable_floor() = ToProto(Units{1});
   FoldReply b = FoldedAs(folds[1], 5);
-  b.mutable_entries(0)->set_key("other");
+  b.mutable_highest()->mutable_entries(0)->set_key("other");
   Reply(folds[0], a);
   Reply(folds[1], b);
-  const std::vector<SendLookUp> look_ups = Take<SendLookUp>();
+  const std::vector<Send<LookUpRequest>> look_ups = Take<Send<LookUpRequest>>();
   ASSERT_THAT(look_ups, SizeIs(1));
   EXPECT_EQ(look_ups[0].worker, "a");
-  EXPECT_THAT(look_ups[0].request.keys(), ElementsAre("other"));
+  EXPECT_THAT(look_ups[0].request.keys().keys(), ElementsAre("other"));
   ASSERT_EQ(look_ups[0].request.composition_size(), 1);
   EXPECT_EQ(look_ups[0].request.composition(0).next_offset(), 10);
 
-  job_.OnLookUpReply("a", look_ups[0].request, absl::FailedPreconditionError("elsewhere"), now_ms_, &actions_);
+  job_.OnReply(look_ups[0], absl::FailedPreconditionError("elsewhere"), now_us_, &actions_);
   EXPECT_FALSE(TakeRecord().has_batch_committed());
-  job_.OnLookUpReply("a", look_ups[0].request, LookUpReply(), now_ms_, &actions_);
+  job_.OnReply(look_ups[0], LookUpReply(), now_us_, &actions_);
   EXPECT_FALSE(TakeRecord().has_batch_committed()) << "the attempt is over";
   EXPECT_TRUE(FoldAll(RunToFolds({10, 20}), 1, 1).has_batch_committed());
 }
@@ -211,9 +212,9 @@ TEST_F(JobMachineTest, ATopicThatStaysShorterThanWhatIsFoldedFailsTheJob) {
   CommitFirst();
   EXPECT_THAT(RunToFold({4, 20}), IsEmpty());
   EXPECT_FALSE(TakeRecord().has_job_failed()) << "a broker that has just taken over may be behind for a moment";
-  now_ms_ += 10'000;
-  job_.OnTime(now_ms_, &actions_);
-  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, std::vector<int64_t>{4, 20}, now_ms_, &actions_);
+  now_us_ += 10'000'000;
+  job_.OnTime(now_us_, &actions_);
+  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, std::vector<int64_t>{4, 20}, now_us_, &actions_);
   EXPECT_THAT(TakeRecord().job_failed().reason(), HasSubstr("events[0] ends at 4, below offset 10"));
 }
 
@@ -221,14 +222,14 @@ TEST_F(JobMachineTest, ATruncatedTopicFailsTheJobAlsoWhileAShardHasNoLiveOwner) 
   CommitFirst();
   cluster_.workers["a"].live = false;
   RunToFold({4, 20});
-  now_ms_ += 10'000;
+  now_us_ += 10'000'000;
   RunToFold({4, 20});
   EXPECT_THAT(TakeRecord().job_failed().reason(), HasSubstr("events[0] ends at 4, below offset 10"));
 }
 
 TEST_F(JobMachineTest, AShardThatDisagreesWithTheJournalIsTakenFromItsWorker) {
   CommitFirst();
-  const std::vector<SendFold> folds = RunToFolds({10, 21});
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 21});
   FoldReply a = FoldedAs(folds[0], 1);
   a.mutable_shards(0)->mutable_digest()->set_low(1);
   Reply(folds[0], a);
@@ -247,73 +248,86 @@ TEST_F(JobMachineTest, SaysHowFarAShardThatItWaitsForIsFoldedAgain) {
   EXPECT_THAT(RunToFold({10, 20}), IsEmpty());
   EXPECT_THAT(RunToFold({10, 20}), IsEmpty());
   for (const int64_t next_offset : {3, 5}) {
-    const std::vector<SendPrepare> prepares = Take<SendPrepare>();
+    const std::vector<Send<PrepareRequest>> prepares = Take<Send<PrepareRequest>>();
     ASSERT_THAT(prepares, SizeIs(1));
     PrepareReply reply;
     ShardPosition* const position = reply.add_shards();
     position->set_shard(1);
     position->add_offsets()->set_partition(1);
     position->mutable_offsets(0)->set_next_offset(next_offset);
-    now_ms_ += 500;
-    job_.OnPrepareReply("a", prepares[0].request, reply, now_ms_, &actions_);
+    now_us_ += 500'000;
+    job_.OnReply(prepares[0], reply, now_us_, &actions_);
   }
   RunToFold({10, 20});
-  EXPECT_THAT(job_.Status().reason(), HasSubstr("now folded again by worker a: 5 of 20 offsets, 4 a second, 3 s left"));
+  EXPECT_THAT(WaitingText(job_.waiting()), HasSubstr("now folded again by worker a: 5 of 20 offsets, 4 a second, 3 s left"));
 }
 
-TEST_F(JobMachineTest, WaitsForASinkThatIsTooFarBehind) {
-  cluster_.sink_backlog = 1;
+class JobWithASinkTest : public JobMachineTest {
+ protected:
+  JobWithASinkTest() : JobMachineTest({.sink_backlog = 1}) {}
+};
+
+TEST_F(JobWithASinkTest, WaitsForASinkThatIsTooFarBehind) {
   CommitFirst();
   EXPECT_THAT(RunToFold({11, 20}), IsEmpty());
   ASSERT_THAT(Take<QuerySinks>(), SizeIs(1));
   SinkStatus slowest;
   slowest.set_sink("stdout");
   slowest.set_problem("nobody reads it");
-  job_.OnSinks(slowest, now_ms_, &actions_);
+  job_.OnSinks(slowest, now_us_, &actions_);
   EXPECT_EQ(job_.state(), JOB_WAITING);
-  EXPECT_EQ(job_.Status().reason(), "sink stdout, which is 1 batches behind: nobody reads it");
+  EXPECT_EQ(WaitingText(job_.waiting()), "sink stdout, which is 1 batch behind: nobody reads it");
   EXPECT_THAT(Take<QueryEnds>(), IsEmpty());
 
-  now_ms_ += kIntervalMs;
-  job_.OnTime(now_ms_, &actions_);
+  now_us_ += kIntervalUs;
+  job_.OnTime(now_us_, &actions_);
   ASSERT_THAT(Take<QuerySinks>(), SizeIs(1));
   slowest.set_delivered_batch(1);
-  job_.OnSinks(slowest, now_ms_, &actions_);
+  job_.OnSinks(slowest, now_us_, &actions_);
   EXPECT_THAT(Take<QueryEnds>(), SizeIs(1)) << "it took the batch: the next one is made";
 }
 
-TEST_F(JobMachineTest, SaysWhatItWaitsForInWordsThatFollowWaitingFor) {
-  job_.OnWorkersChanged(now_ms_, &actions_);
+TEST_F(JobMachineTest, SaysWhatItWaitsForAsData) {
+  job_.OnWorkersChanged(now_us_, &actions_);
   Apply(TakeRecord());
-  const auto reason = [&](const absl::StatusOr<std::vector<int64_t>>& ends) {
-    now_ms_ += kIntervalMs;
-    job_.OnTime(now_ms_, &actions_);
-    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, ends, now_ms_, &actions_);
-    return job_.Status().reason();
+  const auto waiting = [&](const absl::StatusOr<std::vector<int64_t>>& ends) {
+    now_us_ += kIntervalUs;
+    job_.OnTime(now_us_, &actions_);
+    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, ends, now_us_, &actions_);
+    return job_.Status().waiting();
   };
-  EXPECT_EQ(reason(absl::UnavailableError("Kafka at kafka:9092 is not reachable: Connection refused")),
-            "Kafka at kafka:9092, which is not reachable: Connection refused");
-  EXPECT_EQ(reason(absl::UnavailableError("Kafka at kafka:9092 does not answer in time")),
-            "Kafka at kafka:9092, which does not answer in time");
-  EXPECT_EQ(reason(absl::NotFoundError("topic events does not exist")), "Kafka at kafka:9092: topic events does not exist");
+  const Waiting first = waiting(absl::UnavailableError("Kafka at kafka:9092 is not reachable: Connection refused"));
+  EXPECT_EQ(first.kind(), WAITING_KAFKA);
+  EXPECT_EQ(first.subject(), "kafka:9092");
+  EXPECT_EQ(first.detail(), "Kafka at kafka:9092 is not reachable: Connection refused");
+  EXPECT_EQ(first.phase(), PHASE_PLAN);
+  EXPECT_EQ(first.since_us(), now_us_);
+  const Waiting second = waiting(absl::UnavailableError("Kafka at kafka:9092 does not answer in time"));
+  EXPECT_EQ(second.detail(), "Kafka at kafka:9092 does not answer in time");
+  EXPECT_EQ(second.since_us(), first.since_us()) << "it still waits for the same thing";
+}
+
+void SetStuck(FoldReply* reply) {
+  reply->mutable_waiting()->set_kind(WAITING_KAFKA);
+  reply->mutable_waiting()->set_detail("Kafka at kafka:9092 is not reachable");
 }
 
 TEST_F(JobMachineTest, ABatchOfTheOtherPartitionsDoesNotHideThatOneIsStuck) {
   CommitFirst();
-  std::vector<SendFold> folds = RunToFolds({11, 21});
+  std::vector<Send<FoldRequest>> folds = RunToFolds({11, 21});
   FoldReply stuck = FoldedTo(folds[0], 10, 1);
-  stuck.set_waiting_for("Kafka at kafka:9092 is not reachable");
+  SetStuck(&stuck);
   Reply(folds[0], stuck);
   Reply(folds[1], FoldedAs(folds[1], 1));
   const JournalRecord batch = TakeRecord();
   ASSERT_TRUE(batch.has_batch_committed());
   Apply(batch);
   EXPECT_EQ(job_.state(), JOB_WAITING);
-  EXPECT_EQ(job_.Status().reason(), "Kafka at kafka:9092, which is not reachable");
+  EXPECT_EQ(WaitingText(job_.waiting()), "Kafka at kafka:9092 is not reachable");
 
   folds = RunToFolds({11, 22});
   FoldReply over = FoldedAs(folds[0], 1);
-  over.set_waiting_for("Kafka at kafka:9092 is not reachable");
+  SetStuck(&over);
   Reply(folds[0], over);
   Reply(folds[1], FoldedAs(folds[1], 1));
   Apply(TakeRecord());

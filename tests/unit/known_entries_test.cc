@@ -12,7 +12,6 @@
 namespace tenfold {
 namespace {
 
-using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
@@ -20,8 +19,8 @@ constexpr Units kMinUnits = std::numeric_limits<Units>::min();
 
 using Sums = std::map<std::string, int64_t>;
 
-void Add(const std::string& key, int64_t sum, FoldReply* reply) {
-  Entry* entry = reply->add_entries();
+void Add(const std::string& key, int64_t sum, google::protobuf::RepeatedPtrField<Entry>* entries) {
+  Entry* entry = entries->Add();
   entry->set_key(key);
   *entry->mutable_sum() = ToProto(Units{sum});
 }
@@ -34,14 +33,15 @@ FoldReply ReplyAt(int64_t next_offset) {
 
 FoldReply Whole(const Sums& sums, std::optional<int64_t> floor, int64_t next_offset = 1) {
   FoldReply reply = ReplyAt(next_offset);
-  for (const auto& [key, sum] : sums) Add(key, sum, &reply);
-  if (floor) *reply.mutable_floor() = ToProto(Units{*floor});
+  Highest* highest = reply.mutable_highest();
+  for (const auto& [key, sum] : sums) Add(key, sum, highest->mutable_entries());
+  if (floor) *highest->mutable_floor() = ToProto(Units{*floor});
   return reply;
 }
 
 FoldReply Changed(const Sums& sums, int64_t next_offset = 2) {
-  FoldReply reply = Whole(sums, std::nullopt, next_offset);
-  reply.set_only_changed(true);
+  FoldReply reply = ReplyAt(next_offset);
+  for (const auto& [key, sum] : sums) Add(key, sum, reply.mutable_updates()->mutable_entries());
   return reply;
 }
 
@@ -75,36 +75,34 @@ TEST_F(KnownEntriesTest, AreAllAboveTheFloorWhateverChanges) {
       for (int64_t i = between(0, 20); i > 0; --i) sums["key" + std::to_string(between(0, 60))] += between(-20, 30);
       at[offset] = sums;
       if (between(0, 9) == 0) continue;
-      FoldRequest request;
-      known_.Quote(0, &request);
-      ASSERT_EQ(request.has_known_at_or_above(), known_.IsKnown(0));
+      WantUpdates wanted;
+      ASSERT_EQ(known_.Quote(0, &wanted), known_.IsKnown(0));
       if (!known_.IsKnown(0)) {
         const int64_t floor = between(-50, 100);
         FoldReply reply = ReplyAt(offset);
         bool all = true;
         for (const auto& [key, sum] : sums) {
           if (sum > floor) {
-            Add(key, sum, &reply);
+            Add(key, sum, reply.mutable_highest()->mutable_entries());
           } else {
             all = false;
           }
         }
-        if (!all) *reply.mutable_floor() = ToProto(Units{floor});
+        if (!all) *reply.mutable_highest()->mutable_floor() = ToProto(Units{floor});
         known_.Learn(0, reply);
         continue;
       }
-      const Units least = FromProto(request.known_at_or_above());
-      const Sums& before = at[request.since(0).next_offset()];
+      const Units least = FromProto(wanted.at_or_above());
+      const Sums& before = at[wanted.since(0).next_offset()];
       FoldReply reply = ReplyAt(offset);
       Sums expected;
       for (const auto& [key, sum] : sums) {
         const auto old = before.find(key);
         const bool was_above = old != before.end() && old->second >= least;
         const bool same = old != before.end() && old->second == sum;
-        if (!same && (sum >= least || was_above)) Add(key, sum, &reply);
+        if (!same && (sum >= least || was_above)) Add(key, sum, reply.mutable_updates()->mutable_entries());
         if (sum >= least) expected.emplace(key, sum);
       }
-      reply.set_only_changed(true);
       ASSERT_EQ(ToSums(known_.Update(0, reply)), expected);
       ASSERT_EQ(known_.Floor(0).has_value(), least != kMinUnits);
       if (known_.Floor(0)) {
@@ -119,15 +117,12 @@ TEST_F(KnownEntriesTest, AreAllAboveTheFloorWhateverChanges) {
 TEST_F(KnownEntriesTest, QuoteTheCompositionOfTheLastReply) {
   known_.Learn(0, Whole({{"x", 9}}, 4));
   known_.Update(0, Changed({{"y", 8}}, 7));
-  FoldRequest request;
-  known_.Quote(0, &request);
-  ASSERT_EQ(request.since_size(), 1);
-  EXPECT_EQ(request.since(0).next_offset(), 7);
-  EXPECT_TRUE(FromProto(request.known_at_or_above()) == 5);
-  FoldRequest other;
-  known_.Quote(1, &other);
-  EXPECT_THAT(other.since(), IsEmpty());
-  EXPECT_FALSE(other.has_known_at_or_above());
+  WantUpdates wanted;
+  ASSERT_TRUE(known_.Quote(0, &wanted));
+  ASSERT_EQ(wanted.since_size(), 1);
+  EXPECT_EQ(wanted.since(0).next_offset(), 7);
+  EXPECT_TRUE(FromProto(wanted.at_or_above()) == 5);
+  EXPECT_FALSE(known_.Quote(1, &wanted));
 }
 
 TEST_F(KnownEntriesTest, AreThoseAboveTheFloor) {

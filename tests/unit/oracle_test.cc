@@ -26,11 +26,11 @@ using ::testing::HasSubstr;
 JobSpec Popularity() {
   JobSpec spec;
   spec.set_name("popularity");
-  spec.mutable_format()->set_separator("|");
-  for (const char* field : {"page", "clicks", "minutes", "like"}) spec.mutable_format()->add_fields(field);
-  spec.set_key("page");
+  spec.mutable_fold()->mutable_format()->set_separator("|");
+  for (const char* field : {"page", "clicks", "minutes", "like"}) spec.mutable_fold()->mutable_format()->add_fields(field);
+  spec.mutable_fold()->set_key("page");
   for (const auto& [constant, field] : {std::pair("0.8", "clicks"), std::pair("0.8", "minutes"), std::pair("1", "like")}) {
-    ScoreTerm* const term = spec.add_score();
+    ScoreTerm* const term = spec.mutable_fold()->add_score();
     term->set_constant(constant);
     term->set_field(field);
   }
@@ -41,18 +41,18 @@ JobSpec Popularity() {
 // Records "key|number": the score is constant * number.
 JobSpec OneNumber(const std::string& constant) {
   JobSpec spec;
-  spec.mutable_format()->set_separator("|");
-  spec.mutable_format()->add_fields("key");
-  spec.mutable_format()->add_fields("number");
-  spec.set_key("key");
-  spec.add_score()->set_constant(constant);
-  spec.mutable_score(0)->set_field("number");
+  spec.mutable_fold()->mutable_format()->set_separator("|");
+  spec.mutable_fold()->mutable_format()->add_fields("key");
+  spec.mutable_fold()->mutable_format()->add_fields("number");
+  spec.mutable_fold()->set_key("key");
+  spec.mutable_fold()->add_score()->set_constant(constant);
+  spec.mutable_fold()->mutable_score(0)->set_field("number");
   spec.set_top(3);
   return spec;
 }
 
 void AddInitial(JobSpec* spec, const std::string& key, const std::string& score) {
-  InitialScore* const initial = spec->add_initial();
+  InitialScore* const initial = spec->mutable_fold()->add_initial();
   initial->set_key(key);
   initial->set_score(score);
 }
@@ -158,8 +158,8 @@ TEST(OracleTest, LimitsNumbersAsWritten) {
 }
 
 TEST(OracleTest, RefusesMalformedNumbers) {
-  for (const char* number : {"", "NaN", "Infinity", "0x10", "1,5", "1.", ".5", "+", "-", "+-1", "--1", "1e", "1e+", "1e1.5",
-                             " 1", "1 ", "1.5.2", "1e5e5", "1f", "one", "\xd9\xa1"}) {
+  for (const char* number : {"",   "NaN", "Infinity", "0x10", "1,5", "1.",    ".5",    "+",  "-",   "+-1",     "--1",
+                             "1e", "1e+", "1e1.5",    " 1",   "1 ",  "1.5.2", "1e5e5", "1f", "one", "\xd9\xa1"}) {
     EXPECT_EQ(NumberOutcome(number), "BAD_MALFORMED_NUMBER") << "'" << number << "'";
   }
   EXPECT_EQ(NumberOutcome(std::string_view("1\0", 2)), "BAD_MALFORMED_NUMBER");
@@ -175,17 +175,17 @@ TEST(OracleTest, RefusesKeysThatAreNotShortUtf8) {
                           "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
     EXPECT_EQ(outcome(key), "1000000000") << fmt::format("{:02x}", fmt::join(std::string(key), " "));
   }
-  for (const char* key : {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2k", "\xe0\x9f\xbf", "\xe2\x82",
-                          "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf0\x90\x80", "\xf4\x90\x80\x80",
-                          "\xf8\x88\x80\x80\x80", "\xff"}) {
+  for (const char* key :
+       {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2k", "\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80", "\xed\xbf\xbf",
+        "\xf0\x8f\xbf\xbf", "\xf0\x90\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff"}) {
     EXPECT_EQ(outcome(key), "BAD_KEY_NOT_UTF8") << fmt::format("{:02x}", fmt::join(std::string(key), " "));
   }
 }
 
 TEST(OracleTest, DoesNotReadAKeyBeyondTheRecord) {
   JobSpec spec = OneNumber("1");
-  spec.set_key("number");
-  spec.mutable_score(0)->set_field("key");
+  spec.mutable_fold()->set_key("number");
+  spec.mutable_fold()->mutable_score(0)->set_field("key");
   EXPECT_EQ(Outcome(spec, std::string_view("1|\xc2\x80").substr(0, 3)), "BAD_KEY_NOT_UTF8");
 }
 
@@ -207,7 +207,7 @@ TEST(OracleTest, TakesTheFirstReasonThatHolds) {
 
 TEST(OracleTest, DoesNotLookAtFieldsItDoesNotUse) {
   JobSpec spec = OneNumber("1");
-  spec.mutable_format()->add_fields("rest");
+  spec.mutable_fold()->mutable_format()->add_fields("rest");
   EXPECT_EQ(Outcome(spec, "k|1|\xff NaN"), "1000000000");
   EXPECT_EQ(Outcome(spec, "k|1|" + std::string(kMaxRecordBytes - 4, 'x')), "1000000000");
 }
@@ -223,8 +223,8 @@ TEST(OracleTest, CountsBadRecordsByPartitionAndReason) {
   EXPECT_EQ(result.records, 5u);
   EXPECT_EQ(result.bad_records, 4u);
   using Reasons = std::map<BadReason, uint64_t>;
-  EXPECT_THAT(result.bad, ElementsAre(Reasons{{BAD_MALFORMED_NUMBER, 1}},
-                                      Reasons{{BAD_EMPTY_RECORD, 1}, {BAD_MALFORMED_NUMBER, 2}}));
+  EXPECT_THAT(result.bad,
+              ElementsAre(Reasons{{BAD_MALFORMED_NUMBER, 1}}, Reasons{{BAD_EMPTY_RECORD, 1}, {BAD_MALFORMED_NUMBER, 2}}));
 }
 
 TEST(OracleTest, RanksTotalsOverShardsByScoreThenKey) {
@@ -300,8 +300,8 @@ TEST(OracleTest, PutsInitialScoresIntoTheFirstShardWithACountOfOne) {
   oracle.Add(1, "a|-2.5");
   const cpp_int big = pow(cpp_int(10), 36);
   EXPECT_THAT(Top(oracle), ElementsAre("big " + big.str(), "a -2500000000"));
-  EXPECT_THAT(Digests(oracle), ElementsAre(DigestOf({{"a", 1, cpp_int(0)}, {"big", 1, big}}),
-                                           DigestOf({{"a", 1, cpp_int(-2'500'000'000)}})));
+  EXPECT_THAT(Digests(oracle),
+              ElementsAre(DigestOf({{"a", 1, cpp_int(0)}, {"big", 1, big}}), DigestOf({{"a", 1, cpp_int(-2'500'000'000)}})));
   EXPECT_EQ(oracle.Compute().records, 1u);
 }
 
@@ -344,8 +344,9 @@ TEST_F(OracleDifferenceTest, NamesADigestOfAShardThatTheLogDoesNotHave) {
   *batch_.add_digests() = Digest();
   EXPECT_EQ(oracle_.Difference(batch_), "");
   batch_.mutable_digests(3)->set_low(255);
-  EXPECT_EQ(oracle_.Difference(batch_), "the digest of shard 3 is 000000000000000000000000000000ff in the batch, "
-                                        "00000000000000000000000000000000 by the log");
+  EXPECT_EQ(oracle_.Difference(batch_),
+            "the digest of shard 3 is 000000000000000000000000000000ff in the batch, "
+            "00000000000000000000000000000000 by the log");
 }
 
 TEST_F(OracleDifferenceTest, NamesAWrongSum) {

@@ -30,7 +30,7 @@ TEST(ResultJson, ALineHasEveryKeyInTheDocumentedOrder) {
   batch.set_job_id("popularity-1f");
   batch.set_batch(42);
   batch.set_attempt(7);
-  batch.set_published_at_ms(1'700'000'000'123);
+  batch.set_published_at_us(1'700'000'000'123'456);
   batch.add_next_offsets(9'007'199'254'740'993);
   batch.add_next_offsets(0);
   batch.set_records(18'446'744'073'709'551'615u);
@@ -72,7 +72,7 @@ TEST(ResultJson, AKeyStaysOnItsLine) {
 
 TEST(ResultJson, TimesHaveMillisecondsAlways) {
   EXPECT_EQ(FormatTime(0), "1970-01-01T00:00:00.000Z");
-  EXPECT_EQ(FormatTime(951'782'400'050), "2000-02-29T00:00:00.050Z");
+  EXPECT_EQ(FormatTime(951'782'400'050'999), "2000-02-29T00:00:00.050Z");
 }
 
 }  // namespace

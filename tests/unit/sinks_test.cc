@@ -184,8 +184,9 @@ class SinksTest : public ::testing::Test {
     folder_ = fs::canonical(mkdtemp(name.data()));
     options_.job_id = "j1";
     options_.spec.set_name("popularity");
-    options_.data_dir = folder_ + "/data";
-    options_.allowed_folders = {folder_ + "/allowed"};
+    places_.data_dir = folder_ + "/data";
+    places_.allowed = {folder_ + "/allowed"};
+    options_.places = &places_;
   }
   ~SinksTest() override {
     sinks_.reset();
@@ -206,11 +207,12 @@ class SinksTest : public ::testing::Test {
     return WaitFor([&] { return Problem(sink).find(part) != std::string::npos; });
   }
   std::string Problem(int sink = 0) const { return sinks_->Status()[static_cast<size_t>(sink)].problem(); }
-  fs::path JobFolder() const { return folder_ + "/data/sinks/popularity"; }
+  fs::path JobFolder() const { return folder_ + "/data/sinks/popularity.j1"; }
   std::string Top() const { return ReadFile(JobFolder() / "top.jsonl"); }
 
   std::string folder_;
   FakeJournal journal_;
+  SinkPlaces places_;
   JobSinks::Options options_;
   std::unique_ptr<JobSinks> sinks_;
 };
@@ -339,7 +341,7 @@ TEST_F(SinksTest, LinesOfAnOlderJobAreLeftAlone) {
 
 // Not a test by itself: the next one runs it in a process of its own, which the fault point ends.
 TEST_F(SinksTest, DISABLED_DeliverUntilTheFaultPoint) {
-  options_.data_dir = getenv("TENFOLD_TEST_DATA_DIR");
+  places_.data_dir = getenv("TENFOLD_TEST_DATA_DIR");
   AddFile("top.jsonl");
   Start();
   Commit(5);
@@ -350,7 +352,7 @@ TEST_F(SinksTest, ACrashAfterTheWriteDoesNotDoubleTheLine) {
   ChildProcess::Options options;
   options.argv = {"/proc/self/exe", "--gtest_filter=*DISABLED_DeliverUntilTheFaultPoint", "--gtest_also_run_disabled_tests"};
   // Its own folder it does not clean up: that is to lie in this one's.
-  options.environment = {{"TENFOLD_TEST_DATA_DIR", options_.data_dir},
+  options.environment = {{"TENFOLD_TEST_DATA_DIR", places_.data_dir},
                          {"TENFOLD_FAULT_POINT", "driver.sink_written:2"},
                          {"TEST_TMPDIR", folder_}};
   options.stdout_path = folder_ + "/out";
@@ -370,7 +372,7 @@ TEST_F(SinksTest, TroubleIsToldAndRetried) {
   AddFile("top.jsonl");
   Start();
   Commit(2);
-  EXPECT_TRUE(WaitProblem(folder_ + "/data/sinks/popularity"));
+  EXPECT_TRUE(WaitProblem(folder_ + "/data/sinks/popularity.j1"));
   EXPECT_EQ(sinks_->DeliveredByAll(), 0u);
   fs::remove(folder_ + "/data/sinks");
   ASSERT_TRUE(WaitDelivered(2)) << Problem();
@@ -571,19 +573,17 @@ TEST_F(SinksTest, WithoutSinksEverythingIsDelivered) {
   EXPECT_EQ(sinks_->DeliveredByAll(), 4u);
 }
 
-TEST_F(SinksTest, RetireRenamesTheFolderOnce) {
-  WriteFile(JobFolder() / "top.jsonl", "old");
-  ASSERT_TRUE(JobSinks::Retire(options_.data_dir, "popularity", "j1").ok());
-  EXPECT_EQ(ReadFile(folder_ + "/data/sinks/popularity.j1/top.jsonl"), "old");
-  EXPECT_FALSE(fs::exists(JobFolder()));
-  // A later job has the name by now.
-  WriteFile(JobFolder() / "top.jsonl", "new");
-  ASSERT_TRUE(JobSinks::Retire(options_.data_dir, "popularity", "j1").ok());
-  EXPECT_EQ(Top(), "new");
-}
-
-TEST_F(SinksTest, RetireOfAJobWithoutFilesIsFine) {
-  EXPECT_TRUE(JobSinks::Retire(options_.data_dir, "popularity", "j1").ok());
+TEST_F(SinksTest, AJobWritesNothingWhereAnEarlierOneOfItsNameWrote) {
+  AddFile("top.jsonl");
+  Start();
+  Commit(1);
+  ASSERT_TRUE(WaitDelivered(1)) << Problem();
+  options_.job_id = "j2";
+  Start();
+  Commit(2);
+  ASSERT_TRUE(WaitDelivered(2)) << Problem();
+  EXPECT_EQ(Top(), Lines(1, 1));
+  EXPECT_TRUE(fs::exists(folder_ + "/data/sinks/popularity.j2/top.jsonl"));
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ TEST_F(TopTest, WatchGoesOnAfterTheDriverRestarts) {
 TEST_F(TopTest, WatchEndsWithAFailedJob) {
   driver_.batches = {MakeBatch(1, {1})};
   driver_.jobs[0].set_state(JOB_FAILED);
-  driver_.jobs[0].set_reason("topic[0] at 5 is bad");
+  driver_.jobs[0].set_failure("topic[0] at 5 is bad");
   EXPECT_EQ(Run({"top", "popularity", "--watch", "-o", "json"}), kExitRefused);
   EXPECT_THAT(PrintedBatches(), ElementsAre(1));
   EXPECT_EQ(err_, "tenfold: popularity failed because topic[0] at 5 is bad\n");
@@ -79,11 +79,11 @@ TEST_F(TopTest, WatchEndsWithAFailedJob) {
 TEST_F(TopTest, WatchSaysOnceWhatTheJobWaitsFor) {
   driver_.batches = {MakeBatch(1, {1})};
   driver_.jobs[0].set_state(JOB_WAITING);
-  driver_.jobs[0].set_reason("a worker");
+  driver_.jobs[0].mutable_waiting()->set_kind(WAITING_WORKERS);
   const FakeDriver::Step nothing = [](grpc::ServerContext*) {};
   driver_.steps = {nothing, nothing, FakeDriver::PressCtrlC()};
   EXPECT_EQ(Run({"top", "popularity", "--watch", "-o", "json"}), kExitOk);
-  EXPECT_EQ(err_, "tenfold: popularity is waiting for a worker\n");
+  EXPECT_EQ(err_, "tenfold: popularity is waiting for a worker: none has joined\n");
 }
 
 TEST_F(TopTest, WatchDoesNotMixTwoJobsOfOneName) {

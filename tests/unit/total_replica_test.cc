@@ -61,7 +61,7 @@ TEST_F(TotalReplicaTest, EqualsBruteForceWhateverChanges) {
     const int64_t low = between(-5, 0);
     const int64_t high = low + between(0, 6);
     replica_.Clear();
-    replica_.Begin(std::vector<std::string>(workers, std::to_string(seed)));
+    replica_.Begin(std::vector<MergeSource>(workers, {.worker = std::to_string(seed)}));
     std::map<std::string, int64_t> totals;
     for (int64_t batch = 1; batch <= 6; ++batch) {
       for (size_t w = 0; w < workers; ++w) {
@@ -87,7 +87,7 @@ TEST_F(TotalReplicaTest, EqualsBruteForceWhateverChanges) {
 }
 
 TEST_F(TotalReplicaTest, BreaksATieOfVeryManyKeysByKey) {
-  replica_.Begin({"w"});
+  replica_.Begin({{"w"}});
   std::map<std::string, int64_t> sums{{"first", 9}};
   for (int i = 20'000; i > 0; --i) sums[fmt::format("k{:05}", i)] = 7;
   ASSERT_TRUE(AddAll(0, sums, 1));
@@ -98,19 +98,19 @@ TEST_F(TotalReplicaTest, BreaksATieOfVeryManyKeysByKey) {
 }
 
 TEST_F(TotalReplicaTest, HasNothingOfNoKeys) {
-  replica_.Begin({"w"});
+  replica_.Begin({{"w"}});
   ASSERT_TRUE(AddAll(0, {}, 1));
   EXPECT_THAT(replica_.Highest(3).top, IsEmpty());
 }
 
 TEST_F(TotalReplicaTest, GivesUpAllPartsWhenOneComesFromElsewhere) {
-  replica_.Begin({"a 1", "b 1"});
+  replica_.Begin({{"a", 1}, {"b", 1}});
   ASSERT_TRUE(AddAll(0, {{"x", 1}}, 1));
   ASSERT_TRUE(AddAll(1, {{"y", 1}}, 1));
-  replica_.Begin({"a 1", "b 1"});
+  replica_.Begin({{"a", 1}, {"b", 1}});
   ASSERT_NE(replica_.PartOf(0), nullptr);
   EXPECT_EQ(replica_.Highest(3).entries, 0u) << "of this attempt";
-  replica_.Begin({"a 1", "b 2"});
+  replica_.Begin({{"a", 1}, {"b", 2}});
   EXPECT_EQ(replica_.PartOf(0), nullptr);
   EXPECT_EQ(replica_.PartOf(1), nullptr);
   ASSERT_TRUE(AddAll(0, {{"x", 1}}, 1));
@@ -119,28 +119,28 @@ TEST_F(TotalReplicaTest, GivesUpAllPartsWhenOneComesFromElsewhere) {
 }
 
 TEST_F(TotalReplicaTest, GivesUpAPartThatCameOnlyHalf) {
-  replica_.Begin({"a", "b"});
+  replica_.Begin({{"a"}, {"b"}});
   ASSERT_TRUE(AddAll(0, {{"x", 1}}, 1));
   ASSERT_TRUE(AddAll(1, {{"x", 1}}, 1));
   ASSERT_TRUE(replica_.Add(1, Entries({{"x", 5}})));
-  replica_.Begin({"a", "b"});
+  replica_.Begin({{"a"}, {"b"}});
   EXPECT_EQ(replica_.PartOf(0), nullptr) << "what came of b cannot be taken out again";
 }
 
 TEST_F(TotalReplicaTest, KeepsWholePartsWhileOthersAreMissing) {
-  replica_.Begin({"a", "b"});
+  replica_.Begin({{"a"}, {"b"}});
   ASSERT_TRUE(AddAll(0, {{"x", 1}}, 1));
-  replica_.Begin({"a", "b"});
+  replica_.Begin({{"a"}, {"b"}});
   EXPECT_NE(replica_.PartOf(0), nullptr);
   EXPECT_EQ(replica_.PartOf(1), nullptr);
 }
 
 TEST_F(TotalReplicaTest, HasNoMoreThanItsMemoryTogetherWithOthers) {
   TotalReplica other(memory_);
-  other.Begin({"w"});
+  other.Begin({{"w"}});
   ASSERT_TRUE(other.Add(0, Entries({{"x", 1}})));
   memory_->limit = 2 * memory_->used;
-  replica_.Begin({"w"});
+  replica_.Begin({{"w"}});
   EXPECT_TRUE(AddAll(0, {{"x", 1}}, 1));
   std::map<std::string, int64_t> sums;
   for (int i = 0; i < 1000; ++i) sums[std::to_string(i)] = i;

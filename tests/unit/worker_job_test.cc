@@ -22,10 +22,10 @@ using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
 // Folds one record a shard: what it is told to.
-class OneRecordFolder : public RangeFolder {
+class OneRecordTask : public FoldTask {
  public:
-  OneRecordFolder(int* number, const std::vector<Delta>* deltas) : number_(number), deltas_(deltas) { ++*number_; }
-  ~OneRecordFolder() override { --*number_; }
+  OneRecordTask(int* number, const std::vector<Delta>* deltas) : number_(number), deltas_(deltas) { ++*number_; }
+  ~OneRecordTask() override { --*number_; }
   FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions&) override {
     FoldOutcome outcome;
     for (const JobCore::ShardRange& range : ranges) {
@@ -52,8 +52,8 @@ class WorkerJobTest : public ::testing::Test {
     options.job_id = "job";
     options.incarnation = 7;
     options.store = store_.get();
-    options.make_folder = [this](const AssignRequest&) { return std::make_unique<OneRecordFolder>(&folders_, &deltas_); };
-    job_ = std::make_unique<WorkerJob>(options, std::vector<ShardState>());
+    options.make_fold_task = [this](const AssignRequest&) { return std::make_unique<OneRecordTask>(&tasks_, &deltas_); };
+    job_ = std::make_unique<WorkerJob>(std::move(options), std::vector<ShardState>());
   }
   ~WorkerJobTest() override {
     job_.reset();
@@ -86,18 +86,23 @@ class WorkerJobTest : public ::testing::Test {
     *request.mutable_id() = id_;
     request.mutable_id()->set_attempt(++number_);
     request.add_targets()->set_next_offset(1000);
-    request.set_depth(100);
-    if (before != nullptr) {
-      *request.mutable_since() = before->composition();
-      *request.mutable_known_at_or_above() = ToProto(Units{10});
+    WantHighest wanted;
+    wanted.set_depth(100);
+    if (before == nullptr) {
+      *request.mutable_highest() = wanted;
+    } else {
+      *request.mutable_updates()->mutable_otherwise() = wanted;
+      *request.mutable_updates()->mutable_since() = before->composition();
+      *request.mutable_updates()->mutable_at_or_above() = ToProto(Units{10});
     }
-    const absl::StatusOr<FoldReply> reply = job_->Fold(request);
+    const absl::StatusOr<FoldReply> reply = job_->Handle(request);
     EXPECT_TRUE(reply.ok()) << reply.status();
     return reply.value_or(FoldReply());
   }
   static std::map<std::string, int> Sums(const FoldReply& reply) {
     std::map<std::string, int> sums;
-    for (const Entry& entry : reply.entries()) sums.emplace(entry.key(), static_cast<int>(FromProto(entry.sum())));
+    for (const Entry& entry : reply.has_updates() ? reply.updates().entries() : reply.highest().entries())
+      sums.emplace(entry.key(), static_cast<int>(FromProto(entry.sum())));
     return sums;
   }
 
@@ -108,40 +113,40 @@ class WorkerJobTest : public ::testing::Test {
   RequestId id_;
   std::vector<Delta> deltas_;
   // There are now: each has connections to Kafka.
-  int folders_ = 0;
+  int tasks_ = 0;
 };
 
 TEST_F(WorkerJobTest, AShardDroppedByAnAssignThatFailsIsMadeAnewWhenItComesBack) {
-  ASSERT_TRUE(job_->Assign(Assign({1})).ok());
+  ASSERT_TRUE(job_->Handle(Assign({1})).ok());
   AssignRequest fails = Assign({0});
-  fails.mutable_spec()->add_initial()->set_score("no number");
-  EXPECT_FALSE(job_->Assign(fails).ok());
+  fails.mutable_spec()->mutable_fold()->add_initial()->set_score("no number");
+  EXPECT_FALSE(job_->Handle(fails).ok());
   EXPECT_FALSE(store_->Read({"job", 1}).ok()) << "by then shard 1 is dropped";
-  const absl::StatusOr<AssignReply> back = job_->Assign(Assign({1}));
+  const absl::StatusOr<AssignReply> back = job_->Handle(Assign({1}));
   EXPECT_TRUE(back.ok()) << back.status();
   EXPECT_TRUE(store_->Read({"job", 1}).ok());
 }
 
-TEST_F(WorkerJobTest, WithoutShardsItHoldsNoFolder) {
+TEST_F(WorkerJobTest, WithoutShardsItHoldsNoFoldTask) {
   AssignRequest both = Assign({0});
   both.add_prepared(1);
-  ASSERT_TRUE(job_->Assign(both).ok());
-  EXPECT_EQ(folders_, 2);
-  ASSERT_TRUE(job_->Assign(Assign({})).ok());
-  EXPECT_EQ(folders_, 0);
-  ASSERT_TRUE(job_->Assign(Assign({2})).ok());
-  EXPECT_EQ(folders_, 1);
+  ASSERT_TRUE(job_->Handle(both).ok());
+  EXPECT_EQ(tasks_, 2);
+  ASSERT_TRUE(job_->Handle(Assign({})).ok());
+  EXPECT_EQ(tasks_, 0);
+  ASSERT_TRUE(job_->Handle(Assign({2})).ok());
+  EXPECT_EQ(tasks_, 1);
 }
 
 TEST_F(WorkerJobTest, AnswersWithTheEntriesThatChangedWhereTheDriverKnowsTheOthers) {
-  ASSERT_TRUE(job_->Assign(Assign({0})).ok());
+  ASSERT_TRUE(job_->Handle(Assign({0})).ok());
   const FoldReply all = Fold({{"low", 1, 4}, {"same", 1, 20}, {"falls", 1, 30}, {"rises", 1, 9}, {"high", 1, 40}}, nullptr);
-  EXPECT_FALSE(all.only_changed());
+  EXPECT_TRUE(all.has_highest());
   EXPECT_THAT(Sums(all), SizeIs(5));
   // Twice, as the driver may have lost the reply.
   for (int lost = 0; lost < 2; ++lost) {
     const FoldReply changed = Fold({{"low", 1, 1}, {"falls", 1, -15}, {"rises", 1, 1}, {"high", 1, 2}, {"new", 1, 6}}, &all);
-    EXPECT_TRUE(changed.only_changed());
+    EXPECT_TRUE(changed.has_updates());
     if (lost == 0) {
       EXPECT_THAT(Sums(changed), UnorderedElementsAre(Pair("falls", 15), Pair("rises", 10), Pair("high", 42)));
     } else {
@@ -152,11 +157,11 @@ TEST_F(WorkerJobTest, AnswersWithTheEntriesThatChangedWhereTheDriverKnowsTheOthe
 }
 
 TEST_F(WorkerJobTest, AnswersWithAllEntriesWhereItDoesNotKnowTheCompositionQuoted) {
-  ASSERT_TRUE(job_->Assign(Assign({0})).ok());
+  ASSERT_TRUE(job_->Handle(Assign({0})).ok());
   const FoldReply all = Fold({{"key", 1, 4}}, nullptr);
   Fold({{"key", 1, 4}}, nullptr);
   const FoldReply reply = Fold({{"other", 1, 4}}, &all);
-  EXPECT_FALSE(reply.only_changed());
+  EXPECT_TRUE(reply.has_highest());
   EXPECT_THAT(Sums(reply), UnorderedElementsAre(Pair("key", 8), Pair("other", 4)));
 }
 

@@ -1,4 +1,4 @@
-#include "worker/batch_task.h"
+#include "worker/kafka_fold_task.h"
 
 #include <algorithm>
 #include <map>
@@ -24,10 +24,10 @@ constexpr absl::Duration kTimeout = absl::Seconds(20);
 
 JobSpec Spec() {
   JobSpec spec;
-  spec.mutable_format()->set_separator("|");
-  for (const char* field : {"page", "clicks"}) spec.mutable_format()->add_fields(field);
-  spec.set_key("page");
-  ScoreTerm* const term = spec.add_score();
+  spec.mutable_fold()->mutable_format()->set_separator("|");
+  for (const char* field : {"page", "clicks"}) spec.mutable_fold()->mutable_format()->add_fields(field);
+  spec.mutable_fold()->set_key("page");
+  ScoreTerm* const term = spec.mutable_fold()->add_score();
   term->set_constant("0.8");
   term->set_field("clicks");
   return spec;
@@ -36,13 +36,13 @@ JobSpec Spec() {
 // Every twentieth is bad.
 std::string Event(int i) { return i % 20 == 0 ? "bad" : absl::StrCat("page", i % 1000, "|", i % 7); }
 
-class BatchTaskTest : public testing::Test {
+class KafkaFoldTaskTest : public testing::Test {
  protected:
   void SetUp() override {
     broker_ = EmbeddedBroker::Start(kTopic, kPartitions).value();
     writer_ = LogWriter::Create({.brokers = broker_->brokers(), .properties = {}}, {}).value();
     // As many threads as cores, and half: a shard is alone with its thread, or shares it.
-    task_ = BatchTask::Create(Spec(), {.brokers = broker_->brokers(), .properties = {}}, 1).value();
+    task_ = KafkaFoldTask::Create(Spec(), {.brokers = broker_->brokers(), .properties = {}}, 1).value();
   }
 
   // Appends events to partitions 0 to 2.
@@ -124,11 +124,11 @@ class BatchTaskTest : public testing::Test {
 
   std::unique_ptr<EmbeddedBroker> broker_;
   std::unique_ptr<LogWriter> writer_;
-  std::unique_ptr<BatchTask> task_;
+  std::unique_ptr<KafkaFoldTask> task_;
   int64_t written_ = 0;
 };
 
-TEST_F(BatchTaskTest, FoldsToTheEnds) {
+TEST_F(KafkaFoldTaskTest, FoldsToTheEnds) {
   Write();
   const FoldOutcome outcome = task_->Fold(Shards(written_), Within(kTimeout));
   EXPECT_EQ(outcome.failure, std::nullopt);
@@ -136,7 +136,7 @@ TEST_F(BatchTaskTest, FoldsToTheEnds) {
   ExpectExact(outcome);
 }
 
-TEST_F(BatchTaskTest, ExactEndsAreNotPassed) {
+TEST_F(KafkaFoldTaskTest, ExactEndsAreNotPassed) {
   Write();
   FoldOutcome outcome = task_->Fold(Shards(1'003), Within(kTimeout, /*exact=*/true));
   EXPECT_EQ(Sum(outcome), 3 * 1'003);
@@ -147,7 +147,7 @@ TEST_F(BatchTaskTest, ExactEndsAreNotPassed) {
 }
 
 // What a fold brings that reads nothing was folded before it was asked for.
-TEST_F(BatchTaskTest, FoldsAheadWhatAFoldLeaves) {
+TEST_F(KafkaFoldTaskTest, FoldsAheadWhatAFoldLeaves) {
   Write();
   FoldOutcome outcome = task_->Fold(Shards(written_), Stopped());
   EXPECT_EQ(Sum(outcome), 0);
@@ -159,7 +159,7 @@ TEST_F(BatchTaskTest, FoldsAheadWhatAFoldLeaves) {
 }
 
 // They are read while more is folded ahead.
-TEST_F(BatchTaskTest, DeltasOfAllFoldsMakeTheWhole) {
+TEST_F(KafkaFoldTaskTest, DeltasOfAllFoldsMakeTheWhole) {
   Write();
   std::map<std::string, std::pair<uint64_t, Units>> whole;
   FoldOutcome outcome = task_->Fold(Shards(written_), Stopped());
@@ -184,7 +184,7 @@ TEST_F(BatchTaskTest, DeltasOfAllFoldsMakeTheWhole) {
   EXPECT_EQ(whole, exact);
 }
 
-TEST_F(BatchTaskTest, WhatWasFoldedAheadIsThrownAwayIfTheNextFoldBeginsElsewhere) {
+TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsThrownAwayIfTheNextFoldBeginsElsewhere) {
   Write();
   task_->Fold(Shards(written_), Stopped());
   FoldOutcome first = task_->Fold(Shards(2'000), Within(kTimeout, /*exact=*/true));
@@ -196,7 +196,7 @@ TEST_F(BatchTaskTest, WhatWasFoldedAheadIsThrownAwayIfTheNextFoldBeginsElsewhere
   ExpectExact(again);
 }
 
-TEST_F(BatchTaskTest, FoldsOnAfterShardsCameAndWent) {
+TEST_F(KafkaFoldTaskTest, FoldsOnAfterShardsCameAndWent) {
   Write();
   FoldOutcome outcome = task_->Fold(Shards(written_), Stopped());
   outcome = FoldWhatIsAhead(std::move(outcome));
@@ -212,7 +212,7 @@ TEST_F(BatchTaskTest, FoldsOnAfterShardsCameAndWent) {
   ExpectExact(outcome);
 }
 
-TEST_F(BatchTaskTest, APartitionThatGivesNothingHoldsUpNoOther) {
+TEST_F(KafkaFoldTaskTest, APartitionThatGivesNothingHoldsUpNoOther) {
   Write();
   // On the thread of partition 0.
   std::vector<JobCore::ShardRange> ranges = {Shard(0, written_), Shard(1, written_), Shard(kPartitions, 5)};

@@ -1,5 +1,5 @@
 // Fetch, decode and aggregate, as a job at a worker uses them: ranges of the log in, what they add to each shard out. The
-// real one is worker/batch_task.h; the simulator's reads a log in memory.
+// real one is worker/kafka_fold_task.h; the simulator's reads a log in memory.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace tenfold {
 
 struct FoldOptions {
   absl::Duration budget;
-  // A fold that takes more ends early.
+  // A fold that takes more memory ends early.
   JobMemory::Lane memory;
   // Stop at exactly the ends: records read beyond one are left.
   bool exact = false;
@@ -31,21 +31,23 @@ struct FoldOutcome {
   struct Shard {
     // As the range's, with offsets, counters, samples, last record and digest advanced.
     ShardState state;
-    // A key once; views live until the folder's next Fold.
+    // A key once; views live until the task's next Fold.
     std::vector<Delta> deltas;
   };
   // Every shard given, moved or not.
   std::vector<Shard> shards;
   // A record or an offset that stops the job, with its place: nothing of the fold counts.
   std::optional<std::string> failure;
-  // What it had to wait for; empty if nothing.
+  // A sentence on the trouble with Kafka that the fold had to wait for; empty if there was none.
   std::string waiting_for;
+  // How long nothing was there to fold, in the thread that waited least.
+  absl::Duration waited;
 };
 
 // Used by one thread at a time.
-class RangeFolder {
+class FoldTask {
  public:
-  virtual ~RangeFolder() = default;
+  virtual ~FoldTask() = default;
   // Folds until every partition is at its end or beyond, or the budget is spent.
   virtual FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) = 0;
 };

@@ -1,0 +1,55 @@
+// What the journal says of one job: its spec, partitions, assignment and last batch, and whether it is over. Changed by
+// journal records alone, so that a driver that starts again comes to the same. Pure; used by one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "journal.pb.h"
+#include "worker.pb.h"
+
+namespace tenfold {
+
+struct JournalledJob {
+  explicit JournalledJob(const JobSubmitted& submitted, int64_t submitted_at_us);
+
+  // A record of this job, in the journal's order.
+  void Apply(const JournalRecord& record);
+
+  bool IsOver() const { return failed || cancelled; }
+  // Shards of the job by now: one a partition, up to kShards.
+  size_t Shards() const;
+  std::vector<uint32_t> PartitionsOf(uint32_t shard) const;
+  // Workers that own a shard, sorted.
+  std::set<std::string> Owners() const;
+  bool IsKnown(const Partition& partition) const;
+  // A batch is due although no offset moved: the first one, and the first with partitions that were added.
+  bool VectorGrew() const;
+  // "topic[2]" of a partition's index.
+  std::string Name(uint32_t partition) const;
+  // The request that tells the worker its shards of the present assignment.
+  AssignRequest MakeAssign(const std::string& worker, RequestId id) const;
+
+  const std::string job_id;
+  const JobSpec spec;
+  // HOST:PORT[,HOST:PORT]
+  const std::string brokers;
+  const int64_t submitted_at_us;
+
+  // In index order.
+  std::vector<Partition> partitions;
+  // Entry s is shard s; shorter than Shards() until partitions that were added are assigned.
+  std::vector<ShardAssignment> assignment;
+  uint64_t assignment_number = 0;
+  BatchCommitted last_batch;
+  // Those of last_batch, and start offsets of partitions added since.
+  std::vector<int64_t> next_offsets;
+  bool failed = false;
+  bool cancelled = false;
+  std::string failure;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,40 @@
+// Makes what a job waits for, by kind. Pure.
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "state.pb.h"
+#include "waiting.pb.h"
+
+namespace tenfold {
+
+inline Waiting WaitingFor(WaitingKind kind) {
+  Waiting waiting;
+  waiting.set_kind(kind);
+  return waiting;
+}
+
+inline Waiting WaitingForWorker(const std::string& worker, absl::string_view detail = "") {
+  Waiting waiting = WaitingFor(WAITING_WORKER);
+  waiting.set_worker(worker);
+  waiting.set_detail(std::string(detail));
+  return waiting;
+}
+
+inline Waiting WaitingForKafka(const std::string& brokers, absl::string_view detail = "") {
+  Waiting waiting = WaitingFor(WAITING_KAFKA);
+  waiting.set_subject(brokers);
+  waiting.set_detail(std::string(detail));
+  return waiting;
+}
+
+inline Waiting WaitingForPartition(WaitingKind kind, const Partition& partition, absl::string_view detail = "") {
+  Waiting waiting = WaitingFor(kind);
+  waiting.set_topic(partition.topic());
+  waiting.set_partition(partition.partition());
+  waiting.set_detail(std::string(detail));
+  return waiting;
+}
+
+}  // namespace tenfold
