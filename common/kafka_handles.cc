@@ -76,10 +76,10 @@ absl::Status Set(rd_kafka_conf_t* conf, const std::string& name, const std::stri
 
 // Whether this text was not seen for a while, by any handle of the process: each has the same brokers and troubles.
 bool IsNews(const std::string& text) {
-  static auto* const mutex = new std::mutex;
+  static auto* const mutex = new Mutex;
   static auto* const seen = new std::map<std::string, absl::Time>;
   const absl::Time now = absl::Now();
-  const std::lock_guard lock(*mutex);
+  MutexLock lock(mutex);
   std::erase_if(*seen, [&](const auto& entry) { return now - entry.second > kRepeatMessageAfter; });
   if (seen->size() >= kMessagesRemembered) seen->clear();
   return seen->emplace(text, now).second;
@@ -87,9 +87,7 @@ bool IsNews(const std::string& text) {
 
 // "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)" without
 // what varies.
-std::string Failure(std::string_view message) {
-  return std::string(message.substr(0, message.rfind(" (after ")));
-}
+std::string Failure(std::string_view message) { return std::string(message.substr(0, message.rfind(" (after "))); }
 
 // That without the names of the broker in front: "Connect to ipv4#127.0.0.1:1 failed: Connection refused".
 std::string Reason(std::string_view message) {
@@ -145,18 +143,18 @@ KafkaHandle::~KafkaHandle() {
 }
 
 bool KafkaHandle::AllDown() const {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   return all_down_;
 }
 
 void KafkaHandle::MarkUp() {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   all_down_ = false;
   last_failure_.clear();
 }
 
 absl::Status KafkaHandle::Unreachable() const {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   const char* what = all_down_ ? " is not reachable" : " does not answer in time";
   return absl::UnavailableError(
       absl::StrCat("Kafka at ", brokers_, what, last_failure_.empty() ? "" : absl::StrCat(": ", last_failure_)));
@@ -167,7 +165,7 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
   const auto error = static_cast<rd_kafka_resp_err_t>(code);
   switch (error) {
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: {
-      const std::lock_guard lock(self->mutex_);
+      MutexLock lock(&self->mutex_);
       self->all_down_ = true;
       break;
     }
@@ -176,7 +174,7 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR__SSL: {
-      const std::lock_guard lock(self->mutex_);
+      MutexLock lock(&self->mutex_);
       self->last_failure_ = Reason(message);
       break;
     }

@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/log.h"
+#include "common/mutex.h"
 
 namespace tenfold {
 
@@ -87,10 +87,9 @@ class KafkaHandle {
   const Options options_;
   rd_kafka_t* handle_ = nullptr;
 
-  mutable std::mutex mutex_;
-  // Guarded by mutex_.
-  bool all_down_ = false;
-  std::string last_failure_;
+  mutable Mutex mutex_;
+  bool all_down_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string last_failure_ ABSL_GUARDED_BY(mutex_);
 };
 
 // `timeout` as librdkafka takes it, rounded up.

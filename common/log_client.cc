@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/kafka_handles.h"
 #include "common/log.h"
+#include "common/mutex.h"
 
 namespace tenfold {
 namespace {
@@ -113,7 +113,7 @@ class KafkaLogClient : public LogClient {
 
   absl::StatusOr<KafkaHandle*> HandleFor(Position position) {
     if (position != Position::kHighWatermark) return committed_.get();
-    const std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (uncommitted_ == nullptr) {
       absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = MakeHandle(config_, "read_uncommitted");
       if (!handle.ok()) return handle.status();
@@ -123,7 +123,7 @@ class KafkaLogClient : public LogClient {
   }
 
   absl::StatusOr<KafkaHandle*> HandleOfGroup(const std::string& group) {
-    const std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     std::unique_ptr<KafkaHandle>& handle = groups_[group];
     if (handle == nullptr) {
       KafkaHandle::Options options;
@@ -262,11 +262,11 @@ class KafkaLogClient : public LogClient {
   // What a read_committed reader sees; also asked everything else.
   const std::unique_ptr<KafkaHandle> committed_;
 
-  std::mutex mutex_;
-  // Guarded by mutex_; made when the high watermark is first asked for.
-  std::unique_ptr<KafkaHandle> uncommitted_;
-  // Guarded by mutex_; each made when its group's offsets are first committed.
-  std::map<std::string, std::unique_ptr<KafkaHandle>> groups_;
+  Mutex mutex_;
+  // Made when the high watermark is first asked for.
+  std::unique_ptr<KafkaHandle> uncommitted_ ABSL_GUARDED_BY(mutex_);
+  // Each made when its group's offsets are first committed.
+  std::map<std::string, std::unique_ptr<KafkaHandle>> groups_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -383,7 +383,8 @@ class KafkaLogReader : public LogReader {
 
   // Fails the partitions that say nothing because they do not exist.
   void Verify(std::vector<Event>* events) {
-    for (const auto& [name, topic] : topics_) {
+    for (const auto& [topic_name, topic] : topics_) {
+      const std::string& name = topic_name;
       const auto is_doubtful = [&](const Reading& reading) { return !reading.heard && reading.partition.topic == name; };
       if (std::none_of(reading_.begin(), reading_.end(), is_doubtful)) continue;
       const rd_kafka_metadata_t* raw = nullptr;

@@ -67,8 +67,8 @@ class KafkaLogWriter : public LogWriter {
       return absl::OkStatus();
     }
     if (handle_->AllDown()) return handle_->Unreachable();
-    return absl::UnavailableError(absl::StrCat(rd_kafka_outq_len(handle_->get()), " records are not delivered after ",
-                                               absl::FormatDuration(timeout)));
+    return absl::UnavailableError(
+        absl::StrCat(rd_kafka_outq_len(handle_->get()), " records are not delivered after ", absl::FormatDuration(timeout)));
   }
 
   absl::Status BeginTransaction() override {

@@ -53,11 +53,11 @@ class CondVar {
     condition_.wait(*mutex, stop, [woken = false]() mutable { return std::exchange(woken, true); });
     return !stop.stop_requested();
   }
-  // The same, for at most so long.
+  // Waits for so long, whatever is notified meanwhile. False, at once, if `stop` is asked for.
   template <typename Rep, typename Period>
-  bool WaitFor(Mutex* mutex, const std::stop_token& stop, std::chrono::duration<Rep, Period> timeout)
+  bool Sleep(Mutex* mutex, const std::stop_token& stop, std::chrono::duration<Rep, Period> duration)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    condition_.wait_for(*mutex, stop, timeout, [woken = false]() mutable { return std::exchange(woken, true); });
+    condition_.wait_for(*mutex, stop, duration, [] { return false; });
     return !stop.stop_requested();
   }
 

@@ -20,7 +20,7 @@ namespace tenfold {
 namespace {
 
 // After glog has written and flushed why.
-void DieOfCheck() {
+__attribute__((noreturn)) void DieOfCheck() {
   void* frames[64];
   backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
   _exit(kExitBug);

@@ -34,7 +34,7 @@ absl::Status StoppingError() { return absl::UnavailableError("the driver is stop
 absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(Options options) {
   std::unique_ptr<Driver> driver(new Driver(std::move(options)));
   Driver* const d = driver.get();
-  absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(d->options_.places.data_dir);
+  absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(d->options_.places.data_dir, [d] { return d->NowUs(); });
   if (!journal.ok()) return journal.status();
   d->journal_ = *std::move(journal);
   std::set<std::string> cancelled;
@@ -143,7 +143,7 @@ absl::Status Driver::OpenJob(const JobMachine& machine) {
   if (!log.ok()) return log.status();
   JobParts& parts = parts_[job.job_id];
   parts.log = *std::move(log);
-  parts.sinks = JobSinks::Start({job.job_id, job.spec, &options_.places}, journal_.get());
+  parts.sinks = std::make_shared<JobSinks>(JobSinks::Options{job.job_id, job.spec, &options_.places}, journal_.get());
   if (job.last_batch.batch() > 0) {
     parts.sinks->OnCommitted(job.last_batch.batch(), job.partitions);
     parts.log->SetGroupOffsets(job.partitions, NextOffsetsOf(job.last_batch));

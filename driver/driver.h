@@ -23,9 +23,9 @@
 #include "driver/committed_batches.h"
 #include "driver/coordinator.h"
 #include "driver/job_log.h"
+#include "driver/job_sinks.h"
 #include "driver/journal.h"
 #include "driver/journal_writer.h"
-#include "driver/sinks.h"
 #include "driver/worker_client.h"
 
 namespace tenfold {

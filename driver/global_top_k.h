@@ -15,19 +15,16 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <functional>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "common/key_slice.h"
 #include "common/units.h"
+#include "driver/candidates.h"
 #include "driver/merge_memory.h"
 
 namespace tenfold {
@@ -85,25 +82,6 @@ class GlobalTopK {
   const Result& result() const;
 
  private:
-  static constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
-
-  struct Candidate {
-    std::string key;
-    // Of the partials known so far.
-    Units total = 0;
-    // What the total is at most; of this round, once its entries are there.
-    Units bound = 0;
-    // Head of the list of workers that sent it.
-    uint32_t sender = kNone;
-    // The last pass over candidates that met this one.
-    uint32_t pass = 0;
-    // Its total is exact, or below T: nothing more is asked about it.
-    bool settled = false;
-  };
-  struct Sender {
-    uint32_t worker = 0;
-    uint32_t next = kNone;
-  };
   struct Worker {
     // Bounds every partial it has and did not send; unset if it sent all.
     std::optional<Units> floor;
@@ -119,14 +97,9 @@ class GlobalTopK {
   // What the outstanding answers are; the second round repeats the first three.
   enum class Step { kEntries, kBest, kRest, kDone };
 
-  // The order of the result, of Partials and Candidates.
-  static bool Precedes(Units a_total, std::string_view a_key, Units b_total, std::string_view b_key);
-  static bool IsBetter(const Partial& a, const Partial& b) { return Precedes(a.sum, a.key, b.sum, b.key); }
-  uint32_t IdOf(std::string key);
   void TakeAnswer(size_t worker);
   void AddEntries(size_t worker, std::vector<Partial> entries);
   void AddFound(size_t worker, const std::vector<Partial>& found);
-  void Mark(const std::vector<uint32_t>& ids);
   std::vector<Question> Asked(std::vector<Question> questions);
   void BoundCandidates();
   void Settle(uint32_t id);
@@ -136,8 +109,6 @@ class GlobalTopK {
   std::vector<Question> LookUpRest();
   std::vector<Question> LookUp(std::vector<uint32_t> ids);
   std::vector<Question> SecondRound();
-  // Notes what the candidates take; false if that is too much.
-  bool HasRoom();
   // Divides the slice that brought too much.
   void Divide();
   std::vector<Question> NextSlice();
@@ -146,8 +117,7 @@ class GlobalTopK {
   bool IsDecided() const;
   // What the k-th total is at least; unset while fewer than k are exact.
   std::optional<Units> LeastKthTotal() const;
-  std::optional<Units> UnseenBound() const;
-  std::vector<std::optional<Units>> NextThresholds() const;
+  std::vector<std::optional<Units>> Floors() const;
 
   const size_t k_;
   const size_t max_questions_;
@@ -155,11 +125,7 @@ class GlobalTopK {
   Step step_ = Step::kEntries;
   // Answers outstanding.
   size_t unanswered_;
-  // By id. A deque, because `ids_` and questions have views of the keys.
-  std::deque<Candidate> candidates_;
-  absl::flat_hash_map<std::string_view, uint32_t, std::hash<std::string_view>> ids_;
-  std::vector<Sender> senders_;
-  uint32_t pass_ = 0;
+  Candidates candidates_;
   // Ids of candidates that are not settled; in the step kRest by bound, lowest first.
   std::vector<uint32_t> open_;
   // Ids of those looked up in this step.
@@ -167,8 +133,6 @@ class GlobalTopK {
   // The k highest of exact totals, in the order of the result, as a heap with the last of them on top.
   std::vector<Partial> best_;
 
-  MergeShare memory_;
-  size_t key_bytes_ = 0;
   // In the second round, how many entries came, and how many of them until there was no more room: the others are dropped.
   uint64_t came_ = 0;
   std::optional<uint64_t> room_for_;

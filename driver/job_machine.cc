@@ -167,7 +167,8 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
 
 void JobMachine::AssignOutsideAttempt(Actions* actions) {
   const std::set<std::string> owners = job_.Owners();
-  for (const auto& [id, worker] : cluster_->workers) {
+  for (const auto& [worker_id, worker] : cluster_->workers) {
+    const std::string& id = worker_id;
     if (!worker.live || acks_.Has(id) || acks_.IsAsked(id) || acks_.Rests(id)) continue;
     // Owners are told with the attempt. But where none can begin, because a shard has no live owner, that would be never.
     const bool owns = owners.contains(id);

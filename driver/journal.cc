@@ -8,12 +8,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/fault_point.h"
+#include "common/mutex.h"
 #include "common/sync_folder.h"
 #include "driver/journal_layout.h"
 #include "glog/logging.h"
@@ -67,9 +67,9 @@ absl::Status OpenError(const std::string& dir, const rocksdb::Status& status) {
 }
 
 // Held for as long as the data directory is in use.
-class FolderLock {
+class DirectoryLock {
  public:
-  ~FolderLock() {
+  ~DirectoryLock() {
     if (fd_ >= 0) close(fd_);
   }
   absl::Status Acquire(const std::string& data_dir) {
@@ -130,10 +130,20 @@ absl::StatusOr<JournalContents> CheckJournal(const std::string& dir) {
 
 class RocksJournal : public Journal {
  public:
-  // `lock` is held until the database is closed.
-  RocksJournal(std::unique_ptr<FolderLock> lock, std::unique_ptr<rocksdb::DB> db, std::unique_ptr<AppendedMark> mark,
-               JournalContents contents)
-      : lock_(std::move(lock)), db_(std::move(db)), mark_(std::move(mark)), contents_(std::move(contents)) {}
+  // The lock is held until the database is closed.
+  struct Parts {
+    std::unique_ptr<DirectoryLock> lock;
+    std::unique_ptr<rocksdb::DB> db;
+    std::unique_ptr<AppendedMark> mark;
+    JournalContents contents;
+    Clock now_us;
+  };
+  explicit RocksJournal(Parts parts)
+      : lock_(std::move(parts.lock)),
+        db_(std::move(parts.db)),
+        mark_(std::move(parts.mark)),
+        now_us_(std::move(parts.now_us)),
+        contents_(std::move(parts.contents)) {}
 
   absl::Status Replay(const std::function<void(const JournalRecord&)>& record) const override;
   absl::Status Append(std::vector<JournalRecord>* records) override;
@@ -144,19 +154,24 @@ class RocksJournal : public Journal {
 
  private:
   absl::StatusOr<JournalRecord> Read(const std::string& key) const;
+  // A batch's record, with the time of its publication.
+  absl::StatusOr<JournalRecord> ReadBatchRecord(const std::string& job_id, uint64_t batch) const;
+  // Keeps the time at which the batches among the records are durable, and sets it.
+  absl::Status KeepPublishedAt(std::vector<JournalRecord>* records);
   absl::Status Write(rocksdb::WriteBatch* batch, bool sync);
 
-  const std::unique_ptr<FolderLock> lock_;
+  const std::unique_ptr<DirectoryLock> lock_;
   const std::unique_ptr<rocksdb::DB> db_;
   const std::unique_ptr<AppendedMark> mark_;
+  const Clock now_us_;
 
   // Held during an append, its sync included.
-  std::mutex append_mutex_;
-  absl::Status failure_;
+  Mutex append_mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(append_mutex_);
 
-  // Guards what is durable; held briefly. Taken after append_mutex_.
-  mutable std::mutex mutex_;
-  JournalContents contents_;
+  // Guards what is durable; held briefly.
+  mutable Mutex mutex_ ABSL_ACQUIRED_AFTER(append_mutex_);
+  JournalContents contents_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::StatusOr<JournalRecord> RocksJournal::Read(const std::string& key) const {
@@ -167,6 +182,30 @@ absl::StatusOr<JournalRecord> RocksJournal::Read(const std::string& key) const {
   JournalRecord record;
   if (!record.ParseFromString(value)) return JournalDamaged(db_->GetName(), "a record does not parse");
   return record;
+}
+
+absl::StatusOr<JournalRecord> RocksJournal::ReadBatchRecord(const std::string& job_id, uint64_t batch) const {
+  absl::StatusOr<JournalRecord> record = Read(BatchKey(job_id, batch));
+  if (!record.ok()) return record;
+  std::string value;
+  uint64_t published_at_us = static_cast<uint64_t>(record->time_us());
+  const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), PublishedAtKey(job_id, batch), &value);
+  if (status.ok()) DecodeNumber(value, &published_at_us);
+  record->mutable_batch_committed()->set_published_at_us(static_cast<int64_t>(published_at_us));
+  return record;
+}
+
+absl::Status RocksJournal::KeepPublishedAt(std::vector<JournalRecord>* records) {
+  const int64_t now_us = now_us_();
+  rocksdb::WriteBatch batch;
+  for (JournalRecord& record : *records) {
+    if (!record.has_batch_committed()) continue;
+    BatchCommitted* committed = record.mutable_batch_committed();
+    committed->set_published_at_us(now_us);
+    batch.Put(PublishedAtKey(committed->job_id(), committed->batch()), EncodeNumber(static_cast<uint64_t>(now_us)));
+  }
+  // Not synced: no batch depends on it.
+  return batch.Count() == 0 ? absl::OkStatus() : Write(&batch, false);
 }
 
 absl::Status RocksJournal::Write(rocksdb::WriteBatch* batch, bool sync) {
@@ -181,14 +220,16 @@ absl::Status RocksJournal::Write(rocksdb::WriteBatch* batch, bool sync) {
 absl::Status RocksJournal::Replay(const std::function<void(const JournalRecord&)>& record) const {
   JournalContents contents;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     contents = contents_;
   }
-  std::vector<std::string> keys;
-  for (uint64_t sequence = 1; sequence <= contents.last_sequence; ++sequence) keys.push_back(RecordKey(sequence));
-  for (const auto& [job_id, batches] : contents.batches) keys.push_back(BatchKey(job_id, batches.last));
-  for (const std::string& key : keys) {
-    absl::StatusOr<JournalRecord> read = Read(key);
+  for (uint64_t sequence = 1; sequence <= contents.last_sequence; ++sequence) {
+    const absl::StatusOr<JournalRecord> read = Read(RecordKey(sequence));
+    if (!read.ok()) return read.status();
+    record(*read);
+  }
+  for (const auto& [job_id, batches] : contents.batches) {
+    const absl::StatusOr<JournalRecord> read = ReadBatchRecord(job_id, batches.last);
     if (!read.ok()) return read.status();
     record(*read);
   }
@@ -196,14 +237,14 @@ absl::Status RocksJournal::Replay(const std::function<void(const JournalRecord&)
 }
 
 absl::Status RocksJournal::Append(std::vector<JournalRecord>* records) {
-  std::lock_guard append_lock(append_mutex_);
+  MutexLock append_lock(&append_mutex_);
   if (!failure_.ok()) return failure_;
   rocksdb::WriteBatch batch;
   uint64_t sequence = 0;
   uint64_t appended = 0;
   std::map<std::string, uint64_t> last_batches;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     sequence = contents_.last_sequence;
     appended = contents_.appended + records->size();
     for (const JournalRecord& record : *records) {
@@ -220,6 +261,7 @@ absl::Status RocksJournal::Append(std::vector<JournalRecord>* records) {
       CHECK(!committed.job_id().empty() && !absl::StrContains(committed.job_id(), "/")) << "job id " << committed.job_id();
       CHECK_EQ(committed.batch(), ++last_batches[committed.job_id()]) << "of job " << committed.job_id();
       record.clear_sequence();
+      record.mutable_batch_committed()->clear_published_at_us();
       batch.Put(BatchKey(committed.job_id(), committed.batch()), record.SerializeAsString());
     } else {
       record.set_sequence(++sequence);
@@ -231,9 +273,10 @@ absl::Status RocksJournal::Append(std::vector<JournalRecord>* records) {
   if (!failure_.ok()) return failure_;
   FaultPoint("driver.journalled");
   failure_ = mark_->Write(appended);
+  if (failure_.ok()) failure_ = KeepPublishedAt(records);
   if (!failure_.ok()) return failure_;
 
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   contents_.appended = appended;
   contents_.last_sequence = sequence;
   for (const auto& [job_id, last] : last_batches) contents_.batches[job_id].last = last;
@@ -242,7 +285,7 @@ absl::Status RocksJournal::Append(std::vector<JournalRecord>* records) {
 
 absl::StatusOr<BatchCommitted> RocksJournal::ReadBatch(const std::string& job_id, uint64_t batch) const {
   const auto find = [&]() -> absl::Status {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     const auto it = contents_.batches.find(job_id);
     const JournalContents::Batches batches = it == contents_.batches.end() ? JournalContents::Batches() : it->second;
     if (batch < 1 || batch > batches.last) {
@@ -256,7 +299,7 @@ absl::StatusOr<BatchCommitted> RocksJournal::ReadBatch(const std::string& job_id
   };
   absl::Status found = find();
   if (!found.ok()) return found;
-  absl::StatusOr<JournalRecord> record = Read(BatchKey(job_id, batch));
+  absl::StatusOr<JournalRecord> record = ReadBatchRecord(job_id, batch);
   if (record.ok()) return std::move(*record->mutable_batch_committed());
   // It may have been trimmed since it was found.
   found = find();
@@ -264,12 +307,12 @@ absl::StatusOr<BatchCommitted> RocksJournal::ReadBatch(const std::string& job_id
 }
 
 absl::StatusOr<bool> RocksJournal::Trim(const std::string& job_id, uint64_t first_kept) {
-  std::lock_guard append_lock(append_mutex_);
+  MutexLock append_lock(&append_mutex_);
   if (!failure_.ok()) return failure_;
   rocksdb::WriteBatch batch;
   bool done = true;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     const auto it = contents_.batches.find(job_id);
     if (it == contents_.batches.end()) return true;
     JournalContents::Batches& batches = it->second;
@@ -278,7 +321,10 @@ absl::StatusOr<bool> RocksJournal::Trim(const std::string& job_id, uint64_t firs
     done = first_kept - batches.first_kept <= kTrimmedAtOnce;
     first_kept = std::min(first_kept, batches.first_kept + kTrimmedAtOnce);
     // In one write with the first kept one, so that what is missing is known to be so on purpose.
-    for (uint64_t b = batches.first_kept; b < first_kept; ++b) batch.Delete(BatchKey(job_id, b));
+    for (uint64_t b = batches.first_kept; b < first_kept; ++b) {
+      batch.Delete(BatchKey(job_id, b));
+      batch.Delete(PublishedAtKey(job_id, b));
+    }
     batch.Put(FirstKeptKey(job_id), EncodeNumber(first_kept));
     batches.first_kept = first_kept;
   }
@@ -302,11 +348,11 @@ absl::Status RocksJournal::SetDelivered(const std::string& job_id, const std::st
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& data_dir) {
+absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& data_dir, Clock now_us) {
   std::error_code error;
   fs::create_directories(data_dir, error);
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot create the data directory ", data_dir));
-  auto lock = std::make_unique<FolderLock>();
+  auto lock = std::make_unique<DirectoryLock>();
   absl::Status status = lock->Acquire(data_dir);
   if (!status.ok()) return status;
 
@@ -326,7 +372,8 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& data_d
   const rocksdb::Status result = rocksdb::DB::Open(RocksOptions(), dir, &opened);
   std::unique_ptr<rocksdb::DB> db(opened);
   if (!result.ok()) return OpenError(dir, result);
-  return std::make_unique<RocksJournal>(std::move(lock), std::move(db), std::move(mark), *std::move(contents));
+  return std::make_unique<RocksJournal>(
+      RocksJournal::Parts{std::move(lock), std::move(db), std::move(mark), *std::move(contents), std::move(now_us)});
 }
 
 }  // namespace tenfold

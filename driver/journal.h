@@ -19,13 +19,16 @@ class Journal {
   // Opens or creates it. FAILED_PRECONDITION if another driver has it open; DATA_LOSS, naming what and where, if it is
   // damaged: a checksum is wrong, a record does not parse, a sequence or batch number is missing. A last record that was
   // cut off while it was written is no damage: it never was.
-  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& data_dir);
+  // `now_us` is microseconds of Unix time; called by appending threads.
+  using Clock = std::function<int64_t()>;
+  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& data_dir, Clock now_us);
   virtual ~Journal() = default;
 
   // Every record but batches in order, and after them the last batch of each job.
   virtual absl::Status Replay(const std::function<void(const JournalRecord&)>& record) const = 0;
 
-  // Appends all or none; sets their `sequence` (not of batches). Durable on return. After an error nothing more is taken.
+  // Appends all or none. Durable on return, and only then sets `published_at_us` of the batches among them; sets the
+  // `sequence` of all others. After an error nothing more is taken.
   virtual absl::Status Append(std::vector<JournalRecord>* records) = 0;
 
   // NOT_FOUND if it was never committed; OUT_OF_RANGE, naming the oldest kept, if it was trimmed.

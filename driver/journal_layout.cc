@@ -42,9 +42,10 @@ class ContentsReader {
         return absl::OkStatus();
       case 'r':
         return AddRecord(key, value);
-      case 's': {
-        uint64_t batch = 0;
-        return DecodeNumber(value, &batch) ? absl::OkStatus() : BadKey(key);
+      case 's':
+      case 't': {
+        uint64_t number = 0;
+        return DecodeNumber(value, &number) ? absl::OkStatus() : BadKey(key);
       }
       default:
         return BadKey(key);
@@ -137,6 +138,10 @@ std::string RecordKey(uint64_t sequence) { return absl::StrCat("r", EncodeNumber
 
 std::string BatchKey(const std::string& job_id, uint64_t batch) {
   return absl::StrCat("b", job_id, "/", EncodeNumber(batch));
+}
+
+std::string PublishedAtKey(const std::string& job_id, uint64_t batch) {
+  return absl::StrCat("t", job_id, "/", EncodeNumber(batch));
 }
 
 std::string FirstKeptKey(const std::string& job_id) { return absl::StrCat("f", job_id); }

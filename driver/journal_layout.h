@@ -1,6 +1,7 @@
 // What lies in the journal's RocksDB, and what makes it whole. Numbers in keys are big endian, so that keys sort by them.
 //   'r' SEQUENCE           JournalRecord   every record but batches
 //   'b' JOB_ID '/' BATCH   JournalRecord   a batch
+//   't' JOB_ID '/' BATCH   number          when the batch was durable, in microseconds of Unix time; not synced
 //   'f' JOB_ID             number          the job's first kept batch, once some were trimmed
 //   's' JOB_ID '/' SINK    number          the last batch the sink took
 //   'n'                    number          records appended since the journal was created, trimmed ones too
@@ -23,6 +24,7 @@ inline constexpr std::string_view kAppendedKey = "n";
 
 std::string RecordKey(uint64_t sequence);
 std::string BatchKey(const std::string& job_id, uint64_t batch);
+std::string PublishedAtKey(const std::string& job_id, uint64_t batch);
 std::string FirstKeptKey(const std::string& job_id);
 std::string DeliveredKey(const std::string& job_id, const std::string& sink);
 

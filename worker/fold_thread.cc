@@ -77,9 +77,9 @@ void FoldThread::Begin(std::vector<JobCore::ShardRange> ranges) {
   ranges_ = std::move(ranges);
   failure_.reset();
   std::erase_if(tables_, [&](const auto& table) {
-    const auto& [shard, sides] = table;
-    if (std::ranges::any_of(ranges_, [&](const auto& range) { return range.state.id().shard() == shard; })) return false;
-    for (const DeltaTable& side : sides) shared_->given_up += side.memory();
+    const auto is_its = [&](const JobCore::ShardRange& range) { return range.state.id().shard() == table.first; };
+    if (std::ranges::any_of(ranges_, is_its)) return false;
+    for (const DeltaTable& side : table.second) shared_->given_up += side.memory();
     return true;
   });
   for (const JobCore::ShardRange& range : ranges_) shared_->given_up += tables_[range.state.id().shard()][side_].Clear();

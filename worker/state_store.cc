@@ -330,6 +330,7 @@ absl::Status StateStore::AddFamily(rocksdb::ColumnFamilyHandle* handle,
   if (absl::IsNotFound(state.status())) {
     incomplete->push_back(handle);
   } else {
+    MutexLock lock(&mutex_);
     families_.emplace(*shard, Family{handle, std::move(state)});
   }
   return absl::OkStatus();
@@ -356,7 +357,7 @@ rocksdb::Status StateStore::DropFamilies(const std::vector<rocksdb::ColumnFamily
 }
 
 std::vector<ShardKey> StateStore::Shards() const {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   std::vector<ShardKey> shards;
   shards.reserve(families_.size());
   for (const auto& [shard, family] : families_) shards.push_back(shard);
@@ -364,7 +365,7 @@ std::vector<ShardKey> StateStore::Shards() const {
 }
 
 absl::StatusOr<ShardState> StateStore::Read(const ShardKey& shard) const {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (!failure_.ok()) return failure_;
   const auto found = families_.find(shard);
   if (found == families_.end()) return absl::NotFoundError(fmt::format("no state {} in {}", FamilyName(shard), dir_));
@@ -376,7 +377,7 @@ absl::Status StateStore::Create(std::span<const NewShard> shards) {
   std::vector<std::string> names;
   size_t bytes = 0;
   {
-    const std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (!failure_.ok()) return failure_;
     std::set<ShardKey> seen;
     for (const NewShard& shard : shards) {
@@ -408,7 +409,7 @@ absl::Status StateStore::Create(std::span<const NewShard> shards) {
   if (!written.ok()) return Fail(action, written);
 
   std::move(destroy).Cancel();
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   for (size_t i = 0; i < shards.size(); ++i) families_.emplace(KeyOf(shards[i].state), Family{handles[i], shards[i].state});
   return absl::OkStatus();
 }
@@ -416,7 +417,7 @@ absl::Status StateStore::Create(std::span<const NewShard> shards) {
 absl::Status StateStore::Drop(std::span<const ShardKey> shards) {
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   {
-    const std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (!failure_.ok()) return failure_;
     for (const ShardKey& shard : shards) {
       const auto found = families_.find(shard);
@@ -431,7 +432,7 @@ absl::Status StateStore::Drop(std::span<const ShardKey> shards) {
 }
 
 absl::StatusOr<std::vector<StateStore::Family*>> StateStore::FindFamilies(std::span<const Update> updates) {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (!failure_.ok()) return failure_;
   std::vector<Family*> families;
   families.reserve(updates.size());
@@ -470,7 +471,7 @@ absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
   }
   if (const rocksdb::Status status = writer.Write(db_.get(), wal); !status.ok()) return Fail("commit", status);
 
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   for (size_t i = 0; i < updates.size(); ++i) {
     Family& family = *(*families)[i];
     family.state = *updates[i].state;
@@ -480,7 +481,7 @@ absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
 }
 
 absl::StatusOr<rocksdb::ColumnFamilyHandle*> StateStore::FindFamily(const ShardKey& shard, std::string_view action) const {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (!failure_.ok()) return failure_;
   const auto found = families_.find(shard);
   if (found == families_.end()) return absl::NotFoundError(fmt::format("{}: none is there", action));
@@ -545,7 +546,7 @@ absl::Status StateStore::FlushUnlogged(std::span<Family* const> families) {
   std::vector<std::pair<Family*, uint64_t>> flushed;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   {
-    const std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     for (Family* family : families) {
       if (family->unlogged_commits == family->flushed_commits) continue;
       flushed.emplace_back(family, family->unlogged_commits);
@@ -555,7 +556,7 @@ absl::Status StateStore::FlushUnlogged(std::span<Family* const> families) {
   if (handles.empty()) return absl::OkStatus();
   const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
   if (!status.ok()) return Fail("flush", status);
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   for (const auto& [family, commits] : flushed) family->flushed_commits = std::max(family->flushed_commits, commits);
   return absl::OkStatus();
 }
@@ -573,7 +574,7 @@ absl::Status StateStore::FlushIfFull(std::span<Family* const> families) {
 absl::Status StateStore::Flush() {
   std::vector<Family*> families;
   {
-    const std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (!failure_.ok()) return failure_;
     for (auto& [shard, family] : families_) families.push_back(&family);
   }
@@ -585,7 +586,7 @@ absl::Status StateStore::Flush() {
 
 absl::Status StateStore::Fail(std::string_view action, const rocksdb::Status& status) {
   const absl::Status failure = ToStatus(fmt::format("{} in {}", action, dir_), status);
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   failure_.Update(failure);
   return failure;
 }

@@ -12,7 +12,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/mutex.h"
 #include "common/units.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
@@ -108,10 +108,9 @@ class StateStore : public ShardStore {
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* default_family_ = nullptr;
 
-  mutable std::mutex mutex_;
-  // Guarded by mutex_.
-  std::map<ShardKey, Family> families_;
-  absl::Status failure_;
+  mutable Mutex mutex_;
+  std::map<ShardKey, Family> families_ ABSL_GUARDED_BY(mutex_);
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tenfold

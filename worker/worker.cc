@@ -145,7 +145,7 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
       }
     }
     MutexLock lock(&mutex_);
-    stopped_.WaitFor(&mutex_, stop, std::chrono::milliseconds(lease_ms / kBeatsPerLease));
+    stopped_.Sleep(&mutex_, stop, std::chrono::milliseconds(lease_ms / kBeatsPerLease));
   }
 }
 

@@ -162,8 +162,8 @@ absl::Status WorkerJob::ScanShards(const JobCore::AssignPlan& plan, std::vector<
 }
 
 absl::StatusOr<Uint128> WorkerJob::ScanIntoTotals(uint32_t shard, int sign) {
-  return options_.store->Scan(Key(shard), [&](std::string_view key, uint64_t count, Units sum) {
-    if (sign != 0) sums_.AddRow(key, sign * static_cast<int64_t>(count), sign * sum);
+  return options_.store->Scan(Key(shard), [this, sign, sums = &sums_](std::string_view key, uint64_t count, Units sum) {
+    if (sign != 0) sums->AddRow(key, sign * static_cast<int64_t>(count), sign * sum);
     return !stopping_;
   });
 }
@@ -198,9 +198,8 @@ absl::Status WorkerJob::Persist(const FoldOutcome& outcome, WalMode wal) {
 
 void WorkerJob::DropUnmoved(FoldOutcome* outcome) {
   MutexLock lock(&core_mutex_);
-  const JobCore& core = core_;
-  std::erase_if(outcome->shards, [&core](const FoldOutcome::Shard& shard) {
-    const ShardState& before = core.state(shard.state.id().shard());
+  std::erase_if(outcome->shards, [core = &core_](const FoldOutcome::Shard& shard) {
+    const ShardState& before = core->state(shard.state.id().shard());
     for (int i = 0; i < before.partitions_size(); ++i) {
       if (before.partitions(i).next_offset() != shard.state.partitions(i).next_offset()) return false;
     }

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <utility>
 
@@ -35,30 +36,31 @@ Interrupt::~Interrupt() {
 
 void Interrupt::AwaitSignal() {
   WaitForSignal();
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   raised_ = true;
   if (context_ != nullptr) context_->TryCancel();
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 bool Interrupt::raised() {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   return raised_;
 }
 
 void Interrupt::Sleep(absl::Duration pause) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, absl::ToChronoMilliseconds(pause), [this] { return raised_; });
+  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(pause);
+  MutexLock lock(&mutex_);
+  while (!raised_ && changed_.WaitUntil(&mutex_, deadline)) continue;
 }
 
 void Interrupt::Enter(grpc::ClientContext* context) {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   context_ = context;
   if (raised_) context->TryCancel();
 }
 
 void Interrupt::Leave() {
-  const std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   context_ = nullptr;
 }
 

@@ -1,14 +1,13 @@
 // Follows a job's batches in order through a driver that may go away and come back, until Ctrl-C.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 
 #include "absl/time/time.h"
+#include "common/mutex.h"
 #include "driver.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "jobs/cli/verbs.h"
@@ -33,10 +32,10 @@ class Interrupt {
  private:
   void AwaitSignal();
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool raised_ = false;
-  grpc::ClientContext* context_ = nullptr;
+  Mutex mutex_;
+  CondVar changed_;
+  bool raised_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::thread thread_;
 };
 

@@ -4,10 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <stop_token>
@@ -20,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/log.h"
+#include "common/mutex.h"
 #include "common/process.h"
 #include "common/rpc.h"
 #include "fmt/format.h"
@@ -110,8 +109,8 @@ class EventProducer {
   }
 
   void Pause(absl::Duration pause, const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    stopped_.wait_for(lock, stop, absl::ToChronoMilliseconds(pause), [] { return false; });
+    MutexLock lock(&mutex_);
+    stopped_.Sleep(&mutex_, stop, absl::ToChronoMilliseconds(pause));
   }
 
   const std::unique_ptr<LogWriter> writer_;
@@ -120,8 +119,8 @@ class EventProducer {
   const double rate_;
   SampleEvents events_;
   uint64_t produced_ = 0;
-  std::mutex mutex_;
-  std::condition_variable_any stopped_;
+  Mutex mutex_;
+  CondVar stopped_;
   // Last, so that it ends before what it uses.
   std::jthread thread_;
 };

@@ -213,7 +213,8 @@ INSTANTIATE_TEST_SUITE_P(Points, WorkerFaultTest, ::testing::Values(Fault{"Betwe
                          [](const auto& test) { return std::string(test.param.name); });
 INSTANTIATE_TEST_SUITE_P(Points, DriverFaultTest,
                          ::testing::Values(Fault{"BetweenJournalAndPublish", "driver.journalled:12"},
-                                           Fault{"InsideASinkWrite", "driver.sink_written:5"}),
+                                           Fault{"InsideASinkWrite", "driver.sink_written:5"},
+                                           Fault{"BetweenASinkWriteAndItsNote", "driver.sink_appended:5"}),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(WorkerFaultTest, StreamStaysExact) {

@@ -311,11 +311,16 @@ class RandomSums {
   std::string Ordinary() {
     Texts forms = {"0", "1", "007", "0.0"};
     switch (Below(5)) {
-      case 0: return Sign() + std::to_string(Below(1000));
-      case 1: return Sign() + "0." + std::to_string(Below(100));
-      case 2: return Sign() + Digits(1) + "." + Digits(7) + (OneIn(4) ? "E-" + std::to_string(1 + Below(9)) : "");
-      case 3: return Sign() + Digits(1) + "." + Digits(16) + (OneIn(4) ? "E" + std::to_string(Below(10)) : "");
-      default: return Sign() + Pick(&forms);
+      case 0:
+        return Sign() + std::to_string(Below(1000));
+      case 1:
+        return Sign() + "0." + std::to_string(Below(100));
+      case 2:
+        return Sign() + Digits(1) + "." + Digits(7) + (OneIn(4) ? "E-" + std::to_string(1 + Below(9)) : "");
+      case 3:
+        return Sign() + Digits(1) + "." + Digits(16) + (OneIn(4) ? "E" + std::to_string(Below(10)) : "");
+      default:
+        return Sign() + Pick(&forms);
     }
   }
 

@@ -198,7 +198,7 @@ TEST_F(DriverTest, ABatchComesWithAsManyPartitionsAsItHasOffsets) {
   added->add_partitions()->set_topic("events");
   added->mutable_partitions(0)->set_partition(1);
   {
-    auto journal = Journal::Open(folder_);
+    auto journal = Journal::Open(folder_, [] { return int64_t{0}; });
     ASSERT_TRUE(journal.ok()) << journal.status();
     ASSERT_TRUE((*journal)->Append(&records).ok());
   }

@@ -81,13 +81,13 @@ class JournalTest : public ::testing::Test {
 
   void Open() {
     journal_.reset();
-    auto opened = Journal::Open(data_dir_);
+    auto opened = Journal::Open(data_dir_, [this] { return now_us_; });
     ASSERT_TRUE(opened.ok()) << opened.status();
     journal_ = *std::move(opened);
   }
   absl::Status OpenStatus() {
     journal_.reset();
-    auto opened = Journal::Open(data_dir_);
+    auto opened = Journal::Open(data_dir_, [this] { return now_us_; });
     if (opened.ok()) journal_ = *std::move(opened);
     return opened.status();
   }
@@ -142,7 +142,36 @@ class JournalTest : public ::testing::Test {
   std::string folder_;
   std::string data_dir_;
   std::unique_ptr<Journal> journal_;
+  int64_t now_us_ = 1'700'000'000'000'000;
 };
+
+TEST_F(JournalTest, ABatchIsPublishedWhenItIsDurableAndStaysSo) {
+  Open();
+  std::vector<JournalRecord> records = {Batch("j1", 1)};
+  records[0].set_time_us(now_us_ - 5'000);
+  ASSERT_TRUE(journal_->Append(&records).ok());
+  EXPECT_EQ(records[0].batch_committed().published_at_us(), now_us_);
+  const int64_t published_at_us = now_us_;
+  now_us_ += 1'000'000;
+  Open();
+  EXPECT_EQ(journal_->ReadBatch("j1", 1)->published_at_us(), published_at_us);
+  int64_t replayed_us = 0;
+  const absl::Status status =
+      journal_->Replay([&](const JournalRecord& record) { replayed_us = record.batch_committed().published_at_us(); });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(replayed_us, published_at_us);
+}
+
+TEST_F(JournalTest, ABatchWhoseTimeOfPublicationIsLostHasTheTimeItWasAskedFor) {
+  Open();
+  std::vector<JournalRecord> records = {Batch("j1", 1)};
+  records[0].set_time_us(now_us_ - 5'000);
+  ASSERT_TRUE(journal_->Append(&records).ok());
+  journal_.reset();
+  Change([](rocksdb::DB* db) { return db->Delete(rocksdb::WriteOptions(), PublishedAtKey("j1", 1)); });
+  Open();
+  EXPECT_EQ(journal_->ReadBatch("j1", 1)->published_at_us(), now_us_ - 5'000);
+}
 
 TEST_F(JournalTest, ReplaysRecordsInOrderThenTheLastBatchOfEachJob) {
   Open();
@@ -238,7 +267,7 @@ TEST_F(JournalTest, RemembersWhatEachSinkTook) {
 
 TEST_F(JournalTest, ASecondOpenerIsRefused) {
   Open();
-  const auto second = Journal::Open(data_dir_);
+  const auto second = Journal::Open(data_dir_, [] { return int64_t{0}; });
   EXPECT_TRUE(absl::IsFailedPrecondition(second.status()));
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(data_dir_));
 }

@@ -250,9 +250,7 @@ TEST_F(LogTest, ReadsARecordOfThreeMebibytes) {
   EXPECT_EQ(found.records.at(0)[0].second, large);
 }
 
-TEST_F(LogTest, CountsPartitions) {
-  EXPECT_THAT(client_->PartitionCounts({kTopic}, kTimeout).value(), ElementsAre(3));
-}
+TEST_F(LogTest, CountsPartitions) { EXPECT_THAT(client_->PartitionCounts({kTopic}, kTimeout).value(), ElementsAre(3)); }
 
 TEST_F(LogTest, LooksUpOffsetsInTheOrderAsked) {
   Write(0, 3);
@@ -400,8 +398,8 @@ TEST(LogConfigTest, NamesTheWrongPropertyAndNotItsValue) {
   LogConfig wrong = At(kNobody);
   wrong.properties["security.protocol"] = "secret";
   for (const auto& [config, name] : {std::make_pair(unknown, "sasl.pasword"), std::make_pair(wrong, "security.protocol")}) {
-    for (const absl::Status& status : {LogClient::Create(config).status(), LogReader::Create(config).status(),
-                                       LogWriter::Create(config, {}).status()}) {
+    for (const absl::Status& status :
+         {LogClient::Create(config).status(), LogReader::Create(config).status(), LogWriter::Create(config, {}).status()}) {
       EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
       EXPECT_THAT(Message(status), HasSubstr(name));
       EXPECT_THAT(Message(status), Not(HasSubstr("secret")));
@@ -569,9 +567,9 @@ TEST(MissingTopicTest, IsNamedByEveryCall) {
   const std::unique_ptr<LogClient> client = LogClient::Create(config).value();
   const std::unique_ptr<LogWriter> writer = LogWriter::Create(config, {}).value();
   ASSERT_TRUE(writer->Append(kTopic, 0, "x").ok());
-  for (const absl::Status& status : {client->PartitionCounts({kTopic}, kTimeout).status(),
-                                     client->Offsets({{kTopic, 0}}, LogClient::Position::kBegin, kTimeout).status(),
-                                     writer->Flush(kTimeout)}) {
+  for (const absl::Status& status :
+       {client->PartitionCounts({kTopic}, kTimeout).status(),
+        client->Offsets({{kTopic, 0}}, LogClient::Position::kBegin, kTimeout).status(), writer->Flush(kTimeout)}) {
     EXPECT_TRUE(absl::IsNotFound(status)) << status;
     EXPECT_THAT(Message(status), HasSubstr("topic events does not exist"));
   }

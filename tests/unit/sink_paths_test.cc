@@ -1,7 +1,7 @@
 // Which paths of sinks a driver accepts.
 #include <string>
 
-#include "driver/sinks.h"
+#include "driver/job_sinks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -8,11 +8,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "driver/sink_target.h"
 
 namespace tenfold {
 
@@ -24,7 +24,7 @@ struct SinkPlaces {
   std::vector<std::string> allowed;
 };
 
-class SinkFile {
+class FileTarget : public SinkTarget {
  public:
   struct Options {
     // The job's name, without a dot, and id.
@@ -39,16 +39,16 @@ class SinkFile {
   // Empty if the path may be used, else what is wrong with it.
   static std::string CheckPath(const std::string& path, const SinkPlaces& places);
 
-  explicit SinkFile(const Options& options) : options_(options) {}
-  ~SinkFile() { Close(); }
-  SinkFile(const SinkFile&) = delete;
-  SinkFile& operator=(const SinkFile&) = delete;
+  explicit FileTarget(const Options& options) : options_(options) {}
+  ~FileTarget() override { Close(); }
+  FileTarget(const FileTarget&) = delete;
+  FileTarget& operator=(const FileTarget&) = delete;
 
   // Opens the file, making it and its directories, unless it is open and still in its place. Returns the batch its last line
   // holds when that was just read and is this job's, else 0.
-  absl::StatusOr<uint64_t> Prepare();
+  absl::StatusOr<uint64_t> Prepare() override;
   // Appends the line and its newline in one write and syncs it; all or nothing. After a Prepare without error.
-  absl::Status Append(std::string_view line);
+  absl::Status Append(const std::string& line, const std::stop_token& stop) override;
 
  private:
   absl::Status Open();

@@ -1,4 +1,4 @@
-#include "driver/sink_file.h"
+#include "driver/file_target.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +96,7 @@ uint64_t BatchOfLine(const std::string& line, const std::string& job_id) {
 
 }  // namespace
 
-std::string SinkFile::CheckPath(const std::string& path, const SinkPlaces& places) {
+std::string FileTarget::CheckPath(const std::string& path, const SinkPlaces& places) {
   const fs::path given(path);
   if (path.find('\0') != std::string::npos) return "the path has a zero byte";
   if (!given.has_filename() || given.filename() == ".") return absl::StrCat("\"", path, "\" names no file");
@@ -110,7 +110,7 @@ std::string SinkFile::CheckPath(const std::string& path, const SinkPlaces& place
                       "; use a relative path");
 }
 
-absl::StatusOr<uint64_t> SinkFile::Prepare() {
+absl::StatusOr<uint64_t> FileTarget::Prepare() {
   absl::Status status = TakeBack();
   if (!status.ok()) return status;
   if (InPlace()) return 0;
@@ -121,10 +121,10 @@ absl::StatusOr<uint64_t> SinkFile::Prepare() {
   return batch;
 }
 
-absl::Status SinkFile::Append(std::string_view line) {
+absl::Status FileTarget::Append(const std::string& line, const std::stop_token&) {
   struct stat before;
   if (fstat(fd_, &before) != 0) return ErrnoStatus("look at", file_);
-  std::string whole(line);
+  std::string whole = line;
   whole += '\n';
   ssize_t written;
   do {
@@ -146,7 +146,7 @@ absl::Status SinkFile::Append(std::string_view line) {
 }
 
 // Makes the folder of the file; returns it without symbolic links.
-absl::StatusOr<std::string> SinkFile::MakeDirectory() const {
+absl::StatusOr<std::string> FileTarget::MakeDirectory() const {
   const std::string wrong = CheckPath(options_.path, *options_.places);
   if (!wrong.empty()) return absl::InvalidArgumentError(wrong);
   const fs::path given(options_.path);
@@ -177,7 +177,7 @@ absl::StatusOr<std::string> SinkFile::MakeDirectory() const {
   return folder->string();
 }
 
-absl::Status SinkFile::Open() {
+absl::Status FileTarget::Open() {
   absl::StatusOr<std::string> folder = MakeDirectory();
   if (!folder.ok()) return folder.status();
   file_ = absl::StrCat(*folder, "/", fs::path(options_.path).filename().string());
@@ -195,13 +195,13 @@ absl::Status SinkFile::Open() {
   return SyncFolder(*folder);
 }
 
-bool SinkFile::InPlace() const {
+bool FileTarget::InPlace() const {
   struct stat opened, named;
   return fd_ >= 0 && fstat(fd_, &opened) == 0 && lstat(file_.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
          opened.st_ino == named.st_ino;
 }
 
-absl::StatusOr<uint64_t> SinkFile::Repair() {
+absl::StatusOr<uint64_t> FileTarget::Repair() {
   const off_t size = lseek(fd_, 0, SEEK_END);
   if (size < 0) return ErrnoStatus("read", file_);
   const absl::StatusOr<off_t> end = LineStart(fd_, file_, size);
@@ -227,14 +227,14 @@ absl::StatusOr<uint64_t> SinkFile::Repair() {
   return BatchOfLine(line, options_.job_id);
 }
 
-absl::Status SinkFile::TakeBack() {
+absl::Status FileTarget::TakeBack() {
   if (!cut_at_.has_value()) return absl::OkStatus();
   if (ftruncate(fd_, *cut_at_) != 0) return ErrnoStatus("take an unfinished line back from", file_);
   cut_at_.reset();
   return absl::OkStatus();
 }
 
-void SinkFile::Close() {
+void FileTarget::Close() {
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
 }

@@ -1,17 +1,22 @@
 // Publish: the sinks of one job, each fed its committed batches in order and without a gap by a thread of its own, so that
 // a slow or broken one delays only itself. They read the batches from the journal. A line is `TopLine` and a newline.
+// Thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/mutex.h"
 #include "driver.pb.h"
+#include "driver/file_target.h"
 #include "driver/journal.h"
-#include "driver/sink_file.h"
+#include "driver/sink_target.h"
 #include "job_spec.pb.h"
 
 namespace tenfold {
@@ -30,16 +35,43 @@ class JobSinks {
   static absl::Status Check(const JobSpec& spec, const SinkPlaces& places);
 
   // Starts the threads; `journal` outlives the object. Trouble with a sink is no error: it is retried, and told by Status.
-  static std::unique_ptr<JobSinks> Start(const Options& options, Journal* journal);
+  JobSinks(const Options& options, Journal* journal);
   // Stops within a second, also in the middle of trouble.
-  virtual ~JobSinks() = default;
+  ~JobSinks();
 
   // Batches up to this one are committed; `partitions` is the job's set by then. Never blocks.
-  virtual void OnCommitted(uint64_t batch, const std::vector<Partition>& partitions) = 0;
+  void OnCommitted(uint64_t batch, const std::vector<Partition>& partitions);
 
-  virtual std::vector<SinkStatus> Status() const = 0;
+  std::vector<SinkStatus> Status() const;
   // Every sink has this batch and all before it.
-  virtual uint64_t DeliveredByAll() const = 0;
+  uint64_t DeliveredByAll() const;
+
+ private:
+  struct Feed {
+    std::string name;
+    // Used by its thread alone.
+    std::unique_ptr<SinkTarget> target;
+    // Guarded by the sinks' mutex_.
+    uint64_t delivered = 0;
+    std::string problem;
+    std::jthread thread;
+  };
+
+  void Run(Feed* feed, const std::stop_token& stop);
+  // Until the sink has all that is committed.
+  absl::Status DeliverAll(Feed* feed, const std::stop_token& stop);
+  void Tell(Feed* feed, const absl::Status& status);
+
+  const std::string job_;
+  const std::string job_id_;
+  Journal* const journal_;
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  uint64_t committed_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Partition> partitions_ ABSL_GUARDED_BY(mutex_);
+  // Last, so that the threads end before what they use. The vector itself is constant.
+  std::vector<std::unique_ptr<Feed>> feeds_;
 };
 
 }  // namespace tenfold

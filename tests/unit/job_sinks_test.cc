@@ -1,9 +1,7 @@
-#include "driver/sinks.h"
+#include "driver/job_sinks.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -11,23 +9,14 @@
 
 #include <atomic>
 #include <filesystem>
-#include <fstream>
-#include <functional>
-#include <iterator>
-#include <map>
-#include <mutex>
 #include <string>
-#include <thread>
-#include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "common/child_process.h"
 #include "common/fault_point.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "jobs/result_json.h"
+#include "tests/unit/job_sinks_fixture.h"
 
 namespace {
 std::atomic<int> syncs = 0;
@@ -47,175 +36,8 @@ extern "C" int fsync(int fd) {
 namespace tenfold {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-BatchCommitted MakeBatch(const std::string& job_id, uint64_t batch) {
-  BatchCommitted committed;
-  committed.set_job_id(job_id);
-  committed.set_batch(batch);
-  committed.set_records(batch * 10);
-  committed.add_next_offsets(static_cast<int64_t>(batch) * 10);
-  return committed;
-}
-
-std::vector<Partition> Partitions() {
-  std::vector<Partition> partitions(1);
-  partitions[0].set_topic("events");
-  return partitions;
-}
-
-std::string Line(const std::string& job_id, uint64_t batch) {
-  return TopLine("popularity", Partitions(), MakeBatch(job_id, batch)) + "\n";
-}
-
-// Lines [first, last] of j1.
-std::string Lines(uint64_t first, uint64_t last) {
-  std::string lines;
-  for (uint64_t b = first; b <= last; ++b) lines += Line("j1", b);
-  return lines;
-}
-
-std::string ReadFile(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void WriteFile(const fs::path& path, const std::string& text) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << text;
-}
-
-bool WaitFor(const std::function<bool()>& condition) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
-  while (!condition()) {
-    if (absl::Now() > deadline) return false;
-    absl::SleepFor(absl::Milliseconds(1));
-  }
-  return true;
-}
-
-// Batches are all there; remembers what was delivered.
-class FakeJournal : public Journal {
- public:
-  absl::Status Replay(const std::function<void(const JournalRecord&)>&) const override { return absl::OkStatus(); }
-  absl::Status Append(std::vector<JournalRecord>*) override { return absl::OkStatus(); }
-  absl::StatusOr<BatchCommitted> ReadBatch(const std::string& job_id, uint64_t batch) const override {
-    if (broken) return absl::DataLossError("the journal is damaged");
-    ++reads;
-    return MakeBatch(job_id, batch);
-  }
-  absl::StatusOr<bool> Trim(const std::string&, uint64_t) override { return true; }
-  uint64_t Delivered(const std::string& job_id, const std::string& sink) const override {
-    std::lock_guard lock(mutex_);
-    const auto it = delivered_.find({job_id, sink});
-    return it == delivered_.end() ? 0 : it->second;
-  }
-  absl::Status SetDelivered(const std::string& job_id, const std::string& sink, uint64_t batch) override {
-    if (before_delivered) before_delivered(batch);
-    std::lock_guard lock(mutex_);
-    delivered_[{job_id, sink}] = batch;
-    syncs_at_delivery.push_back(syncs);
-    return absl::OkStatus();
-  }
-
-  std::atomic<bool> broken = false;
-  mutable std::atomic<int> reads = 0;
-  std::function<void(uint64_t)> before_delivered;
-  std::vector<int> syncs_at_delivery;
-
- private:
-  mutable std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, uint64_t> delivered_;
-};
-
-// Reads what goes to fd 1 while it lives.
-class StdoutPipe {
- public:
-  StdoutPipe() {
-    fflush(stdout);
-    saved_ = dup(STDOUT_FILENO);
-    int ends[2];
-    EXPECT_EQ(pipe(ends), 0);
-    reader_ = ends[0];
-    dup2(ends[1], STDOUT_FILENO);
-    close(ends[1]);
-  }
-  ~StdoutPipe() {
-    CloseReader();
-    dup2(saved_, STDOUT_FILENO);
-    close(saved_);
-  }
-  // Less if the rest does not come in time.
-  std::string Read(size_t size) {
-    std::string text;
-    while (text.size() < size) {
-      char buffer[4096];
-      pollfd ready{.fd = reader_, .events = POLLIN, .revents = 0};
-      if (poll(&ready, 1, 20'000) == 0) break;
-      const ssize_t got = read(reader_, buffer, std::min(sizeof(buffer), size - text.size()));
-      if (got <= 0) break;
-      text.append(buffer, static_cast<size_t>(got));
-    }
-    return text;
-  }
-  void MakeSmall() { fcntl(STDOUT_FILENO, F_SETPIPE_SZ, 4096); }
-  void Fill() {
-    MakeSmall();
-    const std::string page(4096, 'x');
-    EXPECT_EQ(write(STDOUT_FILENO, page.data(), page.size()), 4096);
-  }
-  void CloseReader() {
-    if (reader_ >= 0) close(reader_);
-    reader_ = -1;
-  }
-
- private:
-  int saved_ = -1;
-  int reader_ = -1;
-};
-
-class SinksTest : public ::testing::Test {
- protected:
-  SinksTest() {
-    signal(SIGPIPE, SIG_IGN);
-    std::string name = ::testing::TempDir() + "/sinks_XXXXXX";
-    folder_ = fs::canonical(mkdtemp(name.data()));
-    options_.job_id = "j1";
-    options_.spec.set_name("popularity");
-    places_.data_dir = folder_ + "/data";
-    places_.allowed = {folder_ + "/allowed"};
-    options_.places = &places_;
-  }
-  ~SinksTest() override {
-    sinks_.reset();
-    fs::remove_all(folder_);
-  }
-
-  void AddFile(const std::string& path) { options_.spec.add_sinks()->mutable_file()->set_path(path); }
-  void AddStdout() { options_.spec.add_sinks()->mutable_stdout(); }
-  void Start() {
-    sinks_.reset();
-    sinks_ = JobSinks::Start(options_, &journal_);
-  }
-  void Commit(uint64_t batch) { sinks_->OnCommitted(batch, Partitions()); }
-  bool WaitDelivered(uint64_t batch) {
-    return WaitFor([&] { return sinks_->DeliveredByAll() >= batch; });
-  }
-  bool WaitProblem(const std::string& part, int sink = 0) {
-    return WaitFor([&] { return Problem(sink).find(part) != std::string::npos; });
-  }
-  std::string Problem(int sink = 0) const { return sinks_->Status()[static_cast<size_t>(sink)].problem(); }
-  fs::path JobFolder() const { return folder_ + "/data/sinks/popularity.j1"; }
-  std::string Top() const { return ReadFile(JobFolder() / "top.jsonl"); }
-
-  std::string folder_;
-  FakeJournal journal_;
-  SinkPlaces places_;
-  JobSinks::Options options_;
-  std::unique_ptr<JobSinks> sinks_;
-};
 
 TEST_F(SinksTest, AFileGetsALineForEachBatchInOrder) {
   AddFile("top.jsonl");
@@ -230,6 +52,8 @@ TEST_F(SinksTest, AFileGetsALineForEachBatchInOrder) {
 
 TEST_F(SinksTest, ALineIsSyncedBeforeItCounts) {
   AddFile("top.jsonl");
+  std::vector<int> syncs_at_delivery;
+  journal_.before_delivered = [&](uint64_t) { syncs_at_delivery.push_back(syncs); };
   Start();
   for (uint64_t b = 1; b <= 3; ++b) {
     Commit(b);
@@ -237,9 +61,9 @@ TEST_F(SinksTest, ALineIsSyncedBeforeItCounts) {
     ASSERT_TRUE(WaitFor([&] { return journal_.Delivered("j1", "file top.jsonl") == b; }));
   }
   sinks_.reset();
-  ASSERT_EQ(journal_.syncs_at_delivery.size(), 3u);
-  EXPECT_EQ(journal_.syncs_at_delivery[1], journal_.syncs_at_delivery[0] + 1);
-  EXPECT_EQ(journal_.syncs_at_delivery[2], journal_.syncs_at_delivery[1] + 1);
+  ASSERT_EQ(syncs_at_delivery.size(), 3u);
+  EXPECT_EQ(syncs_at_delivery[1], syncs_at_delivery[0] + 1);
+  EXPECT_EQ(syncs_at_delivery[2], syncs_at_delivery[1] + 1);
 }
 
 TEST_F(SinksTest, ALineThatCouldNotBeSyncedIsWrittenAgainOnce) {
@@ -427,6 +251,20 @@ TEST_F(SinksTest, ABatchIsDeliveredOnceTheJournalSaysSo) {
   sinks_.reset();
 }
 
+// What the journal says is delivered is never delivered again.
+TEST_F(SinksTest, TheJournalIsToldOfABatchOnlyOnceTheSinkHasIt) {
+  AddFile("top.jsonl");
+  std::atomic<bool> told_too_early = false;
+  journal_.before_delivered = [&](uint64_t batch) {
+    if (Top() != Lines(1, static_cast<int>(batch))) told_too_early = true;
+  };
+  Start();
+  Commit(3);
+  ASSERT_TRUE(WaitDelivered(3)) << Problem();
+  EXPECT_FALSE(told_too_early);
+  sinks_.reset();
+}
+
 TEST_F(SinksTest, AnUnreadableBatchIsTold) {
   AddFile("top.jsonl");
   journal_.broken = true;
@@ -496,75 +334,6 @@ TEST_F(SinksTest, APathThatIsNoLongerAllowedIsTold) {
   Start();
   EXPECT_TRUE(WaitProblem("configuration"));
   EXPECT_FALSE(fs::exists(folder_ + "/other"));
-}
-
-TEST_F(SinksTest, StdoutGetsTheSameLines) {
-  StdoutPipe out;
-  AddStdout();
-  Start();
-  Commit(2);
-  EXPECT_EQ(out.Read(Lines(1, 2).size()), Lines(1, 2));
-  ASSERT_TRUE(WaitDelivered(2));
-  Commit(3);
-  EXPECT_EQ(out.Read(Lines(3, 3).size()), Lines(3, 3));
-  EXPECT_EQ(sinks_->Status()[0].sink(), "stdout");
-}
-
-TEST_F(SinksTest, AFullStdoutLosesNothing) {
-  StdoutPipe out;
-  out.Fill();
-  AddStdout();
-  Start();
-  Commit(60);
-  EXPECT_TRUE(WaitProblem("standard output is full"));
-  out.Read(4096);
-  EXPECT_EQ(out.Read(Lines(1, 60).size()), Lines(1, 60));
-}
-
-// Two jobs on a standard output of one page, the first of which has lines of several.
-class SharedStdoutTest : public SinksTest {
- protected:
-  SharedStdoutTest() {
-    out_.MakeSmall();
-    AddStdout();
-    long_partitions_[0].set_topic(std::string(20'000, 't'));
-    long_line_ = TopLine("popularity", long_partitions_, MakeBatch("j1", 1)) + "\n";
-    Start();
-    sinks_->OnCommitted(1, long_partitions_);
-    EXPECT_TRUE(WaitProblem("standard output is full"));
-    // By now it waits longer before it tries again than the other one will.
-    EXPECT_TRUE(WaitFor([&] { return journal_.reads == 3; }));
-    options_.job_id = "j2";
-    other_ = JobSinks::Start(options_, &journal_);
-    other_->OnCommitted(1, Partitions());
-    EXPECT_TRUE(WaitFor([&] { return other_->Status()[0].problem().find("standard output") != std::string::npos; }));
-  }
-
-  StdoutPipe out_;
-  std::vector<Partition> long_partitions_ = Partitions();
-  std::string long_line_;
-  std::unique_ptr<JobSinks> other_;
-};
-
-TEST_F(SharedStdoutTest, ALineIsWholeHoweverLongItsReaderStalls) {
-  const std::string both = long_line_ + Line("j2", 1);
-  // Too long to be told on this standard output.
-  EXPECT_TRUE(out_.Read(both.size()) == both);
-}
-
-TEST_F(SharedStdoutTest, AJobThatEndsInTheMiddleOfALineLeavesTheNextOneWhole) {
-  sinks_.reset();
-  EXPECT_TRUE(out_.Read(4096) == long_line_.substr(0, 4096));
-  EXPECT_EQ(out_.Read(1 + Line("j2", 1).size()), "\n" + Line("j2", 1));
-}
-
-TEST_F(SinksTest, AClosedStdoutIsTold) {
-  StdoutPipe out;
-  out.CloseReader();
-  AddStdout();
-  Start();
-  Commit(1);
-  EXPECT_TRUE(WaitProblem("Broken pipe"));
 }
 
 TEST_F(SinksTest, WithoutSinksEverythingIsDelivered) {
