@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "common/address.h"
 #include "glog/logging.h"
 
 namespace tenfold {
@@ -37,23 +38,13 @@ const KafkaSettings& Defaults() {
   return *settings;
 }
 
-// Empty if `address` is HOST:PORT.
-std::string CheckBroker(absl::string_view address) {
-  const size_t colon = address.rfind(':');
-  if (colon == absl::string_view::npos) return "it has no port";
-  if (colon == 0) return "it has no host";
-  uint32_t port = 0;
-  if (!absl::SimpleAtoi(address.substr(colon + 1), &port) || port == 0 || port > 65535) return "its port is not 1 to 65535";
-  if (address.find_first_of(" /@") != absl::string_view::npos) return "it is not HOST:PORT";
-  return "";
-}
-
 absl::Status CheckBrokers(const std::string& brokers) {
   for (absl::string_view address : absl::StrSplit(brokers, ',')) {
-    const std::string wrong = CheckBroker(address);
-    if (wrong.empty()) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("Kafka's address '", address, "' is not valid: ", wrong, "; give HOST:PORT[,HOST:PORT]"));
+    const absl::StatusOr<Address> parsed = ParseAddress({address.data(), address.size()});
+    if (parsed.ok() && parsed->port != 0) continue;
+    const std::string wrong =
+        parsed.ok() ? absl::StrCat("'", address, "' has port 0") : std::string(parsed.status().message());
+    return absl::InvalidArgumentError(absl::StrCat("Kafka's address is not valid: ", wrong, "; give HOST:PORT[,HOST:PORT]"));
   }
   return absl::OkStatus();
 }

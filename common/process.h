@@ -35,9 +35,4 @@ void BlockSignals();
 // Waits for SIGINT or SIGTERM after BlockSignals.
 void WaitForSignal();
 
-// "HOST:PORT" with a host and a port of 0 to 65535 ([V6]:PORT too): empty if sound, else what is wrong.
-std::string CheckAddress(const std::string& address);
-// Whether the host is a wildcard (0.0.0.0, [::], empty).
-bool IsWildcard(const std::string& address);
-
 }  // namespace tenfold

@@ -11,8 +11,8 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/address.h"
 #include "common/limits.h"
-#include "common/process.h"
 #include "glog/logging.h"
 #include "grpc/support/log.h"
 #include "grpcpp/resource_quota.h"
@@ -31,16 +31,12 @@ constexpr int kMaxBackoffMs = 1000;
 constexpr int kConnectTimeoutMs = 2000;
 
 // gRPC keeps to itself why it could not listen: binds once more to learn it. Empty if that works.
-std::string WhyNotBound(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  std::string host = address.substr(0, colon);
-  const std::string port = address.substr(colon + 1);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+std::string WhyNotBound(const Address& address) {
   addrinfo hints = {};
   hints.ai_flags = AI_PASSIVE;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found);
+  const int error = getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
   if (error != 0) return gai_strerror(error);
   const absl::Cleanup free_found = [found] { freeaddrinfo(found); };
   const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -82,9 +78,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
 }
 
 absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& address, grpc::Service* service, int* port) {
-  if (const std::string wrong = CheckAddress(address); !wrong.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", address, ": ", wrong));
-  }
+  const absl::StatusOr<Address> parsed = ParseAddress(address);
+  if (!parsed.ok())
+    return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", address, ": ", parsed.status().message()));
   gpr_set_log_function(&LogOfGrpc);
   grpc::ServerBuilder builder;
   // Else two servers share the port silently (#17298).
@@ -99,7 +95,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& add
   builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || *port == 0) {
-    const std::string why = WhyNotBound(address);
+    const std::string why = WhyNotBound(*parsed);
     return absl::FailedPreconditionError(
         absl::StrCat("cannot listen on ", address, ": ", why.empty() ? "gRPC refused it" : why));
   }

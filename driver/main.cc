@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "common/address.h"
 #include "common/process.h"
 #include "common/rpc.h"
 #include "driver/driver.h"
@@ -34,7 +35,7 @@ int Run(int argc, char** argv) {
   int port = 0;
   const absl::StatusOr<std::unique_ptr<grpc::Server>> server = StartServer(options.listen, &service, &port);
   if (!server.ok()) return Refuse(server.status(), kExitRefused);
-  LOG(INFO) << "listening on " << options.listen.substr(0, options.listen.rfind(':')) << ":" << port;
+  LOG(INFO) << "listening on " << Address{ParseAddress(options.listen)->host, port}.ToString();
 
   WaitForSignal();
   LOG(INFO) << "stopping";

@@ -4,6 +4,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/time/time.h"
+#include "common/address.h"
 #include "common/byte_size.h"
 #include "common/duration.h"
 #include "common/process.h"

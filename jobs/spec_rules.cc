@@ -9,9 +9,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "common/address.h"
 #include "common/decimal.h"
 #include "common/limits.h"
-#include "common/process.h"
 #include "common/suggestion.h"
 #include "common/units.h"
 #include "fmt/format.h"
@@ -237,10 +237,10 @@ std::string CheckTopicName(std::string_view topic) {
 std::string CheckBrokers(std::string_view brokers) {
   while (true) {
     const size_t comma = brokers.find(',');
-    const std::string broker(brokers.substr(0, comma));
-    const std::string problem = CheckAddress(broker);
-    if (!problem.empty()) return problem;
-    if (IsWildcard(broker) || broker.ends_with(":0")) return Quoted(broker) + " is no address to connect to";
+    const std::string_view broker = brokers.substr(0, comma);
+    const absl::StatusOr<Address> address = ParseAddress(broker);
+    if (!address.ok()) return std::string(address.status().message());
+    if (address->IsWildcard() || address->port == 0) return Quoted(broker) + " is no address to connect to";
     if (comma == std::string_view::npos) return "";
     brokers.remove_prefix(comma + 1);
   }

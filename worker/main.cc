@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "common/address.h"
 #include "common/process.h"
 #include "common/rpc.h"
 #include "glog/logging.h"
@@ -44,8 +45,7 @@ int Run(int argc, char** argv) {
   int port = 0;
   const absl::StatusOr<std::unique_ptr<grpc::Server>> server = StartServer(options.listen, &service, &port);
   if (!server.ok()) return Refuse(server.status(), kExitRefused);
-  if (options.advertise_listen)
-    (*worker)->SetAdvertised(options.listen.substr(0, options.listen.rfind(':')) + ":" + std::to_string(port));
+  if (options.advertise_listen) (*worker)->SetAdvertised(Address{ParseAddress(options.listen)->host, port}.ToString());
   LOG(INFO) << "listening on port " << port << ", known to the driver as " << (*worker)->advertised();
 
   (*worker)->StartHeartbeat([&](const absl::Status& status) {

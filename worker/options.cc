@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "CLI/CLI.hpp"
+#include "common/address.h"
 #include "common/byte_size.h"
 #include "common/process.h"
 #include "worker/memory_budget.h"
@@ -30,7 +31,7 @@ std::string Check(const WorkerOptions& options) {
                                       std::pair("--advertise: ", worker.advertise)}) {
     if (const std::string wrong = CheckAddress(address); !wrong.empty()) return flag + wrong;
   }
-  if (IsWildcard(worker.advertise))
+  if (ParseAddress(worker.advertise)->IsWildcard())
     return "--advertise: the driver cannot reach " + worker.advertise + "; give an address of this host";
   return "";
 }

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <optional>
 
+#include "common/address.h"
 #include "common/process.h"
 #include "glog/logging.h"
 #include "jobs/cli/output.h"
