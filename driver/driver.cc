@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/limits.h"
-#include "common/random_id.h"
+#include "common/process/random_id.h"
 #include "driver/waiting_place.h"
 #include "glog/logging.h"
-#include "jobs/job_spec.h"
+#include "jobs/spec/job_spec.h"
 
 namespace tenfold {
 namespace {

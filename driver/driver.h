@@ -17,15 +17,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/event_queue.h"
+#include "common/thread/event_queue.h"
 #include "driver.pb.h"
-#include "driver/cluster_view.h"
+#include "driver/core/cluster_view.h"
 #include "driver/committed_batches.h"
-#include "driver/coordinator.h"
+#include "driver/core/cluster_machine.h"
 #include "driver/job_log.h"
-#include "driver/job_sinks.h"
-#include "driver/journal.h"
-#include "driver/journal_writer.h"
+#include "driver/sinks/job_sinks.h"
+#include "driver/journal/journal.h"
+#include "driver/journal/journal_writer.h"
 #include "driver/worker_client.h"
 
 namespace tenfold {

@@ -1,6 +1,6 @@
 #include "driver/driver_service.h"
 
-#include "common/rpc.h"
+#include "common/net/rpc.h"
 
 namespace tenfold {
 grpc::Status DriverServiceImpl::Heartbeat(grpc::ServerContext*, const HeartbeatRequest* request, HeartbeatReply* reply) {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/event_queue.h"
-#include "common/log.h"
-#include "driver/job_machine.h"
+#include "common/thread/event_queue.h"
+#include "common/kafka/log.h"
+#include "driver/core/job_machine.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
-#include "common/rpc.h"
+#include "common/net/rpc.h"
 
 namespace tenfold {
 namespace {

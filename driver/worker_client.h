@@ -9,8 +9,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "common/mutex.h"
-#include "driver/action.h"
+#include "common/thread/mutex.h"
+#include "driver/core/action.h"
 #include "grpcpp/grpcpp.h"
 #include "worker.grpc.pb.h"
 

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "common/rpc.h"
+#include "common/net/rpc.h"
 #include "driver.grpc.pb.h"
 
 namespace tenfold {

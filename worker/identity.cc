@@ -10,7 +10,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "common/random_id.h"
+#include "common/process/random_id.h"
 
 namespace tenfold {
 namespace {

@@ -5,10 +5,10 @@
 #include <thread>
 
 #include "CLI/CLI.hpp"
-#include "common/address.h"
-#include "common/byte_size.h"
-#include "common/process.h"
-#include "worker/memory_budget.h"
+#include "common/text/address.h"
+#include "common/text/byte_size.h"
+#include "common/process/process.h"
+#include "worker/core/memory_budget.h"
 
 namespace tenfold {
 namespace {

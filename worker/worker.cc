@@ -10,10 +10,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/process.h"
-#include "common/random_id.h"
+#include "common/process/process.h"
+#include "common/process/random_id.h"
 #include "glog/logging.h"
-#include "worker/kafka_fold_task.h"
+#include "worker/fold/kafka_fold_task.h"
 
 namespace tenfold {
 namespace {

@@ -13,12 +13,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/mutex.h"
+#include "common/thread/mutex.h"
 #include "worker.pb.h"
 #include "worker/driver_client.h"
 #include "worker/identity.h"
-#include "worker/memory_budget.h"
-#include "worker/state_store.h"
+#include "worker/core/memory_budget.h"
+#include "worker/store/state_store.h"
 #include "worker/worker_job.h"
 
 namespace tenfold {

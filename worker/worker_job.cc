@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/digest.h"
-#include "common/fault_point.h"
+#include "common/number/digest.h"
+#include "common/process/fault_point.h"
 #include "common/limits.h"
 #include "glog/logging.h"
 

@@ -1,4 +1,4 @@
-// One job at a worker: does what worker/job_core.h decides to state, sums and log, and answers the driver's requests.
+// One job at a worker: does what worker/core/job_core.h decides to state, sums and log, and answers the driver's requests.
 // Thread-safe. Requests that touch the sums run one after another; a Prepare, which touches none, runs beside them, and an
 // Assign alone. A request that is no longer the latest is cut short.
 #pragma once
@@ -12,15 +12,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/limits.h"
-#include "common/mutex.h"
+#include "common/thread/mutex.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
 #include "worker.pb.h"
-#include "worker/fold_task.h"
-#include "worker/job_core.h"
-#include "worker/memory_budget.h"
-#include "worker/partial_sums.h"
-#include "worker/shard_store.h"
+#include "worker/fold/fold_task.h"
+#include "worker/core/job_core.h"
+#include "worker/core/memory_budget.h"
+#include "worker/totals/partial_sums.h"
+#include "worker/store/shard_store.h"
 
 namespace tenfold {
 

@@ -1,6 +1,6 @@
 #include "worker/worker_service.h"
 
-#include "common/rpc.h"
+#include "common/net/rpc.h"
 
 namespace tenfold {
 grpc::Status WorkerServiceImpl::Assign(grpc::ServerContext*, const AssignRequest* request, AssignReply* reply) {

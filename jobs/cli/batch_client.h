@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "absl/time/time.h"
-#include "common/mutex.h"
+#include "common/thread/mutex.h"
 #include "driver.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "jobs/cli/verbs.h"

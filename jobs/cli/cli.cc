@@ -3,8 +3,8 @@
 #include <csignal>
 #include <optional>
 
-#include "common/address.h"
-#include "common/process.h"
+#include "common/text/address.h"
+#include "common/process/process.h"
 #include "glog/logging.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"

@@ -3,7 +3,7 @@
 
 namespace tenfold {
 
-// Runs one verb; returns the exit code (common/process.h).
+// Runs one verb; returns the exit code (common/process/process.h).
 int RunCli(int argc, char** argv);
 
 }  // namespace tenfold

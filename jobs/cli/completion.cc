@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
-#include "common/process.h"
+#include "common/process/process.h"
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"

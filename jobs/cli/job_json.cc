@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "common/units.h"
+#include "common/number/units.h"
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
-#include "jobs/result_json.h"
-#include "jobs/spec_writer.h"
-#include "jobs/waiting_text.h"
+#include "jobs/show/result_json.h"
+#include "jobs/spec/spec_writer.h"
+#include "jobs/show/waiting_text.h"
 
 namespace tenfold {
 namespace {

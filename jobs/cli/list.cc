@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "common/process.h"
+#include "common/process/process.h"
 #include "jobs/cli/driver_client.h"
 #include "jobs/cli/job_json.h"
 #include "jobs/cli/output.h"

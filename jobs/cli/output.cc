@@ -7,9 +7,9 @@
 #include <map>
 #include <utility>
 
-#include "common/process.h"
+#include "common/process/process.h"
 #include "fmt/format.h"
-#include "jobs/utf8.h"
+#include "common/text/utf8.h"
 
 namespace tenfold {
 namespace {

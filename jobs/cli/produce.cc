@@ -16,15 +16,15 @@
 #include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "common/duration.h"
-#include "common/log.h"
-#include "common/process.h"
+#include "common/text/duration.h"
+#include "common/kafka/log.h"
+#include "common/process/process.h"
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/progress.h"
 #include "jobs/cli/verbs.h"
-#include "jobs/sample_producer.h"
-#include "jobs/spec_rules.h"
+#include "jobs/feed/sample_producer.h"
+#include "jobs/spec/spec_rules.h"
 
 namespace tenfold {
 namespace {

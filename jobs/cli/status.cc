@@ -6,15 +6,15 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
-#include "common/process.h"
-#include "common/units.h"
+#include "common/process/process.h"
+#include "common/number/units.h"
 #include "fmt/format.h"
 #include "jobs/cli/driver_client.h"
 #include "jobs/cli/job_json.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
-#include "jobs/result_json.h"
-#include "jobs/spec_writer.h"
+#include "jobs/show/result_json.h"
+#include "jobs/spec/spec_writer.h"
 
 namespace tenfold {
 namespace {

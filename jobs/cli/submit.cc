@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "common/limits.h"
-#include "common/process.h"
+#include "common/process/process.h"
 #include "fmt/format.h"
 #include "jobs/cli/driver_client.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
-#include "jobs/job_spec.h"
+#include "jobs/spec/job_spec.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {

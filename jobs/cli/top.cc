@@ -10,16 +10,16 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "common/duration.h"
-#include "common/process.h"
-#include "common/units.h"
+#include "common/text/duration.h"
+#include "common/process/process.h"
+#include "common/number/units.h"
 #include "fmt/format.h"
 #include "jobs/cli/batch_client.h"
 #include "jobs/cli/driver_client.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/progress.h"
 #include "jobs/cli/verbs.h"
-#include "jobs/result_json.h"
+#include "jobs/show/result_json.h"
 
 namespace tenfold {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/time/clock.h"
-#include "common/units.h"
+#include "common/number/units.h"
 #include "jobs/cli/batch_client.h"
 #include "nlohmann/json.hpp"
 

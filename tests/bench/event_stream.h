@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/units.h"
+#include "common/number/units.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold::bench {

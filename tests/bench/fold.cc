@@ -1,4 +1,4 @@
-// bench-fold: decodes and aggregates events, made before, with the loop of production (worker/record_fold.h), for
+// bench-fold: decodes and aggregates events, made before, with the loop of production (worker/fold/record_fold.h), for
 // tests/bench/instructions to count what an event takes. Needs no Kafka. Exits 1 if the sums are not the exact ones.
 #include <algorithm>
 #include <iostream>
@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
-#include "common/log.h"
+#include "common/kafka/log.h"
 #include "glog/logging.h"
 #include "tests/bench/event_stream.h"
-#include "worker/delta_table.h"
-#include "worker/record_fold.h"
+#include "worker/fold/delta_table.h"
+#include "worker/fold/record_fold.h"
 
 namespace tenfold::bench {
 

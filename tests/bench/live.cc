@@ -13,7 +13,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/time/clock.h"
-#include "common/units.h"
+#include "common/number/units.h"
 #include "jobs/cli/batch_client.h"
 #include "tests/bench/event_stream.h"
 #include "tests/bench/topic_writer.h"

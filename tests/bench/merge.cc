@@ -19,12 +19,12 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/time/clock.h"
-#include "driver/batch_merge.h"
+#include "driver/merge/batch_merge.h"
 #include "glog/logging.h"
 #include "tests/bench/event_stream.h"
 #include "worker.pb.h"
-#include "worker/delta_table.h"
-#include "worker/partial_sums.h"
+#include "worker/fold/delta_table.h"
+#include "worker/totals/partial_sums.h"
 
 namespace tenfold::bench {
 namespace {

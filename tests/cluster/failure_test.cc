@@ -11,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "common/fault_point.h"
+#include "common/process/fault_point.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/local_kafka.h"
 #include "tests/cluster/mini_cluster.h"

@@ -17,7 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
-#include "jobs/sample_producer.h"
+#include "jobs/feed/sample_producer.h"
 #include "tests/cluster/mini_cluster.h"
 
 namespace tenfold {

@@ -12,7 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/log.h"
+#include "common/kafka/log.h"
 
 namespace tenfold {
 

@@ -20,9 +20,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
-#include "common/process.h"
+#include "common/process/process.h"
 #include "glog/logging.h"
-#include "jobs/job_spec.h"
+#include "jobs/spec/job_spec.h"
 #include "tests/cluster/local_kafka.h"
 #include "tests/cluster/published_stream.h"
 

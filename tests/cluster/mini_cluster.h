@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/child_process.h"
+#include "common/process/child_process.h"
 #include "gtest/gtest.h"
 #include "job_spec.pb.h"
 #include "nlohmann/json.hpp"
@@ -42,7 +42,7 @@ class Daemon {
   // Of one life alone.
   struct Launch {
     std::vector<std::string> flags;
-    // NAME or NAME:N (common/fault_point.h).
+    // NAME or NAME:N (common/process/fault_point.h).
     std::string fault_point;
   };
 

@@ -7,9 +7,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/log.h"
-#include "common/units.h"
-#include "jobs/oracle.h"
+#include "common/kafka/log.h"
+#include "common/number/units.h"
+#include "jobs/oracle/oracle.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
-#include "jobs/job_spec.h"
+#include "jobs/spec/job_spec.h"
 #include "nlohmann/json.hpp"
 #include "tests/cluster/local_kafka.h"
 #include "tests/cluster/mini_cluster.h"

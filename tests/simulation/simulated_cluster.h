@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "common/limits.h"
-#include "driver/coordinator.h"
-#include "jobs/oracle.h"
+#include "driver/core/cluster_machine.h"
+#include "jobs/oracle/oracle.h"
 #include "tests/simulation/simulated_worker.h"
 #include "worker/worker_job.h"
 

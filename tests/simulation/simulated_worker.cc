@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/digest.h"
+#include "common/number/digest.h"
 #include "glog/logging.h"
 
 namespace tenfold {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "job_spec.pb.h"
-#include "worker/decoder.h"
-#include "worker/fold_task.h"
-#include "worker/shard_store.h"
+#include "worker/decode/decoder.h"
+#include "worker/fold/fold_task.h"
+#include "worker/store/shard_store.h"
 
 namespace tenfold {
 

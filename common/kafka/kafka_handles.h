@@ -1,0 +1,104 @@
+// What the files behind common/kafka/log.h share: librdkafka's objects owned the C++ way, and one place that makes a handle
+// the right way. Private to them.
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/kafka/log.h"
+#include "common/thread/mutex.h"
+
+namespace tenfold {
+
+template <auto destroy>
+struct KafkaDeleter {
+  template <typename T>
+  void operator()(T* object) const {
+    destroy(object);
+  }
+};
+
+template <typename T, auto destroy>
+using KafkaPtr = std::unique_ptr<T, KafkaDeleter<destroy>>;
+
+using KafkaConf = KafkaPtr<rd_kafka_conf_t, rd_kafka_conf_destroy>;
+using KafkaError = KafkaPtr<rd_kafka_error_t, rd_kafka_error_destroy>;
+using KafkaEvent = KafkaPtr<rd_kafka_event_t, rd_kafka_event_destroy>;
+using KafkaMetadata = KafkaPtr<const rd_kafka_metadata_t, rd_kafka_metadata_destroy>;
+using KafkaPartitions = KafkaPtr<rd_kafka_topic_partition_list_t, rd_kafka_topic_partition_list_destroy>;
+using KafkaQueue = KafkaPtr<rd_kafka_queue_t, rd_kafka_queue_destroy>;
+using KafkaTopic = KafkaPtr<rd_kafka_topic_t, rd_kafka_topic_destroy>;
+
+using KafkaSettings = std::vector<std::pair<std::string, std::string>>;
+
+// A librdkafka client and what it last said about its brokers. Its messages go to glog; a repeated one once in a while.
+// Everything made from it has to be destroyed before it; its end takes a bounded time. Thread-safe.
+class KafkaHandle {
+ public:
+  struct Options {
+    rd_kafka_type_t type = RD_KAFKA_CONSUMER;
+    // Applied last: what the job's properties cannot change.
+    KafkaSettings required;
+    // Applied first.
+    KafkaSettings defaults;
+    // Called where the handle is polled, with every error that concerns no broker.
+    std::function<void(rd_kafka_resp_err_t error, const std::string& message)> on_error;
+    // Called where the handle is polled, with every record that was not delivered.
+    std::function<void(const rd_kafka_message_t& record)> on_undelivered;
+  };
+
+  // INVALID_ARGUMENT names the address or property that is wrong.
+  static absl::StatusOr<std::unique_ptr<KafkaHandle>> Create(const LogConfig& config, Options options);
+  ~KafkaHandle();
+
+  KafkaHandle(const KafkaHandle&) = delete;
+  KafkaHandle& operator=(const KafkaHandle&) = delete;
+
+  rd_kafka_t* get() const { return handle_; }
+
+  // Serves the callbacks of a handle whose queue nobody else serves.
+  void Serve(int timeout_ms) { rd_kafka_poll(handle_, timeout_ms); }
+
+  // Whether librdkafka found all brokers down, and nobody called MarkUp since.
+  bool AllDown() const;
+  void MarkUp();
+
+  // UNAVAILABLE: "Kafka at 127.0.0.1:9092 is not reachable: Connect to ... failed: Connection refused", or "does not
+  // answer in time" where not all brokers are down.
+  absl::Status Unreachable() const;
+
+ private:
+  KafkaHandle(std::string brokers, Options options) : brokers_(std::move(brokers)), options_(std::move(options)) {}
+
+  static void OnError(rd_kafka_t* handle, int error, const char* message, void* self);
+  static void OnLog(const rd_kafka_t* handle, int level, const char* facility, const char* message);
+  static void OnDelivery(rd_kafka_t* handle, const rd_kafka_message_t* record, void* self);
+
+  // Constant once created.
+  const std::string brokers_;
+  const Options options_;
+  rd_kafka_t* handle_ = nullptr;
+
+  mutable Mutex mutex_;
+  bool all_down_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string last_failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+// `timeout` as librdkafka takes it, rounded up.
+int KafkaMilliseconds(absl::Duration timeout);
+
+// "topic[2]".
+std::string PartitionName(const std::string& topic, int32_t partition);
+
+// Whether asking again may help: brokers come and go, leaders move.
+bool IsTransient(rd_kafka_resp_err_t error);
+
+}  // namespace tenfold

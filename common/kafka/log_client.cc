@@ -1,0 +1,280 @@
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/kafka/kafka_handles.h"
+#include "common/kafka/log.h"
+#include "common/thread/mutex.h"
+
+namespace tenfold {
+namespace {
+
+constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
+
+absl::Status MissingTopic(const std::string& topic, const std::string& brokers) {
+  return absl::NotFoundError(absl::StrCat("topic ", topic, " does not exist on Kafka at ", brokers));
+}
+
+class KafkaLogClient : public LogClient {
+ public:
+  KafkaLogClient(LogConfig config, std::unique_ptr<KafkaHandle> committed)
+      : config_(std::move(config)), committed_(std::move(committed)) {}
+
+  static absl::StatusOr<std::unique_ptr<KafkaHandle>> MakeHandle(const LogConfig& config, const char* isolation_level) {
+    KafkaHandle::Options options;
+    options.required = {{"isolation.level", isolation_level}, {"allow.auto.create.topics", "false"}};
+    return KafkaHandle::Create(config, std::move(options));
+  }
+
+  absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics,
+                                                       absl::Duration timeout) override {
+    const absl::Time deadline = absl::Now() + timeout;
+    std::vector<int32_t> counts;
+    for (const std::string& topic : topics) {
+      absl::StatusOr<int32_t> count = PartitionCount(topic, deadline);
+      if (!count.ok()) return count.status();
+      counts.push_back(*count);
+    }
+    return counts;
+  }
+
+  absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
+                                               absl::Duration timeout) override {
+    if (partitions.empty()) return std::vector<int64_t>();
+    absl::StatusOr<KafkaHandle*> handle = HandleFor(position);
+    if (!handle.ok()) return handle.status();
+    const int64_t query = position == Position::kBegin ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+    const absl::Time deadline = absl::Now() + timeout;
+    std::vector<int64_t> offsets;
+    const rd_kafka_resp_err_t error =
+        Retry(**handle, deadline, [&] { return QueryOffsets(**handle, partitions, query, deadline, &offsets); });
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return offsets;
+    if (IsTransient(error)) return (*handle)->Unreachable();
+    return ExplainPartitions(partitions, error, deadline);
+  }
+
+  // Not by AlterConsumerGroupOffsets, which aborts the process when brokers go during the call (librdkafka 2.0.2:
+  // rd_kafka_enq_once_del_source_return): by a consumer that is assigned nothing.
+  absl::Status CommitOffsets(const std::string& group, const std::vector<TopicPartition>& partitions,
+                             const std::vector<int64_t>& next_offsets, absl::Duration timeout) override {
+    if (partitions.empty()) return absl::OkStatus();
+    const absl::StatusOr<KafkaHandle*> handle = HandleOfGroup(group);
+    if (!handle.ok()) return handle.status();
+    KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      rd_kafka_topic_partition_list_add(list.get(), partitions[i].topic.c_str(), partitions[i].partition)->offset =
+          next_offsets[i];
+    }
+    const KafkaQueue queue(rd_kafka_queue_new((*handle)->get()));
+    const std::string what = absl::StrCat("commit offsets of group ", group);
+    rd_kafka_resp_err_t error = rd_kafka_commit_queue((*handle)->get(), list.get(), queue.get(), nullptr, nullptr);
+    const KafkaEvent event(error == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(queue.get(), KafkaMilliseconds(timeout))
+                                                               : nullptr);
+    (*handle)->Serve(0);
+    if (event != nullptr) error = rd_kafka_event_error(event.get());
+    if ((event == nullptr && error == RD_KAFKA_RESP_ERR_NO_ERROR) || IsTransient(error)) return (*handle)->Unreachable();
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return absl::FailedPreconditionError(absl::StrCat(what, ": ", rd_kafka_err2str(error)));
+    }
+    const rd_kafka_topic_partition_list_t* results = rd_kafka_event_topic_partition_list(event.get());
+    for (int i = 0; results != nullptr && i < results->cnt; ++i) {
+      const rd_kafka_topic_partition_t& result = results->elems[i];
+      if (result.err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat(what, ": ", PartitionName(result.topic, result.partition), ": ", rd_kafka_err2str(result.err)));
+    }
+    (*handle)->MarkUp();
+    return absl::OkStatus();
+  }
+
+  absl::Status CreateTopic(const std::string& topic, int partitions, int replication, absl::Duration timeout) override {
+    const absl::Time deadline = absl::Now() + timeout;
+    absl::StatusOr<int32_t> count = PartitionCount(topic, deadline);
+    if (absl::IsNotFound(count.status())) {
+      if (absl::Status status = RequestTopic(topic, partitions, replication, deadline); !status.ok()) return status;
+      // Brokers learn of it one after the other.
+      do {
+        count = PartitionCount(topic, deadline);
+        if (!absl::IsNotFound(count.status())) break;
+        absl::SleepFor(kRetryPause);
+      } while (absl::Now() < deadline);
+    }
+    if (!count.ok()) return count.status();
+    if (*count >= partitions) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat("topic ", topic, " exists with ", *count, " partitions, fewer than ",
+                                                      partitions, "; give another topic or that many"));
+  }
+
+ private:
+  using SendRequest = std::function<void(const rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>;
+
+  absl::StatusOr<KafkaHandle*> HandleFor(Position position) {
+    if (position != Position::kHighWatermark) return committed_.get();
+    MutexLock lock(&mutex_);
+    if (uncommitted_ == nullptr) {
+      absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = MakeHandle(config_, "read_uncommitted");
+      if (!handle.ok()) return handle.status();
+      uncommitted_ = *std::move(handle);
+    }
+    return uncommitted_.get();
+  }
+
+  absl::StatusOr<KafkaHandle*> HandleOfGroup(const std::string& group) {
+    MutexLock lock(&mutex_);
+    std::unique_ptr<KafkaHandle>& handle = groups_[group];
+    if (handle == nullptr) {
+      KafkaHandle::Options options;
+      options.required = {{"group.id", group}, {"enable.auto.commit", "false"}, {"allow.auto.create.topics", "false"}};
+      absl::StatusOr<std::unique_ptr<KafkaHandle>> created = KafkaHandle::Create(config_, std::move(options));
+      if (!created.ok()) return created.status();
+      handle = *std::move(created);
+    }
+    return handle.get();
+  }
+
+  // Asks until it is told something or the deadline has passed.
+  static rd_kafka_resp_err_t Retry(KafkaHandle& handle, absl::Time deadline,
+                                   const std::function<rd_kafka_resp_err_t()>& ask) {
+    while (true) {
+      const rd_kafka_resp_err_t error = ask();
+      handle.Serve(0);
+      if (error == RD_KAFKA_RESP_ERR_NO_ERROR) handle.MarkUp();
+      const absl::Duration left = deadline - absl::Now();
+      if (!IsTransient(error) || left <= absl::ZeroDuration()) return error;
+      absl::SleepFor(std::min(left, kRetryPause));
+    }
+  }
+
+  absl::StatusOr<int32_t> PartitionCount(const std::string& name, absl::Time deadline) {
+    const KafkaTopic topic(rd_kafka_topic_new(committed_->get(), name.c_str(), nullptr));
+    if (topic == nullptr) return absl::InvalidArgumentError(absl::StrCat("'", name, "' is no name of a Kafka topic"));
+    int32_t count = 0;
+    const rd_kafka_resp_err_t error = Retry(*committed_, deadline, [&] {
+      const rd_kafka_metadata_t* raw = nullptr;
+      const rd_kafka_resp_err_t failure =
+          rd_kafka_metadata(committed_->get(), 0, topic.get(), &raw, KafkaMilliseconds(deadline - absl::Now()));
+      if (failure != RD_KAFKA_RESP_ERR_NO_ERROR) return failure;
+      const KafkaMetadata metadata(raw);
+      if (metadata->topic_cnt != 1) return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+      count = metadata->topics[0].partition_cnt;
+      return metadata->topics[0].err;
+    });
+    switch (error) {
+      case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return count;
+      case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+      case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+        return MissingTopic(name, config_.brokers);
+      case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return absl::PermissionDeniedError(absl::StrCat("Kafka at ", config_.brokers, " refuses access to topic ", name));
+      case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+        return absl::InvalidArgumentError(absl::StrCat("'", name, "' is no name of a Kafka topic"));
+      default:
+        if (IsTransient(error)) return committed_->Unreachable();
+        return absl::FailedPreconditionError(absl::StrCat("look up topic ", name, ": ", rd_kafka_err2str(error)));
+    }
+  }
+
+  static rd_kafka_resp_err_t QueryOffsets(const KafkaHandle& handle, const std::vector<TopicPartition>& partitions,
+                                          int64_t query, absl::Time deadline, std::vector<int64_t>* offsets) {
+    const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+    for (const TopicPartition& partition : partitions) {
+      rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = query;
+    }
+    const rd_kafka_resp_err_t error =
+        rd_kafka_offsets_for_times(handle.get(), list.get(), KafkaMilliseconds(deadline - absl::Now()));
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
+    offsets->clear();
+    for (int i = 0; i < list->cnt; ++i) {
+      if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) return list->elems[i].err;
+      // Not answered in time, though nothing says so (librdkafka 2.0.2).
+      if (list->elems[i].offset < 0) return RD_KAFKA_RESP_ERR__TIMED_OUT;
+      offsets->push_back(list->elems[i].offset);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+  }
+
+  // Finds out which partition an offset query failed for: librdkafka tells one error for all.
+  absl::Status ExplainPartitions(const std::vector<TopicPartition>& partitions, rd_kafka_resp_err_t error,
+                                 absl::Time deadline) {
+    for (const TopicPartition& partition : partitions) {
+      absl::StatusOr<int32_t> count = PartitionCount(partition.topic, deadline);
+      if (!count.ok()) return count.status();
+      if (partition.partition < *count) continue;
+      return absl::NotFoundError(absl::StrCat(PartitionName(partition.topic, partition.partition), " does not exist: topic ",
+                                              partition.topic, " has ", *count, " partitions"));
+    }
+    return absl::FailedPreconditionError(
+        absl::StrCat("look up offsets of ", PartitionName(partitions[0].topic, partitions[0].partition),
+                     partitions.size() > 1 ? " and others" : "", ": ", rd_kafka_err2str(error)));
+  }
+
+  // Sends an admin request and waits for its result.
+  absl::StatusOr<KafkaEvent> Ask(const std::string& what, rd_kafka_admin_op_t operation, absl::Duration timeout,
+                                 const SendRequest& send) {
+    using AdminOptions = KafkaPtr<rd_kafka_AdminOptions_t, rd_kafka_AdminOptions_destroy>;
+    const int timeout_ms = std::max(1, KafkaMilliseconds(timeout));
+    const AdminOptions options(rd_kafka_AdminOptions_new(committed_->get(), operation));
+    rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, nullptr, 0);
+    if (operation == RD_KAFKA_ADMIN_OP_CREATETOPICS) {
+      rd_kafka_AdminOptions_set_operation_timeout(options.get(), timeout_ms, nullptr, 0);
+    }
+    const KafkaQueue queue(rd_kafka_queue_new(committed_->get()));
+    send(options.get(), queue.get());
+    // librdkafka itself ends the request in time; the margin lets it say why.
+    KafkaEvent event(rd_kafka_queue_poll(queue.get(), timeout_ms + 500));
+    committed_->Serve(0);
+    if (event == nullptr) return committed_->Unreachable();
+    const rd_kafka_resp_err_t error = rd_kafka_event_error(event.get());
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return event;
+    if (IsTransient(error)) return committed_->Unreachable();
+    return absl::FailedPreconditionError(absl::StrCat(what, ": ", rd_kafka_event_error_string(event.get())));
+  }
+
+  absl::Status RequestTopic(const std::string& topic, int partitions, int replication, absl::Time deadline) {
+    using NewTopic = KafkaPtr<rd_kafka_NewTopic_t, rd_kafka_NewTopic_destroy>;
+    char message[256];
+    const NewTopic wanted(rd_kafka_NewTopic_new(topic.c_str(), partitions, replication, message, sizeof(message)));
+    if (wanted == nullptr) return absl::InvalidArgumentError(absl::StrCat("create topic ", topic, ": ", message));
+    rd_kafka_NewTopic_t* request = wanted.get();
+    const std::string what = absl::StrCat("create topic ", topic);
+    absl::StatusOr<KafkaEvent> event = Ask(what, RD_KAFKA_ADMIN_OP_CREATETOPICS, deadline - absl::Now(),
+                                           [&](const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+                                             rd_kafka_CreateTopics(committed_->get(), &request, 1, options, queue);
+                                           });
+    if (!event.ok()) return event.status();
+    size_t count = 0;
+    const rd_kafka_topic_result_t** results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event->get()), &count);
+    for (size_t i = 0; i < count; ++i) {
+      const rd_kafka_resp_err_t error = rd_kafka_topic_result_error(results[i]);
+      if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) continue;
+      const char* reason = rd_kafka_topic_result_error_string(results[i]);
+      return absl::FailedPreconditionError(absl::StrCat(what, ": ", reason != nullptr ? reason : rd_kafka_err2str(error)));
+    }
+    return absl::OkStatus();
+  }
+
+  const LogConfig config_;
+  // What a read_committed reader sees; also asked everything else.
+  const std::unique_ptr<KafkaHandle> committed_;
+
+  Mutex mutex_;
+  // Made when the high watermark is first asked for.
+  std::unique_ptr<KafkaHandle> uncommitted_ ABSL_GUARDED_BY(mutex_);
+  // Each made when its group's offsets are first committed.
+  std::map<std::string, std::unique_ptr<KafkaHandle>> groups_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LogClient>> LogClient::Create(const LogConfig& config) {
+  absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = KafkaLogClient::MakeHandle(config, "read_committed");
+  if (!handle.ok()) return handle.status();
+  return std::make_unique<KafkaLogClient>(config, *std::move(handle));
+}
+
+}  // namespace tenfold

@@ -1,0 +1,120 @@
+#include "common/net/rpc.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/text/address.h"
+#include "common/limits.h"
+#include "glog/logging.h"
+#include "grpc/support/log.h"
+#include "grpcpp/resource_quota.h"
+
+namespace tenfold {
+namespace {
+
+// A call that waits keeps its thread; beyond this many, calls are refused as RESOURCE_EXHAUSTED. Services let fewer wait,
+// so that the others always find one.
+constexpr int kMaxServerThreads = 256;
+static_assert(kMaxWaitingCalls <= kMaxServerThreads / 2);
+
+constexpr int kInitialBackoffMs = 100;
+constexpr int kMaxBackoffMs = 1000;
+// gRPC's "minimum reconnect backoff" is how long one attempt to connect may take.
+constexpr int kConnectTimeoutMs = 2000;
+
+// gRPC keeps to itself why it could not listen: binds once more to learn it. Empty if that works.
+std::string WhyNotBound(const Address& address) {
+  addrinfo hints = {};
+  hints.ai_flags = AI_PASSIVE;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+  if (error != 0) return gai_strerror(error);
+  const absl::Cleanup free_found = [found] { freeaddrinfo(found); };
+  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return std::strerror(errno);
+  const absl::Cleanup close_fd = [fd] { close(fd); };
+  // As gRPC does, so that connections of an earlier process that linger are no obstacle.
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 1) == 0) return "";
+  return std::strerror(errno);
+}
+
+// gRPC would write to stderr itself, in a form of its own.
+void LogOfGrpc(gpr_log_func_args* args) {
+  // What it says of an address that it cannot listen on, StartServer says in a sentence.
+  if (absl::StrContains(args->file, "chttp2_server.cc")) {
+    VLOG(1) << "gRPC: " << args->message;
+    return;
+  }
+  const google::LogSeverity severity = args->severity == GPR_LOG_SEVERITY_ERROR ? google::GLOG_WARNING : google::GLOG_INFO;
+  google::LogMessage(args->file, args->line, severity).stream() << "gRPC: " << args->message;
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  gpr_set_log_function(&LogOfGrpc);
+  grpc::ChannelArguments arguments;
+  // gRPC sends even loopback through http_proxy (#9989), and by default backs off for up to two minutes (#11411).
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kInitialBackoffMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  // Channels of one process to one address do not share a connection: each has its own backoff and fate.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& address, grpc::Service* service, int* port) {
+  const absl::StatusOr<Address> parsed = ParseAddress(address);
+  if (!parsed.ok())
+    return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", address, ": ", parsed.status().message()));
+  gpr_set_log_function(&LogOfGrpc);
+  grpc::ServerBuilder builder;
+  // Else two servers share the port silently (#17298).
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.SetMaxSendMessageSize(kMaxMessageBytes);
+  grpc::ResourceQuota quota;
+  quota.SetMaxThreads(kMaxServerThreads);
+  builder.SetResourceQuota(quota);
+  *port = 0;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), port);
+  builder.RegisterService(service);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || *port == 0) {
+    const std::string why = WhyNotBound(*parsed);
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot listen on ", address, ": ", why.empty() ? "gRPC refused it" : why));
+  }
+  return server;
+}
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  // The smallest google.rpc.Status, as other tools expect in the details: field 1, the code. gRPC itself sends none.
+  const std::string details = {'\x08', static_cast<char>(status.code())};
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()), details);
+}
+
+bool IsPeersAnswer(const grpc::Status& status) { return status.ok() || !status.error_details().empty(); }
+
+absl::Status FromGrpc(const grpc::Status& status, const std::string& context) {
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      absl::StrCat(context, context.empty() ? "" : ": ", status.error_message()));
+}
+
+}  // namespace tenfold

@@ -1,0 +1,23 @@
+// R4's digest of a state: mod 2^128, the sum over rows of h * (c0*count + c1*sum). Linear, so each delta updates it
+// without the row's old value. Pure.
+//
+// The frame of a row is its pane, 8 bytes little endian and 0 while a job has no windows, then the key's bytes.
+// h = high64 * 2^64 + low64 of the frame's XXH3-128 (seed 0, default secret), with its lowest bit set. count is
+// unsigned; sum, in units of 1e-9, is two's complement: a negative one counts as 2^128 + sum.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "common/number/units.h"
+
+namespace tenfold {
+
+// c0 and c1: the XXH3-128 of the ASCII texts "tenfold digest count" and "tenfold digest sum", both odd as they came.
+inline constexpr Uint128 kDigestCountFactor = (Uint128{0x958164a6c69e15ce} << 64) | 0x20f365737a1c32ab;
+inline constexpr Uint128 kDigestSumFactor = (Uint128{0xd803c6197732d00c} << 64) | 0x200b05be043c9889;
+
+// What a delta (or a whole row) of a key adds to the digest.
+Uint128 DigestTerm(std::string_view key, uint64_t count, Units sum);
+
+}  // namespace tenfold

@@ -1,0 +1,189 @@
+#include "common/process/configuration.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "common/limits.h"
+#include "common/text/suggestion.h"
+#include "yaml-cpp/yaml.h"
+
+namespace tenfold {
+namespace {
+
+bool IsFlag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
+
+// Every option but --help, --version and --config itself, by key.
+std::map<std::string, CLI::Option*> SettableOptions(CLI::App* app) {
+  std::map<std::string, CLI::Option*> settable;
+  for (CLI::Option* option : app->get_options({})) {
+    if (option->get_lnames().empty() || !option->get_configurable()) continue;
+    settable[absl::StrReplaceAll(option->get_lnames().front(), {{"-", "_"}})] = option;
+  }
+  return settable;
+}
+
+// Converts and checks what the option was given; empty if it is sound, else what is wrong.
+std::string RunOption(CLI::Option* option) {
+  const std::string given = absl::StrJoin(option->results(), " ");
+  try {
+    option->run_callback();
+    return "";
+  } catch (const CLI::ValidationError& error) {
+    // "--flag: MESSAGE"
+    const std::string what = error.what();
+    const std::string prefix = absl::StrCat(option->get_name(), ": ");
+    return what.starts_with(prefix) ? what.substr(prefix.size()) : what;
+  } catch (const CLI::ArgumentMismatch&) {
+    return "more than one value";
+  } catch (const CLI::ParseError&) {
+    return absl::StrCat("'", given, "' is no valid value");
+  }
+}
+
+// Gives the option these values; empty if they suit it, else what is wrong.
+std::string Give(CLI::Option* option, const std::vector<std::string>& values) {
+  for (const std::string& value : values) {
+    if (!IsFlag(*option)) {
+      option->add_result(value);
+    } else if (value == "true") {
+      option->add_result(option->get_flag_value(option->get_lnames().front(), ""));
+    } else if (value != "false") {
+      return absl::StrCat("'", value, "' is not true or false");
+    }
+  }
+  if (option->empty()) return "";
+  std::string wrong = RunOption(option);
+  if (!wrong.empty()) option->clear();
+  return wrong;
+}
+
+// The file as a mapping; null with an error. Catches what yaml-cpp throws.
+YAML::Node LoadMapping(const std::string& path, SettingErrors* errors) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxSpecBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
+    errors->file.push_back(absl::StrCat("cannot read the configuration ", path, ": ", std::strerror(errno)));
+    return {};
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMaxSpecBytes) {
+    errors->file.push_back(absl::StrCat(path, ":1:1: a configuration has at most ", kMaxSpecBytes, " bytes"));
+    return {};
+  }
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.empty() || (documents.size() == 1 && documents[0].IsNull())) return {};
+    if (documents.size() == 1 && documents[0].IsMap()) return documents[0];
+    errors->file.push_back(absl::StrCat(path, ":1:1: a configuration is one mapping of keys to values"));
+  } catch (const YAML::Exception& error) {
+    errors->file.push_back(absl::StrCat(path, ":", error.mark.line + 1, ":", error.mark.column + 1, ": ", error.msg));
+  }
+  return {};
+}
+
+// The scalars of a value; false if there are none, or anything else.
+bool Scalars(const YAML::Node& value, bool many, std::vector<std::string>* scalars) {
+  if (value.IsScalar()) {
+    scalars->push_back(value.Scalar());
+    return true;
+  }
+  if (!many || !value.IsSequence() || value.size() == 0) return false;
+  for (const YAML::Node& entry : value) {
+    if (!entry.IsScalar()) return false;
+    scalars->push_back(entry.Scalar());
+  }
+  return true;
+}
+
+// What one key of the file says, for the options it may concern.
+struct Keys {
+  // Of the app and its chosen subcommand.
+  std::map<std::string, CLI::Option*> settable;
+  // Of other subcommands.
+  std::set<std::string> known;
+};
+
+std::string ApplyKey(const Keys& keys, const std::string& key, const YAML::Node& value,
+                     const std::set<CLI::Option*>& settled) {
+  const auto found = keys.settable.find(key);
+  if (found == keys.settable.end()) {
+    if (keys.known.contains(key)) return "";
+    std::vector<std::string> names(keys.known.begin(), keys.known.end());
+    for (const auto& [name, option] : keys.settable) names.push_back(name);
+    return absl::StrCat("unknown key", DidYouMean(key, names));
+  }
+  CLI::Option* const option = found->second;
+  const bool many = option->get_items_expected_max() > 1;
+  std::vector<std::string> scalars;
+  if (!Scalars(value, many, &scalars)) return many ? "needs a value or a list of values" : "needs one value";
+  if (settled.contains(option)) return "";
+  return Give(option, scalars);
+}
+
+void ApplyFile(const std::string& path, const Keys& keys, const std::set<CLI::Option*>& settled, SettingErrors* errors) {
+  const YAML::Node mapping = LoadMapping(path, errors);
+  if (!mapping.IsMap()) return;
+  std::set<std::string> seen;
+  for (const auto& entry : mapping) {
+    const YAML::Node& name = entry.first;
+    const auto report = [&](const YAML::Mark& mark, const std::string& message) {
+      errors->file.push_back(absl::StrCat(path, ":", mark.line + 1, ":", mark.column + 1, ": ", message));
+    };
+    if (!name.IsScalar()) {
+      report(name.Mark(), "a key is the name of a flag");
+      continue;
+    }
+    const std::string& key = name.Scalar();
+    if (!seen.insert(key).second) {
+      report(name.Mark(), absl::StrCat(key, ": duplicate key"));
+      continue;
+    }
+    const std::string wrong = ApplyKey(keys, key, entry.second, settled);
+    if (wrong.empty()) continue;
+    // A key's own trouble is shown at the key, and a value's at the value, which may be missing.
+    const bool at_key = wrong.starts_with("unknown key") || entry.second.Mark().is_null() || entry.second.IsNull();
+    report(at_key ? name.Mark() : entry.second.Mark(), absl::StrCat(key, ": ", wrong));
+  }
+}
+
+}  // namespace
+
+void SettleOptions(CLI::App* app, const std::string& path, SettingErrors* errors) {
+  Keys keys;
+  keys.settable = SettableOptions(app);
+  for (CLI::App* verb : app->get_subcommands([](CLI::App*) { return true; })) {
+    for (const auto& [key, option] : SettableOptions(verb)) {
+      if (app->got_subcommand(verb)) {
+        keys.settable[key] = option;
+      } else {
+        keys.known.insert(key);
+      }
+    }
+  }
+  std::set<CLI::Option*> settled;
+  for (const auto& [key, option] : keys.settable) {
+    if (!option->empty()) {
+      settled.insert(option);
+      continue;
+    }
+    const std::string variable = absl::StrCat("TENFOLD_", absl::AsciiStrToUpper(key));
+    const char* value = std::getenv(variable.c_str());
+    if (value == nullptr || *value == '\0') continue;
+    settled.insert(option);
+    const std::string wrong = Give(option, {value});
+    if (!wrong.empty()) errors->environment.push_back(absl::StrCat("variable ", variable, ": ", wrong));
+  }
+  if (!path.empty()) ApplyFile(path, keys, settled, errors);
+}
+
+}  // namespace tenfold

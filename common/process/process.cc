@@ -1,0 +1,58 @@
+#include "common/process/process.h"
+
+#include <execinfo.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+// After glog has written and flushed why.
+__attribute__((noreturn)) void DieOfCheck() {
+  void* frames[64];
+  backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
+  _exit(kExitBug);
+}
+
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
+}  // namespace
+
+void InitLogging(const char* program) {
+  if (google::IsGoogleLoggingInitialized()) return;
+  FLAGS_log_utc_time = true;
+  FLAGS_logtostderr = FLAGS_log_dir.empty();
+  FLAGS_alsologtostderr = !FLAGS_log_dir.empty();
+  FLAGS_stop_logging_if_full_disk = true;
+  // Every line at once: a process that is killed has written why.
+  FLAGS_logbuflevel = -1;
+  google::InitGoogleLogging(program);
+  google::InstallFailureFunction(&DieOfCheck);
+  std::set_terminate([] { LOG(FATAL) << "an exception that nothing caught"; });
+}
+
+void BlockSignals() {
+  const sigset_t signals = EndSignals();
+  CHECK_EQ(pthread_sigmask(SIG_BLOCK, &signals, nullptr), 0);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void WaitForSignal() {
+  const sigset_t signals = EndSignals();
+  int signal = 0;
+  CHECK_EQ(sigwait(&signals, &signal), 0);
+}
+
+}  // namespace tenfold

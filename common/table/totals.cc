@@ -1,0 +1,280 @@
+#include "common/table/totals.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <queue>
+#include <utility>
+
+#include "common/number/digest.h"
+
+namespace tenfold {
+namespace {
+
+// Below every sum (R1 keeps those far from the ends of 128 bits).
+constexpr Units kAbsent = std::numeric_limits<Units>::min();
+
+struct Node {
+  Units max;
+  size_t level;
+  size_t index;
+  bool operator<(const Node& other) const { return max < other.max; }
+};
+
+struct Candidate {
+  Units sum;
+  uint32_t index;
+  bool operator>(const Candidate& other) const { return sum > other.sum; }
+};
+
+// The keys to answer with, out of those shown so far, and the highest sum left out.
+class Selection {
+ public:
+  Selection(size_t depth, std::optional<Units> threshold, size_t max_entries)
+      : depth_(depth), limit_(std::max(depth, max_entries)), threshold_(threshold) {}
+
+  // Once false for a sum, false for ever for that and any lower one.
+  bool Takes(Units sum) const {
+    if (lowest_.size() < depth_) return true;
+    if (Wanted(sum) && lowest_.size() < limit_) return true;
+    return !lowest_.empty() && sum > lowest_.top().sum;
+  }
+
+  void Take(const Candidate& candidate) {
+    lowest_.push(candidate);
+    const bool surplus = lowest_.size() > limit_ || (lowest_.size() > depth_ && !Wanted(lowest_.top().sum));
+    if (!surplus) return;
+    LeaveOut(lowest_.top().sum);
+    lowest_.pop();
+  }
+
+  void LeaveOut(Units sum) { floor_ = std::max(sum, floor_.value_or(kAbsent)); }
+
+  std::vector<Candidate> Candidates() && {
+    std::vector<Candidate> candidates;
+    candidates.reserve(lowest_.size());
+    for (; !lowest_.empty(); lowest_.pop()) candidates.push_back(lowest_.top());
+    return candidates;
+  }
+  std::optional<Units> floor() const { return floor_; }
+
+ private:
+  bool Wanted(Units sum) const { return threshold_.has_value() && sum >= *threshold_; }
+
+  const size_t depth_;
+  const size_t limit_;
+  const std::optional<Units> threshold_;
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> lowest_;
+  std::optional<Units> floor_;
+};
+
+}  // namespace
+
+Units Totals::ValueAt(size_t index) const {
+  const Block& block = *blocks_[index / kFanOut];
+  return block.counts[index % kFanOut] == 0 ? kAbsent : block.sums[index % kFanOut];
+}
+
+void Totals::AddBlock() {
+  blocks_.push_back(std::make_unique<Block>());
+  size_t nodes = blocks_.size();
+  for (std::vector<Units>& level : maxima_) {
+    if (level.size() < nodes) level.push_back(kAbsent);
+    nodes = (nodes + kFanOut - 1) / kFanOut;
+  }
+}
+
+Units Totals::MaxOfChildren(size_t level, size_t node) const {
+  Units max = kAbsent;
+  const size_t begin = node * kFanOut;
+  if (level == 0) {
+    for (size_t index = begin; index < begin + kFanOut; ++index) max = std::max(max, ValueAt(index));
+    return max;
+  }
+  const std::vector<Units>& children = maxima_[level - 1];
+  const size_t end = std::min(begin + kFanOut, children.size());
+  for (size_t child = begin; child < end; ++child) max = std::max(max, children[child]);
+  return max;
+}
+
+void Totals::UpdateMaxima(size_t index, Units before) {
+  Units after = ValueAt(index);
+  for (size_t level = 0; level < kLevels; ++level) {
+    index /= kFanOut;
+    Units& max = maxima_[level][index];
+    const Units max_before = max;
+    if (after > max) {
+      max = after;
+    } else if (before == max && after < before) {
+      max = MaxOfChildren(level, index);
+    }
+    if (max == max_before) return;
+    before = max_before;
+    after = max;
+  }
+}
+
+void Totals::AddAt(size_t index, int64_t count, Units sum) {
+  while (index / kFanOut >= blocks_.size()) AddBlock();
+  Block& block = *blocks_[index / kFanOut];
+  int64_t& row_count = block.counts[index % kFanOut];
+
+  const Units before = ValueAt(index);
+  present_ -= row_count != 0;
+  row_count += count;
+  block.sums[index % kFanOut] += sum;
+  present_ += row_count != 0;
+  UpdateMaxima(index, before);
+}
+
+void Totals::Add(std::string_view key, int64_t count, Units sum) { AddAt(keys_.FindOrAdd(key), count, sum); }
+
+void Totals::Add(std::span<const Delta> deltas) {
+  std::array<std::string_view, KeyTable::kBlock> keys;
+  std::array<uint32_t, KeyTable::kBlock> indexes;
+  while (!deltas.empty()) {
+    const std::span<const Delta> block = deltas.first(std::min(deltas.size(), keys.size()));
+    deltas = deltas.subspan(block.size());
+    for (size_t i = 0; i < block.size(); ++i) keys[i] = block[i].key;
+    keys_.FindOrAdd({keys.data(), block.size()}, indexes.data());
+    for (size_t i = 0; i < block.size(); ++i) Prefetch(indexes[i]);
+    for (size_t i = 0; i < block.size(); ++i) AddAt(indexes[i], static_cast<int64_t>(block[i].count), block[i].sum);
+  }
+}
+
+void Totals::AddToKnown(std::span<const Delta> deltas, std::vector<const Delta*>* unknown) {
+  std::array<std::string_view, KeyTable::kBlock> keys;
+  std::array<uint32_t, KeyTable::kBlock> indexes;
+  while (!deltas.empty()) {
+    const std::span<const Delta> block = deltas.first(std::min(deltas.size(), keys.size()));
+    deltas = deltas.subspan(block.size());
+    for (size_t i = 0; i < block.size(); ++i) keys[i] = block[i].key;
+    keys_.Find({keys.data(), block.size()}, indexes.data());
+    for (size_t i = 0; i < block.size(); ++i) {
+      if (indexes[i] != KeyTable::kNone) Prefetch(indexes[i]);
+    }
+    for (size_t i = 0; i < block.size(); ++i) {
+      if (indexes[i] == KeyTable::kNone) {
+        unknown->push_back(&block[i]);
+      } else {
+        AddAt(indexes[i], static_cast<int64_t>(block[i].count), block[i].sum);
+      }
+    }
+  }
+}
+
+void Totals::Prefetch(size_t index) const {
+  if (index / kFanOut >= blocks_.size()) return;
+  __builtin_prefetch(&blocks_[index / kFanOut]->sums[index % kFanOut], 1);
+  __builtin_prefetch(&blocks_[index / kFanOut]->counts[index % kFanOut], 1);
+  __builtin_prefetch(&maxima_[0][index / kFanOut], 1);
+}
+
+void Totals::ForEach(const std::function<void(std::string_view key, int64_t count, Units sum)>& visit) const {
+  for (uint32_t index = 0; index < keys_.size(); ++index) {
+    const Block& block = *blocks_[index / kFanOut];
+    const int64_t count = block.counts[index % kFanOut];
+    if (count != 0) visit(keys_.key(index), count, block.sums[index % kFanOut]);
+  }
+}
+
+size_t Totals::bytes() const {
+  // Maxima's higher levels are nothing beside the lowest.
+  return keys_.bytes() + blocks_.size() * (sizeof(Block) + sizeof(blocks_[0]) + sizeof(Units));
+}
+
+std::optional<Units> Totals::Find(std::string_view key) const {
+  const std::optional<uint32_t> index = keys_.Find(key);
+  if (!index || ValueAt(*index) == kAbsent) return std::nullopt;
+  return ValueAt(*index);
+}
+
+Totals::Top Totals::Highest(size_t depth, std::optional<Units> threshold, size_t max_entries) const {
+  Selection selection(depth, threshold, max_entries);
+  std::priority_queue<Node> nodes;
+  const auto show = [&](size_t level, size_t index) {
+    const Units max = maxima_[level][index];
+    if (max == kAbsent) return;
+    if (selection.Takes(max)) {
+      nodes.push({max, level, index});
+    } else {
+      selection.LeaveOut(max);
+    }
+  };
+  for (size_t index = 0; index < maxima_[kLevels - 1].size(); ++index) show(kLevels - 1, index);
+
+  while (!nodes.empty() && selection.Takes(nodes.top().max)) {
+    const Node node = nodes.top();
+    nodes.pop();
+    const size_t begin = node.index * kFanOut;
+    if (node.level > 0) {
+      const size_t end = std::min(begin + kFanOut, maxima_[node.level - 1].size());
+      for (size_t child = begin; child < end; ++child) show(node.level - 1, child);
+      continue;
+    }
+    for (size_t index = begin; index < begin + kFanOut; ++index) {
+      const Units sum = ValueAt(index);
+      if (sum == kAbsent) continue;
+      if (selection.Takes(sum)) {
+        selection.Take({sum, static_cast<uint32_t>(index)});
+      } else {
+        selection.LeaveOut(sum);
+      }
+    }
+  }
+  if (!nodes.empty()) selection.LeaveOut(nodes.top().max);
+
+  Top top;
+  top.floor = selection.floor();
+  for (const Candidate& candidate : std::move(selection).Candidates()) {
+    top.entries.push_back({keys_.key(candidate.index), candidate.sum});
+  }
+  std::sort(top.entries.begin(), top.entries.end(),
+            [](const TotalEntry& a, const TotalEntry& b) { return a.sum != b.sum ? a.sum > b.sum : a.key < b.key; });
+  return top;
+}
+
+size_t Totals::NextBlock(size_t block, Units threshold) const {
+  while (block < blocks_.size()) {
+    // The largest subtree starting here that has nothing is skipped whole.
+    size_t skipped = 0;
+    size_t span = 1;
+    for (size_t level = 0; level < kLevels && block % span == 0; ++level, span *= kFanOut) {
+      const Units max = maxima_[level][block / span];
+      if (max != kAbsent && max >= threshold) break;
+      skipped = span;
+    }
+    if (skipped == 0) return block;
+    block += skipped;
+  }
+  return blocks_.size();
+}
+
+uint64_t Totals::AtOrAbove(Units threshold, uint64_t from, size_t max_bytes, std::vector<TotalEntry>* entries) const {
+  size_t bytes = 0;
+  for (size_t block = NextBlock(from / kFanOut, threshold); block < blocks_.size();
+       block = NextBlock(block + 1, threshold)) {
+    for (size_t index = std::max(from, uint64_t{block} * kFanOut); index < (block + 1) * kFanOut; ++index) {
+      const Units sum = ValueAt(index);
+      if (sum == kAbsent || sum < threshold) continue;
+      const std::string_view key = keys_.key(static_cast<uint32_t>(index));
+      entries->push_back({key, sum});
+      bytes += key.size() + sizeof(sum);
+      if (bytes >= max_bytes) return index + 1;
+    }
+  }
+  return 0;
+}
+
+Uint128 Totals::Digest() const {
+  Uint128 digest = 0;
+  for (uint32_t index = 0; index < keys_.size(); ++index) {
+    const Block& block = *blocks_[index / kFanOut];
+    // An absent row's term is 0.
+    digest +=
+        DigestTerm(keys_.key(index), static_cast<uint64_t>(block.counts[index % kFanOut]), block.sums[index % kFanOut]);
+  }
+  return digest;
+}
+
+}  // namespace tenfold

@@ -1,0 +1,57 @@
+#include "driver/core/attempt.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "driver/core/waiting_for.h"
+
+namespace tenfold {
+
+Waiting Attempt::Stuck(const JournalledJob& job) const {
+  const std::vector<int64_t>& targets = replays ? job.next_offsets : plan.targets;
+  for (const auto& [worker, reply] : replies) {
+    if (!reply.has_waiting()) continue;
+    // What it met and got over is nobody's trouble.
+    const bool is_behind =
+        std::any_of(reply.composition().begin(), reply.composition().end(), [&](const PartitionOffset& offset) {
+          return offset.partition() < targets.size() && offset.next_offset() < targets[offset.partition()];
+        });
+    if (!is_behind) continue;
+    Waiting waiting = reply.waiting();
+    waiting.set_subject(job.brokers);
+    return waiting;
+  }
+  return {};
+}
+
+Waiting Attempt::Unfit(const JournalledJob& job) const {
+  std::vector<bool> seen(job.partitions.size(), false);
+  for (const auto& [worker, reply] : replies) {
+    for (const PartitionOffset& offset : reply.composition()) {
+      const uint32_t p = offset.partition();
+      if (p >= seen.size() || job.assignment[p % kShards].owner() != worker || seen[p]) {
+        return WaitingForWorker(worker, absl::StrCat("it sums partition index ", p, ", which is not its to sum"));
+      }
+      if (offset.next_offset() < job.next_offsets[p]) {
+        return WaitingForWorker(worker, absl::StrCat("it folds ", job.Name(p), " from offset ", offset.next_offset(), " to ",
+                                                     job.next_offsets[p], " again"));
+      }
+      seen[p] = true;
+    }
+  }
+  const auto missing = std::find(seen.begin(), seen.end(), false);
+  if (missing == seen.end()) return {};
+  return WaitingForPartition(WAITING_SUM, job.partitions[static_cast<size_t>(missing - seen.begin())]);
+}
+
+bool Attempt::Moved(const JournalledJob& job) const {
+  return std::any_of(replies.begin(), replies.end(), [&](const auto& reply) {
+    const auto& composition = reply.second.composition();
+    return std::any_of(composition.begin(), composition.end(), [&](const PartitionOffset& offset) {
+      return offset.next_offset() != job.next_offsets[offset.partition()];
+    });
+  });
+}
+
+}  // namespace tenfold

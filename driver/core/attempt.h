@@ -1,0 +1,45 @@
+// One attempt to make a batch of a job: where it stands and what it has so far. Each attempt starts as a new one, and its
+// end leaves an empty one, so that nothing of an attempt outlives it. Times are microseconds of the decisions' clock.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "driver/core/batch_planner.h"
+#include "driver/core/journalled_job.h"
+#include "waiting.pb.h"
+#include "worker.pb.h"
+
+namespace tenfold {
+
+struct Attempt {
+  // What the replies wait for of what they were asked; of kind WAITING_NOT if nothing.
+  Waiting Stuck(const JournalledJob& job) const;
+  // Why the replies cannot be summed (R5): their compositions do not cover every journalled partition once, or one is below
+  // the journal. Of kind WAITING_NOT if they can.
+  Waiting Unfit(const JournalledJob& job) const;
+  // Whether the replies move an offset beyond the journal.
+  bool Moved(const JournalledJob& job) const;
+
+  // PHASE_IDLE: there is none.
+  JobPhase phase = PHASE_IDLE;
+  int64_t started_us = 0;
+  // When Kafka had told the ends, and when the last worker had replied to the Fold.
+  int64_t ends_at_us = 0;
+  int64_t replied_us = 0;
+  BatchPlan plan;
+  // It folds to exactly the journalled offsets, to compare digests, and makes no batch.
+  bool replays = false;
+  // Workers that own shards, sorted; the merge knows them by their place.
+  std::vector<std::string> owners;
+  // By worker: the step of the request that it has yet to answer.
+  std::map<std::string, uint64_t> awaited;
+  // By worker: replies to the Fold.
+  std::map<std::string, FoldReply> replies;
+  // What the job still waits for once the batch is committed: a partition may be stuck while others move.
+  Waiting stuck;
+};
+
+}  // namespace tenfold

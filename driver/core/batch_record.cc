@@ -1,0 +1,62 @@
+#include "driver/core/batch_record.h"
+
+#include "common/number/units.h"
+
+namespace tenfold {
+namespace {
+
+void SetResult(const GlobalTopK::Result& result, BatchCommitted* batch) {
+  for (const GlobalTopK::Partial& partial : result.top) {
+    Entry* entry = batch->add_top();
+    entry->set_key(partial.key);
+    *entry->mutable_sum() = ToProto(partial.sum);
+  }
+  TopKProof* proof = batch->mutable_proof();
+  if (result.kth_total) *proof->mutable_kth_total() = ToProto(*result.kth_total);
+  if (result.unseen_bound) *proof->mutable_unseen_bound() = ToProto(*result.unseen_bound);
+  proof->set_rounds(result.rounds);
+  proof->set_entries(result.entries);
+}
+
+void SetCounts(const JournalledJob& job, const std::vector<PartitionState>& counters, BatchCommitted* batch) {
+  uint64_t records = 0;
+  uint64_t bad_records = 0;
+  for (const PartitionState& partition : counters) {
+    records += partition.records();
+    for (const BadCount& bad : partition.bad()) bad_records += bad.count();
+  }
+  batch->set_records(records);
+  batch->set_bad_records(bad_records);
+  batch->set_batch_records(records - job.last_batch.records());
+}
+
+}  // namespace
+
+BatchCommitted MakeBatchRecord(const JournalledJob& job, const Attempt& attempt, const std::vector<PartitionState>& counters,
+                               const GlobalTopK::Result& result) {
+  BatchCommitted batch;
+  batch.set_job_id(job.job_id);
+  batch.set_batch(job.last_batch.batch() + 1);
+  std::vector<int64_t> next_offsets(job.partitions.size());
+  std::vector<Digest> digests(job.Shards());
+  BatchTimings* timings = batch.mutable_timings();
+  for (const auto& [worker, reply] : attempt.replies) {
+    for (const PartitionOffset& offset : reply.composition()) next_offsets[offset.partition()] = offset.next_offset();
+    for (const ShardPosition& position : reply.shards()) digests[position.shard()] = position.digest();
+    const FoldTimes& times = reply.times();
+    if (times.fold_us() + times.persist_us() > timings->fold_us() + timings->persist_us()) {
+      timings->set_fold_us(times.fold_us());
+      timings->set_persist_us(times.persist_us());
+    }
+    WorkerTimes* of = timings->add_workers();
+    of->set_worker(worker);
+    *of->mutable_times() = times;
+  }
+  batch.mutable_next_offsets()->Add(next_offsets.begin(), next_offsets.end());
+  for (const Digest& digest : digests) *batch.add_digests() = digest;
+  SetCounts(job, counters, &batch);
+  SetResult(result, &batch);
+  return batch;
+}
+
+}  // namespace tenfold

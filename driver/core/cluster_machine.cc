@@ -1,0 +1,266 @@
+#include "driver/core/cluster_machine.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+const std::string& JobIdOf(const JournalRecord& record) {
+  static const std::string none;
+  switch (record.kind_case()) {
+    case JournalRecord::kJobSubmitted:
+      return record.job_submitted().job_id();
+    case JournalRecord::kPartitionsAdded:
+      return record.partitions_added().job_id();
+    case JournalRecord::kShardsAssigned:
+      return record.shards_assigned().job_id();
+    case JournalRecord::kBatchCommitted:
+      return record.batch_committed().job_id();
+    case JournalRecord::kJobFailed:
+      return record.job_failed().job_id();
+    case JournalRecord::kJobCancelled:
+      return record.job_cancelled().job_id();
+    default:
+      return none;
+  }
+}
+
+}  // namespace
+
+void Coordinator::Replay(const JournalRecord& record) {
+  Actions none;
+  Apply(record, record.time_us(), &none);
+}
+
+void Coordinator::Start(const std::string& new_cluster_id, int64_t now_us, Actions* actions) {
+  cluster_.awaiting_until_us = now_us + LeaseUs();
+  last_time_us_ = now_us;
+  if (cluster_.cluster_id.empty()) {
+    JournalRecord created;
+    created.mutable_cluster_created()->set_cluster_id(new_cluster_id);
+    actions->push_back(AppendRecord{std::move(created)});
+  }
+  JournalRecord epoch;
+  epoch.mutable_epoch_started()->set_epoch(cluster_.epoch + 1);
+  actions->push_back(AppendRecord{std::move(epoch)});
+}
+
+void Coordinator::Apply(const JournalRecord& record, int64_t now_us, Actions* actions) {
+  switch (record.kind_case()) {
+    case JournalRecord::kClusterCreated:
+      cluster_.cluster_id = record.cluster_created().cluster_id();
+      return;
+    case JournalRecord::kEpochStarted:
+      cluster_.epoch = record.epoch_started().epoch();
+      return;
+    case JournalRecord::kJobSubmitted: {
+      const JobSubmitted& submitted = record.job_submitted();
+      submitting_.erase(submitted.spec().name());
+      jobs_[submitted.job_id()] = std::make_unique<JobMachine>(&cluster_, submitted, record.time_us());
+      return;
+    }
+    case JournalRecord::KIND_NOT_SET:
+      LOG(FATAL) << "a journal record without a kind";
+    default:
+      break;
+  }
+  JobMachine* job = Find(JobIdOf(record));
+  if (job == nullptr) {
+    // The journal tells batches after all other records.
+    for (JobStatus& cancelled : cancelled_) {
+      if (!record.has_batch_committed() || cancelled.job_id() != JobIdOf(record)) continue;
+      cancelled.set_batch(record.batch_committed().batch());
+      *cancelled.mutable_last_batch() = record.batch_committed();
+      cancelled.mutable_last_batch()->clear_top();
+    }
+    return;
+  }
+  job->Apply(record, now_us, actions);
+  if (record.has_job_cancelled()) {
+    JobStatus cancelled = job->Status();
+    cancelled.clear_lag();
+    cancelled.clear_records_per_second();
+    cancelled.clear_partitions();
+    cancelled.clear_shards();
+    // Nobody is shown it any more, and it may take a megabyte.
+    cancelled.mutable_last_batch()->clear_top();
+    cancelled_.push_front(std::move(cancelled));
+    if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();
+    jobs_.erase(JobIdOf(record));
+  }
+  if (record.has_shards_assigned() || record.has_job_cancelled()) CountShards();
+}
+
+void Coordinator::OnJournaled(const JournalRecord& record, int64_t now_us, Actions* actions) {
+  NotePause(now_us);
+  Apply(record, now_us, actions);
+  if (record.has_epoch_started()) started_ = true;
+  if (record.has_epoch_started() || record.has_job_submitted()) OnTime(now_us, actions);
+}
+
+void Coordinator::OnTime(int64_t now_us, Actions* actions) {
+  NotePause(now_us);
+  if (!started_) return;
+  CheckLeases(now_us, actions);
+  for (auto& [id, job] : jobs_) job->OnTime(now_us, actions);
+}
+
+int64_t Coordinator::NextTimeUs() const {
+  if (!started_) return std::numeric_limits<int64_t>::max();
+  int64_t next = last_time_us_ + TickUs();
+  for (const auto& [id, worker] : cluster_.workers) {
+    if (worker.live) next = std::min(next, worker.last_heard_us + LeaseUs());
+  }
+  if (cluster_.awaiting_until_us != 0) next = std::min(next, cluster_.awaiting_until_us);
+  for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTimeUs());
+  return next;
+}
+
+int64_t Coordinator::TickUs() const { return std::max<int64_t>(1000, LeaseUs() / 4); }
+
+void Coordinator::NotePause(int64_t now_us) {
+  const int64_t paused_us = now_us - std::exchange(last_time_us_, now_us) - TickUs();
+  // Now and then a busy machine is late by a little.
+  if (!started_ || paused_us <= TickUs()) return;
+  LOG(WARNING) << "the driver stood still for " << paused_us / 1000 << " ms; leases are longer by that";
+  for (auto& [id, worker] : cluster_.workers) worker.last_heard_us = std::min(now_us, worker.last_heard_us + paused_us);
+  if (cluster_.awaiting_until_us != 0) cluster_.awaiting_until_us += paused_us;
+  for (auto& [id, job] : jobs_) job->OnPaused(paused_us);
+}
+
+void Coordinator::CheckLeases(int64_t now_us, Actions* actions) {
+  bool changed = false;
+  for (auto& [id, worker] : cluster_.workers) {
+    if (!worker.live || now_us - worker.last_heard_us < LeaseUs()) continue;
+    LOG(WARNING) << "worker " << id << " at " << worker.address << " is lost: nothing heard for "
+                 << (now_us - worker.last_heard_us) / 1000 << " ms";
+    worker.live = false;
+    changed = true;
+  }
+  if (cluster_.awaiting_until_us != 0 && now_us >= cluster_.awaiting_until_us) {
+    cluster_.awaiting_until_us = 0;
+    changed = true;
+  }
+  if (changed) TellWorkersChanged(now_us, actions);
+}
+
+void Coordinator::TellWorkersChanged(int64_t now_us, Actions* actions) {
+  for (auto& [id, job] : jobs_) job->OnWorkersChanged(now_us, actions);
+}
+
+absl::StatusOr<HeartbeatReply> Coordinator::OnHeartbeat(const HeartbeatRequest& request, int64_t now_us, Actions* actions) {
+  NotePause(now_us);
+  if (!started_) return absl::UnavailableError("the driver is starting");
+  if (!request.cluster_id().empty() && request.cluster_id() != cluster_.cluster_id) {
+    return absl::PermissionDeniedError(absl::StrCat("the worker's data directory belongs to cluster ", request.cluster_id(),
+                                                    ", this driver's cluster is ", cluster_.cluster_id));
+  }
+  WorkerInfo& worker = cluster_.workers[request.worker_id()];
+  const bool changed = !worker.live || worker.incarnation != request.incarnation() || worker.address != request.address();
+  if (changed) LOG(INFO) << "worker " << request.worker_id() << " at " << request.address() << " is there";
+  worker.address = request.address();
+  worker.incarnation = request.incarnation();
+  worker.last_heard_us = now_us;
+  worker.live = true;
+  worker.job_ids = {request.job_ids().begin(), request.job_ids().end()};
+
+  HeartbeatReply reply;
+  reply.set_cluster_id(cluster_.cluster_id);
+  reply.set_epoch(cluster_.epoch);
+  reply.set_lease_ms(cluster_.limits.lease_ms);
+  for (const std::string& job_id : request.job_ids()) {
+    if (!jobs_.contains(job_id)) reply.add_dropped_job_ids(job_id);
+  }
+  if (changed) {
+    CountShards();
+    TellWorkersChanged(now_us, actions);
+  }
+  return reply;
+}
+
+void Coordinator::CountShards() {
+  for (auto& [id, worker] : cluster_.workers) worker.shards = 0;
+  for (const auto& [id, job] : jobs_) {
+    for (const ShardAssignment& shard : job->job().assignment) {
+      if (const auto it = cluster_.workers.find(shard.owner()); it != cluster_.workers.end()) ++it->second.shards;
+    }
+  }
+}
+
+absl::Status Coordinator::Submit(const JobSubmitted& submitted, Actions* actions) {
+  if (!started_) return absl::UnavailableError("the driver is starting");
+  const std::string& name = submitted.spec().name();
+  if (const JobMachine* job = FindJob(name); job != nullptr || submitting_.contains(name)) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "the name ", name, " is taken by ", job != nullptr && job->state() == JOB_FAILED ? "a failed job" : "a job",
+        "; cancel that one first (tenfold cancel ", name, "), or choose another name"));
+  }
+  submitting_[name] = submitted.job_id();
+  JournalRecord record;
+  *record.mutable_job_submitted() = submitted;
+  actions->push_back(AppendRecord{std::move(record)});
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Cancel(const std::string& job, Actions* actions) {
+  const JobMachine* found = FindJob(job);
+  if (found == nullptr)
+    return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
+  Find(found->job().job_id)->Cancel(actions);
+  return absl::OkStatus();
+}
+
+void Coordinator::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us,
+                         Actions* actions) {
+  NotePause(now_us);
+  if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_us, actions);
+}
+
+void Coordinator::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_us,
+                               Actions* actions) {
+  NotePause(now_us);
+  if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_us, actions);
+}
+
+void Coordinator::OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions) {
+  NotePause(now_us);
+  if (JobMachine* job = Find(job_id)) job->OnSinks(slowest, now_us, actions);
+}
+
+JobMachine* Coordinator::Find(const std::string& job_id) {
+  const auto it = jobs_.find(job_id);
+  return it == jobs_.end() ? nullptr : it->second.get();
+}
+
+const JobMachine* Coordinator::FindJob(const std::string& job) const {
+  if (const auto it = jobs_.find(job); it != jobs_.end()) return it->second.get();
+  for (const auto& [id, machine] : jobs_) {
+    if (machine->name() == job) return machine.get();
+  }
+  return nullptr;
+}
+
+const JobStatus* Coordinator::FindCancelled(const std::string& job) const {
+  const auto it = std::find_if(cancelled_.begin(), cancelled_.end(),
+                               [&](const JobStatus& status) { return status.job() == job || status.job_id() == job; });
+  return it == cancelled_.end() ? nullptr : &*it;
+}
+
+ListWorkersReply Coordinator::Workers() const {
+  ListWorkersReply reply;
+  for (const auto& [id, worker] : cluster_.workers) {
+    WorkerStatus* status = reply.add_workers();
+    status->set_worker(id);
+    status->set_address(worker.address);
+    status->set_state(worker.live ? WORKER_LIVE : WORKER_LOST);
+    status->set_shards(static_cast<uint32_t>(worker.shards));
+  }
+  return reply;
+}
+
+}  // namespace tenfold

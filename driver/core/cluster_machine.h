@@ -1,0 +1,94 @@
+// The driver's decisions for the whole cluster: which workers are there, which jobs, and what the cluster remembers. A
+// state machine without I/O, clocks or threads; the job's part is in driver/core/job_machine.h. Times are microseconds of the
+// decisions' clock. Used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/limits.h"
+#include "driver.pb.h"
+#include "driver/core/action.h"
+#include "driver/core/job_machine.h"
+#include "journal.pb.h"
+
+namespace tenfold {
+
+class Coordinator {
+ public:
+  explicit Coordinator(const ClusterLimits& limits = {}) : cluster_(limits) {}
+
+  // First every record of the journal, in its order. Then Start, which asks for what a driver journals when it begins: the
+  // cluster's id if the journal is empty (`new_cluster_id`), and its epoch. Everything else follows when those are
+  // journalled.
+  void Replay(const JournalRecord& record);
+  void Start(const std::string& new_cluster_id, int64_t now_us, Actions* actions);
+  bool started() const { return started_; }
+
+  // Every record asked for by an AppendRecord comes back here, in the order asked.
+  void OnJournaled(const JournalRecord& record, int64_t now_us, Actions* actions);
+  // Called at NextTimeUs at the latest: if this or any other event comes much later, the driver stood still, and for that
+  // time it could not have heard anybody.
+  void OnTime(int64_t now_us, Actions* actions);
+  int64_t NextTimeUs() const;
+
+  // PERMISSION_DENIED for a worker of another cluster.
+  absl::StatusOr<HeartbeatReply> OnHeartbeat(const HeartbeatRequest& request, int64_t now_us, Actions* actions);
+
+  // ALREADY_EXISTS if the name is taken; else the job exists when its record is journalled.
+  absl::Status Submit(const JobSubmitted& submitted, Actions* actions);
+  // NOT_FOUND if there is no such job.
+  absl::Status Cancel(const std::string& job, Actions* actions);
+
+  // Events of one job; those of a job that is gone are ignored.
+  void OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions);
+  void OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_us,
+                    Actions* actions);
+  void OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions);
+  template <typename Request>
+  void OnReply(const Send<Request>& sent, const absl::StatusOr<ReplyOf<Request>>& reply, int64_t now_us, Actions* actions) {
+    NotePause(now_us);
+    if (JobMachine* job = Find(sent.request.id().job_id())) job->OnReply(sent, reply, now_us, actions);
+  }
+
+  const ClusterView& cluster() const { return cluster_; }
+  // By job id; cancelled jobs are gone.
+  const std::map<std::string, std::unique_ptr<JobMachine>>& jobs() const { return jobs_; }
+  // By name or id; nullptr if there is none.
+  const JobMachine* FindJob(const std::string& job) const;
+  // The last kMaxCancelledShown, the latest first.
+  const std::deque<JobStatus>& cancelled() const { return cancelled_; }
+  // By name, then the latest, or id; nullptr if there is none.
+  const JobStatus* FindCancelled(const std::string& job) const;
+  ListWorkersReply Workers() const;
+
+ private:
+  JobMachine* Find(const std::string& job_id);
+  void Apply(const JournalRecord& record, int64_t now_us, Actions* actions);
+  // Leases do not run while the driver stands still. Before anything is made of an event.
+  void NotePause(int64_t now_us);
+  int64_t LeaseUs() const { return int64_t{cluster_.limits.lease_ms} * 1000; }
+  // How often OnTime is called at least if there is no event.
+  int64_t TickUs() const;
+  // Marks who is within its lease; tells the jobs if that changed.
+  void CheckLeases(int64_t now_us, Actions* actions);
+  void TellWorkersChanged(int64_t now_us, Actions* actions);
+  void CountShards();
+
+  ClusterView cluster_;
+  std::map<std::string, std::unique_ptr<JobMachine>> jobs_;
+  // Submitted, not journalled yet: their names are taken.
+  std::map<std::string, std::string> submitting_;
+  std::deque<JobStatus> cancelled_;
+  bool started_ = false;
+  // Of the last event.
+  int64_t last_time_us_ = 0;
+};
+
+}  // namespace tenfold

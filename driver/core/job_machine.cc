@@ -1,0 +1,594 @@
+#include "driver/core/job_machine.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "common/number/units.h"
+#include "driver/core/batch_planner.h"
+#include "driver/core/batch_record.h"
+#include "driver/core/waiting_for.h"
+#include "glog/logging.h"
+#include "jobs/spec/job_spec.h"
+
+namespace tenfold {
+namespace {
+
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+constexpr int64_t kFindPartitionsUs = 2'000'000;
+// After a failed attempt, so that a worker that refuses at once is not asked thousands of times a second.
+constexpr int64_t kRetryUs = 50'000;
+constexpr int64_t kRetryKafkaUs = 250'000;
+constexpr int64_t kRetrySinksUs = 250'000;
+// After the loss of a broker its successor may for a moment report older ends; a topic created again stays behind.
+constexpr int64_t kTruncatedForUs = 10'000'000;
+
+// Whether both name the same thing, however it is doing.
+bool SameThing(const Waiting& a, const Waiting& b) {
+  return a.kind() == b.kind() && a.subject() == b.subject() && a.worker() == b.worker() && a.shard() == b.shard() &&
+         a.topic() == b.topic() && a.partition() == b.partition();
+}
+
+void AddOffset(uint32_t partition, int64_t next_offset, google::protobuf::RepeatedPtrField<PartitionOffset>* offsets) {
+  PartitionOffset* offset = offsets->Add();
+  offset->set_partition(partition);
+  offset->set_next_offset(next_offset);
+}
+
+BatchMerge::Options MergeOptions(const ClusterView& cluster, const JobSpec& spec) {
+  return {.top = spec.top(), .floor = cluster.limits.merge_floor, .memory = cluster.merge_memory};
+}
+
+}  // namespace
+
+JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted, int64_t submitted_at_us)
+    : cluster_(cluster),
+      job_(submitted, submitted_at_us),
+      acks_(cluster, &job_),
+      moves_(cluster, &job_, &acks_),
+      merge_(MergeOptions(*cluster, submitted.spec())),
+      counters_(job_.partitions.size()),
+      overhead_ms_(submitted.spec().batch_interval_ms() / 4) {}
+
+// ---- the journal ----
+
+void JobMachine::Append(JournalRecord record, Actions* actions) {
+  CHECK(!appending_) << "job " << job_.job_id << " has a record under way";
+  appending_ = true;
+  actions->push_back(AppendRecord{std::move(record)});
+}
+
+void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* actions) {
+  const bool live = std::exchange(appending_, false);
+  const BatchCommitted before = record.has_batch_committed() ? std::exchange(job_.last_batch, {}) : BatchCommitted();
+  job_.Apply(record);
+  switch (record.kind_case()) {
+    case JournalRecord::kPartitionsAdded:
+      counters_.resize(job_.partitions.size());
+      // Every owner has to be told of the new partitions.
+      acks_.Clear();
+      next_start_us_ = live ? now_us : 0;
+      break;
+    case JournalRecord::kShardsAssigned:
+      moves_.OnAssigned();
+      next_start_us_ = live ? now_us : 0;
+      break;
+    case JournalRecord::kBatchCommitted:
+      if (live) ApplyBatch(before, now_us, actions);
+      break;
+    case JournalRecord::kJobFailed:
+      merge_.Close();
+      break;
+    case JournalRecord::kJobCancelled:
+      merge_.Close();
+      if (live) actions->push_back(CloseJob{job_.job_id});
+      break;
+    default:
+      break;
+  }
+  if (live) Advance(now_us, actions);
+}
+
+void JobMachine::ApplyBatch(const BatchCommitted& before, int64_t now_us, Actions* actions) {
+  const BatchCommitted& batch = job_.last_batch;
+  actions->push_back(PublishBatch{job_.job_id, batch});
+  const Attempt attempt = std::exchange(attempt_, {});
+  SetWaiting(attempt.stuck, now_us);
+
+  const int64_t interval_us = int64_t{job_.spec.batch_interval_ms()} * 1000;
+  const int64_t since_us =
+      before.published_at_us() > 0 ? std::max<int64_t>(1, batch.published_at_us() - before.published_at_us()) : interval_us;
+  const double rate = static_cast<double>(batch.batch_records()) * 1e6 / static_cast<double>(since_us);
+  // The first one with records since the driver started has nothing to be averaged with.
+  records_per_second_ = records_per_second_ == 0 ? rate : 0.7 * records_per_second_ + 0.3 * rate;
+
+  bool backlog = false;
+  for (size_t i = 0; i < attempt.plan.targets.size(); ++i) backlog |= job_.next_offsets[i] < attempt.plan.targets[i];
+  const int64_t overhead_us = now_us - attempt.started_us - static_cast<int64_t>(batch.timings().fold_us());
+  overhead_ms_ = (overhead_ms_ + static_cast<uint32_t>(std::clamp<int64_t>(overhead_us, 0, interval_us) / 1000)) / 2;
+  next_start_us_ = NextStart(attempt.started_us, now_us, interval_us, backlog);
+}
+
+void JobMachine::Fail(const std::string& reason, Actions* actions) {
+  EndAttempt({}, 0, kNever);
+  JournalRecord record;
+  record.mutable_job_failed()->set_job_id(job_.job_id);
+  record.mutable_job_failed()->set_reason(reason);
+  Append(std::move(record), actions);
+}
+
+void JobMachine::Cancel(Actions* actions) {
+  cancel_asked_ = true;
+  if (appending_ || job_.cancelled) return;
+  EndAttempt({}, 0, kNever);
+  JournalRecord record;
+  record.mutable_job_cancelled()->set_job_id(job_.job_id);
+  Append(std::move(record), actions);
+}
+
+// ---- what to do next ----
+
+void JobMachine::Advance(int64_t now_us, Actions* actions) {
+  if (appending_ || job_.cancelled) return;
+  acks_.EndRests(now_us);
+  if (cancel_asked_) return Cancel(actions);
+  if (job_.failed) return;
+  if (attempt_.phase == PHASE_IDLE) {
+    if (std::optional<std::vector<ShardAssignment>> plan = moves_.Plan(now_us)) {
+      JournalRecord record;
+      ShardsAssigned* assigned = record.mutable_shards_assigned();
+      assigned->set_job_id(job_.job_id);
+      assigned->set_assignment(job_.assignment_number + 1);
+      for (ShardAssignment& shard : *plan) *assigned->add_shards() = std::move(shard);
+      return Append(std::move(record), actions);
+    }
+    // Two searches may have found the same one before either was journalled.
+    std::erase_if(search_.found, [this](const Partition& partition) { return job_.IsKnown(partition); });
+    if (!search_.found.empty()) {
+      JournalRecord record;
+      PartitionsAdded* added = record.mutable_partitions_added();
+      added->set_job_id(job_.job_id);
+      for (Partition& partition : std::exchange(search_.found, {})) *added->add_partitions() = std::move(partition);
+      return Append(std::move(record), actions);
+    }
+    if (now_us >= next_start_us_) BeginAttempt(now_us, actions);
+  }
+  if (!search_.under_way && now_us >= search_.next_us) {
+    search_.under_way = true;
+    actions->push_back(FindPartitions{job_.job_id});
+  }
+  AssignOutsideAttempt(actions);
+  for (const std::string& worker : moves_.Preparers()) {
+    actions->push_back(Send<PrepareRequest>{worker, moves_.MakePrepare(worker, MakeId(worker), now_us)});
+  }
+}
+
+void JobMachine::AssignOutsideAttempt(Actions* actions) {
+  const std::set<std::string> owners = job_.Owners();
+  for (const auto& [worker_id, worker] : cluster_->workers) {
+    const std::string& id = worker_id;
+    if (!worker.live || acks_.Has(id) || acks_.IsAsked(id) || acks_.Rests(id)) continue;
+    // Owners are told with the attempt. But where none can begin, because a shard has no live owner, that would be never.
+    const bool owns = owners.contains(id);
+    if (owns && attempt_.phase != PHASE_IDLE) continue;
+    const bool prepares = std::any_of(job_.assignment.begin(), job_.assignment.end(),
+                                      [&](const ShardAssignment& shard) { return shard.next_owner() == id; });
+    if (!owns && !prepares && !worker.job_ids.contains(job_.job_id)) continue;
+    acks_.SetAsked(id);
+    actions->push_back(Send<AssignRequest>{id, job_.MakeAssign(id, MakeId(id))});
+  }
+}
+
+int64_t JobMachine::NextTimeUs() const {
+  if (appending_ || job_.IsOver()) return kNever;
+  int64_t next = search_.under_way ? kNever : search_.next_us;
+  if (attempt_.phase == PHASE_IDLE) next = std::min(next, next_start_us_);
+  return std::min(next, acks_.NextTimeUs());
+}
+
+// ---- plan ----
+
+void JobMachine::BeginAttempt(int64_t now_us, Actions* actions) {
+  attempt_ = {};
+  attempt_.started_us = now_us;
+  // Asked only when what is known of the sinks no longer allows a batch.
+  if (job_.spec.sinks().empty() || job_.last_batch.batch() < delivered_ + cluster_->limits.sink_backlog)
+    return BeginPlan(now_us, actions);
+  attempt_.phase = PHASE_SINKS;
+  actions->push_back(QuerySinks{job_.job_id});
+}
+
+void JobMachine::OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* actions) {
+  if (attempt_.phase != PHASE_SINKS || job_.IsOver()) return;
+  delivered_ = std::max(delivered_, slowest.delivered_batch());
+  if (job_.last_batch.batch() < delivered_ + cluster_->limits.sink_backlog) {
+    BeginPlan(now_us, actions);
+  } else {
+    Waiting waiting = WaitingFor(WAITING_SINK);
+    waiting.set_subject(slowest.sink());
+    waiting.set_batches(job_.last_batch.batch() - delivered_);
+    waiting.set_detail(slowest.problem());
+    EndAttempt(std::move(waiting), now_us, now_us + kRetrySinksUs);
+  }
+  Advance(now_us, actions);
+}
+
+void JobMachine::BeginPlan(int64_t now_us, Actions* actions) {
+  attempt_.phase = PHASE_PLAN;
+  if (job_.assignment.size() < job_.Shards()) return EndAttempt(WaitingFor(WAITING_WORKERS), now_us, now_us + kRetryUs);
+  attempt_.started_us = now_us;
+  actions->push_back(QueryEnds{job_.job_id, ++query_});
+}
+
+void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions) {
+  if (attempt_.phase != PHASE_PLAN || query != query_ || job_.IsOver()) return;
+  if (!ends.ok()) {
+    truncated_since_us_.reset();
+    EndAttempt(WaitingForKafka(job_.brokers, ends.status().message()), now_us, now_us + kRetryKafkaUs);
+    return Advance(now_us, actions);
+  }
+  if (ends->size() != job_.partitions.size()) return EndAttempt({}, now_us, now_us);
+  ends_ = *ends;
+  attempt_.ends_at_us = now_us;
+  attempt_.plan = PlanBatch(job_.next_offsets, ends_);
+  if (!attempt_.plan.truncated.empty()) {
+    const uint32_t p = attempt_.plan.truncated.front();
+    const std::string detail = absl::StrCat("ends at ", ends_[p], ", below offset ", job_.next_offsets[p],
+                                            " up to which it is folded: it was created again or truncated");
+    if (!truncated_since_us_) truncated_since_us_ = now_us;
+    if (now_us - *truncated_since_us_ >= kTruncatedForUs) return Fail(absl::StrCat(job_.Name(p), " ", detail), actions);
+    EndAttempt(WaitingForPartition(WAITING_PARTITION, job_.partitions[p], "it " + detail), now_us, now_us + kRetryKafkaUs);
+    return Advance(now_us, actions);
+  }
+  truncated_since_us_.reset();
+  // Only now: what is folded again may never get to where it has to, because the log is truncated.
+  if (std::optional<Waiting> ownerless = moves_.MissingOwner()) {
+    EndAttempt(*std::move(ownerless), now_us, now_us + kRetryKafkaUs);
+    return Advance(now_us, actions);
+  }
+  const std::set<std::string> owners = job_.Owners();
+  const bool told = std::all_of(owners.begin(), owners.end(), [&](const std::string& owner) { return acks_.Has(owner); });
+  if (attempt_.plan.lag == 0 && !job_.VectorGrew() && told && !moves_.replays()) {
+    EndAttempt({}, now_us,
+               NextStart(attempt_.started_us, now_us, int64_t{job_.spec.batch_interval_ms()} * 1000, /*backlog=*/false));
+    return Advance(now_us, actions);
+  }
+  BeginAssign(now_us, actions);
+}
+
+// ---- assign ----
+
+void JobMachine::BeginAssign(int64_t now_us, Actions* actions) {
+  attempt_.phase = PHASE_ASSIGN;
+  ++attempt_number_;
+  const std::set<std::string> owners = job_.Owners();
+  attempt_.owners.assign(owners.begin(), owners.end());
+  for (const std::string& owner : attempt_.owners) {
+    if (!acks_.Has(owner)) Ask(owner, job_.MakeAssign(owner, MakeId(owner)), actions);
+  }
+  if (attempt_.awaited.empty()) BeginFold(now_us, actions);
+}
+
+void JobMachine::OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_us,
+                         Actions* actions) {
+  const RequestId& id = sent.request.id();
+  acks_.SetAnswered(sent.worker);
+  if (job_.IsOver() || id.epoch() != cluster_->epoch || id.assignment() != job_.assignment_number ||
+      sent.request.partitions_size() != static_cast<int>(job_.partitions.size())) {
+    return Advance(now_us, actions);
+  }
+  const bool awaited = IsAwaited(PHASE_ASSIGN, sent.worker, id);
+  if (!reply.ok()) {
+    acks_.Rest(sent.worker, now_us);
+    if (awaited) EndAttempt(WaitingForWorker(sent.worker, reply.status().message()), now_us, now_us + kRetryUs);
+    return Advance(now_us, actions);
+  }
+  acks_.Add(sent.worker, id);
+  moves_.OnAssignReply(sent.worker, sent.request, *reply);
+  if (awaited) {
+    attempt_.awaited.erase(sent.worker);
+    if (attempt_.awaited.empty()) BeginFold(now_us, actions);
+  }
+  Advance(now_us, actions);
+}
+
+// ---- fold ----
+
+void JobMachine::BeginFold(int64_t now_us, Actions* actions) {
+  attempt_.phase = PHASE_FOLD;
+  attempt_.replays = moves_.replays();
+  attempt_.replied_us = now_us;
+  std::vector<MergeSource> sources;
+  for (const std::string& owner : attempt_.owners)
+    sources.push_back({owner, cluster_->workers.at(owner).incarnation, job_.assignment_number});
+  merge_.Begin(std::move(sources));
+  const std::vector<int64_t>& targets = attempt_.replays ? job_.next_offsets : attempt_.plan.targets;
+  for (size_t w = 0; w < attempt_.owners.size(); ++w) {
+    const std::string& owner = attempt_.owners[w];
+    FoldRequest request;
+    *request.mutable_id() = MakeId(owner);
+    for (uint32_t s = 0; s < job_.assignment.size(); ++s) {
+      if (job_.assignment[s].owner() != owner) continue;
+      for (const uint32_t p : job_.PartitionsOf(s)) AddOffset(p, targets[p], request.mutable_targets());
+    }
+    request.set_exact(attempt_.replays);
+    request.set_budget_ms(FoldBudgetMs(job_.spec.batch_interval_ms(), overhead_ms_));
+    merge_.Quote(w, &request);
+    Ask(owner, std::move(request), actions);
+  }
+}
+
+void JobMachine::OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_us,
+                         Actions* actions) {
+  if (!IsAwaited(PHASE_FOLD, sent.worker, sent.request.id())) return;
+  if (!reply.ok()) {
+    FailAttempt(sent.worker, reply.status(), now_us);
+    return Advance(now_us, actions);
+  }
+  if (reply->has_failure()) return Fail(reply->failure().reason(), actions);
+  if (const absl::Status fits = merge_.CheckReply(PlaceOf(sent.worker), *reply); !fits.ok()) {
+    FailAttempt(sent.worker, fits, now_us);
+    return Advance(now_us, actions);
+  }
+  attempt_.replies[sent.worker] = *reply;
+  attempt_.awaited.erase(sent.worker);
+  if (attempt_.awaited.empty()) OnFolded(now_us, actions);
+  Advance(now_us, actions);
+}
+
+void JobMachine::OnFolded(int64_t now_us, Actions* actions) {
+  for (const auto& [worker, reply] : attempt_.replies) {
+    if (const std::optional<uint32_t> shard = moves_.FindDoubtful(reply))
+      return Doubt(*shard, job_.assignment[*shard].owner(), now_us, actions);
+  }
+  Waiting stuck = attempt_.Stuck(job_);
+  Waiting unfit = attempt_.Unfit(job_);
+  if (attempt_.replays) return OnReplayed(stuck.kind() == WAITING_NOT ? unfit : stuck, now_us);
+  if (unfit.kind() != WAITING_NOT) {
+    acks_.Clear();
+    return EndAttempt(std::move(unfit), now_us, now_us + kRetryUs);
+  }
+  if (!job_.VectorGrew() && !attempt_.Moved(job_)) {
+    const bool is_stuck = attempt_.plan.lag > 0;
+    if (is_stuck && stuck.kind() == WAITING_NOT) stuck = WaitingForKafka(job_.brokers);
+    const int64_t interval_us = int64_t{job_.spec.batch_interval_ms()} * 1000;
+    const int64_t retry_us =
+        is_stuck ? now_us + kRetryUs : NextStart(attempt_.started_us, now_us, interval_us, /*backlog=*/false);
+    return EndAttempt(std::move(stuck), now_us, retry_us);
+  }
+
+  attempt_.phase = PHASE_MERGE;
+  attempt_.stuck = std::move(stuck);
+  attempt_.stuck.set_phase(PHASE_FOLD);
+  attempt_.replied_us = now_us;
+  std::vector<const FoldReply*> replies;
+  for (const std::string& owner : attempt_.owners) replies.push_back(&attempt_.replies.at(owner));
+  const absl::Status taken = merge_.Take(std::move(replies));
+  if (!taken.ok()) {
+    LOG(WARNING) << "job " << name() << ": " << taken.message() << ", so its batches are merged without them";
+    return EndAttempt({}, now_us, now_us);
+  }
+  ContinueMerge(now_us, actions);
+}
+
+void JobMachine::OnReplayed(const Waiting& waiting, int64_t now_us) {
+  moves_.OnReplayed(attempt_.replies);
+  EndAttempt(waiting, now_us, waiting.kind() == WAITING_KAFKA ? now_us + kRetryUs : now_us);
+}
+
+void JobMachine::Doubt(uint32_t shard, const std::string& worker, int64_t now_us, Actions* actions) {
+  Waiting waiting = WaitingFor(WAITING_DOUBTED_SHARD);
+  waiting.set_shard(shard);
+  EndAttempt(std::move(waiting), now_us, now_us);
+  // A composition of the shard says nothing of its sums.
+  merge_.Forget();
+  if (const std::string failure = moves_.Doubt(shard, worker); !failure.empty()) Fail(failure, actions);
+}
+
+// ---- merge ----
+
+void JobMachine::ContinueMerge(int64_t now_us, Actions* actions) {
+  for (BatchMerge::Question& question : merge_.Next()) {
+    const std::string& worker = attempt_.owners[question.worker];
+    *question.request.mutable_id() = MakeId(worker);
+    Ask(worker, std::move(question.request), actions);
+  }
+  if (merge_.done()) Commit(now_us, actions);
+}
+
+void JobMachine::OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_us,
+                         Actions* actions) {
+  if (!IsAwaited(PHASE_MERGE, sent.worker, sent.request.id())) return;
+  attempt_.awaited.erase(sent.worker);
+  absl::Status answered = reply.status();
+  if (reply.ok()) {
+    answered = merge_.Answer(PlaceOf(sent.worker), *reply);
+    if (absl::IsResourceExhausted(answered)) {
+      LOG(WARNING) << "job " << name() << ": " << answered.message() << ", so its batches are merged without them";
+      EndAttempt({}, now_us, now_us);
+      return Advance(now_us, actions);
+    }
+  }
+  if (!answered.ok()) {
+    FailAttempt(sent.worker, answered, now_us);
+    return Advance(now_us, actions);
+  }
+  ContinueMerge(now_us, actions);
+}
+
+// ---- commit ----
+
+void JobMachine::Commit(int64_t now_us, Actions* actions) {
+  attempt_.phase = PHASE_COMMIT;
+  for (const auto& [worker, reply] : attempt_.replies) {
+    for (const PartitionState& partition : reply.partitions()) counters_[partition.partition()] = partition;
+  }
+  JournalRecord record;
+  *record.mutable_batch_committed() = MakeBatchRecord(job_, attempt_, counters_, merge_.result());
+  BatchCommitted* batch = record.mutable_batch_committed();
+  batch->set_attempt(attempt_number_);
+  BatchTimings* timings = batch->mutable_timings();
+  timings->set_ends_us(static_cast<uint64_t>(attempt_.ends_at_us - attempt_.started_us));
+  timings->set_merge_us(static_cast<uint64_t>(now_us - attempt_.replied_us));
+  timings->set_processing_us(static_cast<uint64_t>(now_us - attempt_.started_us));
+  Append(std::move(record), actions);
+}
+
+void JobMachine::SetWaiting(Waiting waiting, int64_t now_us) {
+  const bool same = SameThing(waiting, waiting_);
+  waiting.set_since_us(same ? waiting_.since_us() : now_us);
+  waiting_ = std::move(waiting);
+}
+
+void JobMachine::EndAttempt(Waiting waiting, int64_t now_us, int64_t retry_us) {
+  waiting.set_phase(attempt_.phase);
+  attempt_ = {};
+  SetWaiting(std::move(waiting), now_us);
+  next_start_us_ = retry_us;
+}
+
+void JobMachine::FailAttempt(const std::string& worker, const absl::Status& status, int64_t now_us) {
+  acks_.Remove(worker);
+  acks_.Rest(worker, now_us);
+  EndAttempt(WaitingForWorker(worker, status.message()), now_us, now_us + kRetryUs);
+}
+
+// ---- other events ----
+
+void JobMachine::OnReply(const Send<PrepareRequest>& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_us,
+                         Actions* actions) {
+  const ShardMoves::Prepared prepared = moves_.OnReply(sent.worker, sent.request, reply, now_us);
+  if (!prepared.counts) return;
+  // What is under way to the journal is decided; the shard is found doubtful, or missing, again.
+  const bool decides = attempt_.phase != PHASE_COMMIT && !appending_;
+  if (decides && prepared.orphaned) return Fail(prepared.failure, actions);
+  if (decides && prepared.doubtful) Doubt(*prepared.doubtful, sent.worker, now_us, actions);
+  Advance(now_us, actions);
+}
+
+void JobMachine::OnWorkersChanged(int64_t now_us, Actions* actions) {
+  if (job_.IsOver()) return;
+  acks_.OnWorkersChanged();
+  moves_.OnWorkersChanged();
+  if (attempt_.phase == PHASE_ASSIGN || attempt_.phase == PHASE_FOLD || attempt_.phase == PHASE_MERGE) {
+    const auto lost = std::find_if(attempt_.owners.begin(), attempt_.owners.end(), [&](const std::string& owner) {
+      const bool is_told = attempt_.phase == PHASE_ASSIGN && attempt_.awaited.contains(owner);
+      return is_told ? !cluster_->IsLive(owner) : !acks_.Has(owner);
+    });
+    if (lost != attempt_.owners.end()) EndAttempt(WaitingForWorker(*lost), now_us, now_us);
+  } else if (attempt_.phase == PHASE_IDLE && waiting_.kind() != WAITING_NOT) {
+    next_start_us_ = std::min(next_start_us_, now_us);
+  }
+  Advance(now_us, actions);
+}
+
+void JobMachine::OnTime(int64_t now_us, Actions* actions) { Advance(now_us, actions); }
+
+void JobMachine::OnPaused(int64_t paused_us) {
+  if (truncated_since_us_) *truncated_since_us_ += paused_us;
+}
+
+void JobMachine::OnPartitions(const absl::StatusOr<Found>& found, int64_t now_us, Actions* actions) {
+  search_.under_way = false;
+  search_.next_us = now_us + kFindPartitionsUs;
+  if (job_.IsOver()) return;
+  if (found.ok()) {
+    search_.found.clear();
+    for (const Partition& partition : found->added) {
+      if (!job_.IsKnown(partition)) search_.found.push_back(partition);
+    }
+    bool can_refold = true;
+    for (size_t i = 0; i < std::min(found->begins.size(), job_.partitions.size()); ++i) {
+      can_refold &= found->begins[i] <= job_.partitions[i].start_offset();
+    }
+    if (moves_.can_refold() && !can_refold) {
+      LOG(WARNING) << "job " << name()
+                   << ": the log no longer has the job's start; its shards do not move, and verify cannot "
+                   << "recompute its batches";
+    }
+    moves_.SetCanRefold(can_refold);
+  }
+  Advance(now_us, actions);
+}
+
+// ---- requests ----
+
+RequestId JobMachine::MakeId(const std::string& worker) {
+  RequestId id;
+  id.set_cluster_id(cluster_->cluster_id);
+  id.set_job_id(job_.job_id);
+  id.set_epoch(cluster_->epoch);
+  id.set_attempt(attempt_number_);
+  id.set_assignment(job_.assignment_number);
+  id.set_step(++step_);
+  if (const auto it = cluster_->workers.find(worker); it != cluster_->workers.end())
+    id.set_incarnation(it->second.incarnation);
+  return id;
+}
+
+template <typename Request>
+void JobMachine::Ask(const std::string& worker, Request request, Actions* actions) {
+  attempt_.awaited[worker] = request.id().step();
+  actions->push_back(Send<Request>{worker, std::move(request)});
+}
+
+size_t JobMachine::PlaceOf(const std::string& owner) const {
+  const auto place = std::lower_bound(attempt_.owners.begin(), attempt_.owners.end(), owner);
+  return static_cast<size_t>(place - attempt_.owners.begin());
+}
+
+bool JobMachine::IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const {
+  const auto it = attempt_.awaited.find(worker);
+  return !job_.IsOver() && attempt_.phase == phase && id.epoch() == cluster_->epoch && it != attempt_.awaited.end() &&
+         it->second == id.step();
+}
+
+// ---- what it is ----
+
+JobState JobMachine::state() const {
+  if (job_.cancelled) return JOB_CANCELLED;
+  if (job_.failed) return JOB_FAILED;
+  return waiting_.kind() == WAITING_NOT ? JOB_RUNNING : JOB_WAITING;
+}
+
+uint64_t JobMachine::lag() const {
+  uint64_t lag = 0;
+  for (size_t i = 0; i < std::min(ends_.size(), job_.next_offsets.size()); ++i) {
+    if (ends_[i] > job_.next_offsets[i]) lag += static_cast<uint64_t>(ends_[i] - job_.next_offsets[i]);
+  }
+  return lag;
+}
+
+JobStatus JobMachine::Status() const {
+  JobStatus status;
+  status.set_job(name());
+  status.set_job_id(job_.job_id);
+  status.set_state(state());
+  status.set_failure(job_.failure);
+  if (state() == JOB_WAITING) *status.mutable_waiting() = waiting_;
+  *status.mutable_spec() = WithoutSecrets(job_.spec);
+  status.set_batch(job_.last_batch.batch());
+  status.set_lag(lag());
+  status.set_records_per_second(records_per_second_);
+  status.set_submitted_at_us(job_.submitted_at_us);
+  *status.mutable_last_batch() = job_.last_batch;
+  for (size_t i = 0; i < job_.partitions.size(); ++i) {
+    PartitionStatus* partition = status.add_partitions();
+    partition->set_topic(job_.partitions[i].topic());
+    partition->set_partition(job_.partitions[i].partition());
+    partition->set_next_offset(job_.next_offsets[i]);
+    partition->set_end_offset(i < ends_.size() ? ends_[i] : -1);
+    *partition->mutable_counters() = counters_[i];
+  }
+  for (uint32_t s = 0; s < job_.assignment.size(); ++s) {
+    ShardStatus* shard = status.add_shards();
+    shard->set_shard(s);
+    shard->set_owner(job_.assignment[s].owner());
+    shard->set_next_owner(job_.assignment[s].next_owner());
+  }
+  return status;
+}
+
+}  // namespace tenfold

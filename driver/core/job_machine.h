@@ -1,0 +1,147 @@
+// One job's decisions at the driver: assign, plan, fold, merge, commit, publish, and what follows when something is lost.
+// A state machine without I/O, clocks or threads: events in, actions out. What it must remember it asks to be journalled,
+// and acts on it only when Apply brings the record back, which is also how a driver that starts again gets here.
+//
+// Rules R3 to R6 of the design hold here; it makes one attempt at a batch at a time (driver/core/attempt.h), in the phases plan,
+// assign, fold, merge and commit. The merge (R7) is BatchMerge's, moves and the comparison of states (R4) are ShardMoves'.
+// Times are microseconds of the decisions' clock. Used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "driver.pb.h"
+#include "driver/core/action.h"
+#include "driver/core/assignment_acks.h"
+#include "driver/core/attempt.h"
+#include "driver/merge/batch_merge.h"
+#include "driver/core/cluster_view.h"
+#include "driver/core/journalled_job.h"
+#include "driver/core/shard_moves.h"
+#include "journal.pb.h"
+#include "waiting.pb.h"
+#include "worker.pb.h"
+
+namespace tenfold {
+
+class JobMachine {
+ public:
+  // `cluster` outlives the object.
+  JobMachine(const ClusterView* cluster, const JobSubmitted& submitted, int64_t submitted_at_us);
+  // Its parts point to each other.
+  JobMachine(const JobMachine&) = delete;
+  JobMachine& operator=(const JobMachine&) = delete;
+
+  // A record of this job is journalled, now or before the driver started.
+  void Apply(const JournalRecord& record, int64_t now_us, Actions* actions);
+
+  // Events. A reply that belongs to nothing under way is ignored.
+  void OnWorkersChanged(int64_t now_us, Actions* actions);
+  void OnTime(int64_t now_us, Actions* actions);
+  // The driver stood still for so long: what it saw before and after does not show what was between.
+  void OnPaused(int64_t paused_us);
+  void OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions);
+  // `begins`: first offsets kept, by partition index.
+  struct Found {
+    std::vector<Partition> added;
+    std::vector<int64_t> begins;
+  };
+  void OnPartitions(const absl::StatusOr<Found>& found, int64_t now_us, Actions* actions);
+  // `slowest`: the sink that has taken the fewest batches.
+  void OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* actions);
+  void OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_us, Actions* actions);
+  void OnReply(const Send<PrepareRequest>& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_us,
+               Actions* actions);
+  void OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_us, Actions* actions);
+  void OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_us, Actions* actions);
+  // The user cancels it: asks for the record that ends it.
+  void Cancel(Actions* actions);
+
+  // The next time OnTime has something to do if nothing else happens.
+  int64_t NextTimeUs() const;
+
+  const JournalledJob& job() const { return job_; }
+  const std::string& name() const { return job_.spec.name(); }
+  JobState state() const;
+  // What it waits for; of kind WAITING_NOT if it does not.
+  const Waiting& waiting() const { return waiting_; }
+  // Offsets between the last batch and the ends as last seen.
+  uint64_t lag() const;
+  // All but the sinks.
+  JobStatus Status() const;
+
+ private:
+  // The search for partitions that were added to the job's topics.
+  struct PartitionSearch {
+    bool under_way = false;
+    int64_t next_us = 0;
+    // Found and not journalled yet.
+    std::vector<Partition> found;
+  };
+
+  // Does what can be done now; the last thing every event does.
+  void Advance(int64_t now_us, Actions* actions);
+  void BeginAttempt(int64_t now_us, Actions* actions);
+  void BeginPlan(int64_t now_us, Actions* actions);
+  void BeginAssign(int64_t now_us, Actions* actions);
+  void BeginFold(int64_t now_us, Actions* actions);
+  void OnFolded(int64_t now_us, Actions* actions);
+  void OnReplayed(const Waiting& waiting, int64_t now_us);
+  void ContinueMerge(int64_t now_us, Actions* actions);
+  void Commit(int64_t now_us, Actions* actions);
+  // Gives the attempt up; the next starts at `retry_us`.
+  void EndAttempt(Waiting waiting, int64_t now_us, int64_t retry_us);
+  // A worker did not do its part of the attempt.
+  void FailAttempt(const std::string& worker, const absl::Status& status, int64_t now_us);
+  void SetWaiting(Waiting waiting, int64_t now_us);
+  void Fail(const std::string& reason, Actions* actions);
+  void Append(JournalRecord record, Actions* actions);
+  void ApplyBatch(const BatchCommitted& before, int64_t now_us, Actions* actions);
+
+  // Tells the workers that no attempt tells.
+  void AssignOutsideAttempt(Actions* actions);
+  void Doubt(uint32_t shard, const std::string& worker, int64_t now_us, Actions* actions);
+  RequestId MakeId(const std::string& worker);
+  // Sends a request of the attempt, whose answer is awaited from now on.
+  template <typename Request>
+  void Ask(const std::string& worker, Request request, Actions* actions);
+  // The owner's place among those of the attempt.
+  size_t PlaceOf(const std::string& owner) const;
+  // Whether a reply to the request with this id is awaited.
+  bool IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const;
+
+  const ClusterView* const cluster_;
+  JournalledJob job_;
+  AssignmentAcks acks_;
+  ShardMoves moves_;
+  BatchMerge merge_;
+
+  // A record is on its way to the journal: nothing else is decided until it is there.
+  bool appending_ = false;
+  bool cancel_asked_ = false;
+  PartitionSearch search_;
+
+  Attempt attempt_;
+  uint64_t attempt_number_ = 0;
+  // Of the last request, and of the last question to Kafka about the ends.
+  uint64_t step_ = 0;
+  uint64_t query_ = 0;
+  int64_t next_start_us_ = 0;
+
+  // Carried from batch to batch.
+  std::vector<int64_t> ends_;
+  std::vector<PartitionState> counters_;
+  // What a batch takes beside its fold, averaged; a guess at first, as the first one may have a backlog.
+  uint32_t overhead_ms_;
+  double records_per_second_ = 0;
+  std::optional<int64_t> truncated_since_us_;
+  Waiting waiting_;
+  // Every sink has taken this batch, and some maybe more.
+  uint64_t delivered_ = 0;
+};
+
+}  // namespace tenfold

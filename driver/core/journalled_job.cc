@@ -1,0 +1,91 @@
+#include "driver/core/journalled_job.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+
+namespace tenfold {
+
+JournalledJob::JournalledJob(const JobSubmitted& submitted, int64_t submitted_at)
+    : job_id(submitted.job_id()),
+      spec(submitted.spec()),
+      brokers(submitted.brokers()),
+      submitted_at_us(submitted_at),
+      partitions(submitted.partitions().begin(), submitted.partitions().end()) {
+  for (const Partition& partition : partitions) next_offsets.push_back(partition.start_offset());
+}
+
+void JournalledJob::Apply(const JournalRecord& record) {
+  switch (record.kind_case()) {
+    case JournalRecord::kPartitionsAdded:
+      for (const Partition& partition : record.partitions_added().partitions()) {
+        partitions.push_back(partition);
+        next_offsets.push_back(partition.start_offset());
+      }
+      break;
+    case JournalRecord::kShardsAssigned:
+      assignment.assign(record.shards_assigned().shards().begin(), record.shards_assigned().shards().end());
+      assignment_number = record.shards_assigned().assignment();
+      break;
+    case JournalRecord::kBatchCommitted:
+      last_batch = record.batch_committed();
+      std::copy(last_batch.next_offsets().begin(), last_batch.next_offsets().end(), next_offsets.begin());
+      break;
+    case JournalRecord::kJobFailed:
+      failed = true;
+      failure = record.job_failed().reason();
+      break;
+    case JournalRecord::kJobCancelled:
+      cancelled = true;
+      break;
+    default:
+      break;
+  }
+}
+
+size_t JournalledJob::Shards() const { return std::min<size_t>(kShards, partitions.size()); }
+
+std::vector<uint32_t> JournalledJob::PartitionsOf(uint32_t shard) const {
+  std::vector<uint32_t> indexes;
+  for (uint32_t p = shard; p < partitions.size(); p += kShards) indexes.push_back(p);
+  return indexes;
+}
+
+std::set<std::string> JournalledJob::Owners() const {
+  std::set<std::string> owners;
+  for (const ShardAssignment& shard : assignment) {
+    if (!shard.owner().empty()) owners.insert(shard.owner());
+  }
+  return owners;
+}
+
+bool JournalledJob::IsKnown(const Partition& partition) const {
+  return std::any_of(partitions.begin(), partitions.end(), [&](const Partition& known) {
+    return known.topic() == partition.topic() && known.partition() == partition.partition();
+  });
+}
+
+bool JournalledJob::VectorGrew() const {
+  return last_batch.batch() == 0 || last_batch.next_offsets_size() != static_cast<int>(partitions.size());
+}
+
+std::string JournalledJob::Name(uint32_t partition) const {
+  return absl::StrCat(partitions[partition].topic(), "[", partitions[partition].partition(), "]");
+}
+
+AssignRequest JournalledJob::MakeAssign(const std::string& worker, RequestId id) const {
+  AssignRequest request;
+  *request.mutable_id() = std::move(id);
+  *request.mutable_spec() = spec;
+  request.set_brokers(brokers);
+  request.mutable_partitions()->Add(partitions.begin(), partitions.end());
+  for (uint32_t s = 0; s < assignment.size(); ++s) {
+    if (assignment[s].owner() == worker) request.add_owned(s);
+    if (assignment[s].next_owner() == worker) request.add_prepared(s);
+  }
+  return request;
+}
+
+}  // namespace tenfold

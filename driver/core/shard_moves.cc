@@ -1,0 +1,283 @@
+#include "driver/core/shard_moves.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "driver/core/assignment.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+constexpr uint32_t kPrepareBudgetMs = 500;
+// A preparation that took no longer than this, or than the job's interval, leaves little to fold.
+constexpr int64_t kQuickUs = 200'000;
+// So many preparations make a shard ready although none was quick.
+constexpr int kPreparations = 5;
+
+bool SameDigest(const Digest& a, const Digest& b) { return a.high() == b.high() && a.low() == b.low(); }
+
+bool SameOwners(const std::vector<ShardAssignment>& a, const std::vector<ShardAssignment>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const ShardAssignment& x, const ShardAssignment& y) {
+    return x.owner() == y.owner() && x.next_owner() == y.next_owner();
+  });
+}
+
+template <typename Shards>
+bool Lists(const Shards& shards, uint32_t shard) {
+  return std::find(shards.begin(), shards.end(), shard) != shards.end();
+}
+
+}  // namespace
+
+// ---- the assignment ----
+
+std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) const {
+  AssignmentInput input;
+  input.current = job_->assignment;
+  input.shards = job_->Shards();
+  input.can_refold = can_refold_;
+  for (const auto& [id, worker] : cluster_->workers) {
+    if (worker.live) input.live[id] = worker.shards;
+  }
+  for (const ShardAssignment& shard : job_->assignment) {
+    for (const std::string& worker : {shard.owner(), shard.next_owner()}) {
+      if (now_us < cluster_->awaiting_until_us && !cluster_->workers.contains(worker)) input.awaited.insert(worker);
+    }
+  }
+  input.awaited.erase("");
+  for (uint32_t s = 0; s < input.shards; ++s) {
+    bool fresh = static_cast<int>(s) >= job_->last_batch.digests_size();
+    for (const uint32_t p : job_->PartitionsOf(s)) fresh &= job_->next_offsets[p] == job_->partitions[p].start_offset();
+    if (fresh) input.fresh.insert(s);
+  }
+  for (const auto& [shard, worker] : doubtful_) input.doubtful.insert(shard);
+
+  std::vector<ShardAssignment> plan = PlanAssignment(input);
+  for (const auto& [shard, worker] : ready_) {
+    if (shard < plan.size() && plan[shard].next_owner() == worker) {
+      plan[shard].set_owner(worker);
+      plan[shard].clear_next_owner();
+    }
+  }
+  // Before the first worker there is nothing to say.
+  const bool nobody = job_->assignment.empty() && input.live.empty();
+  if (nobody || SameOwners(plan, job_->assignment)) return std::nullopt;
+  return plan;
+}
+
+void ShardMoves::OnAssigned() {
+  refolds_.clear();
+  ready_.clear();
+  preparations_.clear();
+}
+
+void ShardMoves::OnWorkersChanged() {
+  std::erase_if(preparing_, [&](const auto& entry) {
+    const WorkerInfo* info = cluster_->FindLive(entry.first);
+    return info == nullptr || info->incarnation != entry.second.incarnation;
+  });
+  std::erase_if(doubtful_, [&](const auto& entry) {
+    const bool lost = !cluster_->IsLive(entry.second);
+    // It may come back with the same state, which would not have been folded again then.
+    if (lost) doubts_.erase(entry.first);
+    return lost;
+  });
+}
+
+std::optional<Waiting> ShardMoves::MissingOwner() const {
+  for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
+    const std::string& owner = job_->assignment[s].owner();
+    const std::string& next = job_->assignment[s].next_owner();
+    if (!owner.empty() && cluster_->IsLive(owner)) continue;
+    Waiting waiting;
+    const bool alone = !owner.empty() && next.empty() && !can_refold_;
+    waiting.set_kind(owner.empty() ? WAITING_SHARD : alone ? WAITING_ONLY_OWNER : WAITING_OWNER);
+    waiting.set_worker(owner);
+    waiting.set_shard(s);
+    if (!next.empty()) *waiting.mutable_refold() = Progress(s);
+    return waiting;
+  }
+  return std::nullopt;
+}
+
+// ---- preparation ----
+
+std::set<std::string> ShardMoves::Preparers() const {
+  std::set<std::string> workers;
+  for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
+    const std::string& worker = job_->assignment[s].next_owner();
+    if (worker.empty() || !acks_->Has(worker) || preparing_.contains(worker) || ready_.contains(s) || acks_->Rests(worker))
+      continue;
+    workers.insert(worker);
+  }
+  return workers;
+}
+
+PrepareRequest ShardMoves::MakePrepare(const std::string& worker, RequestId id, int64_t now_us) {
+  const auto& digests = job_->last_batch.digests();
+  preparing_[worker] = {id.step(), id.incarnation(), now_us, job_->next_offsets, {digests.begin(), digests.end()}};
+  PrepareRequest request;
+  *request.mutable_id() = std::move(id);
+  request.set_budget_ms(kPrepareBudgetMs);
+  for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
+    if (job_->assignment[s].next_owner() != worker || ready_.contains(s)) continue;
+    for (const uint32_t p : job_->PartitionsOf(s)) {
+      PartitionOffset* target = request.add_targets();
+      target->set_partition(p);
+      target->set_next_offset(job_->next_offsets[p]);
+    }
+  }
+  return request;
+}
+
+ShardMoves::Prepared ShardMoves::OnReply(const std::string& worker, const PrepareRequest& request,
+                                         const absl::StatusOr<PrepareReply>& reply, int64_t now_us) {
+  Prepared prepared;
+  const auto it = preparing_.find(worker);
+  if (it == preparing_.end() || request.id().step() != it->second.step || request.id().epoch() != cluster_->epoch)
+    return prepared;
+  const PrepareUnderWay prepare = std::move(it->second);
+  preparing_.erase(it);
+  prepared.counts = true;
+  if (job_->IsOver() || request.id().assignment() != job_->assignment_number) return prepared;
+  if (!reply.ok()) {
+    acks_->Remove(worker);
+    acks_->Rest(worker, now_us);
+    return prepared;
+  }
+  if (reply->has_failure()) {
+    LOG(ERROR) << "job " << job_->spec.name() << ": worker " << worker
+               << " cannot fold its shards from the start: " << reply->failure().reason();
+    can_refold_ = false;
+    prepared.failure = reply->failure().reason();
+    prepared.orphaned = std::any_of(job_->assignment.begin(), job_->assignment.end(), [&](const ShardAssignment& shard) {
+      return shard.next_owner() == worker && shard.owner().empty();
+    });
+    acks_->Rest(worker, now_us);
+    return prepared;
+  }
+  for (const ShardPosition& position : reply->shards()) OnPosition(position, worker, prepare, now_us, &prepared);
+  return prepared;
+}
+
+void ShardMoves::OnPosition(const ShardPosition& position, const std::string& worker, const PrepareUnderWay& prepare,
+                            int64_t now_us, Prepared* prepared) {
+  const uint32_t s = position.shard();
+  if (prepared->doubtful || s >= job_->assignment.size() || job_->assignment[s].next_owner() != worker) return;
+  NoteRefold(position, now_us);
+  bool reached = true;
+  bool exact = true;
+  bool current = true;
+  for (const PartitionOffset& offset : position.offsets()) {
+    if (offset.partition() >= prepare.next_offsets.size()) continue;
+    reached &= offset.next_offset() >= prepare.next_offsets[offset.partition()];
+    exact &= offset.next_offset() == prepare.next_offsets[offset.partition()];
+    current &= offset.next_offset() >= job_->next_offsets[offset.partition()];
+  }
+  if (!reached) return;
+  if (exact && s < prepare.digests.size() && !SameDigest(position.digest(), prepare.digests[s])) {
+    prepared->doubtful = s;
+    return;
+  }
+  doubts_.erase(s);
+  // A shard whose preparation took long is too far behind by now for a short batch: another go gets it closer. At short
+  // intervals none is ever quick; the takeover then folds what is left.
+  const bool quick = now_us - prepare.sent_us <= std::max(int64_t{job_->spec.batch_interval_ms()} * 1000, kQuickUs);
+  if (quick || current || ++preparations_[s] >= kPreparations) ready_[s] = worker;
+}
+
+void ShardMoves::NoteRefold(const ShardPosition& position, int64_t now_us) {
+  int64_t done = 0;
+  int64_t total = 0;
+  for (const PartitionOffset& offset : position.offsets()) {
+    if (offset.partition() >= job_->partitions.size()) continue;
+    const int64_t start = job_->partitions[offset.partition()].start_offset();
+    done += offset.next_offset() - start;
+    total += job_->next_offsets[offset.partition()] - start;
+  }
+  Refold& refold = refolds_.try_emplace(position.shard(), Refold{now_us, done, now_us, done, total}).first->second;
+  refold.last_us = now_us;
+  refold.last = done;
+  refold.total = total;
+}
+
+RefoldProgress ShardMoves::Progress(uint32_t shard) const {
+  RefoldProgress progress;
+  progress.set_worker(job_->assignment[shard].next_owner());
+  const auto it = refolds_.find(shard);
+  if (it == refolds_.end()) return progress;
+  const Refold& refold = it->second;
+  progress.set_folded(static_cast<uint64_t>(refold.last));
+  progress.set_total(static_cast<uint64_t>(refold.total));
+  const int64_t offsets = std::max<int64_t>(0, refold.last - refold.first);
+  progress.set_offsets_per_second(
+      static_cast<uint64_t>(offsets * 1'000'000 / std::max<int64_t>(1, refold.last_us - refold.first_us)));
+  return progress;
+}
+
+// ---- comparison with the journal ----
+
+void ShardMoves::OnAssignReply(const std::string& worker, const AssignRequest& request, const AssignReply& reply) {
+  std::erase_if(doubtful_, [&](const auto& doubt) {
+    return doubt.second == worker && !Lists(request.owned(), doubt.first) && !Lists(request.prepared(), doubt.first);
+  });
+  for (const ShardPosition& position : reply.shards()) {
+    const uint32_t s = position.shard();
+    if (s >= job_->assignment.size() || job_->assignment[s].owner() != worker) continue;
+    bool comparable = static_cast<int>(s) < job_->last_batch.digests_size();
+    for (const PartitionOffset& offset : position.offsets()) {
+      comparable &=
+          offset.partition() < job_->next_offsets.size() && offset.next_offset() <= job_->next_offsets[offset.partition()];
+    }
+    if (comparable) {
+      uncompared_.insert(s);
+    } else {
+      uncompared_.erase(s);
+    }
+  }
+}
+
+void ShardMoves::OnReplayed(const std::map<std::string, FoldReply>& replies) {
+  uncompared_.clear();
+  for (const auto& [worker, reply] : replies) {
+    for (const PartitionOffset& offset : reply.composition()) {
+      if (offset.partition() < job_->next_offsets.size() && offset.next_offset() < job_->next_offsets[offset.partition()]) {
+        uncompared_.insert(offset.partition() % kShards);
+      }
+    }
+  }
+}
+
+std::optional<uint32_t> ShardMoves::FindDoubtful(const FoldReply& reply) const {
+  for (const ShardPosition& position : reply.shards()) {
+    if (static_cast<int>(position.shard()) >= job_->last_batch.digests_size()) continue;
+    const bool exact = std::all_of(position.offsets().begin(), position.offsets().end(), [&](const PartitionOffset& offset) {
+      return offset.partition() < job_->next_offsets.size() &&
+             offset.next_offset() == job_->next_offsets[offset.partition()];
+    });
+    const Digest& journalled = job_->last_batch.digests(static_cast<int>(position.shard()));
+    if (exact && !SameDigest(position.digest(), journalled)) return position.shard();
+  }
+  return std::nullopt;
+}
+
+std::string ShardMoves::Doubt(uint32_t shard, const std::string& worker) {
+  if (!can_refold_) {
+    return absl::StrCat("the state of shard ", shard, " at worker ", worker, " has another digest than batch ",
+                        job_->last_batch.batch(), ", and the log's start is gone, so that it cannot be folded again");
+  }
+  if (++doubts_[shard] > 1) {
+    return absl::StrCat("shard ", shard, " folded again from the log has another digest than the journal: batch ",
+                        job_->last_batch.batch(), " or one before it is doubtful");
+  }
+  LOG(ERROR) << "job " << job_->spec.name() << ": the state of shard " << shard << " at worker " << worker
+             << " has another digest than batch " << job_->last_batch.batch()
+             << " in the journal; the shard is folded again from the log";
+  doubtful_[shard] = worker;
+  return "";
+}
+
+}  // namespace tenfold

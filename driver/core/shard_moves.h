@@ -1,0 +1,120 @@
+// How a job's shards come to their owners and how their states are kept right: the assignment that should be, the
+// preparation of next owners, the comparison of states with the journal (R4), and what follows from a difference. Pure: it
+// reads the cluster and the journalled job, and the job machine does what it says. Used by one thread at a time.
+//
+// A shard moves in three steps: the journal names its next owner; that worker folds the shard from the start of the log to
+// the journalled offsets (Prepare, as often as it takes); when it is close behind, the next assignment makes it the owner.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "driver/core/assignment_acks.h"
+#include "driver/core/cluster_view.h"
+#include "driver/core/journalled_job.h"
+#include "waiting.pb.h"
+#include "worker.pb.h"
+
+namespace tenfold {
+
+class ShardMoves {
+ public:
+  // All outlive the object.
+  ShardMoves(const ClusterView* cluster, const JournalledJob* job, AssignmentAcks* acks)
+      : cluster_(cluster), job_(job), acks_(acks) {}
+
+  // ---- the assignment ----
+
+  // The whole assignment that should be journalled next; nullopt if the present one is right.
+  std::optional<std::vector<ShardAssignment>> Plan(int64_t now_us) const;
+  // A new assignment is journalled: preparations begin anew.
+  void OnAssigned();
+  void OnWorkersChanged();
+  // Whether the log still has the job's start. Without it shards do not move, and wait for their owner.
+  bool can_refold() const { return can_refold_; }
+  void SetCanRefold(bool can_refold) { can_refold_ = can_refold; }
+  // What the first shard without a live owner waits for; nullopt if every shard has one.
+  std::optional<Waiting> MissingOwner() const;
+
+  // ---- preparation ----
+
+  // Next owners that can be asked to fold on now.
+  std::set<std::string> Preparers() const;
+  // The request to one of them, which is under way from now on.
+  PrepareRequest MakePrepare(const std::string& worker, RequestId id, int64_t now_us);
+  struct Prepared {
+    // False: the reply belongs to no request under way, and nothing else here counts.
+    bool counts = false;
+    // Not empty: the log no longer has what the shards are folded from; `orphaned`: and one of them has no owner.
+    std::string failure;
+    bool orphaned = false;
+    // A shard that was folded to exactly the journalled offsets and has another digest than the journal.
+    std::optional<uint32_t> doubtful;
+  };
+  Prepared OnReply(const std::string& worker, const PrepareRequest& request, const absl::StatusOr<PrepareReply>& reply,
+                   int64_t now_us);
+
+  // ---- comparison with the journal (R4) ----
+
+  // The worker has done an Assign: its states that are not beyond the journal are to be compared before anything is added.
+  void OnAssignReply(const std::string& worker, const AssignRequest& request, const AssignReply& reply);
+  // Some states are not compared yet: the next Fold goes to exactly the journalled offsets, where digests can be compared.
+  bool replays() const { return !uncompared_.empty(); }
+  // Such a Fold has ended. States that did not reach the journalled offsets remain to be compared.
+  void OnReplayed(const std::map<std::string, FoldReply>& replies);
+  // A shard of the reply that is at exactly the journalled offsets with another digest than the journal.
+  std::optional<uint32_t> FindDoubtful(const FoldReply& reply) const;
+  // The worker's state of the shard disagrees with the journal: nobody has the shard until the worker has dropped that
+  // state, and then it is folded again. Returns why the job has to stop instead, or nothing: the start of the log is gone,
+  // or the shard was folded again once already and the journal is what is doubtful.
+  std::string Doubt(uint32_t shard, const std::string& worker);
+
+ private:
+  struct PrepareUnderWay {
+    uint64_t step = 0;
+    uint64_t incarnation = 0;
+    int64_t sent_us = 0;
+    // The journalled offsets that are the targets, and the digests there.
+    std::vector<int64_t> next_offsets;
+    std::vector<Digest> digests;
+  };
+  // How far the next owner of a shard had folded it again, in offsets, when it first told and when it last told.
+  struct Refold {
+    int64_t first_us = 0;
+    int64_t first = 0;
+    int64_t last_us = 0;
+    int64_t last = 0;
+    int64_t total = 0;
+  };
+
+  // A position of the present Prepare: whether the shard may change hands now, or is doubtful.
+  void OnPosition(const ShardPosition& position, const std::string& worker, const PrepareUnderWay& prepare, int64_t now_us,
+                  Prepared* prepared);
+  void NoteRefold(const ShardPosition& position, int64_t now_us);
+  RefoldProgress Progress(uint32_t shard) const;
+
+  const ClusterView* const cluster_;
+  const JournalledJob* const job_;
+  AssignmentAcks* const acks_;
+
+  bool can_refold_ = true;
+  // By worker id.
+  std::map<std::string, PrepareUnderWay> preparing_;
+  // Void with the assignment: shards that may change hands, with their next owner; how often a shard's preparation reached
+  // its targets; how far it is.
+  std::map<uint32_t, std::string> ready_;
+  std::map<uint32_t, int> preparations_;
+  std::map<uint32_t, Refold> refolds_;
+  // Shards whose state was not compared with the journal since its worker was assigned them.
+  std::set<uint32_t> uncompared_;
+  // Shards, each with the worker that has to drop its state; and how often a shard was doubted.
+  std::map<uint32_t, std::string> doubtful_;
+  std::map<uint32_t, int> doubts_;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,53 @@
+// The thread that writes the journal: appends what the driver's decisions ask for, what waited together with one sync, and
+// deletes old batches a few at a time in between, so that they never hold up a commit. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "common/thread/event_queue.h"
+#include "driver/journal/journal.h"
+
+namespace tenfold {
+
+class JournalWriter {
+ public:
+  using Journalled = std::function<void(std::vector<JournalRecord>)>;
+
+  // `journalled` is called on the thread with what is durable, in the order asked. `journal` outlives the object.
+  JournalWriter(Journal* journal, Journalled journalled);
+  // What was not begun is left out.
+  ~JournalWriter() { orders_.Abort(); }
+
+  // If it cannot be written the process ends.
+  void Append(JournalRecord record) { orders_.Post(std::move(record)); }
+  // The job's batches below `first_kept` go.
+  void TrimLater(const std::string& job_id, uint64_t first_kept) { orders_.Post(Trim{job_id, first_kept}); }
+
+ private:
+  struct Trim {
+    std::string job_id;
+    uint64_t first_kept = 0;
+  };
+
+  void Run();
+  void AppendAll(std::vector<JournalRecord> records);
+  void TrimSome();
+
+  Journal* const journal_;
+  const Journalled journalled_;
+  EventQueue<std::variant<JournalRecord, Trim>> orders_;
+  // Of the thread alone: the first batch to keep, by job.
+  std::map<std::string, uint64_t> trims_;
+
+  // Last: it uses the others.
+  std::jthread thread_;
+};
+
+}  // namespace tenfold

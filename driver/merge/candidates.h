@@ -1,0 +1,91 @@
+// The keys that a merge by thresholds has heard of, each with the partials known so far and the workers that sent them.
+// Keys are numbered in the order in which they come; an id stays valid until Clear. Pure; used by one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/number/units.h"
+#include "driver/merge/merge_memory.h"
+
+namespace tenfold {
+
+struct Candidate {
+  std::string key;
+  // Of the partials known so far.
+  Units total = 0;
+  // What the total is at most; of this round, once its entries are there.
+  Units bound = 0;
+  // Its total is exact, or below T: nothing more is asked about it.
+  bool settled = false;
+
+ private:
+  friend class Candidates;
+  static constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
+  // Head of the list of workers that sent it.
+  uint32_t sender = kNone;
+  // The last pass over candidates that marked this one.
+  uint32_t pass = 0;
+};
+
+class Candidates {
+ public:
+  // Nothing that is not there.
+  static constexpr uint32_t kNone = Candidate::kNone;
+
+  explicit Candidates(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
+
+  Candidate& operator[](uint32_t id) { return candidates_[id]; }
+  const Candidate& operator[](uint32_t id) const { return candidates_[id]; }
+
+  // kNone if the key is none.
+  uint32_t Find(std::string_view key) const;
+  // Adds the key if it is none; `is_new` tells.
+  uint32_t FindOrAdd(std::string key, bool* is_new);
+  // The worker sent this partial of the candidate.
+  void AddSent(uint32_t id, uint32_t worker, Units sum);
+  // Adds a partial that was looked up. Fails a CHECK if the total leaves 128 bits, which R1 rules out.
+  void AddTo(uint32_t id, Units sum);
+
+  // Calls `visit` with each worker that sent the candidate.
+  template <typename Visit>
+  void ForEachSender(uint32_t id, const Visit& visit) const {
+    for (uint32_t s = candidates_[id].sender; s != kNone; s = senders_[s].next) visit(senders_[s].worker);
+  }
+
+  // Marks exactly these; IsMarked tells which are, until the next MarkOnly.
+  void MarkOnly(const std::vector<uint32_t>& ids);
+  void Mark(uint32_t id) { candidates_[id].pass = pass_; }
+  void Unmark(uint32_t id) { candidates_[id].pass = 0; }
+  bool IsMarked(uint32_t id) const { return candidates_[id].pass == pass_; }
+
+  // Notes what they take of the shared memory; false if that is more than they may.
+  bool HasRoom();
+  void Clear();
+
+ private:
+  struct Sender {
+    uint32_t worker = 0;
+    uint32_t next = kNone;
+  };
+  // What a candidate takes beside its key: itself, its place in the map, and in the lists of ids.
+  static constexpr size_t kCandidateBytes = 144;
+
+  // By id. A deque, because `ids_` and look-ups have views of the keys.
+  std::deque<Candidate> candidates_;
+  absl::flat_hash_map<std::string_view, uint32_t, std::hash<std::string_view>> ids_;
+  std::vector<Sender> senders_;
+  uint32_t pass_ = 0;
+  size_t key_bytes_ = 0;
+  MergeShare memory_;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,146 @@
+// Merge: the exact global top k from the workers' partial sums, without reading all keys (design, "Exact top k without a
+// shuffle"; R7). A state machine without I/O: it says what to look up, is told the answers, and at last has the result.
+// One object merges one attempt; used by one thread at a time. Background: Fagin's threshold algorithm; TPUT (Cao and
+// Wang, 2004).
+//
+// A candidate is looked up only while it can be in the result: its total is at most what was sent of it and the floors,
+// where they are positive, of the workers that did not send it. The best candidates by what was sent come first; the k-th
+// best total that is exact is then a bound below T, and a candidate whose bound lies below it, strictly as ties go by key,
+// is out. (What was sent alone bounds nothing from below: the rest may be negative.)
+//
+// Where the second round brings more candidates than the memory allows, they are forgotten, but for the best, and asked for
+// again in slices of the keys, by hash, one slice after the other; a slice that is still too large is divided again. Every
+// key above a floor is in one of them, so the result is the same, for more traffic.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "common/table/key_slice.h"
+#include "common/number/units.h"
+#include "driver/merge/candidates.h"
+#include "driver/merge/merge_memory.h"
+
+namespace tenfold {
+
+class GlobalTopK {
+ public:
+  struct Partial {
+    std::string key;
+    Units sum = 0;
+  };
+  // What to ask one worker.
+  struct Question {
+    size_t worker = 0;
+    // Keys whose partial at this worker is not known. They live until the next Next.
+    std::vector<std::string_view> keys;
+    // And every entry at or above this whose key is in the slice.
+    std::optional<Units> at_or_above;
+    KeySlice slice;
+  };
+  struct Result {
+    // Total descending, then key ascending by bytes; at most k.
+    std::vector<Partial> top;
+    // The proof: T (unset with fewer than k keys), U (unset if every entry was seen), rounds, entries read.
+    std::optional<Units> kth_total;
+    std::optional<Units> unseen_bound;
+    uint32_t rounds = 0;
+    uint64_t entries = 0;
+    // Keys looked up, one for each worker that was asked.
+    uint64_t look_ups = 0;
+    // What to send worker w along with the next batch's fold, so that one round is likely to do; unset: only the depth.
+    std::vector<std::optional<Units>> next_thresholds;
+  };
+
+  // So many questions, of one key to one worker, are put at a time: what bounds their memory.
+  static constexpr size_t kMaxQuestions = 1 << 18;
+
+  // A key is a candidate of the result only if at least one worker has it, also when its total is 0 or below.
+  GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> memory = std::make_shared<MergeMemory>(),
+             size_t max_questions = kMaxQuestions);
+  GlobalTopK(GlobalTopK&&) = default;
+
+  // Worker w's first answer: its highest partials, and its floor (unset if it sent all). Each worker once. `read`: so many
+  // of them were read for this batch; unset: all.
+  void AddReply(size_t worker, std::vector<Partial> entries, std::optional<Units> floor,
+                std::optional<uint64_t> read = std::nullopt);
+
+  // After all replies, and after each round of answers: the questions of the next step; none when the result is there.
+  std::vector<Question> Next();
+
+  // The answer to a question: the known ones of its keys (the others are 0) and all entries at or above, if asked. It may
+  // come in parts: all but the last have `more`.
+  void AddAnswer(size_t worker, const std::vector<Partial>& found, std::vector<Partial> at_or_above, bool more = false);
+
+  // After Next() returned none.
+  const Result& result() const;
+
+ private:
+  struct Worker {
+    // Bounds every partial it has and did not send; unset if it sent all.
+    std::optional<Units> floor;
+    // What the floor would at most be, had only the depth been asked for; never below 0.
+    Units depth_bound = 0;
+    // Ids of the candidates it sent in the first round.
+    std::vector<uint32_t> sent;
+    // Ids of the candidates it is asked for.
+    std::vector<uint32_t> looked_up;
+    // A reply or an answer of it is outstanding.
+    bool asked = true;
+  };
+  // What the outstanding answers are; the second round repeats the first three.
+  enum class Step { kEntries, kBest, kRest, kDone };
+
+  void TakeAnswer(size_t worker);
+  void AddEntries(size_t worker, std::vector<Partial> entries);
+  void AddFound(size_t worker, const std::vector<Partial>& found);
+  std::vector<Question> Asked(std::vector<Question> questions);
+  void BoundCandidates();
+  void Settle(uint32_t id);
+  // Settles what was looked up, and drops what can no longer be in the result.
+  void SettleAsked();
+  std::vector<Question> LookUpBest();
+  std::vector<Question> LookUpRest();
+  std::vector<Question> LookUp(std::vector<uint32_t> ids);
+  std::vector<Question> SecondRound();
+  // Divides the slice that brought too much.
+  void Divide();
+  std::vector<Question> NextSlice();
+  void ForgetCandidates();
+  void Finish();
+  bool IsDecided() const;
+  // What the k-th total is at least; unset while fewer than k are exact.
+  std::optional<Units> LeastKthTotal() const;
+  std::vector<std::optional<Units>> Floors() const;
+
+  const size_t k_;
+  const size_t max_questions_;
+  std::vector<Worker> workers_;
+  Step step_ = Step::kEntries;
+  // Answers outstanding.
+  size_t unanswered_;
+  Candidates candidates_;
+  // Ids of candidates that are not settled; in the step kRest by bound, lowest first.
+  std::vector<uint32_t> open_;
+  // Ids of those looked up in this step.
+  std::vector<uint32_t> asked_;
+  // The k highest of exact totals, in the order of the result, as a heap with the last of them on top.
+  std::vector<Partial> best_;
+
+  // In the second round, how many entries came, and how many of them until there was no more room: the others are dropped.
+  uint64_t came_ = 0;
+  std::optional<uint64_t> room_for_;
+  // Slices that are left; the one under way is the last. Empty as long as none were needed.
+  std::vector<KeySlice> slices_;
+  // Keys whose totals were exact before the first slice, and among the best.
+  absl::flat_hash_set<std::string> known_;
+  Result result_;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,74 @@
+// What the driver knows of the workers' sums between batches that are merged by thresholds: of each worker every entry above
+// its floor, at a composition that the driver quotes, so that the worker answers with the entries that changed since and no
+// more. Exact for the reason that driver/merge/total_replica.h gives; but what comes are sums, not what was added, so that nothing
+// is ever half done. Nothing of it is durable: what is missing is asked for again. A state machine without I/O; used by one
+// thread at a time.
+//
+// A worker's entries are kept only where that is worth it: not if they are very many, or have become twice as many since
+// they came (then they come anew, above a higher floor), or most of them tie with the floor, or if so many keys changed that
+// it costs the worker more to keep those than to send the entries, or a quarter of the memory for merges is taken.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/number/units.h"
+#include "driver/merge/global_top_k.h"
+#include "driver/merge/merge_memory.h"
+#include "worker.pb.h"
+
+namespace tenfold {
+
+class KnownEntries {
+ public:
+  // When they come; up to twice as many are kept.
+  static constexpr int kMaxEntries = 4096;
+  static constexpr uint64_t kMaxChangedKeys = 1 << 14;
+
+  explicit KnownEntries(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
+
+  // Before each attempt: of so many workers. Which of them is which may change: who is not at the composition quoted, or was
+  // not, says all.
+  void Begin(size_t workers);
+  void Clear();
+
+  bool IsKnown(size_t worker) const { return workers_.at(worker).composition.has_value(); }
+  // If worker w's entries are known, asks for those that changed: sets `since` and `at_or_above`. False if they are not.
+  bool Quote(size_t worker, WantUpdates* wanted) const;
+
+  // Worker w's reply with its highest entries: all above its floor.
+  void Learn(size_t worker, const FoldReply& reply);
+  // Its reply with the entries that changed; the others are known. Returns all of them.
+  std::vector<GlobalTopK::Partial> Update(size_t worker, const FoldReply& reply);
+  // Bounds what is not among them; nullopt: they are all there are.
+  std::optional<Units> Floor(size_t worker) const;
+
+ private:
+  struct Worker {
+    // Unset: nothing is known.
+    std::optional<google::protobuf::RepeatedPtrField<PartitionOffset>> composition;
+    // Every key at or above is among the entries.
+    Units least = 0;
+    absl::flat_hash_map<std::string, Units> entries;
+    // More of them are not kept.
+    size_t most = 0;
+  };
+
+  void Put(Worker* worker, const Entry& entry);
+  // Whether they are worth their memory, now that so many keys changed.
+  bool IsWorthIt(const Worker& worker, uint64_t changed_keys) const;
+  void Forget(Worker* worker);
+
+  MergeShare memory_;
+  std::vector<Worker> workers_;
+  // Of all workers.
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace tenfold

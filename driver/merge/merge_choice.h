@@ -1,0 +1,54 @@
+// Which of the two exact merges a job's next batch gets: by thresholds (driver/merge/global_top_k.h), which costs nothing to begin
+// and little where few keys are hot, or by changes (driver/merge/total_replica.h), which costs the changed keys, but every key
+// once to begin. The other one is taken when it would by now have saved half of what beginning costs; so whatever the keys
+// do, no more than a few times the cheaper one's cost is spent. All costs in entries and look-ups. A pure decision, no I/O.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace tenfold {
+
+class MergeChoice {
+ public:
+  bool by_changes() const { return by_changes_; }
+
+  // After a batch by thresholds, over all workers: what it read, how much would have been good enough in any case, how many
+  // keys changed, and how many there are.
+  void NoteThresholds(uint64_t read, uint64_t good_enough, uint64_t changed, uint64_t keys) {
+    threshold_cost_ = read;
+    const auto loss = static_cast<int64_t>(read) - static_cast<int64_t>(std::max(changed, good_enough));
+    loss_ = std::max<int64_t>(0, loss_ + loss);
+    if (loss_ <= static_cast<int64_t>(keys / 2) << refusals_) return;
+    by_changes_ = true;
+    // What it costs to begin is no reason to end.
+    loss_ = -static_cast<int64_t>(keys);
+  }
+
+  // After a batch by changes.
+  void NoteChanges(uint64_t read, uint64_t keys) {
+    const int64_t least = std::min<int64_t>(0, loss_);
+    loss_ = std::max(least, loss_ + static_cast<int64_t>(read) - static_cast<int64_t>(threshold_cost_));
+    if (loss_ > static_cast<int64_t>(keys / 2)) EndChanges();
+  }
+
+  // There is no memory for it. It is tried again at twice the cost.
+  void Refuse() {
+    refusals_ = std::min(refusals_ + 1, 20);
+    EndChanges();
+  }
+
+ private:
+  void EndChanges() {
+    by_changes_ = false;
+    loss_ = 0;
+  }
+
+  bool by_changes_ = false;
+  uint64_t threshold_cost_ = 0;
+  // What the merge it has cost more than the other would have, so far.
+  int64_t loss_ = 0;
+  int refusals_ = 0;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,89 @@
+#include "driver/merge/total_replica.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+constexpr size_t kPartBytes = 64 << 10;
+
+}  // namespace
+
+void TotalReplica::Begin(const std::vector<MergeSource>& sources) {
+  const bool half = std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.half; });
+  if (half || sources != sources_) Clear();
+  sources_ = sources;
+  parts_.resize(sources.size());
+  entries_ = 0;
+}
+
+void TotalReplica::Clear() {
+  totals_ = Totals();
+  for (Part& part : parts_) part = Part();
+  memory_.Set(0);
+}
+
+const TotalReplica::Composition* TotalReplica::PartOf(size_t worker) const {
+  const std::optional<Composition>& composition = parts_.at(worker).composition;
+  return composition ? &*composition : nullptr;
+}
+
+bool TotalReplica::Add(size_t worker, const Entries& entries) {
+  parts_.at(worker).half = true;
+  entries_ += static_cast<uint64_t>(entries.size());
+  std::array<Delta, KeyTable::kBlock> deltas;
+  size_t count = 0;
+  for (const Entry& entry : entries) {
+    deltas[count++] = {entry.key(), 1, FromProto(entry.sum())};
+    if (count < deltas.size()) continue;
+    totals_.Add(deltas);
+    count = 0;
+  }
+  totals_.Add(std::span<const Delta>(deltas.data(), count));
+
+  memory_.Set(totals_.bytes());
+  if (memory_.Fits()) return true;
+  Clear();
+  return false;
+}
+
+void TotalReplica::Complete(size_t worker, const Composition& composition) { parts_.at(worker) = {composition, false}; }
+
+GlobalTopK::Result TotalReplica::Highest(size_t k) const {
+  for (const Part& part : parts_) CHECK(part.composition && !part.half) << "a worker's part is not there";
+  const Totals::Top highest = totals_.Highest(k, std::nullopt, 0);
+  std::vector<TotalEntry> top = highest.entries;
+  if (highest.floor && *highest.floor == top.back().sum) {
+    // Some with the k-th total were left out, by chance: those that go first by key belong here.
+    const Units tied = top.back().sum;
+    std::erase_if(top, [&](const TotalEntry& entry) { return entry.sum == tied; });
+    std::vector<std::string_view> first;
+    std::vector<TotalEntry> some;
+    uint64_t from = 0;
+    do {
+      some.clear();
+      from = totals_.AtOrAbove(tied, from, kPartBytes, &some);
+      for (const TotalEntry& entry : some) {
+        if (entry.sum == tied) first.push_back(entry.key);
+      }
+      if (first.size() < k - top.size()) continue;
+      std::nth_element(first.begin(), first.begin() + static_cast<ptrdiff_t>(k - top.size()) - 1, first.end());
+      first.resize(k - top.size());
+    } while (from != 0);
+    std::sort(first.begin(), first.end());
+    for (const std::string_view key : first) top.push_back({key, tied});
+  }
+  GlobalTopK::Result result;
+  for (const TotalEntry& entry : top) result.top.push_back({std::string(entry.key), entry.sum});
+  if (top.size() == k) result.kth_total = top.back().sum;
+  result.rounds = 1;
+  result.entries = entries_;
+  return result;
+}
+
+}  // namespace tenfold

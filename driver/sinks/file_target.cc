@@ -1,0 +1,242 @@
+#include "driver/sinks/file_target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/process/fault_point.h"
+#include "common/files/sync_folder.h"
+#include "nlohmann/json.hpp"
+
+namespace tenfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What every line begins with (jobs/show/result_json.h): a torn one is known by it.
+constexpr std::string_view kLineStart = R"({"job":")";
+
+absl::Status ErrnoStatus(absl::string_view what, const std::string& path) {
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", path));
+}
+
+// Without dots and without a slash at the end.
+fs::path Normal(const fs::path& path) {
+  const fs::path normal = path.lexically_normal();
+  return normal.has_filename() ? normal : normal.parent_path();
+}
+
+// Both in normal form.
+bool Contains(const fs::path& folder, const fs::path& path) {
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+}
+
+// The one that an absolute path lies in, or null.
+const std::string* AllowedDirectory(const fs::path& path, const std::vector<std::string>& allowed) {
+  for (const std::string& directory : allowed) {
+    if (Contains(Normal(directory), Normal(path).parent_path())) return &directory;
+  }
+  return nullptr;
+}
+
+// Without symbolic links in the part that exists.
+absl::StatusOr<fs::path> Resolve(const fs::path& path) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  const fs::path real = error ? fs::path() : fs::weakly_canonical(absolute, error);
+  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot use the folder ", path.string()));
+  return Normal(real);
+}
+
+absl::Status ReadAt(int fd, const std::string& path, off_t offset, char* out, size_t size) {
+  while (size > 0) {
+    const ssize_t got = pread(fd, out, size, offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus("read", path);
+    if (got == 0) return absl::UnavailableError(absl::StrCat(path, " became shorter while it was read"));
+    out += got;
+    offset += got;
+    size -= static_cast<size_t>(got);
+  }
+  return absl::OkStatus();
+}
+
+// Where the line that contains or ends at `end` starts: after the last newline before it.
+absl::StatusOr<off_t> LineStart(int fd, const std::string& path, off_t end) {
+  std::array<char, 64 << 10> buffer;
+  while (end > 0) {
+    const size_t size = std::min(buffer.size(), static_cast<size_t>(end));
+    const off_t begin = end - static_cast<off_t>(size);
+    absl::Status status = ReadAt(fd, path, begin, buffer.data(), size);
+    if (!status.ok()) return status;
+    const size_t newline = std::string_view(buffer.data(), size).rfind('\n');
+    if (newline != std::string_view::npos) return begin + static_cast<off_t>(newline) + 1;
+    end = begin;
+  }
+  return 0;
+}
+
+// The batch of a line if it is this job's, else 0: the file may hold lines of others.
+uint64_t BatchOfLine(const std::string& line, const std::string& job_id) {
+  const nlohmann::json parsed = nlohmann::json::parse(line, nullptr, false);
+  if (!parsed.is_object()) return 0;
+  const auto id = parsed.find("job_id");
+  const auto batch = parsed.find("batch");
+  if (id == parsed.end() || batch == parsed.end() || *id != job_id || !batch->is_number_unsigned()) return 0;
+  return batch->get<uint64_t>();
+}
+
+}  // namespace
+
+std::string FileTarget::CheckPath(const std::string& path, const SinkPlaces& places) {
+  const fs::path given(path);
+  if (path.find('\0') != std::string::npos) return "the path has a zero byte";
+  if (!given.has_filename() || given.filename() == ".") return absl::StrCat("\"", path, "\" names no file");
+  if (std::find(given.begin(), given.end(), "..") != given.end()) return absl::StrCat("\"", path, "\" has a \"..\"");
+  if (given.is_relative()) return "";
+  if (AllowedDirectory(given, places.allowed) != nullptr) return "";
+  return absl::StrCat("\"", path, "\" is absolute, and ",
+                      places.allowed.empty()
+                          ? "the driver's configuration allows no directory for such paths"
+                          : "the driver's configuration allows only " + absl::StrJoin(places.allowed, ", "),
+                      "; use a relative path");
+}
+
+absl::StatusOr<uint64_t> FileTarget::Prepare() {
+  absl::Status status = TakeBack();
+  if (!status.ok()) return status;
+  if (InPlace()) return 0;
+  Close();
+  status = Open();
+  absl::StatusOr<uint64_t> batch = status.ok() ? Repair() : status;
+  if (!batch.ok()) Close();
+  return batch;
+}
+
+absl::Status FileTarget::Append(const std::string& line, const std::stop_token&) {
+  struct stat before;
+  if (fstat(fd_, &before) != 0) return ErrnoStatus("look at", file_);
+  std::string whole = line;
+  whole += '\n';
+  ssize_t written;
+  do {
+    written = write(fd_, whole.data(), whole.size());
+  } while (written < 0 && errno == EINTR);
+  absl::Status status;
+  if (written == static_cast<ssize_t>(whole.size())) {
+    FaultPoint("driver.sink_written");
+    if (fsync(fd_) == 0) return absl::OkStatus();
+    status = ErrnoStatus("sync", file_);
+  } else {
+    if (written >= 0) errno = ENOSPC;
+    status = ErrnoStatus("write", file_);
+  }
+  // Also a line that is whole: once its sync has failed, a later one would succeed without having stored it.
+  cut_at_ = before.st_size;
+  TakeBack().IgnoreError();  // The next Prepare insists.
+  return status;
+}
+
+// Makes the folder of the file; returns it without symbolic links.
+absl::StatusOr<std::string> FileTarget::MakeDirectory() const {
+  const std::string wrong = CheckPath(options_.path, *options_.places);
+  if (!wrong.empty()) return absl::InvalidArgumentError(wrong);
+  const fs::path given(options_.path);
+  // What the folder has to lie in, and what is there already or made by others.
+  fs::path root = fs::path(options_.places->data_dir) / "sinks" / absl::StrCat(options_.job, ".", options_.job_id);
+  fs::path base = options_.places->data_dir;
+  if (given.is_absolute()) {
+    root = base = *AllowedDirectory(given, options_.places->allowed);
+  }
+  const absl::StatusOr<fs::path> real_root = Resolve(root);
+  const absl::StatusOr<fs::path> real_base = Resolve(base);
+  const absl::StatusOr<fs::path> folder = Resolve(root / given.parent_path());
+  for (const auto* path : {&real_root, &real_base, &folder}) {
+    if (!path->ok()) return path->status();
+  }
+  if (!Contains(*real_root, *folder)) {
+    return absl::PermissionDeniedError(absl::StrCat("a symbolic link leads from ", options_.path, " to ", folder->string(),
+                                                    ", out of ", real_root->string(), "; remove that link"));
+  }
+  std::error_code error;
+  fs::create_directories(*folder, error);
+  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot make the folder ", folder->string()));
+  for (fs::path made = *folder; Contains(*real_base, made); made = made.parent_path()) {
+    absl::Status status = SyncFolder(made.string());
+    if (!status.ok()) return status;
+    if (made == made.root_path()) break;
+  }
+  return folder->string();
+}
+
+absl::Status FileTarget::Open() {
+  absl::StatusOr<std::string> folder = MakeDirectory();
+  if (!folder.ok()) return folder.status();
+  file_ = absl::StrCat(*folder, "/", fs::path(options_.path).filename().string());
+  // Without O_NONBLOCK the open of a pipe would wait for its other end.
+  fd_ = open(file_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+  if (fd_ < 0 && errno == ELOOP) return absl::PermissionDeniedError(absl::StrCat(file_, " is a symbolic link"));
+  if (fd_ < 0) return ErrnoStatus("open", file_);
+  struct stat opened;
+  if (fstat(fd_, &opened) != 0) return ErrnoStatus("look at", file_);
+  if (!S_ISREG(opened.st_mode)) return absl::FailedPreconditionError(absl::StrCat(file_, " is no regular file"));
+  if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return ErrnoStatus("lock", file_);
+    return absl::FailedPreconditionError(absl::StrCat(file_, " is in use by another sink; cancel one of the jobs"));
+  }
+  return SyncFolder(*folder);
+}
+
+bool FileTarget::InPlace() const {
+  struct stat opened, named;
+  return fd_ >= 0 && fstat(fd_, &opened) == 0 && lstat(file_.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
+         opened.st_ino == named.st_ino;
+}
+
+absl::StatusOr<uint64_t> FileTarget::Repair() {
+  const off_t size = lseek(fd_, 0, SEEK_END);
+  if (size < 0) return ErrnoStatus("read", file_);
+  const absl::StatusOr<off_t> end = LineStart(fd_, file_, size);
+  if (!end.ok()) return end.status();
+  if (*end < size) {
+    std::string torn(std::min(static_cast<size_t>(size - *end), kLineStart.size()), '\0');
+    absl::Status status = ReadAt(fd_, file_, *end, torn.data(), torn.size());
+    if (!status.ok()) return status;
+    if (!kLineStart.starts_with(torn)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the last line of ", file_, " has no end and is not a sink's; end it with a newline, or move the file away"));
+    }
+    if (ftruncate(fd_, *end) != 0) return ErrnoStatus("cut a torn line off", file_);
+  }
+  // The last line may be one whose sync a crash forestalled.
+  if (fsync(fd_) != 0) return ErrnoStatus("sync", file_);
+  if (*end == 0) return 0;
+  const absl::StatusOr<off_t> begin = LineStart(fd_, file_, *end - 1);
+  if (!begin.ok()) return begin.status();
+  std::string line(static_cast<size_t>(*end - 1 - *begin), '\0');
+  absl::Status status = ReadAt(fd_, file_, *begin, line.data(), line.size());
+  if (!status.ok()) return status;
+  return BatchOfLine(line, options_.job_id);
+}
+
+absl::Status FileTarget::TakeBack() {
+  if (!cut_at_.has_value()) return absl::OkStatus();
+  if (ftruncate(fd_, *cut_at_) != 0) return ErrnoStatus("take an unfinished line back from", file_);
+  cut_at_.reset();
+  return absl::OkStatus();
+}
+
+void FileTarget::Close() {
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+}
+
+}  // namespace tenfold

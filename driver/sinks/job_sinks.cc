@@ -1,0 +1,153 @@
+#include "driver/sinks/job_sinks.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/process/fault_point.h"
+#include "driver/sinks/stdout_target.h"
+#include "glog/logging.h"
+#include "jobs/show/result_json.h"
+
+namespace tenfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kFirstRetry(200);
+constexpr std::chrono::milliseconds kLastRetry(2000);
+
+// As in SinkStatus, and its name in the journal; unique within a job.
+std::string SinkName(const Sink& sink) {
+  return sink.has_file() ? absl::StrCat("file ", fs::path(sink.file().path()).lexically_normal().string()) : "stdout";
+}
+
+}  // namespace
+
+JobSinks::JobSinks(const Options& options, Journal* journal)
+    : job_(options.spec.name()), job_id_(options.job_id), journal_(journal) {
+  for (const Sink& sink : options.spec.sinks()) {
+    auto feed = std::make_unique<Feed>();
+    feed->name = SinkName(sink);
+    feed->delivered = journal->Delivered(job_id_, feed->name);
+    if (sink.has_file()) {
+      feed->target = std::make_unique<FileTarget>(
+          FileTarget::Options{.job = job_, .job_id = job_id_, .path = sink.file().path(), .places = options.places});
+    } else {
+      feed->target = std::make_unique<StdoutTarget>();
+    }
+    feeds_.push_back(std::move(feed));
+  }
+  for (const std::unique_ptr<Feed>& feed : feeds_) {
+    feed->thread = std::jthread([this, f = feed.get()](std::stop_token stop) { Run(f, stop); });
+    pthread_setname_np(feed->thread.native_handle(), "sink");
+  }
+}
+
+JobSinks::~JobSinks() {
+  for (const std::unique_ptr<Feed>& feed : feeds_) feed->thread.request_stop();
+}
+
+void JobSinks::OnCommitted(uint64_t batch, const std::vector<Partition>& partitions) {
+  MutexLock lock(&mutex_);
+  committed_ = std::max(committed_, batch);
+  if (partitions.size() > partitions_.size()) partitions_ = partitions;
+  changed_.NotifyAll();
+}
+
+std::vector<SinkStatus> JobSinks::Status() const {
+  std::vector<SinkStatus> statuses;
+  MutexLock lock(&mutex_);
+  for (const std::unique_ptr<Feed>& feed : feeds_) {
+    SinkStatus& status = statuses.emplace_back();
+    status.set_sink(feed->name);
+    status.set_delivered_batch(feed->delivered);
+    status.set_problem(feed->problem);
+  }
+  return statuses;
+}
+
+uint64_t JobSinks::DeliveredByAll() const {
+  MutexLock lock(&mutex_);
+  uint64_t least = committed_;
+  for (const std::unique_ptr<Feed>& feed : feeds_) least = std::min(least, feed->delivered);
+  return least;
+}
+
+void JobSinks::Run(Feed* feed, const std::stop_token& stop) {
+  std::chrono::milliseconds retry = kFirstRetry;
+  while (!stop.stop_requested()) {
+    const absl::Status status = DeliverAll(feed, stop);
+    if (stop.stop_requested()) return;
+    Tell(feed, status);
+    MutexLock lock(&mutex_);
+    if (status.ok()) {
+      retry = kFirstRetry;
+      while (committed_ <= feed->delivered && changed_.Wait(&mutex_, stop)) continue;
+    } else {
+      changed_.Sleep(&mutex_, stop, retry);
+      retry = std::min(retry * 2, kLastRetry);
+    }
+  }
+}
+
+absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    const absl::StatusOr<uint64_t> has = feed->target->Prepare();
+    if (!has.ok()) return has.status();
+    uint64_t next = 0;
+    std::vector<Partition> partitions;
+    {
+      MutexLock lock(&mutex_);
+      feed->delivered = std::max(feed->delivered, *has);
+      if (feed->delivered >= committed_) return absl::OkStatus();
+      next = feed->delivered + 1;
+      partitions = partitions_;
+    }
+    const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, next);
+    if (!batch.ok()) return batch.status();
+    absl::Status status = feed->target->Append(TopLine(job_, partitions, *batch), stop);
+    if (!status.ok()) return status;
+    FaultPoint("driver.sink_appended");
+    // Before it is told: what every sink has is trimmed.
+    status = journal_->SetDelivered(job_id_, feed->name, next);
+    if (!status.ok()) return status;
+    MutexLock lock(&mutex_);
+    feed->delivered = next;
+  }
+  return absl::OkStatus();
+}
+
+void JobSinks::Tell(Feed* feed, const absl::Status& status) {
+  const std::string problem(status.message());
+  {
+    MutexLock lock(&mutex_);
+    if (feed->problem == problem) return;
+    feed->problem = problem;
+  }
+  if (problem.empty()) {
+    LOG(INFO) << "job " << job_ << ", sink " << feed->name << ": goes on";
+  } else {
+    LOG(WARNING) << "job " << job_ << ", sink " << feed->name << ": " << problem;
+  }
+}
+
+absl::Status JobSinks::Check(const JobSpec& spec, const SinkPlaces& places) {
+  std::set<std::string> names;
+  for (int i = 0; i < spec.sinks_size(); ++i) {
+    const Sink& sink = spec.sinks(i);
+    const std::string wrong = sink.has_file() ? FileTarget::CheckPath(sink.file().path(), places) : "";
+    if (!wrong.empty()) return absl::InvalidArgumentError(absl::StrCat("sinks[", i, "].file.path: ", wrong));
+    if (!names.insert(SinkName(sink)).second) {
+      return absl::InvalidArgumentError(absl::StrCat("sinks[", i, "]: the sink ", SinkName(sink), " is there twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tenfold

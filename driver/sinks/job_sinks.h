@@ -1,0 +1,77 @@
+// Publish: the sinks of one job, each fed its committed batches in order and without a gap by a thread of its own, so that
+// a slow or broken one delays only itself. They read the batches from the journal. A line is `TopLine` and a newline.
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/thread/mutex.h"
+#include "driver.pb.h"
+#include "driver/sinks/file_target.h"
+#include "driver/journal/journal.h"
+#include "driver/sinks/sink_target.h"
+#include "job_spec.pb.h"
+
+namespace tenfold {
+
+class JobSinks {
+ public:
+  struct Options {
+    std::string job_id;
+    JobSpec spec;
+    // Outlives the object.
+    const SinkPlaces* places = nullptr;
+  };
+
+  // INVALID_ARGUMENT for a path that is not allowed ("..", absolute outside the allowed directories): what a submit is
+  // refused with.
+  static absl::Status Check(const JobSpec& spec, const SinkPlaces& places);
+
+  // Starts the threads; `journal` outlives the object. Trouble with a sink is no error: it is retried, and told by Status.
+  JobSinks(const Options& options, Journal* journal);
+  // Stops within a second, also in the middle of trouble.
+  ~JobSinks();
+
+  // Batches up to this one are committed; `partitions` is the job's set by then. Never blocks.
+  void OnCommitted(uint64_t batch, const std::vector<Partition>& partitions);
+
+  std::vector<SinkStatus> Status() const;
+  // Every sink has this batch and all before it.
+  uint64_t DeliveredByAll() const;
+
+ private:
+  struct Feed {
+    std::string name;
+    // Used by its thread alone.
+    std::unique_ptr<SinkTarget> target;
+    // Guarded by the sinks' mutex_.
+    uint64_t delivered = 0;
+    std::string problem;
+    std::jthread thread;
+  };
+
+  void Run(Feed* feed, const std::stop_token& stop);
+  // Until the sink has all that is committed.
+  absl::Status DeliverAll(Feed* feed, const std::stop_token& stop);
+  void Tell(Feed* feed, const absl::Status& status);
+
+  const std::string job_;
+  const std::string job_id_;
+  Journal* const journal_;
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  uint64_t committed_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Partition> partitions_ ABSL_GUARDED_BY(mutex_);
+  // Last, so that the threads end before what they use. The vector itself is constant.
+  std::vector<std::unique_ptr<Feed>> feeds_;
+};
+
+}  // namespace tenfold

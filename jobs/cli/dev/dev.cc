@@ -1,0 +1,325 @@
+// The verb dev: the whole of Tenfold on this machine, with sample events and a live top ten.
+#include "jobs/cli/dev/dev.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "common/kafka/log.h"
+#include "common/thread/mutex.h"
+#include "common/process/process.h"
+#include "common/net/rpc.h"
+#include "fmt/format.h"
+#include "glog/logging.h"
+#include "jobs/cli/batch_client.h"
+#include "jobs/cli/dev/dev_cluster.h"
+#include "jobs/cli/dev/dev_table.h"
+#include "jobs/cli/driver_client.h"
+#include "jobs/cli/job_json.h"
+#include "jobs/cli/output.h"
+#include "jobs/cli/verbs.h"
+#include "jobs/spec/job_spec.h"
+#include "jobs/feed/sample_producer.h"
+#include "jobs/spec/spec_rules.h"
+
+namespace tenfold {
+namespace {
+
+constexpr char kSpec[] = R"(name: popularity
+source:
+  kafka: {topics: [user-behavior-topic], start: earliest}
+  format: {delimited: {separator: "|", fields: [page, clicks, minutes, like]}}
+key: page
+score: 0.8*clicks + 0.8*minutes + 1*like
+top: 10
+batch: {interval: 2s}
+initial: {page1: 0}
+state: {wal: sync}
+on_bad_record: skip
+)";
+
+constexpr uint32_t kPages = 100;
+constexpr int kMaxWorkers = 64;
+constexpr uint64_t kMaxRate = 1'000'000;
+// How long a call waits for what the driver does not have yet, and so the pace of looking after the processes.
+constexpr absl::Duration kWait = absl::Milliseconds(500);
+constexpr absl::Duration kAnswerTimeout = absl::Seconds(1);
+constexpr absl::Duration kStartTimeout = absl::Seconds(60);
+// A job without a batch for so long is asked why.
+constexpr absl::Duration kPatience = absl::Seconds(5);
+constexpr absl::Duration kDropCheckEvery = absl::Seconds(2);
+
+struct Options {
+  // 0: endless.
+  uint64_t batches = 0;
+  int workers = 2;
+  uint64_t rate = 1000;
+  std::string kafka;
+};
+
+// Appends sample events at a steady rate from a thread of its own, and keeps trying when Kafka is away.
+class EventProducer {
+ public:
+  EventProducer(std::unique_ptr<LogWriter> writer, std::string topic, int partitions, uint64_t rate)
+      : writer_(std::move(writer)),
+        topic_(std::move(topic)),
+        partitions_(static_cast<uint64_t>(partitions)),
+        rate_(static_cast<double>(rate)),
+        events_(std::random_device()(), kPages),
+        thread_([this](const std::stop_token& stop) { Run(stop); }) {}
+
+ private:
+  void Run(const std::stop_token& stop) {
+    absl::Status status;
+    absl::Time since = absl::Now();
+    absl::Time flushed = since;
+    double due = 0;
+    while (!stop.stop_requested()) {
+      const absl::Status before = status;
+      const absl::Time now = absl::Now();
+      // What a stall has held up is not made up for beyond a second.
+      due = std::min(due + rate_ * absl::ToDoubleSeconds(now - since), std::max(rate_, 1.0));
+      since = now;
+      // In trouble nothing is added, so that the queue never fills up and an append never waits for long.
+      if (!before.ok() || now - flushed >= absl::Seconds(1)) {
+        status = writer_->Flush(absl::Seconds(1));
+        flushed = absl::Now();
+      }
+      for (; due >= 1 && status.ok(); --due) status = Append();
+      if (!status.ok() && status != before) PrintError(fmt::format("producing: {}", std::string(status.message())));
+      Pause(status.ok() ? absl::Milliseconds(10) : absl::Milliseconds(500), stop);
+    }
+  }
+
+  absl::Status Append() {
+    // librdkafka 2.0.2 keeps to one partition for long where it is left the choice.
+    return writer_->Append(topic_, static_cast<int32_t>(produced_++ % partitions_), events_.Next());
+  }
+
+  void Pause(absl::Duration pause, const std::stop_token& stop) {
+    MutexLock lock(&mutex_);
+    stopped_.Sleep(&mutex_, stop, absl::ToChronoMilliseconds(pause));
+  }
+
+  const std::unique_ptr<LogWriter> writer_;
+  const std::string topic_;
+  const uint64_t partitions_;
+  const double rate_;
+  SampleEvents events_;
+  uint64_t produced_ = 0;
+  Mutex mutex_;
+  CondVar stopped_;
+  // Last, so that it ends before what it uses.
+  std::jthread thread_;
+};
+
+class Dev {
+ public:
+  explicit Dev(const Options& options)
+      : options_(options), terminal_(isatty(STDOUT_FILENO) == 1), cluster_(ClusterOptions(options)) {
+    CHECK(ReadJobSpec(kSpec, &spec_).empty()) << "dev's own job spec";
+  }
+
+  int Run() {
+    if (const absl::Status status = cluster_.Start(); !status.ok()) {
+      PrintError(std::string(status.message()));
+      return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ? kExitUnavailable : kExitRefused;
+    }
+    globals_.driver = cluster_.address();
+    driver_ = DriverService::NewStub(MakeChannel(globals_.driver));
+    std::optional<int> exit_code = AwaitWorkers();
+    if (!exit_code) exit_code = Submit();
+    if (!exit_code) exit_code = StartProducer();
+    while (!exit_code) exit_code = ShowNext();
+    // The processes end while the producer still has its broker.
+    cluster_.Stop();
+    return *exit_code;
+  }
+
+ private:
+  static DevCluster::Options ClusterOptions(const Options& options) {
+    DevCluster::Options cluster;
+    cluster.kafka = options.kafka;
+    cluster.topic = "user-behavior-topic";
+    cluster.workers = options.workers;
+    return cluster;
+  }
+
+  // Makes one call, which Ctrl-C ends.
+  template <typename Request, typename Reply>
+  grpc::Status Call(grpc::Status (DriverService::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+                    const Request& request, absl::Duration timeout, Reply* reply) {
+    grpc::ClientContext context;
+    SetDeadline(&context, timeout);
+    context.set_wait_for_ready(true);
+    interrupt_.Enter(&context);
+    const grpc::Status status = (driver_.get()->*method)(&context, request, reply);
+    interrupt_.Leave();
+    return status;
+  }
+
+  // Whether it is time to end, and how: Ctrl-C, or a process that died, which is told.
+  std::optional<int> Ended() {
+    if (interrupt_.raised()) return kExitOk;
+    const std::string failure = cluster_.Failure();
+    if (failure.empty()) return std::nullopt;
+    PrintError(failure);
+    return kExitRefused;
+  }
+
+  std::optional<int> AwaitWorkers() {
+    const absl::Time deadline = absl::Now() + kStartTimeout;
+    while (absl::Now() < deadline) {
+      ListWorkersReply reply;
+      const grpc::Status status = Call(&DriverService::Stub::ListWorkers, ListWorkersRequest(), kWait, &reply);
+      if (const std::optional<int> exit_code = Ended()) return exit_code;
+      if (status.ok() && reply.workers_size() >= options_.workers) return std::nullopt;
+      interrupt_.Sleep(absl::Milliseconds(20));
+    }
+    PrintError(fmt::format("the driver and its workers were not ready within {}", absl::FormatDuration(kStartTimeout)));
+    return kExitRefused;
+  }
+
+  std::optional<int> Submit() {
+    SubmitRequest request;
+    *request.mutable_spec() = spec_;
+    SubmitReply reply;
+    const grpc::Status status = Call(&DriverService::Stub::Submit, request, kKafkaAnswerTimeout, &reply);
+    if (const std::optional<int> exit_code = Ended()) return exit_code;
+    return status.ok() ? std::nullopt : std::optional(ReportError(globals_, status));
+  }
+
+  std::optional<int> StartProducer() {
+    LogConfig config;
+    config.brokers = cluster_.brokers();
+    absl::StatusOr<std::unique_ptr<LogWriter>> writer = LogWriter::Create(config, {});
+    if (!writer.ok()) {
+      PrintError(std::string(writer.status().message()));
+      return kExitRefused;
+    }
+    producer_.emplace(*std::move(writer), spec_.source().topics(0), cluster_.partitions(), options_.rate);
+    return std::nullopt;
+  }
+
+  // Waits a moment for the next batch and shows it; an exit code when that was the end.
+  std::optional<int> ShowNext() {
+    GetBatchRequest request;
+    request.set_job(spec_.name());
+    request.set_batch(shown_ + 1);
+    request.set_wait_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(kWait)));
+    GetBatchReply reply;
+    const grpc::Status status = Call(&DriverService::Stub::GetBatch, request, kWait + kAnswerTimeout, &reply);
+    if (const std::optional<int> exit_code = Ended()) return exit_code;
+    if (status.ok()) return Show(reply);
+    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return CheckJob();
+    if (!IsDriverLost(status)) return ReportError(globals_, status);
+    // Its end is told as soon as it is seen.
+    interrupt_.Sleep(absl::Milliseconds(20));
+    return std::nullopt;
+  }
+
+  std::optional<int> Show(const GetBatchReply& reply) {
+    const BatchCommitted& batch = reply.batch();
+    DevBatch shown;
+    shown.reply = &reply;
+    if (shown_ > 0 && batch.published_at_us() > published_at_us_) {
+      shown.records_per_second =
+          1e6 * static_cast<double>(batch.batch_records()) / static_cast<double>(batch.published_at_us() - published_at_us_);
+    }
+    NoteDrops();
+    shown.note = note_;
+    if (!PrintData(terminal_ ? (shown_ == 0 ? "\x1b[2J" : "") + DevScreen(shown) : DevLines(shown))) return kExitOk;
+    shown_ = batch.batch();
+    published_at_us_ = batch.published_at_us();
+    progress_at_ = absl::Now();
+    told_.clear();
+    return shown_ == options_.batches ? std::optional<int>(kExitOk) : std::nullopt;
+  }
+
+  // Without a new batch for long: says what the job waits for; the end if it failed.
+  std::optional<int> CheckJob() {
+    if (absl::Now() - progress_at_ < kPatience) return std::nullopt;
+    GetStatusRequest request;
+    request.set_job(spec_.name());
+    JobStatus job;
+    const grpc::Status status = Call(&DriverService::Stub::GetStatus, request, kAnswerTimeout, &job);
+    const std::string reason = ReasonText(job);
+    if (!status.ok() || reason.empty()) return std::nullopt;
+    if (std::exchange(told_, reason) != reason) PrintError(Headline(job));
+    return job.state() == JOB_FAILED || job.state() == JOB_CANCELLED ? std::optional<int>(kExitRefused) : std::nullopt;
+  }
+
+  void NoteDrops() {
+    if (!note_.empty() || absl::Now() < drop_check_at_) return;
+    drop_check_at_ = absl::Now() + kDropCheckEvery;
+    if (cluster_.DroppedRecords() == 0) return;
+    note_ =
+        "the embedded broker keeps 5 MiB a partition and has begun to drop the log's start: the scores stay right, but "
+        "they can no longer be recomputed from the log";
+    PrintError(note_);
+  }
+
+  const Options options_;
+  const bool terminal_;
+  JobSpec spec_;
+  // Before anything that starts a thread.
+  Interrupt interrupt_;
+  DevCluster cluster_;
+  CliGlobals globals_;
+  std::unique_ptr<DriverService::Stub> driver_;
+  std::optional<EventProducer> producer_;
+
+  uint64_t shown_ = 0;
+  int64_t published_at_us_ = 0;
+  absl::Time progress_at_ = absl::Now();
+  absl::Time drop_check_at_ = absl::Now();
+  std::string note_;
+  std::string told_;
+};
+
+std::string CheckRange(const std::string& text, uint64_t least, uint64_t most) {
+  uint64_t number = 0;
+  return absl::SimpleAtoi(text, &number) && number >= least && number <= most
+             ? ""
+             : fmt::format("'{}' is no number from {} to {}", text, least, most);
+}
+
+}  // namespace
+
+std::string_view DevSpec() { return kSpec; }
+
+void AddDev(CLI::App* app, const CliGlobals*, RunVerb* run) {
+  CLI::App* const verb = app->add_subcommand(
+      "dev",
+      "try Tenfold on this machine: starts a broker, a driver and workers, produces sample events and shows the ten\n"
+      "hottest pages live; Ctrl-C ends all of it");
+  const auto options = std::make_shared<Options>();
+  verb->add_option("--batches", options->batches, "end after so many published batches")->check([](const std::string& text) {
+    return CheckRange(text, 1, UINT64_MAX);
+  });
+  verb->add_option("--workers", options->workers, "worker processes")
+      ->capture_default_str()
+      ->check([](const std::string& text) { return CheckRange(text, 1, kMaxWorkers); });
+  verb->add_option("--rate", options->rate, "sample events a second")
+      ->type_name("EVENTS_PER_SECOND")
+      ->capture_default_str()
+      ->check([](const std::string& text) { return CheckRange(text, 1, kMaxRate); });
+  verb->add_option("--kafka", options->kafka, "brokers of a real Kafka, in place of the broker inside this program")
+      ->type_name("BROKERS")
+      ->check([](const std::string& text) { return CheckBrokers(text); });
+  verb->callback([options, run] { *run = [options] { return Dev(*options).Run(); }; });
+}
+
+}  // namespace tenfold

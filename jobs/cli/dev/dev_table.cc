@@ -1,0 +1,59 @@
+#include "jobs/cli/dev/dev_table.h"
+
+#include <vector>
+
+#include "absl/strings/str_replace.h"
+#include "common/number/units.h"
+#include "fmt/format.h"
+#include "jobs/cli/output.h"
+#include "jobs/show/result_json.h"
+
+namespace tenfold {
+namespace {
+
+std::string Rate(const DevBatch& batch) {
+  return batch.records_per_second < 0 ? "-" : fmt::format("{:.0f}", batch.records_per_second);
+}
+
+double ProcessingMs(const DevBatch& batch) {
+  return static_cast<double>(batch.reply->batch().timings().processing_us()) / 1000;
+}
+
+std::string Score(const Entry& entry) { return FormatUnits(FromProto(entry.sum())); }
+
+}  // namespace
+
+std::string DevLines(const DevBatch& batch) {
+  const GetBatchReply& reply = *batch.reply;
+  const BatchCommitted& committed = reply.batch();
+  std::string lines = fmt::format(
+      "batch {}  records {}  batch_records {}  records_per_second {}  processing_ms {:.1f}  interval_ms {}  lag {}\n",
+      committed.batch(), committed.records(), committed.batch_records(), Rate(batch), ProcessingMs(batch),
+      reply.spec().batch_interval_ms(), reply.lag());
+  int rank = 0;
+  for (const Entry& entry : committed.top())
+    lines += fmt::format("{} {} {}\n", ++rank, Printable(entry.key()), Score(entry));
+  return lines;
+}
+
+std::string DevScreen(const DevBatch& batch) {
+  const GetBatchReply& reply = *batch.reply;
+  const BatchCommitted& committed = reply.batch();
+  std::vector<std::vector<std::string>> rows = {{"RANK", "PAGE", "SCORE"}};
+  for (const Entry& entry : committed.top()) rows.push_back({std::to_string(rows.size()), entry.key(), Score(entry)});
+  const double interval_ms = reply.spec().batch_interval_ms();
+  std::string text = fmt::format("{}, batch {} of {}\n\n{}\n", reply.job(), committed.batch(),
+                                 FormatTime(committed.published_at_us()), FormatTable(rows, {0, 2}));
+  text += fmt::format("records     {}, {} in this batch, {} bad\n", committed.records(), committed.batch_records(),
+                      committed.bad_records());
+  text += fmt::format("rate        {} records/s\n", Rate(batch));
+  text += fmt::format("processing  {:.1f} ms of the interval's {:.0f} ms ({:.1f} %)\n", ProcessingMs(batch), interval_ms,
+                      100 * ProcessingMs(batch) / interval_ms);
+  text += fmt::format("lag         {} records\n\n", reply.lag());
+  if (!batch.note.empty()) text += Printable(batch.note) + "\n\n";
+  text += "Ctrl-C ends everything.\n";
+  // From the top left corner, each line up to the screen's edge, then all below: nothing is blank in between.
+  return "\x1b[H" + absl::StrReplaceAll(text, {{"\n", "\x1b[K\n"}}) + "\x1b[J";
+}
+
+}  // namespace tenfold

@@ -1,0 +1,57 @@
+#include "jobs/feed/sample_producer.h"
+
+#include <charconv>
+#include <cstddef>
+#include <string_view>
+
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+// A number in [0, count), from one draw. Not a standard distribution, whose numbers differ between libraries.
+uint32_t Below(std::mt19937_64* random, uint64_t count) { return static_cast<uint32_t>(((*random)() >> 32) * count >> 32); }
+
+// As java.lang.Float.toString does: shortest digits that read back the same, at least one after the point, and d.dE-n
+// below 0.001.
+void AppendAsJvm(float value, std::string* text) {
+  char buffer[32];
+  const bool scientific = value != 0 && value < 1e-3f;
+  const auto format = scientific ? std::chars_format::scientific : std::chars_format::fixed;
+  const auto result = std::to_chars(buffer, buffer + sizeof(buffer), value, format);
+  CHECK(result.ec == std::errc());
+  const std::string_view digits(buffer, static_cast<size_t>(result.ptr - buffer));
+  const size_t exponent_at = digits.find('e');
+  const std::string_view mantissa = digits.substr(0, exponent_at);
+  text->append(mantissa);
+  if (mantissa.find('.') == std::string_view::npos) text->append(".0");
+  if (exponent_at == std::string_view::npos) return;
+  // "e-04" reads E-4.
+  text->append("E-");
+  text->append(digits.substr(digits.find_first_not_of('0', exponent_at + 2)));
+}
+
+}  // namespace
+
+SampleEvents::SampleEvents(uint64_t seed, uint32_t pages) : random_(seed), pages_(pages) { CHECK_GT(pages, 0u); }
+
+std::string SampleEvents::Next() {
+  std::string event = "page";
+  event += std::to_string(1 + uint64_t{Below(&random_, pages_)});
+  event += '|';
+  event += static_cast<char>('0' + Below(&random_, 10));
+  event += '|';
+  // 24 random bits are a float in [0, 1) exactly, as java.util.Random makes one.
+  AppendAsJvm(static_cast<float>(Below(&random_, 1 << 24)) * (10.0f / (1 << 24)), &event);
+  event += '|';
+  constexpr std::string_view kLikes[] = {"-1", "0", "1"};
+  event += kLikes[Below(&random_, 3)];
+  return event;
+}
+
+uint32_t SampleEvents::Burst(uint32_t low, uint32_t high) {
+  CHECK_LE(low, high);
+  return low + Below(&random_, uint64_t{high} - low + 1);
+}
+
+}  // namespace tenfold

@@ -1,0 +1,317 @@
+#include "jobs/oracle/oracle.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "common/number/digest.h"
+#include "common/limits.h"
+#include "fmt/format.h"
+#include "glog/logging.h"
+#include "xxhash.h"
+
+namespace tenfold {
+namespace {
+
+using BigInt = boost::multiprecision::cpp_int;
+
+// Largest power needed: a sum of products of two numbers, each with an exponent of 60 at most and 39 decimals more.
+constexpr int kMaxPower = 400;
+
+const BigInt& PowerOfTen(int power) {
+  static const std::vector<BigInt>* const powers = [] {
+    auto* made = new std::vector<BigInt>{1};
+    while (made->size() <= kMaxPower) made->push_back(made->back() * 10);
+    return made;
+  }();
+  return powers->at(static_cast<size_t>(power));
+}
+
+// One code point after the other, by the table of RFC 3629: shortest forms only, no surrogates, at most U+10FFFF.
+bool IsUtf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const auto first = static_cast<unsigned char>(text[i]);
+    size_t length;
+    uint32_t code_point;
+    uint32_t least;
+    if (first < 0x80) {
+      length = 1, code_point = first, least = 0;
+    } else if ((first & 0xE0) == 0xC0) {
+      length = 2, code_point = first & 0x1F, least = 0x80;
+    } else if ((first & 0xF0) == 0xE0) {
+      length = 3, code_point = first & 0x0F, least = 0x800;
+    } else if ((first & 0xF8) == 0xF0) {
+      length = 4, code_point = first & 0x07, least = 0x10000;
+    } else {
+      return false;
+    }
+    if (i + length > text.size()) return false;
+    for (size_t j = 1; j < length; ++j) {
+      const auto next = static_cast<unsigned char>(text[i + j]);
+      if ((next & 0xC0) != 0x80) return false;
+      code_point = (code_point << 6) | (next & 0x3F);
+    }
+    if (code_point < least || code_point > 0x10FFFF) return false;
+    if (code_point >= 0xD800 && code_point <= 0xDFFF) return false;
+    i += length;
+  }
+  return true;
+}
+
+const BigInt& TwoToThe64() {
+  static const BigInt* const value = new BigInt(BigInt(1) << 64);
+  return *value;
+}
+
+Int128 ToMessage(const BigInt& units) {
+  BigInt low = units % TwoToThe64();
+  if (low < 0) low += TwoToThe64();
+  Int128 message;
+  message.set_low(static_cast<uint64_t>(low));
+  message.set_high(static_cast<int64_t>((units - low) / TwoToThe64()));
+  return message;
+}
+
+BigInt FromMessage(const Int128& message) { return BigInt(message.high()) * TwoToThe64() + message.low(); }
+
+std::string UnitsText(const BigInt& units) {
+  std::string digits = BigInt(abs(units)).str();
+  if (digits.size() < 10) digits.insert(0, 10 - digits.size(), '0');
+  std::string text = digits.substr(0, digits.size() - 9);
+  std::string decimals = digits.substr(digits.size() - 9);
+  while (!decimals.empty() && decimals.back() == '0') decimals.pop_back();
+  if (!decimals.empty()) text += "." + decimals;
+  return units < 0 ? "-" + text : text;
+}
+
+Uint128 Modulo128(const BigInt& units) {
+  const Int128 halves = ToMessage(units);
+  return (Uint128{static_cast<uint64_t>(halves.high())} << 64) | halves.low();
+}
+
+// R4, for a pane of 0.
+Uint128 RowDigest(const std::string& key, uint64_t count, const BigInt& sum) {
+  const std::string frame = std::string(8, '\0') + key;
+  const XXH128_hash_t hash = XXH3_128bits(frame.data(), frame.size());
+  const Uint128 odd = (Uint128{hash.high64} << 64) | hash.low64 | 1;
+  return odd * (kDigestCountFactor * count + kDigestSumFactor * Modulo128(sum));
+}
+
+Digest ToMessage(Uint128 digest) {
+  Digest message;
+  message.set_high(static_cast<uint64_t>(digest >> 64));
+  message.set_low(static_cast<uint64_t>(digest));
+  return message;
+}
+
+std::string DigestText(const Digest& digest) { return fmt::format("{:016x}{:016x}", digest.high(), digest.low()); }
+
+std::string EntryText(const Entry& entry) {
+  // A wrong batch may have any bytes.
+  const std::string key = IsUtf8(entry.key()) ? absl::Utf8SafeCEscape(entry.key()) : absl::CEscape(entry.key());
+  return fmt::format("'{}' with {}", key, UnitsText(FromMessage(entry.sum())));
+}
+
+}  // namespace
+
+Oracle::Oracle(const JobSpec& spec, size_t partitions)
+    : separator_(spec.fold().format().separator().at(0)),
+      field_count_(static_cast<size_t>(spec.fold().format().fields_size())),
+      top_(spec.top()),
+      shards_(std::min<size_t>(kShards, partitions)),
+      records_(partitions),
+      bad_(partitions) {
+  CHECK_GT(partitions, 0u) << "job " << spec.name() << " has no partition";
+  const auto& names = spec.fold().format().fields();
+  const auto field = [&](const std::string& name) {
+    const auto it = std::find(names.begin(), names.end(), name);
+    CHECK(it != names.end()) << "job " << spec.name() << " has no field '" << name << "'";
+    return static_cast<size_t>(it - names.begin());
+  };
+  key_field_ = field(spec.fold().key());
+  for (const ScoreTerm& term : spec.fold().score()) {
+    terms_.push_back({.constant = {}, .field = field(term.field())});
+    CHECK_EQ(ReadNumber(term.constant(), &terms_.back().constant), BAD_NONE) << "constant '" << term.constant() << "'";
+  }
+  for (const InitialScore& initial : spec.fold().initial()) {
+    Decimal score;
+    CHECK_EQ(ReadNumber(initial.score(), &score), BAD_NONE) << "initial score '" << initial.score() << "'";
+    shards_[0][initial.key()] = {1, RoundToUnits(score.mantissa, score.exponent)};
+  }
+}
+
+void Oracle::Add(size_t partition, std::string_view value) {
+  CHECK_LT(partition, records_.size());
+  ++records_[partition];
+  std::string_view key;
+  BigInt units;
+  if (const BadReason reason = ReadRecord(value, &key, &units); reason != BAD_NONE) {
+    ++bad_[partition][reason];
+    return;
+  }
+  auto& rows = shards_[partition % kShards];
+  auto row = rows.find(key);
+  if (row == rows.end()) row = rows.emplace(key, Row{}).first;
+  ++row->second.count;
+  row->second.sum += units;
+}
+
+BadReason Oracle::ReadRecord(std::string_view value, std::string_view* key, BigInt* units) const {
+  if (value.empty()) return BAD_EMPTY_RECORD;
+  if (value.size() > kMaxRecordBytes) return BAD_RECORD_TOO_LARGE;
+  std::vector<std::string_view> fields;
+  size_t begin = 0;
+  for (size_t i = 0; i <= value.size(); ++i) {
+    if (i < value.size() && value[i] != separator_) continue;
+    fields.push_back(value.substr(begin, i - begin));
+    begin = i + 1;
+  }
+  if (fields.size() != field_count_) return BAD_WRONG_FIELD_COUNT;
+  *key = fields[key_field_];
+  if (key->empty()) return BAD_EMPTY_KEY;
+  if (key->size() > kMaxKeyBytes) return BAD_KEY_TOO_LONG;
+  if (!IsUtf8(*key)) return BAD_KEY_NOT_UTF8;
+  return ReadScore(fields, units);
+}
+
+BadReason Oracle::ReadScore(const std::vector<std::string_view>& fields, BigInt* units) const {
+  std::vector<Decimal> products(terms_.size());
+  bool out_of_range = false;
+  for (size_t t = 0; t < terms_.size(); ++t) {
+    const BadReason reason = ReadNumber(fields[terms_[t].field], &products[t]);
+    if (reason == BAD_MALFORMED_NUMBER) return reason;
+    if (reason == BAD_NUMBER_OUT_OF_RANGE) out_of_range = true;
+    products[t].mantissa *= terms_[t].constant.mantissa;
+    products[t].exponent += terms_[t].constant.exponent;
+  }
+  if (out_of_range) return BAD_NUMBER_OUT_OF_RANGE;
+
+  int lowest = 0;
+  for (const Decimal& product : products) lowest = std::min(lowest, product.exponent);
+  BigInt sum;
+  for (const Decimal& product : products) sum += product.mantissa * PowerOfTen(product.exponent - lowest);
+  *units = RoundToUnits(sum, lowest);
+  const bool fits = *units >= std::numeric_limits<int64_t>::min() && *units <= std::numeric_limits<int64_t>::max();
+  return fits ? BAD_NONE : BAD_NUMBER_OUT_OF_RANGE;
+}
+
+// [+-]?D+(.D+)?([eE][+-]?D+)?
+BadReason Oracle::ReadNumber(std::string_view text, Decimal* number) {
+  size_t at = 0;
+  const auto take_one_of = [&](std::string_view wanted) {
+    if (at == text.size() || wanted.find(text[at]) == std::string_view::npos) return '\0';
+    return text[at++];
+  };
+  const auto take_digits = [&] {
+    const size_t begin = at;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+    return text.substr(begin, at - begin);
+  };
+
+  const bool negative = take_one_of("+-") == '-';
+  const std::string_view whole = take_digits();
+  if (whole.empty()) return BAD_MALFORMED_NUMBER;
+  std::string_view fraction;
+  if (take_one_of(".")) {
+    fraction = take_digits();
+    if (fraction.empty()) return BAD_MALFORMED_NUMBER;
+  }
+  bool negative_exponent = false;
+  std::string_view exponent_digits = "0";
+  if (take_one_of("eE")) {
+    negative_exponent = take_one_of("+-") == '-';
+    exponent_digits = take_digits();
+    if (exponent_digits.empty()) return BAD_MALFORMED_NUMBER;
+  }
+  if (at != text.size()) return BAD_MALFORMED_NUMBER;
+
+  if (whole.size() + fraction.size() > static_cast<size_t>(kMaxNumberDigits)) return BAD_NUMBER_OUT_OF_RANGE;
+  int exponent = 0;
+  for (const char digit : exponent_digits) {
+    exponent = exponent * 10 + (digit - '0');
+    if (exponent > kMaxNumberExponent) return BAD_NUMBER_OUT_OF_RANGE;
+  }
+  number->mantissa = 0;
+  for (const std::string_view digits : {whole, fraction}) {
+    for (const char digit : digits) {
+      number->mantissa *= 10;
+      number->mantissa += digit - '0';
+    }
+  }
+  if (negative) number->mantissa = -number->mantissa;
+  number->exponent = (negative_exponent ? -exponent : exponent) - static_cast<int>(fraction.size());
+  return BAD_NONE;
+}
+
+// To a multiple of 1e-9, half to even.
+Oracle::BigInt Oracle::RoundToUnits(const BigInt& mantissa, int exponent) {
+  const int scale = exponent + 9;
+  if (scale >= 0) return mantissa * PowerOfTen(scale);
+  const BigInt& divisor = PowerOfTen(-scale);
+  const BigInt size = abs(mantissa);
+  BigInt rounded = size / divisor;
+  const BigInt twice_rest = (size % divisor) * 2;
+  if (twice_rest > divisor || (twice_rest == divisor && rounded % 2 == 1)) ++rounded;
+  return mantissa < 0 ? BigInt(-rounded) : rounded;
+}
+
+Oracle::Result Oracle::Compute() const {
+  Result result;
+  std::map<std::string_view, BigInt> totals;
+  for (const auto& rows : shards_) {
+    Uint128 digest = 0;
+    for (const auto& [key, row] : rows) {
+      totals[key] += row.sum;
+      digest += RowDigest(key, row.count, row.sum);
+    }
+    result.digests.push_back(ToMessage(digest));
+  }
+
+  // The totals are in key order already, so a stable sort by score leaves ties in it.
+  std::vector<std::pair<std::string_view, const BigInt*>> ranking;
+  for (const auto& [key, total] : totals) ranking.emplace_back(key, &total);
+  std::stable_sort(ranking.begin(), ranking.end(), [](const auto& a, const auto& b) { return *a.second > *b.second; });
+  if (ranking.size() > top_) ranking.resize(top_);
+  for (const auto& [key, total] : ranking) {
+    Entry& entry = result.top.emplace_back();
+    entry.set_key(std::string(key));
+    *entry.mutable_sum() = ToMessage(*total);
+  }
+
+  for (const uint64_t count : records_) result.records += count;
+  for (const auto& reasons : bad_) {
+    for (const auto& [reason, count] : reasons) result.bad_records += count;
+  }
+  result.bad = bad_;
+  return result;
+}
+
+std::string Oracle::Difference(const BatchCommitted& batch) const {
+  const Result expected = Compute();
+  const auto& top = batch.top();
+  for (int i = 0; i < std::min(top.size(), static_cast<int>(expected.top.size())); ++i) {
+    const Entry& entry = expected.top[static_cast<size_t>(i)];
+    if (top[i].key() == entry.key() && FromMessage(top[i].sum()) == FromMessage(entry.sum())) continue;
+    return fmt::format("rank {} is {} in the batch, {} by the log", i + 1, EntryText(top[i]), EntryText(entry));
+  }
+  if (static_cast<size_t>(top.size()) != expected.top.size()) {
+    return fmt::format("the top has {} keys in the batch, {} by the log", top.size(), expected.top.size());
+  }
+  const size_t batch_shards = static_cast<size_t>(batch.digests_size());
+  for (size_t s = 0; s < std::max(batch_shards, expected.digests.size()); ++s) {
+    const std::string by_batch = DigestText(s < batch_shards ? batch.digests(static_cast<int>(s)) : Digest());
+    const std::string by_log = DigestText(s < expected.digests.size() ? expected.digests[s] : Digest());
+    if (by_batch == by_log) continue;
+    return fmt::format("the digest of shard {} is {} in the batch, {} by the log", s, by_batch, by_log);
+  }
+  if (batch.records() != expected.records) {
+    return fmt::format("the records are {} in the batch, {} by the log", batch.records(), expected.records);
+  }
+  if (batch.bad_records() != expected.bad_records) {
+    return fmt::format("the bad records are {} in the batch, {} by the log", batch.bad_records(), expected.bad_records);
+  }
+  return "";
+}
+
+}  // namespace tenfold

@@ -1,0 +1,63 @@
+#include "jobs/show/waiting_text.h"
+
+#include "fmt/format.h"
+
+namespace tenfold {
+namespace {
+
+// ", now folded again by worker w2: 3 of 10 offsets, 2 a second, 3 s left"; empty if nobody does.
+std::string RefoldText(const RefoldProgress& refold) {
+  if (refold.worker().empty()) return "";
+  std::string text = fmt::format(", now folded again by worker {}", refold.worker());
+  if (refold.total() == 0) return text;
+  text += fmt::format(": {} of {} offsets", refold.folded(), refold.total());
+  if (refold.offsets_per_second() == 0) return text;
+  const uint64_t left = refold.total() > refold.folded() ? refold.total() - refold.folded() : 0;
+  return text + fmt::format(", {} a second, {} s left", refold.offsets_per_second(), left / refold.offsets_per_second());
+}
+
+std::string WithDetail(std::string text, const std::string& detail) { return detail.empty() ? text : text + ": " + detail; }
+
+// Whether the text is a sentence by itself.
+bool IsSentence(const Waiting& waiting) { return waiting.kind() == WAITING_KAFKA && !waiting.detail().empty(); }
+
+}  // namespace
+
+std::string WaitingText(const Waiting& waiting) {
+  switch (waiting.kind()) {
+    case WAITING_WORKERS:
+      return "a worker: none has joined";
+    case WAITING_OWNER:
+      return fmt::format("worker {}, which owns shard {}{}", waiting.worker(), waiting.shard(),
+                         RefoldText(waiting.refold()));
+    case WAITING_ONLY_OWNER:
+      return fmt::format("worker {}, which owns shard {} and alone has its state, since the log's start is gone",
+                         waiting.worker(), waiting.shard());
+    case WAITING_SHARD:
+      return fmt::format("{}shard {}{}", waiting.refold().worker().empty() ? "a worker that takes " : "", waiting.shard(),
+                         RefoldText(waiting.refold()));
+    case WAITING_DOUBTED_SHARD:
+      return fmt::format("shard {}, whose state is doubtful", waiting.shard());
+    case WAITING_WORKER:
+      return WithDetail(fmt::format("worker {}", waiting.worker()), waiting.detail());
+    case WAITING_SUM:
+      return fmt::format("a sum of {}[{}]", waiting.topic(), waiting.partition());
+    case WAITING_KAFKA:
+      return IsSentence(waiting) ? waiting.detail() : fmt::format("records of Kafka at {}", waiting.subject());
+    case WAITING_PARTITION:
+      return WithDetail(fmt::format("{}[{}]", waiting.topic(), waiting.partition()), waiting.detail());
+    case WAITING_SINK:
+      return WithDetail(fmt::format("sink {}, which is {} batch{} behind", waiting.subject(), waiting.batches(),
+                                    waiting.batches() == 1 ? "" : "es"),
+                        waiting.detail());
+    default:
+      return "";
+  }
+}
+
+std::string WaitingClause(const Waiting& waiting) {
+  if (waiting.kind() == WAITING_NOT) return " for its first batch";
+  return (IsSentence(waiting) ? ": " : " for ") + WaitingText(waiting);
+}
+
+}  // namespace tenfold

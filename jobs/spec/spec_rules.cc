@@ -1,0 +1,249 @@
+#include "jobs/spec/spec_rules.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "common/text/address.h"
+#include "common/number/decimal.h"
+#include "common/limits.h"
+#include "common/text/suggestion.h"
+#include "common/number/units.h"
+#include "fmt/format.h"
+#include "jobs/spec/kafka_properties.h"
+#include "jobs/spec/score_expression.h"
+#include "common/text/shown_text.h"
+#include "common/text/utf8.h"
+#include "common/text/yaml_tree.h"
+
+namespace tenfold {
+namespace {
+
+constexpr size_t kMaxNameBytes = 63;
+constexpr size_t kMaxTopicBytes = 249;
+constexpr size_t kMaxFieldNameBytes = 100;
+constexpr size_t kMaxPathBytes = 1024;
+
+bool IsLowerOrDigit(char c) {
+  return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c));
+}
+
+// [a-z0-9][a-z0-9-]{0,62}
+bool IsJobName(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '-' &&
+         std::all_of(name.begin(), name.end(), [](char c) { return IsLowerOrDigit(c) || c == '-'; });
+}
+
+class RuleChecker {
+ public:
+  explicit RuleChecker(const JobSpec& spec) : spec_(spec) {}
+
+  std::vector<SpecViolation> Check() {
+    CheckName();
+    CheckSource();
+    CheckFormat();
+    CheckKey();
+    CheckScore();
+    CheckPace();
+    CheckInitial();
+    CheckSinks();
+    return std::move(violations_);
+  }
+
+ private:
+  void Violation(std::string path, std::string message, std::string relies_on = "") {
+    violations_.push_back({std::move(path), std::move(message), std::move(relies_on)});
+  }
+
+  void CheckName() {
+    if (spec_.name().empty()) return Violation("name", "is missing; give the job a name");
+    if (!IsJobName(spec_.name())) {
+      Violation("name", Quoted(spec_.name()) + " is no job name; one matches [a-z0-9][a-z0-9-]{0,62}");
+    }
+  }
+
+  void CheckSource() {
+    const KafkaSource& source = spec_.source();
+    if (source.topics().empty()) Violation("source.kafka.topics", "is missing; list at least one topic");
+    std::set<std::string_view> topics;
+    for (int i = 0; i < source.topics_size(); ++i) {
+      const std::string path = ItemPath("source.kafka.topics", static_cast<size_t>(i));
+      const std::string problem = CheckTopicName(source.topics(i));
+      if (!problem.empty()) Violation(path, problem);
+      if (!topics.insert(source.topics(i)).second) Violation(path, Quoted(source.topics(i)) + " is listed twice");
+    }
+    if (!StartPosition_IsValid(source.start())) Violation("source.kafka.start", "must be earliest or latest");
+    if (!source.brokers().empty()) {
+      const std::string problem = CheckBrokers(source.brokers());
+      if (!problem.empty()) Violation("source.kafka.brokers", problem);
+    }
+    const std::string path = "source.kafka.properties";
+    for (const auto& [name, value] :
+         std::map<std::string_view, std::string_view>(source.properties().begin(), source.properties().end())) {
+      if (!LooksLikeKafkaProperty(name)) {
+        Violation(path, "a property's name has only lower case letters, digits, dots and underscores");
+        continue;
+      }
+      const std::string problem = CheckKafkaProperty(name, value);
+      if (!problem.empty()) Violation(KeyPath(path, name), problem);
+    }
+  }
+
+  void CheckFormat() {
+    if (!spec_.fold().has_format())
+      return Violation("source.format", "is missing; e.g. {delimited: {separator: \"|\", fields: [page, clicks]}}");
+    const std::string& separator = spec_.fold().format().separator();
+    const std::string path = "source.format.delimited.separator";
+    if (separator.empty()) {
+      Violation(path, "is missing; give the character between fields");
+    } else if (separator.size() != 1 || !absl::ascii_isascii(static_cast<unsigned char>(separator[0]))) {
+      Violation(path, Quoted(separator) + " must be one ASCII character");
+    }
+    CheckFields();
+  }
+
+  void CheckFields() {
+    const auto& fields = spec_.fold().format().fields();
+    const std::string path = "source.format.delimited.fields";
+    if (fields.empty()) Violation(path, "is missing; list the names of a record's fields");
+    if (static_cast<size_t>(fields.size()) > kMaxFields)
+      Violation(path, fmt::format("has {} fields; {} are allowed", fields.size(), kMaxFields));
+    std::set<std::string_view> names;
+    for (int i = 0; i < fields.size(); ++i) {
+      const std::string item = ItemPath(path, static_cast<size_t>(i));
+      if (!IsFieldName(fields[i]) || fields[i].size() > kMaxFieldNameBytes) {
+        Violation(
+            item,
+            fmt::format("{} is no field name; one has letters, digits and underscores, does not begin with a digit, and is "
+                        "at most {} long",
+                        Quoted(fields[i]), kMaxFieldNameBytes));
+      }
+      if (!names.insert(fields[i]).second) Violation(item, Quoted(fields[i]) + " is listed twice");
+    }
+  }
+
+  void CheckKey() {
+    if (spec_.fold().key().empty()) return Violation("key", "is missing; name the field whose values are ranked");
+    CheckIsField("key", spec_.fold().key());
+  }
+
+  void CheckIsField(std::string path, const std::string& name) {
+    const std::vector<std::string> fields(spec_.fold().format().fields().begin(), spec_.fold().format().fields().end());
+    if (fields.empty() || std::find(fields.begin(), fields.end(), name) != fields.end()) return;
+    Violation(std::move(path), Quoted(name) + " is no field of the format" + DidYouMean(name, fields), "source.format");
+  }
+
+  void CheckScore() {
+    if (spec_.fold().score().empty()) return Violation("score", "is missing; e.g. 0.8*clicks + like");
+    if (static_cast<size_t>(spec_.fold().score_size()) > kMaxScoreTerms) {
+      Violation("score", fmt::format("has {} terms; {} are allowed", spec_.fold().score_size(), kMaxScoreTerms));
+    }
+    for (int i = 0; i < spec_.fold().score_size(); ++i) {
+      const std::string path = ItemPath("score", static_cast<size_t>(i));
+      const absl::StatusOr<WeightedSum> sum = WeightedSum::Create({spec_.fold().score(i).constant()});
+      if (!sum.ok()) Violation(path + ".constant", std::string(sum.status().message()));
+      CheckIsField(path + ".field", spec_.fold().score(i).field());
+    }
+  }
+
+  void CheckPace() {
+    if (spec_.top() < 1 || spec_.top() > kMaxTop)
+      Violation("top", fmt::format("must be a whole number from 1 to {}", kMaxTop));
+    if (spec_.batch_interval_ms() < kMinBatchIntervalMs || spec_.batch_interval_ms() > kMaxBatchIntervalMs) {
+      Violation("batch.interval",
+                fmt::format("must be from {}ms to {}h", kMinBatchIntervalMs, kMaxBatchIntervalMs / 3'600'000));
+    }
+    if (!WalMode_IsValid(spec_.wal())) Violation("state.wal", "must be sync, async or off");
+    if (!BadRecordPolicy_IsValid(spec_.on_bad_record())) Violation("on_bad_record", "must be skip or fail");
+  }
+
+  void CheckInitial() {
+    const std::string* last = nullptr;
+    for (const InitialScore& initial : spec_.fold().initial()) {
+      const std::string& key = initial.key();
+      const std::string path = KeyPath("initial", key);
+      if (key.empty()) Violation(path, "a key must not be empty");
+      if (key.size() > kMaxKeyBytes)
+        Violation(path, fmt::format("the key has {} bytes; {} are allowed", key.size(), kMaxKeyBytes));
+      if (!IsUtf8(key)) Violation(path, "the key is not UTF-8");
+      if (last != nullptr && *last >= key) Violation(path, "keys must be sorted, each once");
+      last = &key;
+      const absl::StatusOr<Units> units = ParseUnits(initial.score());
+      if (!units.ok()) {
+        Violation(path, std::string(units.status().message()));
+      } else if (FormatUnits(*units) != initial.score()) {
+        Violation(path, fmt::format("must be written {}", FormatUnits(*units)));
+      }
+    }
+  }
+
+  void CheckSinks() {
+    bool has_stdout = false;
+    std::set<std::filesystem::path> files;
+    for (int i = 0; i < spec_.sinks_size(); ++i) {
+      const std::string path = ItemPath("sinks", static_cast<size_t>(i));
+      switch (spec_.sinks(i).kind_case()) {
+        case Sink::kStdout:
+          if (has_stdout) Violation(path, "stdout is listed twice");
+          has_stdout = true;
+          break;
+        case Sink::kFile:
+          CheckFileSink(path + ".file.path", spec_.sinks(i).file().path(), &files);
+          break;
+        case Sink::KIND_NOT_SET:
+          Violation(path, "is no sink; one is {stdout: {}} or {file: {path: PATH}}");
+          break;
+      }
+    }
+  }
+
+  void CheckFileSink(const std::string& path, const std::string& file, std::set<std::filesystem::path>* files) {
+    if (file.empty()) return Violation(path, "is missing; name the file");
+    if (file.size() > kMaxPathBytes)
+      return Violation(path, fmt::format("has {} bytes; {} are allowed", file.size(), kMaxPathBytes));
+    if (file.find('\0') != std::string::npos) return Violation(path, "holds a zero byte");
+    const std::filesystem::path parsed = file;
+    if (std::find(parsed.begin(), parsed.end(), "..") != parsed.end()) {
+      return Violation(path, Quoted(file) + " leaves its folder with '..'; name a file below it");
+    }
+    const std::filesystem::path normal = parsed.lexically_normal();
+    if (!normal.has_filename() || normal == ".") return Violation(path, Quoted(file) + " is a folder; name a file");
+    if (!files->insert(normal).second) Violation(path, Quoted(file) + " is written by two sinks");
+  }
+
+  const JobSpec& spec_;
+  std::vector<SpecViolation> violations_;
+};
+
+}  // namespace
+
+std::vector<SpecViolation> CheckSpecRules(const JobSpec& spec) { return RuleChecker(spec).Check(); }
+
+std::string CheckTopicName(std::string_view topic) {
+  const bool sound = !topic.empty() && topic.size() <= kMaxTopicBytes && topic != "." && topic != ".." &&
+                     std::all_of(topic.begin(), topic.end(), [](char c) {
+                       return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
+                     });
+  if (sound) return "";
+  return fmt::format("{} is no topic name; one has 1 to {} letters, digits, dots, underscores and dashes", Quoted(topic),
+                     kMaxTopicBytes);
+}
+
+std::string CheckBrokers(std::string_view brokers) {
+  while (true) {
+    const size_t comma = brokers.find(',');
+    const std::string_view broker = brokers.substr(0, comma);
+    const absl::StatusOr<Address> address = ParseAddress(broker);
+    if (!address.ok()) return std::string(address.status().message());
+    if (address->IsWildcard() || address->port == 0) return Quoted(broker) + " is no address to connect to";
+    if (comma == std::string_view::npos) return "";
+    brokers.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace tenfold

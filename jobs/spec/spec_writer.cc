@@ -1,0 +1,85 @@
+#include "jobs/spec/spec_writer.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
+#include "fmt/format.h"
+
+namespace tenfold {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string ScoreText(const JobSpec& spec) {
+  std::string text;
+  for (const ScoreTerm& term : spec.fold().score()) {
+    const bool minus = term.constant().starts_with("-");
+    if (!text.empty()) text += minus ? " - " : " + ";
+    text += fmt::format("{}*{}", !text.empty() && minus ? term.constant().substr(1) : term.constant(), term.field());
+  }
+  return text;
+}
+
+Json KafkaJson(const KafkaSource& source) {
+  Json kafka = {{"topics", source.topics()}, {"start", source.start() == START_LATEST ? "latest" : "earliest"}};
+  if (!source.brokers().empty()) kafka["brokers"] = source.brokers();
+  // In order: a protobuf map has none.
+  const std::map<std::string, std::string> properties(source.properties().begin(), source.properties().end());
+  if (!properties.empty()) kafka["properties"] = properties;
+  return kafka;
+}
+
+// Whether YAML reads the text, written without quotes, as this text.
+bool IsPlainScalar(const std::string& text) {
+  if (text.empty() || text == "null" || text.ends_with(' ')) return false;
+  const auto is_digit = [&](size_t i) {
+    return i < text.size() && absl::ascii_isdigit(static_cast<unsigned char>(text[i]));
+  };
+  const bool begins = absl::ascii_isalpha(static_cast<unsigned char>(text[0])) || is_digit(text[0] == '-' ? 1 : 0);
+  return begins && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains(" *+-._/", c);
+         });
+}
+
+// JSON, which is YAML too, except that YAML knows no DEL.
+std::string Quoted(const Json& value) {
+  return absl::StrReplaceAll(value.dump(-1, ' ', false, Json::error_handler_t::replace), {{"\x7f", "\\u007f"}});
+}
+
+}  // namespace
+
+Json SpecJson(const JobSpec& spec) {
+  Json json = {{"name", spec.name()}};
+  json["source"] = {{"kafka", KafkaJson(spec.source())}};
+  const DelimitedFormat& format = spec.fold().format();
+  json["source"]["format"]["delimited"] = {{"separator", format.separator()}, {"fields", format.fields()}};
+  json["key"] = spec.fold().key();
+  json["score"] = ScoreText(spec);
+  json["top"] = spec.top();
+  json["batch"] = {{"interval", fmt::format("{}ms", spec.batch_interval_ms())}};
+  if (!spec.fold().initial().empty()) json["initial"] = Json::object();
+  for (const InitialScore& initial : spec.fold().initial()) json["initial"][initial.key()] = initial.score();
+  json["state"] = {{"wal", absl::AsciiStrToLower(WalMode_Name(spec.wal())).substr(sizeof("WAL_") - 1)}};
+  json["on_bad_record"] = spec.on_bad_record() == BAD_RECORD_FAIL ? "fail" : "skip";
+  json["sinks"] = Json::array();
+  for (const Sink& sink : spec.sinks()) {
+    json["sinks"].push_back(sink.has_file() ? Json{{"file", {{"path", sink.file().path()}}}}
+                                            : Json{{"stdout", Json::object()}});
+  }
+  return json;
+}
+
+std::string WriteJobSpec(const JobSpec& spec) {
+  std::string text;
+  const Json json = SpecJson(spec);
+  for (const auto& [key, value] : json.items()) {
+    const bool plain = value.is_string() && IsPlainScalar(value.get<std::string>());
+    text += fmt::format("{}: {}\n", key, plain ? value.get<std::string>() : Quoted(value));
+  }
+  return text;
+}
+
+}  // namespace tenfold

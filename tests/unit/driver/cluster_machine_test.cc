@@ -1,0 +1,171 @@
+// The driver's decisions about the cluster, step by step. What follows from any order of events is the simulator's to find
+// out (tests/simulation).
+#include "driver/core/cluster_machine.h"
+
+#include <string>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tenfold {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+constexpr uint32_t kLeaseMs = 3000;
+constexpr int64_t kLeaseUs = 1000 * kLeaseMs;
+constexpr int64_t kStartOffset = 1000;
+
+class CoordinatorTest : public testing::Test {
+ protected:
+  CoordinatorTest() {
+    coordinator_.Start("cluster", now_us_, &actions_);
+    JournalAll();
+  }
+
+  void JournalAll() {
+    while (!actions_.empty()) {
+      Actions actions;
+      actions.swap(actions_);
+      for (const Action& action : actions) {
+        if (const auto* append = std::get_if<AppendRecord>(&action))
+          coordinator_.OnJournaled(append->record, now_us_, &actions_);
+        if (const auto* query = std::get_if<QueryEnds>(&action)) query_ = *query;
+      }
+    }
+  }
+
+  void Submit(const std::string& id = "id") {
+    JobSubmitted submitted;
+    submitted.set_job_id(id);
+    submitted.mutable_spec()->set_name("job");
+    submitted.mutable_spec()->set_batch_interval_ms(1000);
+    submitted.add_partitions()->set_topic("events");
+    submitted.mutable_partitions(0)->set_start_offset(kStartOffset);
+    ASSERT_TRUE(coordinator_.Submit(submitted, &actions_).ok());
+    JournalAll();
+  }
+  void Beat() {
+    HeartbeatRequest request;
+    request.set_worker_id("w");
+    EXPECT_TRUE(coordinator_.OnHeartbeat(request, now_us_, &actions_).ok());
+  }
+  // As the driver does: at each time that is due.
+  void RunUntil(int64_t us) {
+    while (coordinator_.NextTimeUs() <= us) {
+      now_us_ = std::max(now_us_, coordinator_.NextTimeUs());
+      coordinator_.OnTime(now_us_, &actions_);
+    }
+    now_us_ = us;
+  }
+  bool IsLive() const { return coordinator_.cluster().workers.at("w").live; }
+
+  Coordinator coordinator_{{.lease_ms = kLeaseMs}};
+  Actions actions_;
+  // The last one.
+  QueryEnds query_;
+  int64_t now_us_ = 100'000'000;
+};
+
+TEST_F(CoordinatorTest, AWorkerSilentForItsLeaseIsLost) {
+  Beat();
+  RunUntil(now_us_ + kLeaseUs - 1);
+  EXPECT_TRUE(IsLive());
+  RunUntil(now_us_ + 1);
+  EXPECT_FALSE(IsLive());
+}
+
+TEST_F(CoordinatorTest, ADriverThatStoodStillLosesNoWorker) {
+  Beat();
+  RunUntil(now_us_ + 1'000'000);
+  // Nothing was heard, as nobody listened.
+  now_us_ += 60'000'000;
+  coordinator_.OnTime(now_us_, &actions_);
+  EXPECT_TRUE(IsLive());
+  Beat();
+  RunUntil(now_us_ + kLeaseUs - 1);
+  EXPECT_TRUE(IsLive());
+  RunUntil(now_us_ + 1);
+  EXPECT_FALSE(IsLive()) << "a worker that is really gone is found out";
+}
+
+TEST_F(CoordinatorTest, TheTimeStoodStillIsAllThatALeaseIsLongerBy) {
+  Beat();
+  RunUntil(now_us_ + 1'000'000);
+  now_us_ += 60'000'000;
+  coordinator_.OnTime(now_us_, &actions_);
+  RunUntil(now_us_ + kLeaseUs);
+  EXPECT_FALSE(IsLive());
+}
+
+TEST_F(CoordinatorTest, ADriverThatHearsNobodyDoesNotStandStill) {
+  RunUntil(now_us_ + kLeaseUs);
+  EXPECT_EQ(coordinator_.cluster().awaiting_until_us, 0) << "known workers were awaited for a lease";
+}
+
+// The events that came meanwhile are there at once: none may be taken for what was seen all along.
+TEST_F(CoordinatorTest, APauseIsNotedBeforeAnyEvent) {
+  Submit();
+  Beat();
+  JournalAll();
+  const std::vector<int64_t> truncated = {kStartOffset - 1};
+  coordinator_.OnEnds(query_, truncated, now_us_, &actions_);
+  RunUntil(now_us_ + 1'000'000);
+  JournalAll();
+  now_us_ += 60'000'000;
+  coordinator_.OnEnds(query_, truncated, now_us_, &actions_);
+  JournalAll();
+  EXPECT_EQ(coordinator_.FindJob("job")->waiting().kind(), WAITING_PARTITION);
+  EXPECT_EQ(coordinator_.FindJob("job")->state(), JOB_WAITING) << "it was seen truncated for a second";
+}
+
+TEST_F(CoordinatorTest, ShowsOnlyTheLastOfManyCancelledJobs) {
+  for (size_t i = 0; i <= kMaxCancelledShown; ++i) {
+    Submit(absl::StrCat("id", i));
+    ASSERT_TRUE(coordinator_.Cancel("job", &actions_).ok());
+    JournalAll();
+  }
+  EXPECT_THAT(coordinator_.cancelled(), SizeIs(kMaxCancelledShown));
+  EXPECT_EQ(coordinator_.cancelled().front().job_id(), absl::StrCat("id", kMaxCancelledShown));
+  EXPECT_EQ(coordinator_.FindCancelled("id0"), nullptr);
+}
+
+TEST_F(CoordinatorTest, ACancelledJobsTopIsNotKept) {
+  Submit();
+  JournalRecord record;
+  record.mutable_batch_committed()->set_job_id("id");
+  record.mutable_batch_committed()->set_batch(1);
+  record.mutable_batch_committed()->add_top()->set_key("page1");
+  coordinator_.OnJournaled(record, now_us_, &actions_);
+  ASSERT_TRUE(coordinator_.Cancel("job", &actions_).ok());
+  JournalAll();
+  ASSERT_NE(coordinator_.FindCancelled("job"), nullptr);
+  EXPECT_EQ(coordinator_.FindCancelled("job")->last_batch().batch(), 1u);
+  EXPECT_EQ(coordinator_.FindCancelled("job")->last_batch().top_size(), 0);
+}
+
+TEST_F(CoordinatorTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
+  Coordinator again({.lease_ms = kLeaseMs});
+  JournalRecord record;
+  record.mutable_job_submitted()->set_job_id("id");
+  record.mutable_job_submitted()->mutable_spec()->set_name("job");
+  again.Replay(record);
+  record.mutable_job_cancelled()->set_job_id("id");
+  again.Replay(record);
+  record.mutable_batch_committed()->set_job_id("id");
+  record.mutable_batch_committed()->set_batch(17);
+  record.mutable_batch_committed()->set_records(170);
+  record.mutable_batch_committed()->add_top()->set_key("page1");
+  again.Replay(record);
+  ASSERT_NE(again.FindCancelled("job"), nullptr);
+  EXPECT_EQ(again.FindCancelled("job")->batch(), 17u);
+  EXPECT_EQ(again.FindCancelled("job")->state(), JOB_CANCELLED);
+  EXPECT_EQ(again.FindCancelled("job")->last_batch().records(), 170u);
+  EXPECT_EQ(again.FindCancelled("job")->last_batch().top_size(), 0) << "of a hundred jobs that is much";
+}
+
+}  // namespace
+}  // namespace tenfold

@@ -1,0 +1,244 @@
+// A driver in this process with an embedded broker and no worker: what it does around its decisions. A job of it waits.
+#include "driver/driver.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "common/limits.h"
+#include "common/kafka/log.h"
+#include "driver/journal/journal.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "jobs/spec/job_spec.h"
+
+namespace {
+// Whoever syncs the journal, or a sink's file, waits while this is set.
+std::atomic<bool> journal_waits = false;
+std::atomic<bool> sink_waits = false;
+std::atomic<bool> sink_is_waited_for = false;
+}  // namespace
+
+extern "C" int fdatasync(int fd) {
+  while (journal_waits) absl::SleepFor(absl::Milliseconds(1));
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
+extern "C" int fsync(int fd) {
+  std::error_code error;
+  const bool waits = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error).filename() == "top.jsonl";
+  while (waits && sink_waits) {
+    sink_is_waited_for = true;
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
+
+namespace tenfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::HasSubstr;
+
+constexpr char kSpec[] = R"(
+name: popularity
+source:
+  kafka: {topics: [events], start: earliest}
+  format: {delimited: {separator: "|", fields: [page, clicks]}}
+key: page
+score: 1*clicks
+top: 10
+batch: {interval: 2s}
+sinks: [{file: {path: top.jsonl}}]
+)";
+
+class DriverTest : public ::testing::Test {
+ protected:
+  DriverTest() {
+    std::string name = ::testing::TempDir() + "/driver_XXXXXX";
+    folder_ = mkdtemp(name.data());
+    broker_ = *EmbeddedBroker::Start("events", 1);
+    Start();
+  }
+  ~DriverTest() override {
+    driver_.reset();
+    fs::remove_all(folder_);
+  }
+
+  void Start() {
+    driver_.reset();
+    Driver::Options options;
+    options.places.data_dir = folder_;
+    options.kafka = broker_->brokers();
+    auto driver = Driver::Start(std::move(options));
+    ASSERT_TRUE(driver.ok()) << driver.status();
+    driver_ = *std::move(driver);
+  }
+
+  absl::StatusOr<SubmitReply> Submit() {
+    SubmitRequest request;
+    for (const SpecError& error : ReadJobSpec(kSpec, request.mutable_spec())) ADD_FAILURE() << FormatSpecError("", error);
+    // It may be starting.
+    absl::StatusOr<SubmitReply> reply = driver_->Submit(request);
+    while (absl::IsUnavailable(reply.status())) reply = driver_->Submit(request);
+    return reply;
+  }
+
+  void Cancel() {
+    CancelRequest request;
+    request.set_job("popularity");
+    ASSERT_TRUE(driver_->Cancel(request).ok());
+  }
+
+  absl::StatusOr<JobStatus> GetStatus(const std::string& job) {
+    GetStatusRequest request;
+    request.set_job(job);
+    return driver_->GetStatus(request);
+  }
+
+  std::string folder_;
+  std::unique_ptr<EmbeddedBroker> broker_;
+  std::unique_ptr<Driver> driver_;
+};
+
+TEST_F(DriverTest, RefusesCallsThatWouldWaitBeyondTheLimitAndAnswersTheOthers) {
+  ASSERT_TRUE(Submit().ok());
+  GetBatchRequest request;
+  request.set_job("popularity");
+  request.set_wait_ms(60'000);
+  std::atomic<bool> nobody_waits = false;
+  std::atomic<int> asked = 0;
+  std::vector<std::thread> waiting;
+  for (int i = 0; i < kMaxWaitingCalls; ++i) {
+    waiting.emplace_back([&] {
+      // Asked now and then while it waits.
+      const auto is_cancelled = [&, first = true]() mutable {
+        if (std::exchange(first, false)) ++asked;
+        return nobody_waits.load();
+      };
+      driver_->GetBatch(request, is_cancelled).IgnoreError();
+    });
+  }
+  while (asked < kMaxWaitingCalls) absl::SleepFor(absl::Milliseconds(1));
+
+  const absl::StatusOr<GetBatchReply> refused = driver_->GetBatch(request, [] { return true; });
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("lets 128 calls wait"));
+  GetEndsRequest ends;
+  ends.set_job("popularity");
+  EXPECT_TRUE(absl::IsResourceExhausted(driver_->GetEnds(ends).status())) << "it would wait for Kafka";
+  HeartbeatRequest heartbeat;
+  heartbeat.set_worker_id("w");
+  EXPECT_TRUE(driver_->Heartbeat(heartbeat).ok());
+
+  nobody_waits = true;
+  for (std::thread& thread : waiting) thread.join();
+  EXPECT_TRUE(driver_->GetEnds(ends).ok()) << "the places are free again";
+}
+
+TEST_F(DriverTest, ANameIsFreeAsSoonAsItsJobIsCancelled) {
+  const std::string first = Submit()->job_id();
+  Cancel();
+  const absl::StatusOr<SubmitReply> second = Submit();
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_NE(second->job_id(), first);
+}
+
+TEST_F(DriverTest, EveryCancelOfAJobReturnsOnceItsSinksHaveEnded) {
+  sink_waits = true;
+  ASSERT_TRUE(Submit().ok());
+  while (!sink_is_waited_for) absl::SleepFor(absl::Milliseconds(1));
+  // Nothing is journalled before all have asked, and the sink ends only after that.
+  journal_waits = true;
+  std::atomic<int> asked = 0;
+  std::atomic<int> too_early = 0;
+  std::vector<std::thread> cancels;
+  for (int i = 0; i < 3; ++i) {
+    cancels.emplace_back([&] {
+      CancelRequest request;
+      request.set_job("popularity");
+      ++asked;
+      if (driver_->Cancel(request).ok() && sink_waits) ++too_early;
+    });
+  }
+  while (asked < 3) absl::SleepFor(absl::Milliseconds(1));
+  journal_waits = false;
+  // Time to return too early; nothing else is to happen now.
+  for (int i = 0; i < 100 && too_early == 0; ++i) absl::SleepFor(absl::Milliseconds(1));
+  sink_waits = false;
+  for (std::thread& cancel : cancels) cancel.join();
+  EXPECT_EQ(too_early, 0);
+  EXPECT_TRUE(Submit().ok());
+}
+
+TEST_F(DriverTest, ABatchComesWithAsManyPartitionsAsItHasOffsets) {
+  driver_.reset();
+  std::vector<JournalRecord> records(5);
+  records[0].mutable_cluster_created()->set_cluster_id("cluster");
+  records[1].mutable_epoch_started()->set_epoch(1);
+  JobSubmitted* submitted = records[2].mutable_job_submitted();
+  submitted->set_job_id("id");
+  submitted->set_brokers(broker_->brokers());
+  ASSERT_TRUE(ReadJobSpec(kSpec, submitted->mutable_spec()).empty());
+  submitted->add_partitions()->set_topic("events");
+  BatchCommitted* batch = records[3].mutable_batch_committed();
+  batch->set_job_id("id");
+  batch->set_batch(1);
+  batch->add_next_offsets(0);
+  PartitionsAdded* added = records[4].mutable_partitions_added();
+  added->set_job_id("id");
+  added->add_partitions()->set_topic("events");
+  added->mutable_partitions(0)->set_partition(1);
+  {
+    auto journal = Journal::Open(folder_, [] { return int64_t{0}; });
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    ASSERT_TRUE((*journal)->Append(&records).ok());
+  }
+  Start();
+  GetBatchRequest request;
+  request.set_job("popularity");
+  const absl::StatusOr<GetBatchReply> reply = driver_->GetBatch(request, [] { return false; });
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(reply->batch().batch(), 1u);
+  EXPECT_EQ(reply->partitions_size(), 1);
+}
+
+TEST_F(DriverTest, ACancelledJobIsStillShown) {
+  const std::string first = Submit()->job_id();
+  Cancel();
+  const std::string second = Submit()->job_id();
+  Cancel();
+  for (int start = 0; start < 2; ++start) {
+    const absl::StatusOr<ListJobsReply> list = driver_->ListJobs();
+    ASSERT_TRUE(list.ok()) << list.status();
+    ASSERT_EQ(list->jobs_size(), 2);
+    EXPECT_EQ(list->jobs(0).job_id(), second) << "the latest first";
+    EXPECT_EQ(list->jobs(0).state(), JOB_CANCELLED);
+    EXPECT_FALSE(list->jobs(0).has_spec()) << "a list of many jobs has to go into a message";
+    EXPECT_TRUE(GetStatus("popularity")->has_spec());
+    EXPECT_EQ(list->jobs(1).job_id(), first);
+    EXPECT_EQ(GetStatus("popularity")->job_id(), second);
+    EXPECT_EQ(GetStatus(first)->state(), JOB_CANCELLED);
+    Start();
+  }
+  GetBatchRequest top;
+  top.set_job("popularity");
+  const absl::StatusOr<GetBatchReply> refused = driver_->GetBatch(top, [] { return false; });
+  EXPECT_TRUE(absl::IsNotFound(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("popularity was cancelled after batch 0"));
+
+  const std::string third = Submit()->job_id();
+  EXPECT_EQ(GetStatus("popularity")->job_id(), third) << "a job that lives comes first";
+  EXPECT_EQ(driver_->ListJobs()->jobs(0).job_id(), third);
+}
+
+}  // namespace
+}  // namespace tenfold

@@ -1,0 +1,100 @@
+#include "jobs/spec/spec_writer.h"
+
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/number/units.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "gtest/gtest.h"
+#include "jobs/spec/job_spec.h"
+
+namespace tenfold {
+namespace {
+
+// Draws sound specs that use every part of the language, in forms that are awkward to write.
+class SpecGenerator {
+ public:
+  explicit SpecGenerator(uint64_t seed) : random_(seed) {}
+
+  JobSpec Draw() {
+    JobSpec spec;
+    spec.set_name(Pick({"job", "a", "0", "null", "true", "1-2", "popularity"}));
+    DrawSource(spec.mutable_source());
+    DrawFold(spec.mutable_fold());
+    spec.set_top(1 + Below(1000));
+    spec.set_batch_interval_ms(10 + Below(3'600'000 - 9));
+    spec.set_wal(static_cast<WalMode>(Below(3)));
+    spec.set_on_bad_record(static_cast<BadRecordPolicy>(Below(2)));
+    if (Below(2) == 0) spec.add_sinks()->mutable_stdout();
+    for (uint32_t i = Below(3); i > 0; --i)
+      spec.add_sinks()->mutable_file()->set_path(absl::StrCat(Pick({"top", "a b", "é: #x", "'q' \"q\""}), i, ".jsonl"));
+    return spec;
+  }
+
+ private:
+  uint32_t Below(uint32_t end) { return static_cast<uint32_t>(random_() % end); }
+  std::string Pick(const std::vector<std::string>& texts) { return texts[Below(static_cast<uint32_t>(texts.size()))]; }
+
+  void DrawSource(KafkaSource* source) {
+    for (uint32_t i = 1 + Below(3); i > 0; --i)
+      source->add_topics(absl::StrCat(Pick({"events", "1", "null", "a.b_c-d"}), i));
+    source->set_start(static_cast<StartPosition>(Below(2)));
+    if (Below(2) == 0) source->set_brokers(Pick({"kafka:9092", "[::1]:9092,b:1"}));
+    if (Below(2) == 0) (*source->mutable_properties())["client.id"] = Pick({"x", "yes", "a: b", "#1"});
+    if (Below(3) == 0) (*source->mutable_properties())["sasl.password"] = Pick({"p'\"\\", " p ", "[1]"});
+  }
+
+  void DrawFold(Fold* fold) {
+    fold->mutable_format()->set_separator(Pick({"|", ",", "\t", "\"", "\\", " ", "#"}));
+    const std::vector<std::string> fields = {"page", "null", "true", "_x", "clicks"};
+    for (const std::string& field : fields) fold->mutable_format()->add_fields(field);
+    fold->set_key(Pick(fields));
+    for (uint32_t i = 1 + Below(4); i > 0; --i) {
+      ScoreTerm* term = fold->add_score();
+      term->set_constant(Pick({"1", "0.8", "-7", "2.50", "-0.001", "1e3", "-1E-2"}));
+      term->set_field(Pick(fields));
+    }
+    std::map<std::string, Units> initial;
+    for (uint32_t i = Below(4); i > 0; --i) {
+      const std::string key =
+          absl::StrCat(Pick({"page", "a: b", "- x", "é\u0085\u2028", "\x01\x7f\n", "~", "\U0001F600"}), i);
+      initial[key] = static_cast<Units>(random_()) - static_cast<Units>(random_());
+    }
+    for (const auto& [key, score] : initial) {
+      InitialScore* added = fold->add_initial();
+      added->set_key(key);
+      added->set_score(FormatUnits(score));
+    }
+  }
+
+  std::mt19937_64 random_;
+};
+
+TEST(SpecWriterTest, WhatIsWrittenReadsBackAsTheSameSpec) {
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    const JobSpec spec = SpecGenerator(seed).Draw();
+    ASSERT_EQ(CheckJobSpec(spec), "") << "the generator draws sound specs; seed " << seed;
+    const std::string text = WriteJobSpec(spec);
+    JobSpec read;
+    for (const SpecError& error : ReadJobSpec(text, &read)) ADD_FAILURE() << FormatSpecError("written", error);
+    ASSERT_TRUE(google::protobuf::util::MessageDifferencer::Equals(read, spec))
+        << "seed " << seed << ":\n"
+        << text << spec.DebugString() << read.DebugString();
+  }
+}
+
+TEST(SpecWriterTest, WritesTheKeysInTheOrderInWhichTheyAreDocumented) {
+  std::vector<std::string> keys;
+  const nlohmann::ordered_json json = SpecJson(SpecGenerator(1).Draw());
+  for (const auto& [key, value] : json.items()) keys.push_back(key);
+  std::erase(keys, "initial");
+  EXPECT_THAT(keys,
+              ::testing::ElementsAre("name", "source", "key", "score", "top", "batch", "state", "on_bad_record", "sinks"));
+}
+
+}  // namespace
+}  // namespace tenfold

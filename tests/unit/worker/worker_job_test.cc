@@ -1,0 +1,169 @@
+// A job at a worker with a real store: what its shell does around the decisions of worker/core/job_core.h.
+#include "worker/worker_job.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "worker/store/state_store.h"
+
+namespace tenfold {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::Pair;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+// Folds one record a shard: what it is told to.
+class OneRecordTask : public FoldTask {
+ public:
+  OneRecordTask(int* number, const std::vector<Delta>* deltas) : number_(number), deltas_(deltas) { ++*number_; }
+  ~OneRecordTask() override { --*number_; }
+  FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions&) override {
+    FoldOutcome outcome;
+    for (const JobCore::ShardRange& range : ranges) {
+      FoldOutcome::Shard& shard = outcome.shards.emplace_back(range.state, *deltas_);
+      PartitionState* partition = shard.state.mutable_partitions(0);
+      partition->set_next_offset(partition->next_offset() + 1);
+    }
+    return outcome;
+  }
+
+ private:
+  int* const number_;
+  const std::vector<Delta>* const deltas_;
+};
+
+class WorkerJobTest : public ::testing::Test {
+ protected:
+  WorkerJobTest() {
+    std::string name = ::testing::TempDir() + "/worker_job_XXXXXX";
+    folder_ = mkdtemp(name.data());
+    store_ = *StateStore::Open(folder_);
+    WorkerJob::Options options;
+    options.cluster_id = "cluster";
+    options.job_id = "job";
+    options.incarnation = 7;
+    options.store = store_.get();
+    options.make_fold_task = [this](const AssignRequest&) { return std::make_unique<OneRecordTask>(&tasks_, &deltas_); };
+    job_ = std::make_unique<WorkerJob>(std::move(options), std::vector<ShardState>());
+  }
+  ~WorkerJobTest() override {
+    job_.reset();
+    store_.reset();
+    fs::remove_all(folder_);
+  }
+
+  // The next assignment, of a job with a partition in each of the first shards.
+  AssignRequest Assign(const std::vector<uint32_t>& owned) {
+    AssignRequest request;
+    request.mutable_id()->set_cluster_id("cluster");
+    request.mutable_id()->set_job_id("job");
+    request.mutable_id()->set_epoch(1);
+    request.mutable_id()->set_attempt(++number_);
+    request.mutable_id()->set_assignment(number_);
+    request.mutable_id()->set_incarnation(7);
+    id_ = request.id();
+    for (int32_t p = 0; p < 3; ++p) {
+      request.add_partitions()->set_topic("events");
+      request.mutable_partitions(p)->set_partition(p);
+    }
+    request.mutable_owned()->Add(owned.begin(), owned.end());
+    return request;
+  }
+
+  // Folds the deltas into shard 0, all that is owned; the driver has all at or above 10 from the reply before, if any.
+  FoldReply Fold(std::vector<Delta> deltas, const FoldReply* before) {
+    deltas_ = std::move(deltas);
+    FoldRequest request;
+    *request.mutable_id() = id_;
+    request.mutable_id()->set_attempt(++number_);
+    request.add_targets()->set_next_offset(1000);
+    WantHighest wanted;
+    wanted.set_depth(100);
+    if (before == nullptr) {
+      *request.mutable_highest() = wanted;
+    } else {
+      *request.mutable_updates()->mutable_otherwise() = wanted;
+      *request.mutable_updates()->mutable_since() = before->composition();
+      *request.mutable_updates()->mutable_at_or_above() = ToProto(Units{10});
+    }
+    const absl::StatusOr<FoldReply> reply = job_->Handle(request);
+    EXPECT_TRUE(reply.ok()) << reply.status();
+    return reply.value_or(FoldReply());
+  }
+  static std::map<std::string, int> Sums(const FoldReply& reply) {
+    std::map<std::string, int> sums;
+    for (const Entry& entry : reply.has_updates() ? reply.updates().entries() : reply.highest().entries())
+      sums.emplace(entry.key(), static_cast<int>(FromProto(entry.sum())));
+    return sums;
+  }
+
+  std::string folder_;
+  std::unique_ptr<StateStore> store_;
+  std::unique_ptr<WorkerJob> job_;
+  uint64_t number_ = 0;
+  RequestId id_;
+  std::vector<Delta> deltas_;
+  // There are now: each has connections to Kafka.
+  int tasks_ = 0;
+};
+
+TEST_F(WorkerJobTest, AShardDroppedByAnAssignThatFailsIsMadeAnewWhenItComesBack) {
+  ASSERT_TRUE(job_->Handle(Assign({1})).ok());
+  AssignRequest fails = Assign({0});
+  fails.mutable_spec()->mutable_fold()->add_initial()->set_score("no number");
+  EXPECT_FALSE(job_->Handle(fails).ok());
+  EXPECT_FALSE(store_->Read({"job", 1}).ok()) << "by then shard 1 is dropped";
+  const absl::StatusOr<AssignReply> back = job_->Handle(Assign({1}));
+  EXPECT_TRUE(back.ok()) << back.status();
+  EXPECT_TRUE(store_->Read({"job", 1}).ok());
+}
+
+TEST_F(WorkerJobTest, WithoutShardsItHoldsNoFoldTask) {
+  AssignRequest both = Assign({0});
+  both.add_prepared(1);
+  ASSERT_TRUE(job_->Handle(both).ok());
+  EXPECT_EQ(tasks_, 2);
+  ASSERT_TRUE(job_->Handle(Assign({})).ok());
+  EXPECT_EQ(tasks_, 0);
+  ASSERT_TRUE(job_->Handle(Assign({2})).ok());
+  EXPECT_EQ(tasks_, 1);
+}
+
+TEST_F(WorkerJobTest, AnswersWithTheEntriesThatChangedWhereTheDriverKnowsTheOthers) {
+  ASSERT_TRUE(job_->Handle(Assign({0})).ok());
+  const FoldReply all = Fold({{"low", 1, 4}, {"same", 1, 20}, {"falls", 1, 30}, {"rises", 1, 9}, {"high", 1, 40}}, nullptr);
+  EXPECT_TRUE(all.has_highest());
+  EXPECT_THAT(Sums(all), SizeIs(5));
+  // Twice, as the driver may have lost the reply.
+  for (int lost = 0; lost < 2; ++lost) {
+    const FoldReply changed = Fold({{"low", 1, 1}, {"falls", 1, -15}, {"rises", 1, 1}, {"high", 1, 2}, {"new", 1, 6}}, &all);
+    EXPECT_TRUE(changed.has_updates());
+    if (lost == 0) {
+      EXPECT_THAT(Sums(changed), UnorderedElementsAre(Pair("falls", 15), Pair("rises", 10), Pair("high", 42)));
+    } else {
+      EXPECT_THAT(Sums(changed),
+                  UnorderedElementsAre(Pair("falls", 0), Pair("rises", 11), Pair("high", 44), Pair("new", 12)));
+    }
+  }
+}
+
+TEST_F(WorkerJobTest, AnswersWithAllEntriesWhereItDoesNotKnowTheCompositionQuoted) {
+  ASSERT_TRUE(job_->Handle(Assign({0})).ok());
+  const FoldReply all = Fold({{"key", 1, 4}}, nullptr);
+  Fold({{"key", 1, 4}}, nullptr);
+  const FoldReply reply = Fold({{"other", 1, 4}}, &all);
+  EXPECT_TRUE(reply.has_highest());
+  EXPECT_THAT(Sums(reply), UnorderedElementsAre(Pair("key", 8), Pair("other", 4)));
+}
+
+}  // namespace
+}  // namespace tenfold

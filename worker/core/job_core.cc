@@ -1,0 +1,236 @@
+#include "worker/core/job_core.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "glog/logging.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "jobs/spec/job_spec.h"
+
+namespace tenfold {
+namespace {
+
+std::pair<uint64_t, uint64_t> Order(const RequestId& id) { return {id.epoch(), id.attempt()}; }
+
+// The id a shard's state must have under an assignment.
+StateId IdOf(const AssignRequest& request, uint32_t shard) {
+  StateId id;
+  id.set_cluster_id(request.id().cluster_id());
+  id.set_job_id(request.id().job_id());
+  id.set_fold_hash(FoldHash(request.spec()));
+  id.set_shard(shard);
+  for (int p = static_cast<int>(shard); p < request.partitions_size(); p += static_cast<int>(kShards)) {
+    *id.add_partitions() = request.partitions(p);
+  }
+  return id;
+}
+
+// Equal, but that partitions may have been added to the job since the state was made.
+bool IsPrefix(const StateId& old, const StateId& now) {
+  if (old.partitions_size() > now.partitions_size()) return false;
+  StateId cut = now;
+  cut.mutable_partitions()->DeleteSubrange(old.partitions_size(), now.partitions_size() - old.partitions_size());
+  return google::protobuf::util::MessageDifferencer::Equals(old, cut);
+}
+
+// R2: a partition added later is appended, at its start offset, to every state of its shard.
+void AppendPartitions(const StateId& id, ShardState* state) {
+  for (int j = state->partitions_size(); j < id.partitions_size(); ++j) {
+    PartitionState* partition = state->add_partitions();
+    partition->set_partition(id.shard() + static_cast<uint32_t>(j) * kShards);
+    partition->set_next_offset(id.partitions(j).start_offset());
+    partition->set_last_offset(-1);
+  }
+  *state->mutable_id() = id;
+}
+
+template <typename Shards>
+bool Lists(const Shards& shards, uint32_t shard) {
+  return std::find(shards.begin(), shards.end(), shard) != shards.end();
+}
+
+}  // namespace
+
+void JobCore::Restore(const ShardState& state) { shards_[state.id().shard()] = {state, Role::kNone, false}; }
+
+absl::Status JobCore::CheckMeant(const RequestId& id, const std::string& cluster_id) const {
+  if (id.cluster_id() != cluster_id) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("this worker belongs to cluster ", cluster_id, ", not ", id.cluster_id()));
+  }
+  if (id.incarnation() != incarnation_) return absl::FailedPreconditionError("the worker has started again since");
+  return absl::OkStatus();
+}
+
+absl::Status JobCore::AdmitAssign(const RequestId& id, const std::string& cluster_id) {
+  if (absl::Status meant = CheckMeant(id, cluster_id); !meant.ok()) return meant;
+  if (Order(id) < seen_ || std::make_pair(id.epoch(), id.assignment()) < std::make_pair(assignment_epoch_, assignment_)) {
+    return absl::AbortedError("a later request was seen");
+  }
+  seen_ = Order(id);
+  return absl::OkStatus();
+}
+
+absl::Status JobCore::AdmitFold(const RequestId& id, const std::string& cluster_id) {
+  if (absl::Status meant = CheckMeant(id, cluster_id); !meant.ok()) return meant;
+  if (Order(id) < seen_) return absl::AbortedError("a later request was seen");
+  if (id.assignment() != assignment_) return absl::FailedPreconditionError("the worker has another assignment");
+  seen_ = Order(id);
+  return absl::OkStatus();
+}
+
+absl::Status JobCore::AdmitPrepare(const RequestId& id, const std::string& cluster_id) const {
+  if (absl::Status meant = CheckMeant(id, cluster_id); !meant.ok()) return meant;
+  if (id.epoch() < seen_.first) return absl::AbortedError("a later request was seen");
+  if (id.assignment() != assignment_) return absl::FailedPreconditionError("the worker has another assignment");
+  return absl::OkStatus();
+}
+
+absl::Status JobCore::AdmitLookUp(const LookUpRequest& request, const std::string& cluster_id) {
+  if (absl::Status fold = AdmitFold(request.id(), cluster_id); !fold.ok()) return fold;
+  if (Order(request.id()) != answered_) return absl::FailedPreconditionError("the attempt has no sums here");
+  std::map<uint32_t, int64_t> composition;
+  for (const PartitionOffset& offset : request.composition()) composition[offset.partition()] = offset.next_offset();
+  size_t partitions = 0;
+  for (const auto& [s, shard] : shards_) {
+    if (shard.role != Role::kOwned) continue;
+    for (const PartitionState& partition : shard.state.partitions()) {
+      ++partitions;
+      const auto it = composition.find(partition.partition());
+      if (it == composition.end() || it->second != partition.next_offset()) {
+        return absl::FailedPreconditionError("the worker is not at the composition asked for");
+      }
+    }
+  }
+  if (partitions != composition.size())
+    return absl::FailedPreconditionError("the worker is not at the composition asked for");
+  return absl::OkStatus();
+}
+
+bool JobCore::IsSuperseded(const RequestId& id) const { return Order(id) < seen_; }
+
+JobCore::AssignPlan JobCore::PlanAssign(const AssignRequest& request) const {
+  AssignPlan plan;
+  const auto keeps = [&](uint32_t s) { return Lists(request.owned(), s) || Lists(request.prepared(), s); };
+  for (const auto& [s, shard] : shards_) {
+    const bool same = keeps(s) && IsPrefix(shard.state.id(), IdOf(request, s));
+    if (!same) plan.drop.push_back(s);
+    if (shard.role == Role::kOwned && (!same || !Lists(request.owned(), s))) plan.leave.push_back(s);
+  }
+  const auto take = [&](uint32_t s, bool owned) {
+    const auto it = shards_.find(s);
+    const bool there = it != shards_.end() && !Lists(plan.drop, s);
+    if (!there) {
+      ShardState& state = plan.create.emplace_back();
+      AppendPartitions(IdOf(request, s), &state);
+    } else if (!it->second.verified) {
+      plan.verify.push_back(s);
+    }
+    if (owned && !(there && it->second.role == Role::kOwned)) plan.join.push_back(s);
+  };
+  for (const uint32_t s : request.owned()) take(s, true);
+  for (const uint32_t s : request.prepared()) take(s, false);
+  return plan;
+}
+
+void JobCore::Assigned(const AssignRequest& request, const AssignPlan& plan) {
+  for (const uint32_t s : plan.drop) shards_.erase(s);
+  for (const ShardState& state : plan.create) shards_[state.id().shard()] = {state, Role::kNone, true};
+  for (auto& [s, shard] : shards_) {
+    AppendPartitions(IdOf(request, s), &shard.state);
+    shard.role = Lists(request.owned(), s) ? Role::kOwned : Role::kPrepared;
+    shard.verified = true;
+  }
+  assignment_ = request.id().assignment();
+  assignment_epoch_ = request.id().epoch();
+}
+
+void JobCore::Forget(uint32_t shard) { shards_.erase(shard); }
+
+void JobCore::ForgetRoles() {
+  for (auto& [s, shard] : shards_) {
+    shard.role = Role::kNone;
+    shard.verified = false;
+  }
+}
+
+absl::StatusOr<std::vector<JobCore::ShardRange>> JobCore::PlanFold(const FoldRequest& request) const {
+  std::map<uint32_t, int64_t> targets;
+  for (const PartitionOffset& target : request.targets()) targets[target.partition()] = target.next_offset();
+  std::vector<ShardRange> ranges;
+  size_t partitions = 0;
+  for (const auto& [s, shard] : shards_) {
+    if (shard.role != Role::kOwned) continue;
+    ShardRange& range = ranges.emplace_back();
+    range.state = shard.state;
+    for (const PartitionState& partition : shard.state.partitions()) {
+      const auto it = targets.find(partition.partition());
+      if (it == targets.end()) return absl::FailedPreconditionError("the targets are not those of the worker's shards");
+      range.ends.push_back(it->second);
+      ++partitions;
+    }
+  }
+  if (partitions != targets.size()) return absl::FailedPreconditionError("the targets are not those of the worker's shards");
+  if (Order(request.id()) == answered_) ranges.clear();
+  return ranges;
+}
+
+absl::StatusOr<std::vector<JobCore::ShardRange>> JobCore::PlanPrepare(const PrepareRequest& request) const {
+  std::map<uint32_t, ShardRange> ranges;
+  for (const PartitionOffset& target : request.targets()) {
+    const uint32_t s = target.partition() % kShards;
+    const auto it = shards_.find(s);
+    if (it == shards_.end() || it->second.role != Role::kPrepared) {
+      return absl::FailedPreconditionError(absl::StrCat("the worker does not prepare shard ", s));
+    }
+    ShardRange& range = ranges[s];
+    if (range.ends.empty()) {
+      range.state = it->second.state;
+      for (const PartitionState& partition : range.state.partitions()) range.ends.push_back(partition.next_offset());
+    }
+    const size_t j = target.partition() / kShards;
+    if (j >= range.ends.size()) return absl::FailedPreconditionError("the worker does not know the partition yet");
+    range.ends[j] = target.next_offset();
+  }
+  std::vector<ShardRange> list;
+  for (auto& [s, range] : ranges) list.push_back(std::move(range));
+  return list;
+}
+
+void JobCore::Persisted(const ShardState& state) {
+  const auto it = shards_.find(state.id().shard());
+  CHECK(it != shards_.end()) << "shard " << state.id().shard() << " of job " << job_id_ << " is not here";
+  it->second.state = state;
+}
+
+void JobCore::Answered(const RequestId& id) { answered_ = Order(id); }
+
+std::vector<uint32_t> JobCore::owned() const {
+  std::vector<uint32_t> owned;
+  for (const auto& [s, shard] : shards_) {
+    if (shard.role == Role::kOwned) owned.push_back(s);
+  }
+  return owned;
+}
+
+google::protobuf::RepeatedPtrField<PartitionOffset> JobCore::Composition() const {
+  google::protobuf::RepeatedPtrField<PartitionOffset> composition;
+  for (const uint32_t s : owned()) composition.MergeFrom(Position(s).offsets());
+  return composition;
+}
+
+ShardPosition JobCore::Position(uint32_t shard) const {
+  const ShardState& state = shards_.at(shard).state;
+  ShardPosition position;
+  position.set_shard(shard);
+  for (const PartitionState& partition : state.partitions()) {
+    PartitionOffset* offset = position.add_offsets();
+    offset->set_partition(partition.partition());
+    offset->set_next_offset(partition.next_offset());
+  }
+  *position.mutable_digest() = state.digest();
+  return position;
+}
+
+}  // namespace tenfold

@@ -1,0 +1,55 @@
+// Fetch, decode and aggregate, as a job at a worker uses them: ranges of the log in, what they add to each shard out. The
+// real one is worker/fold/kafka_fold_task.h; the simulator's reads a log in memory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/number/units.h"
+#include "state.pb.h"
+#include "worker/fold/delta_table.h"
+#include "worker/core/job_core.h"
+#include "worker/core/memory_budget.h"
+
+namespace tenfold {
+
+struct FoldOptions {
+  absl::Duration budget;
+  // A fold that takes more memory ends early.
+  JobMemory::Lane memory;
+  // Stop at exactly the ends: records read beyond one are left.
+  bool exact = false;
+  // Polled between records read: true ends the fold early.
+  std::function<bool()> stop;
+};
+
+struct FoldOutcome {
+  struct Shard {
+    // As the range's, with offsets, counters, samples, last record and digest advanced.
+    ShardState state;
+    // A key once; views live until the task's next Fold.
+    std::vector<Delta> deltas;
+  };
+  // Every shard given, moved or not.
+  std::vector<Shard> shards;
+  // A record or an offset that stops the job, with its place: nothing of the fold counts.
+  std::optional<std::string> failure;
+  // A sentence on the trouble with Kafka that the fold had to wait for; empty if there was none.
+  std::string waiting_for;
+  // How long nothing was there to fold, in the thread that waited least.
+  absl::Duration waited;
+};
+
+// Used by one thread at a time.
+class FoldTask {
+ public:
+  virtual ~FoldTask() = default;
+  // Folds until every partition is at its end or beyond, or the budget is spent.
+  virtual FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) = 0;
+};
+
+}  // namespace tenfold

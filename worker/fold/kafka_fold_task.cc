@@ -1,0 +1,63 @@
+#include "worker/fold/kafka_fold_task.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+// malloc_trim is worth its cost once this much has been freed.
+constexpr size_t kTrimBytes = 32 << 20;
+
+// A thread whose reader would have less than that is not used.
+constexpr size_t kMinReaderBytes = 1 << 20;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<KafkaFoldTask>> KafkaFoldTask::Create(const JobSpec& spec, const LogConfig& log,
+                                                                     size_t cores) {
+  CHECK_GE(cores, 1U);
+  std::unique_ptr<KafkaFoldTask> task(new KafkaFoldTask(cores));
+  for (size_t i = 0; i < 2 * cores; ++i) {
+    absl::StatusOr<RecordFold> fold = RecordFold::Create(spec);
+    if (!fold.ok()) return fold.status();
+    task->threads_.push_back(std::make_unique<FoldThread>(*std::move(fold), log, &task->shared_));
+  }
+  return task;
+}
+
+FoldOutcome KafkaFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
+  size_t threads = std::min(threads_.size(), ranges.size());
+  FoldOptions part_options = options;
+  if (options.memory.reader_bytes > 0 && threads > 0) {
+    threads = std::clamp<size_t>(options.memory.reader_bytes / kMinReaderBytes, 1, threads);
+    // What is folded ahead takes half as much as a batch that is being persisted.
+    part_options.memory = {options.memory.batch_bytes / 3 * 2 / threads, options.memory.reader_bytes / threads};
+  }
+  std::vector<std::vector<JobCore::ShardRange>> parts(threads);
+  for (size_t i = 0; i < ranges.size(); ++i) parts[i % parts.size()].push_back(ranges[i]);
+  // Threads that the last fold had and this one has not give back what they hold.
+  for (size_t i = parts.size(); i < threads_.size() && !threads_[i]->idle() && !ranges.empty(); ++i) parts.emplace_back();
+  for (size_t i = 0; i < parts.size(); ++i) threads_[i]->Start(std::move(parts[i]), part_options);
+  FoldOutcome outcome;
+  outcome.waited = threads == 0 ? absl::ZeroDuration() : absl::InfiniteDuration();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    FoldOutcome part = threads_[i]->Wait();
+    for (FoldOutcome::Shard& shard : part.shards) outcome.shards.push_back(std::move(shard));
+    if (!outcome.failure) outcome.failure = std::move(part.failure);
+    if (outcome.waiting_for.empty()) outcome.waiting_for = std::move(part.waiting_for);
+    if (i < threads) outcome.waited = std::min(outcome.waited, part.waited);
+  }
+  // The allocator keeps what was freed in small pieces; after a backlog that is much, and for nothing.
+  if (shared_.given_up >= kTrimBytes) {
+    shared_.given_up = 0;
+    malloc_trim(0);
+  }
+  return outcome;
+}
+
+}  // namespace tenfold

@@ -1,0 +1,35 @@
+// Fetch, decode and aggregate for real: a job's ranges folded by a few threads, each with its own reader and its own
+// shards, so that they share nothing. Used by one thread at a time.
+//
+// Where a fold leaves records, the threads fold on from there, aside, while what it made is persisted and merged. The next
+// fold begins with that if it begins where the last one ended; else it is thrown away.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/kafka/log.h"
+#include "job_spec.pb.h"
+#include "worker/fold/fold_task.h"
+#include "worker/fold/fold_thread.h"
+
+namespace tenfold {
+
+class KafkaFoldTask : public FoldTask {
+ public:
+  // `cores`: how many to fold on, 1 or more. Up to twice as many threads fold, so that the cores stay busy where shards do
+  // not divide evenly; a shard belongs to one of them.
+  static absl::StatusOr<std::unique_ptr<KafkaFoldTask>> Create(const JobSpec& spec, const LogConfig& log, size_t cores);
+
+  FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) override;
+
+ private:
+  explicit KafkaFoldTask(size_t cores) : shared_(cores) {}
+
+  FoldShared shared_;
+  std::vector<std::unique_ptr<FoldThread>> threads_;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,170 @@
+#include "worker/fold/range_reader.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+// How long a reader goes on before an anchor is read again.
+constexpr absl::Duration kRecheckAfter = absl::Seconds(15);
+// How long partitions that were found sound wait for others at a check.
+constexpr absl::Duration kCheckTogether = absl::Seconds(1);
+// When the reader is told again to read a partition that failed; what it has fetched of all others is thrown away by that.
+constexpr absl::Duration kRetryFailedAfter = absl::Seconds(1);
+
+}  // namespace
+
+Anchor Anchors::Find(const TopicPartition& partition) const {
+  MutexLock lock(&mutex_);
+  const auto it = anchors_.find(partition);
+  return it == anchors_.end() ? Anchor() : it->second;
+}
+
+void Anchors::Set(const TopicPartition& partition, const Anchor& anchor) {
+  MutexLock lock(&mutex_);
+  anchors_[partition] = anchor;
+}
+
+void RangeReader::SetReadAhead(size_t bytes) {
+  if (std::exchange(log_.read_ahead_bytes, bytes) != bytes) reader_.reset();
+}
+
+void RangeReader::Close() {
+  cursors_.clear();
+  reader_.reset();
+}
+
+absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
+                                  const std::function<DeltaTable*(uint32_t)>& table) {
+  std::vector<Cursor> cursors;
+  bool same = reader_ != nullptr && absl::Now() < retry_at_;
+  for (JobCore::ShardRange& range : *ranges) {
+    DeltaTable* const of_shard = table(range.state.id().shard());
+    for (int j = 0; j < range.state.partitions_size(); ++j) {
+      const size_t i = cursors.size();
+      Cursor& cursor = cursors.emplace_back();
+      const Partition& partition = range.state.id().partitions(j);
+      cursor.partition = {partition.topic(), partition.partition()};
+      cursor.state = range.state.mutable_partitions(j);
+      cursor.table = of_shard;
+      cursor.end = range.ends[static_cast<size_t>(j)];
+      same = same && i < cursors_.size() && cursors_[i].partition == cursor.partition &&
+             cursors_[i].read == cursor.state->next_offset();
+      if (same) {
+        cursor.read = cursors_[i].read;
+        cursor.check = cursors_[i].check;
+        cursor.anchor = cursors_[i].anchor;
+        cursor.failure = cursors_[i].failure;
+      }
+    }
+  }
+  same = same && cursors.size() == cursors_.size();
+  cursors_ = std::move(cursors);
+  if (same && !doubtful_ && absl::Now() < check_at_) return absl::OkStatus();
+  behind_ = false;
+  for (Cursor& cursor : cursors_) {
+    // What was folded before the topic can have been created again, rather than what may be of the new one.
+    if (!same) cursor.anchor = anchors_->Find(cursor.partition);
+    const int64_t last = cursor.state->last_offset();
+    if (cursor.anchor.offset < 0 || cursor.anchor.offset > last) SetAnchor(&cursor);
+    cursor.check = cursor.anchor.offset >= 0;
+    behind_ |= cursor.check && cursor.anchor.offset < last;
+  }
+  doubtful_ = false;
+  check_at_ = absl::Now() + kRecheckAfter;
+  catch_up_at_ = absl::Now() + kCheckTogether;
+  return Assign();
+}
+
+void RangeReader::SetAnchor(Cursor* cursor) {
+  cursor->anchor = {cursor->state->last_offset(), cursor->state->last_hash()};
+  if (cursor->anchor.offset >= 0) anchors_->Set(cursor->partition, cursor->anchor);
+}
+
+absl::Status RangeReader::Assign() {
+  if (reader_ == nullptr) {
+    absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Create(log_);
+    if (!reader.ok()) return reader.status();
+    reader_ = *std::move(reader);
+  }
+  std::vector<LogReader::Start> starts;
+  for (Cursor& cursor : cursors_) {
+    cursor.read = cursor.state->next_offset();
+    cursor.failure.clear();
+    starts.push_back({cursor.partition, cursor.check ? cursor.anchor.offset : cursor.read});
+  }
+  retry_at_ = absl::InfiniteFuture();
+  absl::Status assigned = reader_->Assign(starts);
+  if (!assigned.ok()) {
+    for (Cursor& cursor : cursors_) cursor.read = -1;
+  }
+  return assigned;
+}
+
+absl::Status RangeReader::Poll(absl::Duration timeout) { return reader_->Poll(timeout, &records_, &events_); }
+
+std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* waiting_for) {
+  for (const LogReader::Event& event : events_) {
+    Cursor& cursor = cursors_[event.position];
+    switch (event.kind) {
+      case LogReader::Event::Kind::kEnd: {
+        cursor.check = false;
+        cursor.read = std::max(cursor.read, event.next_offset);
+        const int64_t reached = exact ? std::min(event.next_offset, cursor.end) : event.next_offset;
+        cursor.state->set_next_offset(std::max(cursor.state->next_offset(), reached));
+        break;
+      }
+      case LogReader::Event::Kind::kOffsetLost:
+        if (cursor.check) {
+          // Only the anchor is gone, or more: without the check it shows.
+          cursor.check = false;
+          if (absl::Status assigned = Assign(); !assigned.ok()) *waiting_for = std::string(assigned.message());
+          return std::nullopt;
+        }
+        return absl::StrCat(cursor.Name(), " no longer has offset ", cursor.state->next_offset(),
+                            ", from which the job has to go on: retention has dropped it, or the topic was created again");
+      case LogReader::Event::Kind::kFailed:
+        cursor.failure = event.message;
+        LOG_EVERY_T(WARNING, 5) << event.message;
+        retry_at_ = std::min(retry_at_, absl::Now() + kRetryFailedAfter);
+        break;
+    }
+  }
+  return std::nullopt;
+}
+
+absl::Status RangeReader::CatchUp() {
+  if (!behind_ || std::ranges::all_of(cursors_, &Cursor::check)) return absl::OkStatus();
+  if (std::ranges::any_of(cursors_, &Cursor::check) && absl::Now() < catch_up_at_) return absl::OkStatus();
+  behind_ = false;
+  for (Cursor& cursor : cursors_) {
+    if (!cursor.check) SetAnchor(&cursor);
+  }
+  return Assign();
+}
+
+bool RangeReader::IsDone() const {
+  return std::ranges::all_of(
+      cursors_, [](const Cursor& cursor) { return cursor.state->next_offset() >= cursor.end || !cursor.failure.empty(); });
+}
+
+std::string RangeReader::Failure() const {
+  const auto failed = std::ranges::find_if(cursors_, [](const Cursor& cursor) { return !cursor.failure.empty(); });
+  return failed == cursors_.end() ? "" : failed->failure;
+}
+
+void RangeReader::FinishStates() {
+  for (Cursor& cursor : cursors_) {
+    cursor.state->set_records(cursor.state->records() + cursor.records);
+    cursor.records = 0;
+    if (cursor.anchor.offset < 0) SetAnchor(&cursor);
+  }
+}
+
+absl::Duration RangeReader::TakeWaited() { return reader_ == nullptr ? absl::ZeroDuration() : reader_->TakeWaited(); }
+
+}  // namespace tenfold

@@ -1,0 +1,97 @@
+// The reader of one fold thread: reads its partitions from where their states are, and sees to it that they are still the
+// partitions that were folded. Used by one thread at a time.
+//
+// librdkafka 2.0.2 reads on in a topic that was deleted and created again, and says nothing. So the reader now and then
+// begins at a record that was folded before (the anchor), which the fold compares by its hash before it goes on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/kafka/log.h"
+#include "common/thread/mutex.h"
+#include "worker/core/job_core.h"
+#include "worker/fold/record_fold.h"
+
+namespace tenfold {
+
+// The last anchor of each partition that a job's threads read. Thread-safe.
+class Anchors {
+ public:
+  // Without an offset if there is none.
+  Anchor Find(const TopicPartition& partition) const;
+  void Set(const TopicPartition& partition, const Anchor& anchor);
+
+ private:
+  mutable Mutex mutex_;
+  std::map<TopicPartition, Anchor> anchors_ ABSL_GUARDED_BY(mutex_);
+};
+
+class RangeReader {
+ public:
+  // `anchors` outlives the object.
+  RangeReader(LogConfig log, Anchors* anchors) : log_(std::move(log)), anchors_(anchors) {}
+
+  // Makes cursors of the ranges, which outlive them, and has the log read where they begin; it goes on where it is if that
+  // is where they begin and nothing calls for a check. `table` is asked for each shard's table. UNAVAILABLE while Kafka is.
+  absl::Status Prepare(std::vector<JobCore::ShardRange>* ranges, const std::function<DeltaTable*(uint32_t shard)>& table);
+  // Bytes fetched ahead at most, 0 for as many as help; from the next Prepare on.
+  void SetReadAhead(size_t bytes);
+  // Ends the connections and forgets the cursors.
+  void Close();
+
+  // Waits for records, `timeout` at most. UNAVAILABLE while Kafka is.
+  absl::Status Poll(absl::Duration timeout);
+  // Of the last Poll; to be folded before HandleEvents, which has to follow.
+  const std::vector<LogRecord>& records() const { return records_; }
+  const LogReader& log() const { return *reader_; }
+  std::vector<Cursor>* cursors() { return &cursors_; }
+  // Takes in what the last Poll found besides records. Returns a reason to stop the job, or none; `waiting_for` receives
+  // what is to be waited for, if anything.
+  std::optional<std::string> HandleEvents(bool exact, std::string* waiting_for);
+  // Once the anchors are checked, has the log read where the cursors are, with new anchors. A partition of which nothing
+  // comes does not hold up the others.
+  absl::Status CatchUp();
+
+  // Every partition is at its end, or gives nothing.
+  bool IsDone() const;
+  // Why a partition gives nothing, of one that does; empty if all give records.
+  std::string Failure() const;
+  // Kafka was in trouble: the anchors are checked before the next fold.
+  void SetDoubtful() { doubtful_ = true; }
+  // The fold ends: counts the records into the states.
+  void FinishStates();
+  // How long Polls have waited since the last call.
+  absl::Duration TakeWaited();
+
+ private:
+  // Has the log read where the cursors begin, or at their anchors if those are to be checked.
+  absl::Status Assign();
+  // Makes the last folded record the one to be checked.
+  void SetAnchor(Cursor* cursor);
+
+  LogConfig log_;
+  Anchors* const anchors_;
+  std::unique_ptr<LogReader> reader_;
+  std::vector<Cursor> cursors_;
+  std::vector<LogRecord> records_;
+  std::vector<LogReader::Event> events_;
+  // When failed partitions are to be read again.
+  absl::Time retry_at_ = absl::InfiniteFuture();
+  // Kafka was in trouble since the anchors were checked.
+  bool doubtful_ = false;
+  absl::Time check_at_;
+  // The log is read far behind the cursors, at the anchors, until those are checked, or some of them and the time is over.
+  bool behind_ = false;
+  absl::Time catch_up_at_;
+};
+
+}  // namespace tenfold

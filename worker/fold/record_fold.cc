@@ -1,0 +1,109 @@
+#include "worker/fold/record_fold.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+
+namespace tenfold {
+namespace {
+
+void CountBad(const LogRecord& record, BadReason reason, PartitionState* partition) {
+  const auto bad = partition->mutable_bad();
+  auto it = std::find_if(bad->begin(), bad->end(), [&](const BadCount& count) { return count.reason() >= reason; });
+  if (it == bad->end() || it->reason() != reason) {
+    // Sorted by reason: appended, then moved into place.
+    BadCount* count = bad->Add();
+    count->set_reason(reason);
+    count->set_count(1);
+    std::sort(bad->begin(), bad->end(), [](const BadCount& a, const BadCount& b) { return a.reason() < b.reason(); });
+  } else {
+    it->set_count(it->count() + 1);
+  }
+  if (static_cast<size_t>(partition->samples_size()) >= kMaxBadSamples) return;
+  BadSample* sample = partition->add_samples();
+  sample->set_offset(record.offset);
+  sample->set_reason(reason);
+  sample->set_excerpt(std::string(record.value.substr(0, kMaxSampleBytes)));
+}
+
+// The record at the anchor must be the one that was folded.
+std::optional<std::string> CheckAnchor(const LogRecord& record, const LogReader& log, Cursor* cursor) {
+  // A record beyond the anchor: the anchor is there no more (compaction).
+  cursor->check = record.offset < cursor->anchor.offset;
+  if (record.offset != cursor->anchor.offset || log.Hash(record) == cursor->anchor.hash) return std::nullopt;
+  return absl::StrCat(cursor->Name(), " holds another record at offset ", record.offset,
+                      " than the one folded from there: the topic was created again; cancel the job and submit it anew");
+}
+
+}  // namespace
+
+std::string Cursor::Name() const { return absl::StrCat(partition.topic, "[", partition.partition, "]"); }
+
+absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {
+  absl::StatusOr<Decoder> decoder = Decoder::Create(spec);
+  if (!decoder.ok()) return decoder.status();
+  return RecordFold(spec, *std::move(decoder));
+}
+
+std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact,
+                                               Cursor* cursor) {
+  const std::span<const LogRecord> records = *left;
+  // What changes with each record is kept in registers until the run is over.
+  DeltaTable* const table = cursor->table;
+  int64_t next_offset = cursor->state->next_offset();
+  int64_t read = cursor->read;
+  uint64_t folded = 0;
+  size_t i = 0;
+  for (const uint32_t position = records[0].position; i < records.size() && records[i].position == position; ++i) {
+    const LogRecord& record = records[i];
+    if (cursor->check) [[unlikely]] {
+      if (std::optional<std::string> failure = CheckAnchor(record, log, cursor)) return failure;
+    }
+    if (record.offset < next_offset) continue;
+    read = record.offset + 1;
+    if (exact && record.offset >= cursor->end) {
+      next_offset = std::max(next_offset, cursor->end);
+      continue;
+    }
+    std::string_view key;
+    int64_t units = 0;
+    const BadReason reason = decoder_.Decode(record.value, &key, &units);
+    if (reason == BAD_NONE) [[likely]] {
+      table->Add(key, units);
+    } else if (fail_on_bad_) {
+      return absl::StrCat(cursor->Name(), " has a bad record at offset ", record.offset, ": ", BadReason_Name(reason),
+                          "; the job's on_bad_record is fail");
+    } else {
+      CountBad(record, reason, cursor->state);
+    }
+    ++folded;
+    cursor->last = &record;
+    next_offset = record.offset + 1;
+  }
+  cursor->state->set_next_offset(next_offset);
+  cursor->read = std::max(cursor->read, read);
+  cursor->records += folded;
+  *left = records.subspan(i);
+  return std::nullopt;
+}
+
+std::optional<std::string> RecordFold::Fold(std::span<const LogRecord> records, const LogReader& log, bool exact,
+                                            std::vector<Cursor>* cursors) {
+  while (!records.empty()) {
+    if (std::optional<std::string> failure = FoldRun(&records, log, exact, &(*cursors)[records[0].position])) return failure;
+  }
+  // The records go with the next poll: what refers to them is finished, and the last ones are hashed.
+  for (Cursor& cursor : *cursors) {
+    cursor.table->Settle();
+    if (cursor.last == nullptr) continue;
+    cursor.state->set_last_offset(cursor.last->offset);
+    cursor.state->set_last_hash(log.Hash(*cursor.last));
+    cursor.last = nullptr;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tenfold

@@ -1,0 +1,63 @@
+#include "worker/store/shard_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/number/digest.h"
+
+namespace tenfold {
+
+absl::StatusOr<Uint128> ShardStore::Scan(const ShardKey& shard, const Row& row) const {
+  absl::StatusOr<std::unique_ptr<RowCursor>> rows = Rows(shard);
+  if (!rows.ok()) return rows.status();
+  Uint128 digest = 0;
+  while ((*rows)->Next()) {
+    digest += DigestTerm((*rows)->key(), (*rows)->count(), (*rows)->sum());
+    if (!row((*rows)->key(), (*rows)->count(), (*rows)->sum())) {
+      return absl::CancelledError(absl::StrCat("the scan of shard ", shard.second, " was ended"));
+    }
+  }
+  if (!(*rows)->status().ok()) return (*rows)->status();
+  return digest;
+}
+
+absl::Status MergedRows::Open(const ShardStore& store, std::span<const ShardKey> shards) {
+  cursors_.clear();
+  heap_.clear();
+  for (const ShardKey& shard : shards) {
+    absl::StatusOr<std::unique_ptr<RowCursor>> rows = store.Rows(shard);
+    if (!rows.ok()) return rows.status();
+    cursors_.push_back(*std::move(rows));
+  }
+  for (const std::unique_ptr<RowCursor>& cursor : cursors_) Advance(cursor.get());
+  return status_;
+}
+
+void MergedRows::Advance(RowCursor* cursor) {
+  if (cursor->Next()) {
+    heap_.push_back(cursor);
+    std::push_heap(heap_.begin(), heap_.end(), Later);
+  } else {
+    status_.Update(cursor->status());
+  }
+}
+
+bool MergedRows::Next() {
+  if (heap_.empty() || !status_.ok()) return false;
+  buffer_.assign(heap_.front()->key());
+  key_ = buffer_;
+  count_ = 0;
+  sum_ = 0;
+  while (!heap_.empty() && heap_.front()->key() == key_) {
+    std::pop_heap(heap_.begin(), heap_.end(), Later);
+    RowCursor* const cursor = heap_.back();
+    heap_.pop_back();
+    count_ += cursor->count();
+    sum_ += cursor->sum();
+    Advance(cursor);
+  }
+  return status_.ok();
+}
+
+}  // namespace tenfold

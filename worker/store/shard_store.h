@@ -1,0 +1,109 @@
+// What a worker needs of durable state: shards with their rows and their ShardState, changed atomically. The real one is
+// worker/store/state_store.h; the simulator has one that crashes on purpose.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/table/delta.h"
+#include "common/number/units.h"
+#include "job_spec.pb.h"
+#include "state.pb.h"
+
+namespace tenfold {
+
+// Job id and shard.
+using ShardKey = std::pair<std::string, uint32_t>;
+
+// The rows of a shard in key order, as they were when it was made. Used by one thread; ends before the store.
+class RowCursor {
+ public:
+  virtual ~RowCursor() = default;
+  // Goes to the first row, then to the next one; false at the end or after an error.
+  virtual bool Next() = 0;
+  // DATA_LOSS if a row cannot be read.
+  virtual absl::Status status() const = 0;
+
+  // Lives until the next Next.
+  std::string_view key() const { return key_; }
+  uint64_t count() const { return count_; }
+  Units sum() const { return sum_; }
+
+ protected:
+  std::string_view key_;
+  uint64_t count_ = 0;
+  Units sum_ = 0;
+};
+
+class ShardStore {
+ public:
+  virtual ~ShardStore() = default;
+
+  // Creates shards with their first state and rows (an initial row has count 1), each whole or not at all after a crash,
+  // durable on return.
+  struct NewShard {
+    ShardState state;
+    std::vector<Delta> rows;
+  };
+  virtual absl::Status Create(std::span<const NewShard> shards) = 0;
+
+  // Drops them for ever; unknown ones are ignored.
+  virtual absl::Status Drop(std::span<const ShardKey> shards) = 0;
+
+  struct Update {
+    const ShardState* state;
+    // A key once, in any order; a store held to memory is fastest with the order of the keys.
+    std::span<const Delta> deltas;
+  };
+  // Adds the deltas and replaces the states, in one atomic write of all shards, durable as `wal` says on return. After an
+  // error nothing of it is in state, or the store refuses everything until it is opened again.
+  virtual absl::Status Commit(std::span<const Update> updates, WalMode wal) = 0;
+
+  // Nobody drops the shard while it is read.
+  virtual absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard) const = 0;
+
+  // Adds the shard's row of keys[i], if it has one, to (*sums)[i]. The keys are distinct and sorted. DATA_LOSS if a row
+  // cannot be read.
+  struct RowSum {
+    uint64_t count = 0;
+    Units sum = 0;
+  };
+  virtual absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
+                               std::span<RowSum> sums) const = 0;
+
+  // About how many rows the shard has, rather more than fewer; 0 if it is not there.
+  virtual uint64_t EstimateRows(const ShardKey& shard) const = 0;
+
+  // Every row in key order, and the digest of them all, to compare with the state's. DATA_LOSS if it cannot be read,
+  // CANCELLED if `row` returned false.
+  using Row = std::function<bool(std::string_view key, uint64_t count, Units sum)>;
+  absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const;
+};
+
+// The rows of some shards as one: every key once, in order, with its sum over them. Holds a cursor a shard and no rows.
+class MergedRows : public RowCursor {
+ public:
+  absl::Status Open(const ShardStore& store, std::span<const ShardKey> shards);
+  bool Next() override;
+  absl::Status status() const override { return status_; }
+
+ private:
+  static bool Later(const RowCursor* a, const RowCursor* b) { return a->key() > b->key(); }
+  void Advance(RowCursor* cursor);
+
+  std::vector<std::unique_ptr<RowCursor>> cursors_;
+  // Those that have a row, the one with the lowest key in front.
+  std::vector<RowCursor*> heap_;
+  std::string buffer_;
+  absl::Status status_;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,594 @@
+#include "worker/store/state_store.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <set>
+#include <system_error>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "common/number/digest.h"
+#include "common/process/fault_point.h"
+#include "common/files/sync_folder.h"
+#include "fmt/format.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/convenience.h"
+#include "rocksdb/db.h"
+#include "rocksdb/filter_policy.h"
+#include "rocksdb/memtablerep.h"
+#include "rocksdb/merge_operator.h"
+#include "rocksdb/slice_transform.h"
+#include "rocksdb/table.h"
+#include "rocksdb/write_buffer_manager.h"
+
+namespace tenfold {
+namespace {
+
+// A family's keys are a tag byte, 0 for the state and 1 for a row, and for a row its pane and ranking key.
+constexpr std::string_view kStateKey("\0", 1);
+// Tag and pane: how many bytes it has, then these, big endian. The pane is 0 while a job has no windows.
+constexpr std::string_view kRowPrefix("\1\0", 2);
+
+// Count, then sum. A delta has the same form as the row it is merged into.
+class EncodedRow {
+ public:
+  EncodedRow(uint64_t count, Units sum)
+      : count_size_(EncodeUnits(count, bytes_)), size_(count_size_ + EncodeUnits(sum, bytes_ + count_size_)) {}
+  rocksdb::Slice slice() const { return {bytes_, size_}; }
+
+ private:
+  char bytes_[2 * kMaxEncodedUnits];
+  size_t count_size_;
+  size_t size_;
+};
+
+bool DecodeRow(const rocksdb::Slice& row, uint64_t* count, Units* sum) {
+  std::string_view rest = row.ToStringView();
+  Units wide_count = 0;
+  if (!DecodeUnits(&rest, &wide_count) || !DecodeUnits(&rest, sum) || !rest.empty()) return false;
+  if (wide_count < 0 || wide_count > Units{std::numeric_limits<uint64_t>::max()}) return false;
+  *count = static_cast<uint64_t>(wide_count);
+  return true;
+}
+
+class AddDelta : public rocksdb::AssociativeMergeOperator {
+ public:
+  bool Merge(const rocksdb::Slice& /*key*/, const rocksdb::Slice* before, const rocksdb::Slice& delta, std::string* after,
+             rocksdb::Logger* /*logger*/) const override {
+    uint64_t count = 0;
+    Units sum = 0;
+    if (before != nullptr && !DecodeRow(*before, &count, &sum)) return false;
+    uint64_t delta_count = 0;
+    Units delta_sum = 0;
+    if (!DecodeRow(delta, &delta_count, &delta_sum)) return false;
+    // Unsigned: what a damaged file may hold must not overflow.
+    const Uint128 after_sum = static_cast<Uint128>(sum) + static_cast<Uint128>(delta_sum);
+    const EncodedRow row(count + delta_count, static_cast<Units>(after_sum));
+    after->assign(row.slice().data(), row.slice().size());
+    return true;
+  }
+  const char* Name() const override { return "tenfold.AddDelta"; }
+};
+
+rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::DBOptions options;
+  if (store.env != nullptr) options.env = store.env;
+  options.create_if_missing = true;
+  // A torn end of the log is cut off: each shard is then older, but consistent, and folds on from there.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.avoid_flush_during_shutdown = true;
+  // The vector memtable cannot.
+  options.allow_concurrent_memtable_write = false;
+  if (cache != nullptr) {
+    // Memtables take from the cache what they hold. Commit keeps to the limit, and not allow_stall: a write that is held up
+    // has one family flushed, and with many that is not enough for it to go on (7.8.3).
+    options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(store.memory_bytes / 2, cache);
+  } else {
+    options.db_write_buffer_size = 128 << 20;
+  }
+  // Otherwise one idle shard keeps every log file.
+  options.max_total_wal_size = 256 << 20;
+  options.max_manifest_file_size = 64 << 20;
+  // A job has 64 families; the default keeps all their files open.
+  options.max_open_files = 256;
+  options.max_background_jobs = 4;
+  options.bytes_per_sync = 1 << 20;
+  options.max_log_file_size = 4 << 20;
+  options.keep_log_file_num = 4;
+  // Both grow with the number of families, and nobody reads them.
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions options;
+  options.merge_operator = std::make_shared<AddDelta>();
+  if (cache == nullptr) {
+    // Cheapest by far to commit to (seen: 0.3 against 1.9 us a key). It sorts at the flush, so reads before that are slow:
+    // there are none of single keys, as the states are kept in memory, and a scan sorts once.
+    options.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
+  } else {
+    // A skip list, since rows are read back. They come sorted by key: each is looked for from the place of the one before.
+    // A key that is read is as a rule in no memtable, or in one shard's.
+    options.memtable_prefix_bloom_size_ratio = 0.05;
+    options.memtable_whole_key_filtering = true;
+    options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kRowPrefix.size()));
+  }
+  options.write_buffer_size = 32 << 20;
+  options.max_write_buffer_number = 3;
+  // The default, 1 MiB a family, would fill db_write_buffer_size with emptiness.
+  options.arena_block_size = 64 << 10;
+  options.level_compaction_dynamic_level_bytes = true;
+  const std::vector<rocksdb::CompressionType> compressions = rocksdb::GetSupportedCompressions();
+  const bool lz4 = std::ranges::find(compressions, rocksdb::kLZ4Compression) != compressions.end();
+  options.compression = lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+  rocksdb::BlockBasedTableOptions table;
+  if (cache == nullptr) {
+    // Made for scans: no filters, larger blocks, and no cache for what is read once.
+    table.block_size = 16 << 10;
+    table.no_block_cache = true;
+  } else {
+    // Nothing of a file is in memory but through the cache, index and filter by parts: rows are read in key order.
+    table.block_size = 4 << 10;
+    table.block_cache = cache;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    table.cache_index_and_filter_blocks = true;
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.partition_filters = true;
+    table.metadata_block_size = 4 << 10;
+    table.pin_top_level_index_and_filter = false;
+  }
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+absl::Status ToStatus(std::string_view action, const rocksdb::Status& status) {
+  const std::string message = fmt::format("{}: {}", action, status.ToString());
+  if (status.IsCorruption() || status.IsPathNotFound()) return absl::DataLossError(message);
+  if (status.IsNoSpace()) return absl::ResourceExhaustedError(message);
+  if (status.IsIOError()) return absl::UnavailableError(message);
+  return absl::InternalError(message);
+}
+
+std::string FamilyName(const ShardKey& shard) { return fmt::format("{}.{}", shard.first, shard.second); }
+
+std::optional<ShardKey> ParseFamilyName(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  if (dot == std::string::npos) return std::nullopt;
+  ShardKey shard(name.substr(0, dot), 0);
+  const char* const end = name.data() + name.size();
+  const auto [parsed, error] = std::from_chars(name.data() + dot + 1, end, shard.second);
+  if (error != std::errc() || parsed != end) return std::nullopt;
+  return shard;
+}
+
+ShardKey KeyOf(const ShardState& state) { return {state.id().job_id(), state.id().shard()}; }
+
+// Makes a directory and its missing parents so that they survive a loss of power: RocksDB syncs only what is inside.
+absl::Status CreateDirectory(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return absl::OkStatus();
+  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
+  if (parent != path) {
+    if (absl::Status status = CreateDirectory(parent); !status.ok()) return status;
+  }
+  if (!std::filesystem::create_directory(path, error) && error) {
+    return absl::InvalidArgumentError(fmt::format("create {}: {}", path.string(), error.message()));
+  }
+  return SyncFolder(parent.string());
+}
+
+// The families there are; just the default one in a new directory. Holds RocksDB's own lock meanwhile: the files of a
+// database that another process writes look damaged.
+absl::StatusOr<std::vector<std::string>> ListFamilies(const std::string& dir, const rocksdb::DBOptions& options) {
+  rocksdb::FileLock* lock = nullptr;
+  if (const rocksdb::Status status = options.env->LockFile(dir + "/LOCK", &lock); !status.ok()) {
+    const std::string reason = status.ToString();
+    // What RocksDB 7.8.3 says of a lock held by another process, and by this one.
+    if (absl::StrContains(reason, "While lock file") || absl::StrContains(reason, "lock hold by current process")) {
+      return absl::FailedPreconditionError(
+          fmt::format("{} is in use by another process; stop that or use another --data-dir", dir));
+    }
+    return absl::InvalidArgumentError(fmt::format("open {}: {}", dir, reason));
+  }
+  const absl::Cleanup unlock = [&] { options.env->UnlockFile(lock).PermitUncheckedError(); };
+
+  std::vector<std::string> names{rocksdb::kDefaultColumnFamilyName};
+  if (options.env->FileExists(dir + "/CURRENT").IsNotFound()) return names;
+  if (const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(options, dir, &names); !status.ok()) {
+    return ToStatus(fmt::format("open {}", dir), status);
+  }
+  return names;
+}
+
+class FamilyRows : public RowCursor {
+ public:
+  FamilyRows(rocksdb::Iterator* rows, std::string action) : rows_(rows), action_(std::move(action)) {}
+
+  bool Next() override {
+    if (!started_) {
+      rows_->Seek(kRowPrefix);
+    } else {
+      rows_->Next();
+    }
+    started_ = true;
+    if (!rows_->Valid()) return false;
+    key_ = rows_->key().ToStringView();
+    well_formed_ = key_.starts_with(kRowPrefix) && DecodeRow(rows_->value(), &count_, &sum_);
+    if (!well_formed_) return false;
+    key_.remove_prefix(kRowPrefix.size());
+    return true;
+  }
+  absl::Status status() const override {
+    if (!well_formed_) return absl::DataLossError(fmt::format("{}: it holds a row of no known form", action_));
+    if (!rows_->status().ok()) return absl::DataLossError(fmt::format("{}: {}", action_, rows_->status().ToString()));
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::unique_ptr<rocksdb::Iterator> rows_;
+  const std::string action_;
+  bool started_ = false;
+  bool well_formed_ = true;
+};
+
+class RowWriter {
+ public:
+  explicit RowWriter(size_t bytes) : batch_(bytes) {}
+
+  void Put(rocksdb::ColumnFamilyHandle* family, const ShardState& state) {
+    Note(batch_.Put(family, kStateKey, state.SerializeAsString()));
+  }
+  void Merge(rocksdb::ColumnFamilyHandle* family, const Delta& delta) {
+    key_.resize(kRowPrefix.size());
+    key_.append(delta.key);
+    const EncodedRow row(delta.count, delta.sum);
+    Note(batch_.Merge(family, key_, row.slice()));
+  }
+  rocksdb::Status Write(rocksdb::DB* db, WalMode wal) {
+    if (!status_.ok()) return status_;
+    rocksdb::WriteOptions options;
+    options.sync = wal == WAL_SYNC;
+    options.disableWAL = wal == WAL_OFF;
+    return db->Write(options, &batch_);
+  }
+
+  // About what a delta takes in the batch: more if its sum is large.
+  static size_t Bytes(const Delta& delta) { return delta.key.size() + kRowPrefix.size() + 16; }
+
+ private:
+  void Note(const rocksdb::Status& status) {
+    if (status_.ok()) status_ = status;
+  }
+
+  rocksdb::WriteBatch batch_;
+  std::string key_{kRowPrefix};
+  rocksdb::Status status_;
+};
+
+}  // namespace
+
+StateStore::StateStore(std::string dir, const Options& options, const std::shared_ptr<rocksdb::Cache>& cache)
+    : dir_(std::move(dir)),
+      options_(std::make_unique<rocksdb::DBOptions>(DatabaseOptions(options, cache))),
+      family_options_(std::make_unique<rocksdb::ColumnFamilyOptions>(FamilyOptions(cache))) {}
+
+StateStore::~StateStore() {
+  if (db_ == nullptr) return;
+  for (auto& [shard, family] : families_) db_->DestroyColumnFamilyHandle(family.handle).PermitUncheckedError();
+  if (default_family_ != nullptr) db_->DestroyColumnFamilyHandle(default_family_).PermitUncheckedError();
+}
+
+absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(const std::string& data_dir, const Options& options) {
+  const std::string dir = data_dir + "/state";
+  if (absl::Status status = CreateDirectory(dir); !status.ok()) return status;
+  std::shared_ptr<rocksdb::Cache> cache;
+  if (options.memory_bytes > 0) cache = rocksdb::NewLRUCache(options.memory_bytes);
+  std::unique_ptr<StateStore> store(new StateStore(dir, options, cache));
+  if (absl::Status status = store->OpenDatabase(); !status.ok()) return status;
+  return store;
+}
+
+absl::Status StateStore::OpenDatabase() {
+  const absl::StatusOr<std::vector<std::string>> names = ListFamilies(dir_, *options_);
+  if (!names.ok()) return names.status();
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : *names) descriptors.emplace_back(name, *family_options_);
+
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened = rocksdb::DB::Open(*options_, dir_, descriptors, &handles, &db);
+  if (!opened.ok()) return ToStatus(fmt::format("open {}", dir_), opened);
+  db_.reset(db);
+
+  absl::Status status;
+  std::vector<rocksdb::ColumnFamilyHandle*> incomplete;
+  for (rocksdb::ColumnFamilyHandle* handle : handles) status.Update(AddFamily(handle, &incomplete));
+  const rocksdb::Status dropped = DropFamilies(incomplete);
+  if (!dropped.ok()) status.Update(ToStatus(fmt::format("drop half created shards of {}", dir_), dropped));
+  return status;
+}
+
+absl::Status StateStore::AddFamily(rocksdb::ColumnFamilyHandle* handle,
+                                   std::vector<rocksdb::ColumnFamilyHandle*>* incomplete) {
+  const std::string& name = handle->GetName();
+  if (name == rocksdb::kDefaultColumnFamilyName) {
+    default_family_ = handle;
+    return absl::OkStatus();
+  }
+  const std::optional<ShardKey> shard = ParseFamilyName(name);
+  if (!shard) {
+    db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    return absl::DataLossError(fmt::format("open {}: its column family {} is no shard's", dir_, name));
+  }
+  absl::StatusOr<ShardState> state = ReadState(handle);
+  if (absl::IsNotFound(state.status())) {
+    incomplete->push_back(handle);
+  } else {
+    MutexLock lock(&mutex_);
+    families_.emplace(*shard, Family{handle, std::move(state)});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ShardState> StateStore::ReadState(rocksdb::ColumnFamilyHandle* handle) const {
+  const std::string action = fmt::format("read state {} in {}", handle->GetName(), dir_);
+  std::string bytes;
+  const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), handle, kStateKey, &bytes);
+  if (status.IsNotFound()) return absl::NotFoundError(fmt::format("{}: none is there", action));
+  if (!status.ok()) return absl::DataLossError(fmt::format("{}: {}", action, status.ToString()));
+  ShardState state;
+  if (!state.ParseFromString(bytes) || FamilyName(KeyOf(state)) != handle->GetName()) {
+    return absl::DataLossError(fmt::format("{}: it is no state of this shard", action));
+  }
+  return state;
+}
+
+rocksdb::Status StateStore::DropFamilies(const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
+  if (handles.empty()) return rocksdb::Status::OK();
+  const rocksdb::Status status = db_->DropColumnFamilies(handles);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  return status;
+}
+
+std::vector<ShardKey> StateStore::Shards() const {
+  MutexLock lock(&mutex_);
+  std::vector<ShardKey> shards;
+  shards.reserve(families_.size());
+  for (const auto& [shard, family] : families_) shards.push_back(shard);
+  return shards;
+}
+
+absl::StatusOr<ShardState> StateStore::Read(const ShardKey& shard) const {
+  MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  const auto found = families_.find(shard);
+  if (found == families_.end()) return absl::NotFoundError(fmt::format("no state {} in {}", FamilyName(shard), dir_));
+  return found->second.state;
+}
+
+absl::Status StateStore::Create(std::span<const NewShard> shards) {
+  if (shards.empty()) return absl::OkStatus();
+  std::vector<std::string> names;
+  size_t bytes = 0;
+  {
+    MutexLock lock(&mutex_);
+    if (!failure_.ok()) return failure_;
+    std::set<ShardKey> seen;
+    for (const NewShard& shard : shards) {
+      const ShardKey key = KeyOf(shard.state);
+      names.push_back(FamilyName(key));
+      if (families_.contains(key) || !seen.insert(key).second) {
+        return absl::AlreadyExistsError(fmt::format("create state {} in {}: it is there already", names.back(), dir_));
+      }
+      bytes += shard.state.ByteSizeLong();
+      for (const Delta& row : shard.rows) bytes += RowWriter::Bytes(row);
+    }
+  }
+  const std::string action = fmt::format("create {} states from {}", names.size(), names.front());
+
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  const rocksdb::Status created = db_->CreateColumnFamilies(*family_options_, names, &handles);
+  absl::Cleanup destroy = [&] {
+    for (rocksdb::ColumnFamilyHandle* handle : handles) db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  };
+  if (!created.ok()) return Fail(action, created);
+  FaultPoint("state_store.families_created");
+
+  RowWriter writer(bytes);
+  for (size_t i = 0; i < shards.size(); ++i) {
+    writer.Put(handles[i], shards[i].state);
+    for (const Delta& row : shards[i].rows) writer.Merge(handles[i], row);
+  }
+  const rocksdb::Status written = writer.Write(db_.get(), WAL_SYNC);
+  if (!written.ok()) return Fail(action, written);
+
+  std::move(destroy).Cancel();
+  MutexLock lock(&mutex_);
+  for (size_t i = 0; i < shards.size(); ++i) families_.emplace(KeyOf(shards[i].state), Family{handles[i], shards[i].state});
+  return absl::OkStatus();
+}
+
+absl::Status StateStore::Drop(std::span<const ShardKey> shards) {
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  {
+    MutexLock lock(&mutex_);
+    if (!failure_.ok()) return failure_;
+    for (const ShardKey& shard : shards) {
+      const auto found = families_.find(shard);
+      if (found == families_.end()) continue;
+      handles.push_back(found->second.handle);
+      families_.erase(found);
+    }
+  }
+  const rocksdb::Status status = DropFamilies(handles);
+  if (!status.ok()) return Fail(fmt::format("drop {} states", handles.size()), status);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<StateStore::Family*>> StateStore::FindFamilies(std::span<const Update> updates) {
+  MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  std::vector<Family*> families;
+  families.reserve(updates.size());
+  for (const Update& update : updates) {
+    const ShardKey shard = KeyOf(*update.state);
+    const auto found = families_.find(shard);
+    if (found == families_.end()) {
+      return absl::NotFoundError(fmt::format("commit to {}: no such state in {}", FamilyName(shard), dir_));
+    }
+    if (!found->second.state.ok()) return found->second.state.status();
+    families.push_back(&found->second);
+  }
+  return families;
+}
+
+absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
+  if (updates.empty()) return absl::OkStatus();
+  const absl::StatusOr<std::vector<Family*>> families = FindFamilies(updates);
+  if (!families.ok()) return families.status();
+  // A logged commit on top of rows in no log would come back without them.
+  if (wal != WAL_OFF) {
+    if (absl::Status status = FlushUnlogged(*families); !status.ok()) return status;
+  }
+  if (absl::Status status = FlushIfFull(*families); !status.ok()) return status;
+
+  size_t bytes = 0;
+  for (const Update& update : updates) {
+    bytes += update.state->ByteSizeLong();
+    for (const Delta& delta : update.deltas) bytes += RowWriter::Bytes(delta);
+  }
+  RowWriter writer(bytes);
+  for (size_t i = 0; i < updates.size(); ++i) {
+    rocksdb::ColumnFamilyHandle* const handle = (*families)[i]->handle;
+    writer.Put(handle, *updates[i].state);
+    for (const Delta& delta : updates[i].deltas) writer.Merge(handle, delta);
+  }
+  if (const rocksdb::Status status = writer.Write(db_.get(), wal); !status.ok()) return Fail("commit", status);
+
+  MutexLock lock(&mutex_);
+  for (size_t i = 0; i < updates.size(); ++i) {
+    Family& family = *(*families)[i];
+    family.state = *updates[i].state;
+    if (wal == WAL_OFF) ++family.unlogged_commits;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<rocksdb::ColumnFamilyHandle*> StateStore::FindFamily(const ShardKey& shard, std::string_view action) const {
+  MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  const auto found = families_.find(shard);
+  if (found == families_.end()) return absl::NotFoundError(fmt::format("{}: none is there", action));
+  return found->second.handle;
+}
+
+absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shard) const {
+  std::string action = fmt::format("scan state {} in {}", FamilyName(shard), dir_);
+  const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, action);
+  if (!handle.ok()) return handle.status();
+  rocksdb::ReadOptions options;
+  // Of each file; a merging scan has many open.
+  options.readahead_size = options_->write_buffer_manager == nullptr ? 1 << 20 : 64 << 10;
+  options.fill_cache = false;
+  return std::make_unique<FamilyRows>(db_->NewIterator(options, *handle), std::move(action));
+}
+
+absl::Status StateStore::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
+                                 std::span<RowSum> sums) const {
+  const std::string action = fmt::format("read rows of state {} in {}", FamilyName(shard), dir_);
+  const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, action);
+  if (!handle.ok()) return handle.status();
+
+  constexpr size_t kAtOnce = 256;
+  std::vector<std::string> row_keys(kAtOnce);
+  std::vector<rocksdb::Slice> slices(kAtOnce);
+  std::vector<rocksdb::PinnableSlice> rows(kAtOnce);
+  std::vector<rocksdb::Status> statuses(kAtOnce);
+  for (size_t begin = 0; begin < keys.size(); begin += kAtOnce) {
+    const size_t size = std::min(kAtOnce, keys.size() - begin);
+    for (size_t i = 0; i < size; ++i) {
+      row_keys[i].assign(kRowPrefix);
+      row_keys[i].append(keys[begin + i]);
+      slices[i] = row_keys[i];
+    }
+    db_->MultiGet(rocksdb::ReadOptions(), *handle, size, slices.data(), rows.data(), statuses.data(),
+                  /*sorted_input=*/true);
+    for (size_t i = 0; i < size; ++i) {
+      if (statuses[i].IsNotFound()) continue;
+      if (!statuses[i].ok()) return absl::DataLossError(fmt::format("{}: {}", action, statuses[i].ToString()));
+      uint64_t count = 0;
+      Units sum = 0;
+      if (!DecodeRow(rows[i], &count, &sum)) {
+        return absl::DataLossError(fmt::format("{}: it holds a row of no known form", action));
+      }
+      rows[i].Reset();
+      sums[begin + i].count += count;
+      sums[begin + i].sum += sum;
+    }
+  }
+  return absl::OkStatus();
+}
+
+uint64_t StateStore::EstimateRows(const ShardKey& shard) const {
+  const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, "estimate rows");
+  uint64_t rows = 0;
+  if (handle.ok()) db_->GetIntProperty(*handle, rocksdb::DB::Properties::kEstimateNumKeys, &rows);
+  return rows;
+}
+
+absl::Status StateStore::FlushUnlogged(std::span<Family* const> families) {
+  std::vector<std::pair<Family*, uint64_t>> flushed;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  {
+    MutexLock lock(&mutex_);
+    for (Family* family : families) {
+      if (family->unlogged_commits == family->flushed_commits) continue;
+      flushed.emplace_back(family, family->unlogged_commits);
+      handles.push_back(family->handle);
+    }
+  }
+  if (handles.empty()) return absl::OkStatus();
+  const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
+  if (!status.ok()) return Fail("flush", status);
+  MutexLock lock(&mutex_);
+  for (const auto& [family, commits] : flushed) family->flushed_commits = std::max(family->flushed_commits, commits);
+  return absl::OkStatus();
+}
+
+absl::Status StateStore::FlushIfFull(std::span<Family* const> families) {
+  const rocksdb::WriteBufferManager* const memory = options_->write_buffer_manager.get();
+  if (memory == nullptr || memory->memory_usage() < memory->buffer_size()) return absl::OkStatus();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  for (const Family* family : families) handles.push_back(family->handle);
+  const rocksdb::Status status = db_->Flush(rocksdb::FlushOptions(), handles);
+  if (!status.ok()) return Fail("flush", status);
+  return absl::OkStatus();
+}
+
+absl::Status StateStore::Flush() {
+  std::vector<Family*> families;
+  {
+    MutexLock lock(&mutex_);
+    if (!failure_.ok()) return failure_;
+    for (auto& [shard, family] : families_) families.push_back(&family);
+  }
+  if (absl::Status status = FlushUnlogged(families); !status.ok()) return status;
+  const rocksdb::Status status = db_->FlushWAL(/*sync=*/true);
+  if (!status.ok()) return Fail("sync the log", status);
+  return absl::OkStatus();
+}
+
+absl::Status StateStore::Fail(std::string_view action, const rocksdb::Status& status) {
+  const absl::Status failure = ToStatus(fmt::format("{} in {}", action, dir_), status);
+  MutexLock lock(&mutex_);
+  failure_.Update(failure);
+  return failure;
+}
+
+}  // namespace tenfold

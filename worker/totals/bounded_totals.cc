@@ -1,0 +1,282 @@
+#include "worker/totals/bounded_totals.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+// What a new key takes in Totals at most, beside its bytes.
+constexpr size_t kBytesPerKey = 72;
+// Keys read at once.
+constexpr size_t kReadKeys = 4096;
+// Keys that one part of a scan passes at most, so that it is answered in time.
+constexpr uint64_t kScannedKeys = 1'000'000;
+// Rows between two polls of `stop`.
+constexpr uint64_t kRowsPerPoll = 4096;
+
+}  // namespace
+
+void BoundedTotals::AddRow(std::string_view key, int64_t count, Units sum) {
+  if (stale_) return;
+  if (!complete() || HasTooMany()) {
+    Clear();
+    stale_ = true;
+    return;
+  }
+  totals_.Add(key, count, sum);
+}
+
+absl::Status BoundedTotals::Settle(std::vector<ShardKey> shards) {
+  shards_ = std::move(shards);
+  return stale_ ? Rebuild() : absl::OkStatus();
+}
+
+void BoundedTotals::EndScan() {
+  scan_ = MergedRows();
+  scanned_.reset();
+  scanned_keys_.clear();
+}
+
+void BoundedTotals::Clear() {
+  EndScan();
+  ++drops_;
+  totals_ = Totals();
+  floor_.reset();
+  bounds_.reset();
+  shards_.clear();
+  stale_ = false;
+}
+
+uint64_t BoundedTotals::Keys() const {
+  if (complete() && !stale_) return totals_.size();
+  uint64_t rows = 0;
+  for (const ShardKey& shard : shards_) rows += store_->EstimateRows(shard);
+  return rows;
+}
+
+void BoundedTotals::RaiseFloor() {
+  const size_t fitting = limit_ / 32 / (totals_.bytes() / std::max<size_t>(1, totals_.size()) + 1);
+  const size_t keep = std::max({2 * depth_, fitting, size_t{1}});
+  if (totals_.size() <= keep) return;
+  ++drops_;
+  std::vector<Units> sums;
+  sums.reserve(totals_.size());
+  totals_.ForEach([&](std::string_view, int64_t, Units sum) { sums.push_back(sum); });
+  const auto lowest = sums.begin() + static_cast<std::ptrdiff_t>(keep - 1);
+  std::nth_element(sums.begin(), lowest, sums.end(), std::greater<>());
+  const Units cut = *lowest;
+  // Of those that tie some stay, or it might be that none does.
+  auto ties = static_cast<size_t>(std::count(sums.begin(), lowest + 1, cut));
+  std::vector<Units>().swap(sums);
+
+  if (complete()) {
+    LOG(INFO) << "the totals of " << totals_.size() << " keys take their share of memory; only the highest " << keep
+              << " or more are kept there from now on";
+  }
+  floor_ = std::max(cut + 1, floor_.value_or(cut + 1));
+  if (!bounds_) bounds_.emplace(limit_ / 2);
+  if (*floor_ > 0) bounds_->RaiseCeiling(*floor_);
+  Totals kept;
+  totals_.ForEach([&](std::string_view key, int64_t count, Units sum) {
+    if (sum > cut || (sum == cut && ties > 0)) {
+      ties -= sum == cut;
+      kept.Add(key, count, sum);
+    } else {
+      bounds_->Raise(bounds_->Find(key), sum);
+    }
+  });
+  totals_ = std::move(kept);
+}
+
+absl::Status BoundedTotals::Rebuild() {
+  std::vector<ShardKey> shards = std::move(shards_);
+  Clear();
+  shards_ = std::move(shards);
+  stale_ = true;
+  ++rebuilds_;
+  MergedRows rows;
+  if (absl::Status opened = rows.Open(*store_, shards_); !opened.ok()) return opened;
+  for (uint64_t passed = 0; rows.Next(); ++passed) {
+    if (passed % kRowsPerPoll == 0 && stop_()) return absl::CancelledError("the worker is stopping");
+    if (rows.count() == 0) continue;
+    if (floor_ && rows.sum() < *floor_) {
+      bounds_->Raise(bounds_->Find(rows.key()), rows.sum());
+      continue;
+    }
+    totals_.Add(rows.key(), static_cast<int64_t>(rows.count()), rows.sum());
+    if (HasTooMany()) RaiseFloor();
+  }
+  if (!rows.status().ok()) return rows.status();
+  stale_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status BoundedTotals::Add(std::span<const std::span<const Delta>> shards) {
+  EndScan();
+  if (stale_) return Rebuild();
+  if (complete() && limit_ != kNoLimit) {
+    size_t bytes = totals_.bytes();
+    for (const std::span<const Delta> deltas : shards) {
+      for (const Delta& delta : deltas) bytes += kBytesPerKey + delta.key.size();
+    }
+    if (bytes > CandidatesLimit()) RaiseFloor();
+  }
+  if (complete()) {
+    for (const std::span<const Delta> deltas : shards) totals_.Add(deltas);
+    if (HasTooMany()) RaiseFloor();
+    return absl::OkStatus();
+  }
+  while (bounds_->bytes() > limit_ / 2 && bounds_->Halve()) continue;
+  // A key that is read has all deltas in its row, so it is taken in after all of them were added.
+  std::vector<const Delta*> outside;
+  std::vector<std::string_view> reached;
+  for (const std::span<const Delta> deltas : shards) {
+    outside.clear();
+    totals_.AddToKnown(deltas, &outside);
+    RaiseBounds(outside, &reached);
+  }
+  std::vector<const Delta*>().swap(outside);
+  std::sort(reached.begin(), reached.end());
+  reached.erase(std::unique(reached.begin(), reached.end()), reached.end());
+  absl::Status taken = TakeIn(reached);
+  stale_ = !taken.ok();
+  return taken;
+}
+
+void BoundedTotals::RaiseBounds(std::span<const Delta* const> deltas, std::vector<std::string_view>* reached) {
+  if (*floor_ <= 0) {
+    for (const Delta* delta : deltas) reached->push_back(delta->key);
+    return;
+  }
+  std::array<UpperBounds::Place, KeyTable::kBlock> places;
+  for (; !deltas.empty(); deltas = deltas.subspan(std::min(deltas.size(), places.size()))) {
+    const size_t size = std::min(deltas.size(), places.size());
+    for (size_t i = 0; i < size; ++i) {
+      places[i] = bounds_->Find(deltas[i]->key);
+      bounds_->Prefetch(places[i]);
+    }
+    for (size_t i = 0; i < size; ++i) {
+      // What does not grow stays below the floor.
+      if (deltas[i]->sum <= 0) continue;
+      const Units bound = bounds_->Bound(places[i]) + deltas[i]->sum;
+      if (bound >= *floor_) {
+        reached->push_back(deltas[i]->key);
+      } else {
+        bounds_->Raise(places[i], bound);
+      }
+    }
+  }
+}
+
+absl::Status BoundedTotals::TakeIn(std::span<const std::string_view> keys) {
+  while (!keys.empty()) {
+    const std::span<const std::string_view> some = keys.first(std::min(keys.size(), kReadKeys));
+    keys = keys.subspan(some.size());
+    const absl::StatusOr<std::vector<ShardStore::RowSum>> sums = Read(some);
+    if (!sums.ok()) return sums.status();
+    for (size_t i = 0; i < some.size(); ++i) {
+      const auto& [count, sum] = (*sums)[i];
+      if (count == 0) continue;
+      if (sum >= *floor_) {
+        totals_.Add(some[i], static_cast<int64_t>(count), sum);
+      } else {
+        bounds_->Raise(bounds_->Find(some[i]), sum);
+      }
+    }
+    if (HasTooMany()) RaiseFloor();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<ShardStore::RowSum>> BoundedTotals::Read(std::span<const std::string_view> keys) {
+  keys_read_ += keys.size();
+  std::vector<ShardStore::RowSum> sums(keys.size());
+  for (const ShardKey& shard : shards_) {
+    if (absl::Status read = store_->AddRows(shard, keys, sums); !read.ok()) return read;
+  }
+  return sums;
+}
+
+absl::StatusOr<std::vector<std::optional<Units>>> BoundedTotals::Find(std::span<const std::string_view> keys) {
+  if (stale_) {
+    if (absl::Status made = Rebuild(); !made.ok()) return made;
+  }
+  std::vector<std::optional<Units>> found;
+  std::vector<std::string_view> outside;
+  for (const std::string_view key : keys) {
+    found.push_back(totals_.Find(key));
+    if (!found.back() && !complete()) outside.push_back(key);
+  }
+  if (outside.empty()) return found;
+  std::sort(outside.begin(), outside.end());
+  outside.erase(std::unique(outside.begin(), outside.end()), outside.end());
+  const absl::StatusOr<std::vector<ShardStore::RowSum>> sums = Read(outside);
+  if (!sums.ok()) return sums.status();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (found[i]) continue;
+    const auto place = std::lower_bound(outside.begin(), outside.end(), keys[i]) - outside.begin();
+    const ShardStore::RowSum& sum = (*sums)[static_cast<size_t>(place)];
+    if (sum.count != 0) found[i] = sum.sum;
+  }
+  return found;
+}
+
+absl::StatusOr<Totals::Top> BoundedTotals::Highest(size_t depth, std::optional<Units> threshold, size_t max_entries) {
+  depth_ = std::max(depth_, depth);
+  if (stale_) {
+    if (absl::Status made = Rebuild(); !made.ok()) return made;
+  }
+  Totals::Top top = totals_.Highest(depth, threshold, max_entries);
+  // Whether a key outside may be above one of the `depth` highest in memory.
+  const auto hides = [&] {
+    return !complete() && depth > 0 && (top.entries.size() < depth || top.entries[depth - 1].sum < MaxOutside());
+  };
+  if (hides()) {
+    LOG_EVERY_T(INFO, 60) << "so many of the highest totals fell that all " << shards_.size()
+                          << " shards are read to find the next ones";
+    if (absl::Status made = Rebuild(); !made.ok()) return made;
+    top = totals_.Highest(depth, threshold, max_entries);
+  }
+  if (!complete()) top.floor = std::max(MaxOutside(), top.floor.value_or(MaxOutside()));
+  return top;
+}
+
+absl::StatusOr<uint64_t> BoundedTotals::AtOrAbove(Units threshold, uint64_t from, size_t max_bytes,
+                                                  std::vector<TotalEntry>* entries) {
+  if (stale_) {
+    if (absl::Status made = Rebuild(); !made.ok()) return made;
+  }
+  if (complete() || threshold >= *floor_) return totals_.AtOrAbove(threshold, from, max_bytes, entries);
+  if (from == 0 || scanned_ != from) {
+    EndScan();
+    if (absl::Status opened = scan_.Open(*store_, shards_); !opened.ok()) return opened;
+    uint64_t passed = 0;
+    while (passed < from && scan_.Next()) ++passed;
+    scanned_ = passed;
+  }
+  scanned_keys_.clear();
+  size_t bytes = 0;
+  for (const uint64_t begin = *scanned_; *scanned_ < begin + kScannedKeys && bytes < std::max<size_t>(1, max_bytes);) {
+    if (*scanned_ % kRowsPerPoll == 0 && stop_()) return absl::CancelledError("the worker is stopping");
+    if (!scan_.Next()) {
+      absl::Status status = scan_.status();
+      // The part's keys live on.
+      scan_ = MergedRows();
+      scanned_.reset();
+      if (!status.ok()) return status;
+      return 0;
+    }
+    ++*scanned_;
+    if (scan_.count() == 0 || scan_.sum() < threshold) continue;
+    scanned_keys_.emplace_back(scan_.key());
+    entries->push_back({scanned_keys_.back(), scan_.sum()});
+    bytes += scan_.key().size() + sizeof(Units);
+  }
+  return *scanned_;
+}
+
+}  // namespace tenfold

@@ -1,0 +1,134 @@
+#include "worker/totals/partial_sums.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "common/table/key_slice.h"
+
+namespace tenfold {
+namespace {
+
+// A reply's entries beyond the depth asked for; what is left out is bounded by the floor.
+constexpr size_t kMaxReplyEntries = kMaxMessageBytes / 2 / kMaxKeyBytes;
+
+void AddEntry(std::string_view key, Units sum, google::protobuf::RepeatedPtrField<Entry>* entries) {
+  Entry* entry = entries->Add();
+  entry->set_key(key.data(), key.size());
+  *entry->mutable_sum() = ToProto(sum);
+}
+
+const PartialSums::Composition& SinceOf(const FoldRequest& request) {
+  return request.has_updates() ? request.updates().since() : request.changes().since();
+}
+
+}  // namespace
+
+void PartialSums::SetLimit(size_t bytes) {
+  totals_.SetLimit(bytes == 0 ? BoundedTotals::kNoLimit : bytes);
+  // An eighth of the totals' share is neither for candidates nor for bounds.
+  if (bytes != 0) kept_changes_.SetLimit(bytes / 16);
+}
+
+void PartialSums::Clear() {
+  totals_.Clear();
+  kept_changes_.Forget();
+}
+
+void PartialSums::Quote(const FoldRequest& request, const Composition& present) {
+  if (kept_changes_.Quote(SinceOf(request), present)) drops_at_base_ = totals_.drops();
+}
+
+absl::Status PartialSums::Add(std::span<const std::span<const Delta>> shards) {
+  // What is in the store is in the composition, also where the totals then cannot be made.
+  for (const std::span<const Delta> deltas : shards) kept_changes_.Add(deltas);
+  return totals_.Add(shards);
+}
+
+absl::Status PartialSums::Answer(const FoldRequest& request, FoldReply* reply) {
+  switch (request.wanted_case()) {
+    case FoldRequest::kUpdates:
+      if (AnswerUpdates(FromProto(request.updates().at_or_above()), reply->mutable_updates())) return absl::OkStatus();
+      return AnswerHighest(request.updates().otherwise(), reply->mutable_highest());
+    case FoldRequest::kChanges:
+      if (!request.changes().since().empty() && kept_changes_.known())
+        kept_changes_.Tell(0, part_bytes_ / 4, reply->mutable_changes());
+      return absl::OkStatus();
+    default:
+      return AnswerHighest(request.highest(), reply->mutable_highest());
+  }
+}
+
+absl::Status PartialSums::AnswerHighest(const WantHighest& wanted, Highest* highest) {
+  std::optional<Units> threshold;
+  if (wanted.has_threshold()) threshold = FromProto(wanted.threshold());
+  const absl::StatusOr<Totals::Top> top = totals_.Highest(wanted.depth(), threshold, kMaxReplyEntries);
+  if (!top.ok()) return top.status();
+  for (const TotalEntry& entry : top->entries) AddEntry(entry.key, entry.sum, highest->mutable_entries());
+  if (top->floor) *highest->mutable_floor() = ToProto(*top->floor);
+  return absl::OkStatus();
+}
+
+bool PartialSums::AnswerUpdates(Units at_or_above, Updates* updates) {
+  if (!kept_changes_.known() || totals_.drops() != drops_at_base_ || !totals_.HoldsFrom(at_or_above)) return false;
+  bool fits = true;
+  kept_changes_.ForEach([&](std::string_view key, Units added) {
+    const std::optional<Units> sum = totals_.FindHeld(key);
+    // One that is not in memory was not there at the base either, so below all that the driver has, as it is now.
+    if (!sum || (*sum < at_or_above && *sum - added < at_or_above)) return;
+    fits &= static_cast<size_t>(updates->entries_size()) < kMaxReplyEntries;
+    if (fits) AddEntry(key, *sum, updates->mutable_entries());
+  });
+  return fits;
+}
+
+absl::StatusOr<LookUpReply> PartialSums::LookUp(const LookUpRequest& request) {
+  LookUpReply reply;
+  absl::Status found;
+  switch (request.wanted_case()) {
+    case LookUpRequest::kKeys:
+      found = FindKeys(request.keys(), &reply);
+      break;
+    case LookUpRequest::kRange:
+      found = FindRange(request.range(), &reply);
+      break;
+    case LookUpRequest::kChanges: {
+      if (!kept_changes_.known()) return absl::FailedPreconditionError("the worker no longer keeps the changes");
+      Changes changes;
+      kept_changes_.Tell(request.changes().from(), part_bytes_, &changes);
+      reply.mutable_entries()->Swap(changes.mutable_added());
+      reply.set_next(changes.next());
+      break;
+    }
+    case LookUpRequest::WANTED_NOT_SET:
+      found = absl::InvalidArgumentError("the look-up asks for nothing");
+      break;
+  }
+  if (!found.ok()) return found;
+  return reply;
+}
+
+absl::Status PartialSums::FindKeys(const Keys& wanted, LookUpReply* reply) {
+  const std::vector<std::string_view> keys(wanted.keys().begin(), wanted.keys().end());
+  const absl::StatusOr<std::vector<std::optional<Units>>> found = totals_.Find(keys);
+  if (!found.ok()) return found.status();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if ((*found)[i]) AddEntry(keys[i], *(*found)[i], reply->mutable_entries());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PartialSums::FindRange(const EntryRange& range, LookUpReply* reply) {
+  std::vector<TotalEntry> entries;
+  const absl::StatusOr<uint64_t> next =
+      totals_.AtOrAbove(FromProto(range.at_or_above()), range.from(), part_bytes_, &entries);
+  if (!next.ok()) return next.status();
+  reply->set_next(*next);
+  const KeySlice slice{range.slice(), std::max(1u, range.slices())};
+  for (const TotalEntry& entry : entries) {
+    if (slice.Has(entry.key)) AddEntry(entry.key, entry.sum, reply->mutable_entries());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tenfold
