@@ -39,27 +39,26 @@ absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(Options options) {
   d->journal_ = *std::move(journal);
   std::set<std::string> cancelled;
   const absl::Status replayed = d->journal_->Replay([&](const JournalRecord& record) {
-    d->coordinator_.Replay(record);
+    d->cluster_.Replay(record);
     if (record.has_job_cancelled()) cancelled.insert(record.job_cancelled().job_id());
   });
   if (!replayed.ok()) return replayed;
   d->writer_ = std::make_unique<JournalWriter>(d->journal_.get(), [d](std::vector<JournalRecord> records) {
-    d->Post([d, records = std::move(records)](Coordinator* coordinator, int64_t now_us, Actions* actions) {
-      for (const JournalRecord& record : records) d->OnJournaled(record, coordinator, now_us, actions);
+    d->Post([d, records = std::move(records)](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      for (const JournalRecord& record : records) d->OnJournaled(record, cluster, now_us, actions);
     });
   });
   // What an earlier process may not have come to after it journalled a cancel.
   for (const std::string& job_id : cancelled) d->writer_->TrimLater(job_id, kAllBatches);
   d->workers_ = std::make_unique<WorkerClient>();
-  for (const auto& [id, job] : d->coordinator_.jobs()) {
+  for (const auto& [id, job] : d->cluster_.jobs()) {
     // The others go on; this one is tried again whenever it is due.
     if (absl::Status opened = d->OpenJob(*job); !opened.ok()) {
       LOG(ERROR) << "job " << job->name() << " waits: " << opened.message();
     }
   }
   d->loop_thread_ = std::jthread([d] { d->RunLoop(); });
-  d->Post(
-      [](Coordinator* coordinator, int64_t now_us, Actions* actions) { coordinator->Start(RandomId(), now_us, actions); });
+  d->Post([](ClusterMachine* cluster, int64_t now_us, Actions* actions) { cluster->Start(RandomId(), now_us, actions); });
   return driver;
 }
 
@@ -67,7 +66,7 @@ Driver::Driver(Options options)
     : options_(std::move(options)),
       started_wall_us_(absl::ToUnixMicros(absl::Now())),
       started_(std::chrono::steady_clock::now()),
-      coordinator_(options_.limits) {}
+      cluster_(options_.limits) {}
 
 Driver::~Driver() {
   Stop();
@@ -95,41 +94,39 @@ bool Driver::Post(Event event) { return events_.Post(std::move(event)); }
 
 void Driver::Handle(const Event& event) {
   Actions actions;
-  event(&coordinator_, NowUs(), &actions);
+  event(&cluster_, NowUs(), &actions);
   for (const Action& action : actions) std::visit([this](const auto& a) { Do(a); }, action);
 }
 
 template <typename Answer>
-absl::StatusOr<Answer> Driver::Ask(std::function<absl::StatusOr<Answer>(Coordinator*, int64_t, Actions*)> question) {
+absl::StatusOr<Answer> Driver::Ask(std::function<absl::StatusOr<Answer>(ClusterMachine*, int64_t, Actions*)> question) {
   auto answer = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
   std::future<absl::StatusOr<Answer>> future = answer->get_future();
-  const Event event = [answer, question](Coordinator* coordinator, int64_t now_us, Actions* actions) {
-    answer->set_value(question(coordinator, now_us, actions));
+  const Event event = [answer, question](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+    answer->set_value(question(cluster, now_us, actions));
   };
   if (stop_.stop_requested() || !Post(event)) return StoppingError();
   return future.get();
 }
 
 void Driver::RunLoop() {
-  const auto on_time = [](Coordinator* coordinator, int64_t now_us, Actions* actions) {
-    coordinator->OnTime(now_us, actions);
-  };
+  const auto on_time = [](ClusterMachine* cluster, int64_t now_us, Actions* actions) { cluster->OnTime(now_us, actions); };
   while (true) {
-    const int64_t next_us = coordinator_.NextTimeUs();
+    const int64_t next_us = cluster_.NextTimeUs();
     const bool never = next_us == std::numeric_limits<int64_t>::max();
     const std::deque<Event> events =
         never ? events_.TakeAll() : events_.TakeAll(started_ + std::chrono::microseconds(next_us - started_wall_us_));
     if (events.empty() && events_.IsClosed()) return;
     for (const Event& event : events) Handle(event);
-    if (NowUs() >= coordinator_.NextTimeUs()) Handle(on_time);
+    if (NowUs() >= cluster_.NextTimeUs()) Handle(on_time);
   }
 }
 
-void Driver::OnJournaled(const JournalRecord& record, Coordinator* coordinator, int64_t now_us, Actions* actions) {
-  coordinator->OnJournaled(record, now_us, actions);
+void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+  cluster->OnJournaled(record, now_us, actions);
   if (!record.has_job_submitted()) return;
   const std::string& id = record.job_submitted().job_id();
-  const absl::Status opened = OpenJob(*coordinator->jobs().at(id));
+  const absl::Status opened = OpenJob(*cluster->jobs().at(id));
   if (const auto it = submitting_.find(id); it != submitting_.end()) {
     it->second.set_value(opened);
     submitting_.erase(it);
@@ -156,22 +153,22 @@ absl::Status Driver::OpenJob(const JobMachine& machine) {
 
 template <typename Request>
 void Driver::Do(const Send<Request>& send) {
-  const auto& workers = coordinator_.cluster().workers;
+  const auto& workers = cluster_.view().workers;
   const auto worker = workers.find(send.worker);
   const std::string address = worker == workers.end() ? "" : worker->second.address;
   workers_->Call(address, send.request, [this, send](absl::StatusOr<ReplyOf<Request>> reply) {
-    Post([send, reply = std::move(reply)](Coordinator* coordinator, int64_t now_us, Actions* actions) {
-      coordinator->OnReply(send, reply, now_us, actions);
+    Post([send, reply = std::move(reply)](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      cluster->OnReply(send, reply, now_us, actions);
     });
   });
 }
 
 void Driver::Do(const QueryEnds& query) {
-  const JobMachine* job = coordinator_.FindJob(query.job_id);
+  const JobMachine* job = cluster_.FindJob(query.job_id);
   if (job == nullptr) return;
   const auto done = [this, query](const absl::StatusOr<std::vector<int64_t>>& ends) {
-    Post([query, ends](Coordinator* coordinator, int64_t now_us, Actions* actions) {
-      coordinator->OnEnds(query, ends, now_us, actions);
+    Post([query, ends](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      cluster->OnEnds(query, ends, now_us, actions);
     });
   };
   if (absl::Status opened = OpenJob(*job); !opened.ok()) return done(opened);
@@ -179,11 +176,11 @@ void Driver::Do(const QueryEnds& query) {
 }
 
 void Driver::Do(const FindPartitions& find) {
-  const JobMachine* job = coordinator_.FindJob(find.job_id);
+  const JobMachine* job = cluster_.FindJob(find.job_id);
   if (job == nullptr) return;
   const auto done = [this, find](const absl::StatusOr<JobMachine::Found>& found) {
-    Post([find, found](Coordinator* coordinator, int64_t now_us, Actions* actions) {
-      coordinator->OnPartitions(find.job_id, found, now_us, actions);
+    Post([find, found](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      cluster->OnPartitions(find.job_id, found, now_us, actions);
     });
   };
   if (absl::Status opened = OpenJob(*job); !opened.ok()) return done(opened);
@@ -191,7 +188,7 @@ void Driver::Do(const FindPartitions& find) {
 }
 
 void Driver::Do(const QuerySinks& query) {
-  const JobMachine* job = coordinator_.FindJob(query.job_id);
+  const JobMachine* job = cluster_.FindJob(query.job_id);
   if (job == nullptr) return;
   SinkStatus slowest;
   // What keeps its parts from being opened the job learns when it asks for the ends.
@@ -201,8 +198,8 @@ void Driver::Do(const QuerySinks& query) {
       if (sink.delivered_batch() < slowest.delivered_batch()) slowest = sink;
     }
   }
-  Post([query, slowest](Coordinator* coordinator, int64_t now_us, Actions* actions) {
-    coordinator->OnSinks(query.job_id, slowest, now_us, actions);
+  Post([query, slowest](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+    cluster->OnSinks(query.job_id, slowest, now_us, actions);
   });
 }
 
@@ -216,7 +213,7 @@ void Driver::Do(const PublishBatch& publish) {
   const uint64_t batch = publish.batch.batch();
   committed_.Set(publish.job_id, batch);
   const auto parts = parts_.find(publish.job_id);
-  const JobMachine* job = coordinator_.FindJob(publish.job_id);
+  const JobMachine* job = cluster_.FindJob(publish.job_id);
   if (parts == parts_.end() || job == nullptr) return;
   parts->second.sinks->OnCommitted(batch, job->job().partitions);
   parts->second.log->SetGroupOffsets(job->job().partitions, NextOffsetsOf(publish.batch));
@@ -243,8 +240,8 @@ void Driver::Do(const CloseJob& close) {
 // ---- requests ----
 
 absl::StatusOr<HeartbeatReply> Driver::Heartbeat(const HeartbeatRequest& request) {
-  return Ask<HeartbeatReply>([&request](Coordinator* coordinator, int64_t now_us, Actions* actions) {
-    return coordinator->OnHeartbeat(request, now_us, actions);
+  return Ask<HeartbeatReply>([&request](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+    return cluster->OnHeartbeat(request, now_us, actions);
   });
 }
 
@@ -268,8 +265,8 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   std::promise<absl::Status> promise;
   std::future<absl::Status> journaled = promise.get_future();
   const absl::StatusOr<bool> taken =
-      Ask<bool>([&](Coordinator* coordinator, int64_t, Actions* actions) -> absl::StatusOr<bool> {
-        if (absl::Status submit = coordinator->Submit(submitted, actions); !submit.ok()) return submit;
+      Ask<bool>([&](ClusterMachine* cluster, int64_t, Actions* actions) -> absl::StatusOr<bool> {
+        if (absl::Status submit = cluster->Submit(submitted, actions); !submit.ok()) return submit;
         submitting_[submitted.job_id()] = std::move(promise);
         return true;
       });
@@ -284,12 +281,12 @@ absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
   auto promise = std::make_shared<std::promise<std::shared_ptr<Closing>>>();
   std::future<std::shared_ptr<Closing>> closed = promise->get_future();
   const absl::StatusOr<std::string> job_id =
-      Ask<std::string>([&](Coordinator* coordinator, int64_t, Actions* actions) -> absl::StatusOr<std::string> {
+      Ask<std::string>([&](ClusterMachine* cluster, int64_t, Actions* actions) -> absl::StatusOr<std::string> {
         const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
         if (!job.ok()) return job.status();
         const std::string id = (*job)->job().job_id;
         cancelling_[id].push_back(promise);
-        if (absl::Status cancelled = coordinator->Cancel(id, actions); !cancelled.ok()) return cancelled;
+        if (absl::Status cancelled = cluster->Cancel(id, actions); !cancelled.ok()) return cancelled;
         return id;
       });
   if (!job_id.ok()) return job_id.status();
@@ -301,8 +298,8 @@ absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
 }
 
 absl::StatusOr<const JobMachine*> Driver::FindJob(const std::string& job) const {
-  const JobMachine* found = coordinator_.FindJob(job);
-  if (const JobStatus* cancelled = coordinator_.FindCancelled(job); found == nullptr && cancelled != nullptr) {
+  const JobMachine* found = cluster_.FindJob(job);
+  if (const JobStatus* cancelled = cluster_.FindCancelled(job); found == nullptr && cancelled != nullptr) {
     return absl::NotFoundError(absl::StrCat("job ", cancelled->job(), " was cancelled after batch ", cancelled->batch(),
                                             "; `tenfold list` shows the jobs there are"));
   }
@@ -320,12 +317,12 @@ JobStatus Driver::StatusOf(const JobMachine& job) const {
 }
 
 absl::StatusOr<ListJobsReply> Driver::ListJobs() {
-  return Ask<ListJobsReply>([this](Coordinator* coordinator, int64_t, Actions*) -> absl::StatusOr<ListJobsReply> {
+  return Ask<ListJobsReply>([this](ClusterMachine* cluster, int64_t, Actions*) -> absl::StatusOr<ListJobsReply> {
     std::map<std::string, JobStatus> by_name;
-    for (const auto& [id, job] : coordinator->jobs()) by_name[job->name()] = StatusOf(*job);
+    for (const auto& [id, job] : cluster->jobs()) by_name[job->name()] = StatusOf(*job);
     ListJobsReply reply;
     for (auto& [name, status] : by_name) *reply.add_jobs() = std::move(status);
-    for (const JobStatus& cancelled : coordinator->cancelled()) *reply.add_jobs() = cancelled;
+    for (const JobStatus& cancelled : cluster->cancelled()) *reply.add_jobs() = cancelled;
     // Of very many jobs it would not go into a message.
     for (JobStatus& job : *reply.mutable_jobs()) {
       job.clear_spec();
@@ -339,16 +336,16 @@ absl::StatusOr<ListJobsReply> Driver::ListJobs() {
 }
 
 absl::StatusOr<JobStatus> Driver::GetStatus(const GetStatusRequest& request) {
-  return Ask<JobStatus>([&](Coordinator* coordinator, int64_t, Actions*) -> absl::StatusOr<JobStatus> {
-    if (const JobMachine* job = coordinator->FindJob(request.job())) return StatusOf(*job);
-    if (const JobStatus* cancelled = coordinator->FindCancelled(request.job())) return *cancelled;
+  return Ask<JobStatus>([&](ClusterMachine* cluster, int64_t, Actions*) -> absl::StatusOr<JobStatus> {
+    if (const JobMachine* job = cluster->FindJob(request.job())) return StatusOf(*job);
+    if (const JobStatus* cancelled = cluster->FindCancelled(request.job())) return *cancelled;
     return FindJob(request.job()).status();
   });
 }
 
 absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, const std::function<bool()>& is_cancelled) {
   std::string job_id;
-  const auto look = [&](Coordinator*, int64_t, Actions*) -> absl::StatusOr<GetBatchReply> {
+  const auto look = [&](ClusterMachine*, int64_t, Actions*) -> absl::StatusOr<GetBatchReply> {
     const absl::StatusOr<const JobMachine*> machine = FindJob(job_id.empty() ? request.job() : job_id);
     if (!machine.ok()) return machine.status();
     const JournalledJob& job = (*machine)->job();
@@ -396,7 +393,7 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
     std::shared_ptr<JobLog> log;
     std::vector<Partition> partitions;
   };
-  const absl::StatusOr<Job> job = Ask<Job>([&](Coordinator*, int64_t, Actions*) -> absl::StatusOr<Job> {
+  const absl::StatusOr<Job> job = Ask<Job>([&](ClusterMachine*, int64_t, Actions*) -> absl::StatusOr<Job> {
     const absl::StatusOr<const JobMachine*> found = FindJob(request.job());
     if (!found.ok()) return found.status();
     if (absl::Status opened = OpenJob(**found); !opened.ok()) return opened;
@@ -408,8 +405,8 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
   if (!place.status().ok()) return place.status();
   absl::StatusOr<JobMachine::Found> found = job->log->Find(job->partitions);
   if (!found.ok()) return found.status();
-  Post([id = job->id, found = *std::move(found)](Coordinator* coordinator, int64_t now_us, Actions* actions) {
-    coordinator->OnPartitions(id, found, now_us, actions);
+  Post([id = job->id, found = *std::move(found)](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+    cluster->OnPartitions(id, found, now_us, actions);
   });
   const absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> watermarks = job->log->HighWatermarks();
   if (!watermarks.ok()) return watermarks.status();
@@ -424,7 +421,7 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
 }
 
 absl::StatusOr<ListWorkersReply> Driver::ListWorkers() {
-  return Ask<ListWorkersReply>([](Coordinator* coordinator, int64_t, Actions*) { return coordinator->Workers(); });
+  return Ask<ListWorkersReply>([](ClusterMachine* cluster, int64_t, Actions*) { return cluster->Workers(); });
 }
 
 }  // namespace tenfold

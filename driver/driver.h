@@ -1,5 +1,6 @@
-// The driver: does what the coordinator decides. One thread owns the coordinator; Kafka, workers, the journal and the CLI
-// post events to it. Threads: the loop, the journal's, three a job for Kafka, one a sink, and gRPC's own.
+// The driver: does what its decisions (driver/core/cluster_machine.h) ask for. One thread owns them; Kafka, workers, the
+// journal and the CLI post events to it. Threads: the loop, the journal's, three a job for Kafka, one a sink, and gRPC's
+// own.
 #pragma once
 
 #include <atomic>
@@ -19,13 +20,13 @@
 #include "absl/status/statusor.h"
 #include "common/thread/event_queue.h"
 #include "driver.pb.h"
-#include "driver/core/cluster_view.h"
 #include "driver/committed_batches.h"
 #include "driver/core/cluster_machine.h"
+#include "driver/core/cluster_view.h"
 #include "driver/job_log.h"
-#include "driver/sinks/job_sinks.h"
 #include "driver/journal/journal.h"
 #include "driver/journal/journal_writer.h"
+#include "driver/sinks/job_sinks.h"
 #include "driver/worker_client.h"
 
 namespace tenfold {
@@ -77,14 +78,14 @@ class Driver {
   explicit Driver(Options options);
 
   void RunLoop();
-  // Runs `event` on the loop with the coordinator, the time and a list of actions, and does those actions. False if the loop
-  // has ended: the event is not taken.
-  using Event = std::function<void(Coordinator*, int64_t now_us, Actions*)>;
+  // Runs `event` on the loop with the cluster's decisions, the time and a list of actions, and does those actions. False if
+  // the loop has ended: the event is not taken.
+  using Event = std::function<void(ClusterMachine*, int64_t now_us, Actions*)>;
   bool Post(Event event);
   void Handle(const Event& event);
   // Runs `question` the same way and returns its answer.
   template <typename Answer>
-  absl::StatusOr<Answer> Ask(std::function<absl::StatusOr<Answer>(Coordinator*, int64_t now_us, Actions*)> question);
+  absl::StatusOr<Answer> Ask(std::function<absl::StatusOr<Answer>(ClusterMachine*, int64_t now_us, Actions*)> question);
 
   // On the loop.
   int64_t NowUs() const;
@@ -96,7 +97,7 @@ class Driver {
   void Do(const AppendRecord& append);
   void Do(const PublishBatch& publish);
   void Do(const CloseJob& close);
-  void OnJournaled(const JournalRecord& record, Coordinator* coordinator, int64_t now_us, Actions* actions);
+  void OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions);
   absl::Status OpenJob(const JobMachine& job);
   absl::StatusOr<const JobMachine*> FindJob(const std::string& job) const;
   JobStatus StatusOf(const JobMachine& job) const;
@@ -110,7 +111,7 @@ class Driver {
   std::unique_ptr<WorkerClient> workers_;
 
   // Used by the loop alone.
-  Coordinator coordinator_;
+  ClusterMachine cluster_;
   std::map<std::string, JobParts> parts_;
   // Told when the record that makes or ends the job is journalled.
   std::map<std::string, std::promise<absl::Status>> submitting_;

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/thread/event_queue.h"
 #include "common/kafka/log.h"
+#include "common/thread/event_queue.h"
 #include "driver/core/job_machine.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"

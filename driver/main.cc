@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
-#include "common/text/address.h"
-#include "common/process/process.h"
 #include "common/net/rpc.h"
+#include "common/process/process.h"
+#include "common/text/address.h"
 #include "driver/driver.h"
 #include "driver/driver_service.h"
 #include "driver/options.h"

@@ -4,10 +4,10 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/time/time.h"
+#include "common/process/process.h"
 #include "common/text/address.h"
 #include "common/text/byte_size.h"
 #include "common/text/duration.h"
-#include "common/process/process.h"
 
 namespace tenfold {
 namespace {

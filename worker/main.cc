@@ -8,9 +8,9 @@
 #include <string>
 #include <utility>
 
-#include "common/text/address.h"
-#include "common/process/process.h"
 #include "common/net/rpc.h"
+#include "common/process/process.h"
+#include "common/text/address.h"
 #include "glog/logging.h"
 #include "worker/options.h"
 #include "worker/worker.h"

@@ -5,9 +5,9 @@
 #include <thread>
 
 #include "CLI/CLI.hpp"
+#include "common/process/process.h"
 #include "common/text/address.h"
 #include "common/text/byte_size.h"
-#include "common/process/process.h"
 #include "worker/core/memory_budget.h"
 
 namespace tenfold {

@@ -85,7 +85,7 @@ Worker::~Worker() {
   Stop();
   if (store_ == nullptr) return;
   if (absl::Status flushed = store_->Flush(); !flushed.ok())
-    LOG(ERROR) << "what is in no log is lost and folded again: " << flushed.message();
+    LOG(ERROR) << "what is not in the WAL is lost and folded again: " << flushed.message();
 }
 
 void Worker::Stop() {

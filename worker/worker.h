@@ -15,9 +15,9 @@
 #include "absl/status/statusor.h"
 #include "common/thread/mutex.h"
 #include "worker.pb.h"
+#include "worker/core/memory_budget.h"
 #include "worker/driver_client.h"
 #include "worker/identity.h"
-#include "worker/core/memory_budget.h"
 #include "worker/store/state_store.h"
 #include "worker/worker_job.h"
 
@@ -37,7 +37,7 @@ class Worker {
   // Opens the data directory and finds the states in it. FAILED_PRECONDITION if another process has it open. A state store
   // that does not open is set aside, and its shards are folded again.
   static absl::StatusOr<std::unique_ptr<Worker>> Open(Options options);
-  // Writes out what is in no log. No request may be under way.
+  // Writes out what is not in the WAL. No request may be under way.
   ~Worker();
 
   // Where the driver reaches it; set before StartHeartbeat if not known when opened.

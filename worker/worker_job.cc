@@ -6,9 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/limits.h"
 #include "common/number/digest.h"
 #include "common/process/fault_point.h"
-#include "common/limits.h"
 #include "glog/logging.h"
 
 namespace tenfold {
@@ -95,7 +95,7 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   if (absl::Status scanned = ScanShards(*plan, unsound); !scanned.ok() || !unsound->empty()) return scanned;
   std::vector<ShardKey> owned;
   for (const uint32_t shard : request.owned()) owned.push_back(Key(shard));
-  return ToldIfFailed(sums_.Settle(std::move(owned)));
+  return ToldIfFailed(sums_.SetShards(std::move(owned)));
 }
 
 absl::Status WorkerJob::MakeFoldTasks(const AssignRequest& request) {

@@ -16,11 +16,11 @@
 #include "job_spec.pb.h"
 #include "state.pb.h"
 #include "worker.pb.h"
-#include "worker/fold/fold_task.h"
 #include "worker/core/job_core.h"
 #include "worker/core/memory_budget.h"
-#include "worker/totals/partial_sums.h"
+#include "worker/fold/fold_task.h"
 #include "worker/store/shard_store.h"
+#include "worker/totals/partial_sums.h"
 
 namespace tenfold {
 

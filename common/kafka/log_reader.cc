@@ -241,14 +241,14 @@ class KafkaLogReader : public LogReader {
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return absl::InternalError(absl::StrCat("assign ", list->cnt, " partitions: ", rd_kafka_err2str(error)));
     }
-    Settle();
+    AwaitFetchers();
     return absl::OkStatus();
   }
 
   // Waits until the old fetchers are stopped and the new ones started. librdkafka 2.0.2 aborts the process if it is to
   // assign again before (rd_kafka_assignment_partition_stopped: rktp_started). Each question below queues behind what its
   // main thread has been told so far: stop, stopped, start.
-  void Settle() {
+  void AwaitFetchers() {
     for (int step = 0; step < 3; ++step) {
       rd_kafka_topic_partition_list_t* list = nullptr;
       if (rd_kafka_assignment(handle_->get(), &list) == RD_KAFKA_RESP_ERR_NO_ERROR) {

@@ -6,8 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "common/number/decimal.h"
 #include "common/limits.h"
+#include "common/number/decimal.h"
 
 namespace tenfold {
 namespace {

@@ -155,7 +155,7 @@ void AddHelp(CLI::App* app) { app->set_help_flag("-h,--help", "print this and ex
 
 void AddGeneralOptions(CLI::App* app, SettingErrors* errors) {
   FLAGS_log_dir.clear();
-  app->add_option("--log-dir", FLAGS_log_dir, "also write log files to this folder")
+  app->add_option("--log-dir", FLAGS_log_dir, "also write log files to this directory")
       ->type_name("DIR")
       ->group(kGeneralOptions);
   app->set_version_flag("--version", absl::StrCat(app->get_name(), " ", TENFOLD_VERSION), "print the version and exit")
@@ -167,7 +167,7 @@ void AddGeneralOptions(CLI::App* app, SettingErrors* errors) {
          "--config",
          [app, errors](const std::string& given) {
            const char* variable = std::getenv("TENFOLD_CONFIG");
-           SettleOptions(app, given.empty() && variable != nullptr ? variable : given, errors);
+           ReadSettings(app, given.empty() && variable != nullptr ? variable : given, errors);
          },
          "YAML file of settings")
       ->force_callback()

@@ -1,12 +1,13 @@
 #include "common/process/configuration.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
-#include <sstream>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -14,7 +15,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/limits.h"
 #include "common/text/suggestion.h"
-#include "yaml-cpp/yaml.h"
+#include "common/text/yaml_tree.h"
 
 namespace tenfold {
 namespace {
@@ -66,41 +67,31 @@ std::string Give(CLI::Option* option, const std::vector<std::string>& values) {
   return wrong;
 }
 
-// The file as a mapping; null with an error. Catches what yaml-cpp throws.
-YAML::Node LoadMapping(const std::string& path, SettingErrors* errors) {
+// The file's text, without error; else it is told.
+std::optional<std::string> ReadText(const std::string& path, SettingErrors* errors) {
   std::ifstream file(path, std::ios::binary);
   std::string text(kMaxSpecBytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.is_open() || file.bad()) {
     errors->file.push_back(absl::StrCat("cannot read the configuration ", path, ": ", std::strerror(errno)));
-    return {};
+    return std::nullopt;
   }
   text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kMaxSpecBytes) {
-    errors->file.push_back(absl::StrCat(path, ":1:1: a configuration has at most ", kMaxSpecBytes, " bytes"));
-    return {};
-  }
-  try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.empty() || (documents.size() == 1 && documents[0].IsNull())) return {};
-    if (documents.size() == 1 && documents[0].IsMap()) return documents[0];
-    errors->file.push_back(absl::StrCat(path, ":1:1: a configuration is one mapping of keys to values"));
-  } catch (const YAML::Exception& error) {
-    errors->file.push_back(absl::StrCat(path, ":", error.mark.line + 1, ":", error.mark.column + 1, ": ", error.msg));
-  }
-  return {};
+  if (text.size() <= kMaxSpecBytes) return text;
+  errors->file.push_back(absl::StrCat(path, ":1:1: a configuration has at most ", kMaxSpecBytes, " bytes"));
+  return std::nullopt;
 }
 
 // The scalars of a value; false if there are none, or anything else.
-bool Scalars(const YAML::Node& value, bool many, std::vector<std::string>* scalars) {
-  if (value.IsScalar()) {
-    scalars->push_back(value.Scalar());
+bool Scalars(const YamlNode& value, bool many, std::vector<std::string>* scalars) {
+  if (value.kind == YamlNode::Kind::kScalar) {
+    scalars->push_back(value.text);
     return true;
   }
-  if (!many || !value.IsSequence() || value.size() == 0) return false;
-  for (const YAML::Node& entry : value) {
-    if (!entry.IsScalar()) return false;
-    scalars->push_back(entry.Scalar());
+  if (!many || value.kind != YamlNode::Kind::kList || value.items.empty()) return false;
+  for (const YamlNode& entry : value.items) {
+    if (entry.kind != YamlNode::Kind::kScalar) return false;
+    scalars->push_back(entry.text);
   }
   return true;
 }
@@ -113,8 +104,7 @@ struct Keys {
   std::set<std::string> known;
 };
 
-std::string ApplyKey(const Keys& keys, const std::string& key, const YAML::Node& value,
-                     const std::set<CLI::Option*>& settled) {
+std::string ApplyKey(const Keys& keys, const std::string& key, const YamlNode& value, const std::set<CLI::Option*>& given) {
   const auto found = keys.settable.find(key);
   if (found == keys.settable.end()) {
     if (keys.known.contains(key)) return "";
@@ -126,39 +116,38 @@ std::string ApplyKey(const Keys& keys, const std::string& key, const YAML::Node&
   const bool many = option->get_items_expected_max() > 1;
   std::vector<std::string> scalars;
   if (!Scalars(value, many, &scalars)) return many ? "needs a value or a list of values" : "needs one value";
-  if (settled.contains(option)) return "";
+  if (given.contains(option)) return "";
   return Give(option, scalars);
 }
 
-void ApplyFile(const std::string& path, const Keys& keys, const std::set<CLI::Option*>& settled, SettingErrors* errors) {
-  const YAML::Node mapping = LoadMapping(path, errors);
-  if (!mapping.IsMap()) return;
-  std::set<std::string> seen;
-  for (const auto& entry : mapping) {
-    const YAML::Node& name = entry.first;
-    const auto report = [&](const YAML::Mark& mark, const std::string& message) {
-      errors->file.push_back(absl::StrCat(path, ":", mark.line + 1, ":", mark.column + 1, ": ", message));
-    };
-    if (!name.IsScalar()) {
-      report(name.Mark(), "a key is the name of a flag");
-      continue;
-    }
-    const std::string& key = name.Scalar();
-    if (!seen.insert(key).second) {
-      report(name.Mark(), absl::StrCat(key, ": duplicate key"));
-      continue;
-    }
-    const std::string wrong = ApplyKey(keys, key, entry.second, settled);
+void ApplyFile(const std::string& path, const Keys& keys, const std::set<CLI::Option*>& given, SettingErrors* errors) {
+  const std::optional<std::string> text = ReadText(path, errors);
+  if (!text) return;
+  std::vector<YamlProblem> problems;
+  YamlNode root;
+  if (ReadYaml(*text, &root, &problems) && root.kind != YamlNode::Kind::kNull && root.kind != YamlNode::Kind::kMap)
+    problems.push_back({root.offset, "", "a configuration is one mapping of keys to values"});
+  for (size_t i = 0; i < root.items.size() && root.kind == YamlNode::Kind::kMap; ++i) {
+    const YamlNode::Key& key = root.keys[i];
+    const YamlNode& value = root.items[i];
+    if (value.kind == YamlNode::Kind::kRefused) continue;
+    const std::string wrong = ApplyKey(keys, key.text, value, given);
     if (wrong.empty()) continue;
     // A key's own trouble is shown at the key, and a value's at the value, which may be missing.
-    const bool at_key = wrong.starts_with("unknown key") || entry.second.Mark().is_null() || entry.second.IsNull();
-    report(at_key ? name.Mark() : entry.second.Mark(), absl::StrCat(key, ": ", wrong));
+    const bool at_key = wrong.starts_with("unknown key") || value.kind == YamlNode::Kind::kNull;
+    problems.push_back({at_key ? key.offset : value.offset, key.text, wrong});
+  }
+  std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  for (const YamlProblem& problem : problems) {
+    const TextPlace place = PlaceOf(*text, problem.offset);
+    errors->file.push_back(absl::StrCat(path, ":", place.line, ":", place.column, ": ", problem.path,
+                                        problem.path.empty() ? "" : ": ", problem.message));
   }
 }
 
 }  // namespace
 
-void SettleOptions(CLI::App* app, const std::string& path, SettingErrors* errors) {
+void ReadSettings(CLI::App* app, const std::string& path, SettingErrors* errors) {
   Keys keys;
   keys.settable = SettableOptions(app);
   for (CLI::App* verb : app->get_subcommands([](CLI::App*) { return true; })) {
@@ -170,20 +159,20 @@ void SettleOptions(CLI::App* app, const std::string& path, SettingErrors* errors
       }
     }
   }
-  std::set<CLI::Option*> settled;
+  std::set<CLI::Option*> given;
   for (const auto& [key, option] : keys.settable) {
     if (!option->empty()) {
-      settled.insert(option);
+      given.insert(option);
       continue;
     }
     const std::string variable = absl::StrCat("TENFOLD_", absl::AsciiStrToUpper(key));
     const char* value = std::getenv(variable.c_str());
     if (value == nullptr || *value == '\0') continue;
-    settled.insert(option);
+    given.insert(option);
     const std::string wrong = Give(option, {value});
     if (!wrong.empty()) errors->environment.push_back(absl::StrCat("variable ", variable, ": ", wrong));
   }
-  if (!path.empty()) ApplyFile(path, keys, settled, errors);
+  if (!path.empty()) ApplyFile(path, keys, given, errors);
 }
 
 }  // namespace tenfold

@@ -17,6 +17,6 @@ struct SettingErrors {
 
 // Gives every option of `app` and of its chosen subcommand that is still empty its value from the variable or, failing
 // that, from the file at `path` (none if empty). The file may also have keys for other subcommands. Finds all errors.
-void SettleOptions(CLI::App* app, const std::string& path, SettingErrors* errors);
+void ReadSettings(CLI::App* app, const std::string& path, SettingErrors* errors);
 
 }  // namespace tenfold

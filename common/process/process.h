@@ -18,8 +18,8 @@ enum ExitCode : int {
   kExitBug = 70,          // failed CHECKs included
 };
 
-// Settles every option of `app` and of its chosen subcommand: flag over environment variable (TENFOLD_ and the flag in
-// capitals with underscores) over the YAML file of --config (the flag with underscores; unknown keys, duplicate keys and
+// Gives a value to every option of `app` and of its chosen subcommand: flag over environment variable (TENFOLD_ and the flag
+// in capitals with underscores) over the YAML file of --config (the flag with underscores; unknown keys, duplicate keys and
 // wrong types are errors with FILE:LINE:COLUMN, all at once). Adds --config, --log-dir and --version itself; `app` is
 // named after its program. Returns an exit code when the program should end now (help, version, errors: printed), else
 // nullopt. The first thing a program does: it also opens /dev/null for standard streams that are closed.

@@ -15,9 +15,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/number/units.h"
 #include "common/table/delta.h"
 #include "common/table/key_table.h"
-#include "common/number/units.h"
 
 namespace tenfold {
 

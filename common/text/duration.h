@@ -1,4 +1,4 @@
-// Durations as people write them in flags and specs: an integer with ms, s, m or h. Pure.
+// Durations as people write them in flags and specs. Pure.
 #pragma once
 
 #include <string_view>
@@ -8,7 +8,7 @@
 
 namespace tenfold {
 
-// "250ms", "2s", "5m", "1h"; at most nine digits, no sign, no blanks. INVALID_ARGUMENT is a sentence that quotes the text.
+// "250ms", "2s", "1.5h", "1h30m": whole milliseconds without a sign. INVALID_ARGUMENT is a sentence that quotes the text.
 absl::StatusOr<absl::Duration> ParseDuration(std::string_view text);
 
 }  // namespace tenfold

@@ -1,4 +1,4 @@
-// Text that a user wrote, as messages show it. Pure.
+// Text that may hold anything, as terminals and messages show it: the one place that escapes. Pure.
 #pragma once
 
 #include <string>
@@ -6,7 +6,9 @@
 
 namespace tenfold {
 
-// Fit for one line: control characters escaped, cut where it gets long.
+// Control characters, also those beyond ASCII, and bytes that are no UTF-8 as \xNN.
+std::string Printable(std::string_view text);
+// Printable, and cut where it gets long: fit for one line.
 std::string Shown(std::string_view text);
 // 'Shown text'.
 std::string Quoted(std::string_view text);

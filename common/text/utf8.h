@@ -1,11 +1,35 @@
 // Whether text is UTF-8. Pure.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace tenfold {
 
-// Overlong forms, surrogates and code points beyond U+10FFFF are not.
-bool IsUtf8(std::string_view text);
+// Whether every byte is below 0x80. Looks at eight bytes at a time, as nearly all keys are short and ASCII.
+inline bool IsAscii(std::string_view text) {
+  constexpr uint64_t kHighBits = 0x8080'8080'8080'8080;
+  const char* const p = text.data();
+  const size_t size = text.size();
+  uint64_t seen = 0;
+  if (size < sizeof(seen)) {
+    for (const char c : text) seen |= static_cast<uint8_t>(c);
+    return (seen & kHighBits) == 0;
+  }
+  const auto eight_bytes = [p](size_t at) {
+    uint64_t word;
+    std::memcpy(&word, p + at, sizeof(word));
+    return word;
+  };
+  for (size_t at = 0; at + sizeof(seen) <= size; at += sizeof(seen)) seen |= eight_bytes(at);
+  return ((seen | eight_bytes(size - sizeof(seen))) & kHighBits) == 0;
+}
+
+// IsUtf8 of any text, without the short way for ASCII.
+bool IsUtf8Beyond(std::string_view text);
+// As RFC 3629 has it: overlong forms, surrogates and code points beyond U+10FFFF are not UTF-8.
+inline bool IsUtf8(std::string_view text) { return IsAscii(text) || IsUtf8Beyond(text); }
 
 }  // namespace tenfold

@@ -9,8 +9,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "fmt/format.h"
 #include "common/text/shown_text.h"
+#include "fmt/format.h"
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/exceptions.h"
 #include "yaml-cpp/parser.h"
@@ -197,11 +197,7 @@ bool ReadYaml(std::string_view text, YamlNode* root, std::vector<YamlProblem>* p
   try {
     std::istringstream in{std::string(text)};
     YAML::Parser parser(in);
-    if (!parser.HandleNextDocument(builder)) {
-      problems->push_back({0, "", "is empty; a job spec is a mapping of keys to values"});
-      return false;
-    }
-    parser.HandleNextDocument(builder);
+    if (parser.HandleNextDocument(builder)) parser.HandleNextDocument(builder);
     return true;
   } catch (const YAML::Exception& error) {
     const size_t offset = std::min(static_cast<size_t>(std::max(error.mark.pos, 0)), text.size());

@@ -1,5 +1,6 @@
-// The part of YAML that a job spec may use, as a tree with places: one document of mappings with distinct text keys, lists
-// and scalars. Stands on yaml-cpp's events (0.7.0), whose own tree keeps duplicate keys and expands aliases. Pure.
+// The part of YAML that job specs and configuration files may use, as a tree with places: one document of mappings with
+// distinct text keys, lists and scalars. Stands on yaml-cpp's events (0.7.0), whose own tree keeps duplicate keys and
+// expands aliases. Pure.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +38,7 @@ std::string KeyPath(std::string_view path, std::string_view key);
 std::string ItemPath(std::string_view path, size_t index);
 
 // Reads the one document of `text`, which is UTF-8. Appends what is wrong to `problems`: duplicate keys, anchors, aliases,
-// tags, a second document. False if there is no tree, since the text is empty or no YAML.
+// tags, a second document. False if there is no tree, since the text is no YAML; of an empty text the root is kNull.
 bool ReadYaml(std::string_view text, YamlNode* root, std::vector<YamlProblem>* problems);
 
 // Where byte `index` of the scalar's value, no space, stands in the text, whatever its quotes and line breaks are.

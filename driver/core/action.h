@@ -1,5 +1,5 @@
 // What the driver's decisions ask to be done. The shell does it (and the simulator plays it) and tells the outcome as an
-// event of the coordinator.
+// event of the cluster machine.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +35,8 @@ struct ReplyTo<LookUpRequest> {
 template <typename Request>
 using ReplyOf = typename ReplyTo<Request>::Type;
 
-// A request to a worker. It is answered by the coordinator's OnReply with the same request and the reply, or the error it
-// met.
+// A request to a worker. It is answered by the cluster machine's OnReply with the same request and the reply, or the error
+// it met.
 template <typename Request>
 struct Send {
   std::string worker;

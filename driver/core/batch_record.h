@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "driver/core/attempt.h"
-#include "driver/merge/global_top_k.h"
 #include "driver/core/journalled_job.h"
+#include "driver/merge/global_top_k.h"
 #include "journal.pb.h"
 
 namespace tenfold {

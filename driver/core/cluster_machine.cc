@@ -32,12 +32,12 @@ const std::string& JobIdOf(const JournalRecord& record) {
 
 }  // namespace
 
-void Coordinator::Replay(const JournalRecord& record) {
+void ClusterMachine::Replay(const JournalRecord& record) {
   Actions none;
   Apply(record, record.time_us(), &none);
 }
 
-void Coordinator::Start(const std::string& new_cluster_id, int64_t now_us, Actions* actions) {
+void ClusterMachine::Start(const std::string& new_cluster_id, int64_t now_us, Actions* actions) {
   cluster_.awaiting_until_us = now_us + LeaseUs();
   last_time_us_ = now_us;
   if (cluster_.cluster_id.empty()) {
@@ -50,7 +50,7 @@ void Coordinator::Start(const std::string& new_cluster_id, int64_t now_us, Actio
   actions->push_back(AppendRecord{std::move(epoch)});
 }
 
-void Coordinator::Apply(const JournalRecord& record, int64_t now_us, Actions* actions) {
+void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* actions) {
   switch (record.kind_case()) {
     case JournalRecord::kClusterCreated:
       cluster_.cluster_id = record.cluster_created().cluster_id();
@@ -96,21 +96,21 @@ void Coordinator::Apply(const JournalRecord& record, int64_t now_us, Actions* ac
   if (record.has_shards_assigned() || record.has_job_cancelled()) CountShards();
 }
 
-void Coordinator::OnJournaled(const JournalRecord& record, int64_t now_us, Actions* actions) {
+void ClusterMachine::OnJournaled(const JournalRecord& record, int64_t now_us, Actions* actions) {
   NotePause(now_us);
   Apply(record, now_us, actions);
   if (record.has_epoch_started()) started_ = true;
   if (record.has_epoch_started() || record.has_job_submitted()) OnTime(now_us, actions);
 }
 
-void Coordinator::OnTime(int64_t now_us, Actions* actions) {
+void ClusterMachine::OnTime(int64_t now_us, Actions* actions) {
   NotePause(now_us);
   if (!started_) return;
   CheckLeases(now_us, actions);
   for (auto& [id, job] : jobs_) job->OnTime(now_us, actions);
 }
 
-int64_t Coordinator::NextTimeUs() const {
+int64_t ClusterMachine::NextTimeUs() const {
   if (!started_) return std::numeric_limits<int64_t>::max();
   int64_t next = last_time_us_ + TickUs();
   for (const auto& [id, worker] : cluster_.workers) {
@@ -121,9 +121,9 @@ int64_t Coordinator::NextTimeUs() const {
   return next;
 }
 
-int64_t Coordinator::TickUs() const { return std::max<int64_t>(1000, LeaseUs() / 4); }
+int64_t ClusterMachine::TickUs() const { return std::max<int64_t>(1000, LeaseUs() / 4); }
 
-void Coordinator::NotePause(int64_t now_us) {
+void ClusterMachine::NotePause(int64_t now_us) {
   const int64_t paused_us = now_us - std::exchange(last_time_us_, now_us) - TickUs();
   // Now and then a busy machine is late by a little.
   if (!started_ || paused_us <= TickUs()) return;
@@ -133,7 +133,7 @@ void Coordinator::NotePause(int64_t now_us) {
   for (auto& [id, job] : jobs_) job->OnPaused(paused_us);
 }
 
-void Coordinator::CheckLeases(int64_t now_us, Actions* actions) {
+void ClusterMachine::CheckLeases(int64_t now_us, Actions* actions) {
   bool changed = false;
   for (auto& [id, worker] : cluster_.workers) {
     if (!worker.live || now_us - worker.last_heard_us < LeaseUs()) continue;
@@ -149,11 +149,12 @@ void Coordinator::CheckLeases(int64_t now_us, Actions* actions) {
   if (changed) TellWorkersChanged(now_us, actions);
 }
 
-void Coordinator::TellWorkersChanged(int64_t now_us, Actions* actions) {
+void ClusterMachine::TellWorkersChanged(int64_t now_us, Actions* actions) {
   for (auto& [id, job] : jobs_) job->OnWorkersChanged(now_us, actions);
 }
 
-absl::StatusOr<HeartbeatReply> Coordinator::OnHeartbeat(const HeartbeatRequest& request, int64_t now_us, Actions* actions) {
+absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatRequest& request, int64_t now_us,
+                                                           Actions* actions) {
   NotePause(now_us);
   if (!started_) return absl::UnavailableError("the driver is starting");
   if (!request.cluster_id().empty() && request.cluster_id() != cluster_.cluster_id) {
@@ -183,7 +184,7 @@ absl::StatusOr<HeartbeatReply> Coordinator::OnHeartbeat(const HeartbeatRequest& 
   return reply;
 }
 
-void Coordinator::CountShards() {
+void ClusterMachine::CountShards() {
   for (auto& [id, worker] : cluster_.workers) worker.shards = 0;
   for (const auto& [id, job] : jobs_) {
     for (const ShardAssignment& shard : job->job().assignment) {
@@ -192,7 +193,7 @@ void Coordinator::CountShards() {
   }
 }
 
-absl::Status Coordinator::Submit(const JobSubmitted& submitted, Actions* actions) {
+absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* actions) {
   if (!started_) return absl::UnavailableError("the driver is starting");
   const std::string& name = submitted.spec().name();
   if (const JobMachine* job = FindJob(name); job != nullptr || submitting_.contains(name)) {
@@ -207,7 +208,7 @@ absl::Status Coordinator::Submit(const JobSubmitted& submitted, Actions* actions
   return absl::OkStatus();
 }
 
-absl::Status Coordinator::Cancel(const std::string& job, Actions* actions) {
+absl::Status ClusterMachine::Cancel(const std::string& job, Actions* actions) {
   const JobMachine* found = FindJob(job);
   if (found == nullptr)
     return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
@@ -215,29 +216,29 @@ absl::Status Coordinator::Cancel(const std::string& job, Actions* actions) {
   return absl::OkStatus();
 }
 
-void Coordinator::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us,
-                         Actions* actions) {
+void ClusterMachine::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us,
+                            Actions* actions) {
   NotePause(now_us);
   if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_us, actions);
 }
 
-void Coordinator::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_us,
-                               Actions* actions) {
+void ClusterMachine::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_us,
+                                  Actions* actions) {
   NotePause(now_us);
   if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_us, actions);
 }
 
-void Coordinator::OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions) {
+void ClusterMachine::OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions) {
   NotePause(now_us);
   if (JobMachine* job = Find(job_id)) job->OnSinks(slowest, now_us, actions);
 }
 
-JobMachine* Coordinator::Find(const std::string& job_id) {
+JobMachine* ClusterMachine::Find(const std::string& job_id) {
   const auto it = jobs_.find(job_id);
   return it == jobs_.end() ? nullptr : it->second.get();
 }
 
-const JobMachine* Coordinator::FindJob(const std::string& job) const {
+const JobMachine* ClusterMachine::FindJob(const std::string& job) const {
   if (const auto it = jobs_.find(job); it != jobs_.end()) return it->second.get();
   for (const auto& [id, machine] : jobs_) {
     if (machine->name() == job) return machine.get();
@@ -245,13 +246,13 @@ const JobMachine* Coordinator::FindJob(const std::string& job) const {
   return nullptr;
 }
 
-const JobStatus* Coordinator::FindCancelled(const std::string& job) const {
+const JobStatus* ClusterMachine::FindCancelled(const std::string& job) const {
   const auto it = std::find_if(cancelled_.begin(), cancelled_.end(),
                                [&](const JobStatus& status) { return status.job() == job || status.job_id() == job; });
   return it == cancelled_.end() ? nullptr : &*it;
 }
 
-ListWorkersReply Coordinator::Workers() const {
+ListWorkersReply ClusterMachine::Workers() const {
   ListWorkersReply reply;
   for (const auto& [id, worker] : cluster_.workers) {
     WorkerStatus* status = reply.add_workers();

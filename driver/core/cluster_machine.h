@@ -1,6 +1,6 @@
 // The driver's decisions for the whole cluster: which workers are there, which jobs, and what the cluster remembers. A
-// state machine without I/O, clocks or threads; the job's part is in driver/core/job_machine.h. Times are microseconds of the
-// decisions' clock. Used by one thread at a time.
+// state machine without I/O, clocks or threads; the job's part is in driver/core/job_machine.h. Times are microseconds of
+// the decisions' clock. Used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,9 @@
 
 namespace tenfold {
 
-class Coordinator {
+class ClusterMachine {
  public:
-  explicit Coordinator(const ClusterLimits& limits = {}) : cluster_(limits) {}
+  explicit ClusterMachine(const ClusterLimits& limits = {}) : cluster_(limits) {}
 
   // First every record of the journal, in its order. Then Start, which asks for what a driver journals when it begins: the
   // cluster's id if the journal is empty (`new_cluster_id`), and its epoch. Everything else follows when those are
@@ -57,7 +57,7 @@ class Coordinator {
     if (JobMachine* job = Find(sent.request.id().job_id())) job->OnReply(sent, reply, now_us, actions);
   }
 
-  const ClusterView& cluster() const { return cluster_; }
+  const ClusterView& view() const { return cluster_; }
   // By job id; cancelled jobs are gone.
   const std::map<std::string, std::unique_ptr<JobMachine>>& jobs() const { return jobs_; }
   // By name or id; nullptr if there is none.

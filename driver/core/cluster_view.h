@@ -1,4 +1,4 @@
-// What every job's decisions need to know of the cluster: its workers, its epoch and its limits. The coordinator owns the
+// What every job's decisions need to know of the cluster: its workers, its epoch and its limits. The machine owns the
 // one object and changes it; jobs read it. Times are microseconds of the decisions' clock.
 #pragma once
 

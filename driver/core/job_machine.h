@@ -2,9 +2,9 @@
 // A state machine without I/O, clocks or threads: events in, actions out. What it must remember it asks to be journalled,
 // and acts on it only when Apply brings the record back, which is also how a driver that starts again gets here.
 //
-// Rules R3 to R6 of the design hold here; it makes one attempt at a batch at a time (driver/core/attempt.h), in the phases plan,
-// assign, fold, merge and commit. The merge (R7) is BatchMerge's, moves and the comparison of states (R4) are ShardMoves'.
-// Times are microseconds of the decisions' clock. Used by one thread at a time.
+// Rules R3 to R6 of the design hold here; it makes one attempt at a batch at a time (driver/core/attempt.h), in the phases
+// plan, assign, fold, merge and commit. The merge (R7) is BatchMerge's, moves and the comparison of states (R4) are
+// ShardMoves'. Times are microseconds of the decisions' clock. Used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +18,10 @@
 #include "driver/core/action.h"
 #include "driver/core/assignment_acks.h"
 #include "driver/core/attempt.h"
-#include "driver/merge/batch_merge.h"
 #include "driver/core/cluster_view.h"
 #include "driver/core/journalled_job.h"
 #include "driver/core/shard_moves.h"
+#include "driver/merge/batch_merge.h"
 #include "journal.pb.h"
 #include "waiting.pb.h"
 #include "worker.pb.h"

@@ -12,9 +12,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/files/durable_file.h"
 #include "common/process/fault_point.h"
 #include "common/thread/mutex.h"
-#include "common/files/sync_folder.h"
 #include "driver/journal/journal_layout.h"
 #include "glog/logging.h"
 #include "rocksdb/db.h"
@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A journal takes a few records a second: what matters is a short recovery and a small folder.
+// A journal takes a few records a second: what matters is a short recovery and a small directory.
 rocksdb::Options RocksOptions() {
   rocksdb::Options options;
   options.write_buffer_size = 4 << 20;
@@ -86,7 +86,7 @@ class DirectoryLock {
   int fd_ = -1;
 };
 
-// Makes the journal aside and renames it, so that a folder with its name always holds a whole journal: one that lacks a
+// Makes the journal aside and renames it, so that a directory with its name always holds a whole journal: one that lacks a
 // file is damaged, not new.
 absl::Status CreateJournal(const std::string& data_dir, const std::string& dir) {
   const std::string fresh = absl::StrCat(dir, ".new");
@@ -108,11 +108,11 @@ absl::Status CreateJournal(const std::string& data_dir, const std::string& dir) 
 
   AppendedMark mark;
   absl::Status result = mark.Open(fresh, 0);
-  if (result.ok()) result = SyncFolder(fresh);
+  if (result.ok()) result = SyncDirectory(fresh);
   if (result.ok() && rename(fresh.c_str(), dir.c_str()) != 0) {
     result = absl::ErrnoToStatus(errno, absl::StrCat("cannot create the journal in ", dir));
   }
-  return result.ok() ? SyncFolder(data_dir) : result;
+  return result.ok() ? SyncDirectory(data_dir) : result;
 }
 
 // Reads the whole journal without writing to it: opening a damaged one in earnest would rewrite the manifest and delete
@@ -349,15 +349,15 @@ absl::Status RocksJournal::SetDelivered(const std::string& job_id, const std::st
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& data_dir, Clock now_us) {
+  absl::Status status = MakeDirectory(data_dir);
+  if (!status.ok()) return status;
   std::error_code error;
-  fs::create_directories(data_dir, error);
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot create the data directory ", data_dir));
   auto lock = std::make_unique<DirectoryLock>();
-  absl::Status status = lock->Acquire(data_dir);
+  status = lock->Acquire(data_dir);
   if (!status.ok()) return status;
 
   const std::string dir = absl::StrCat(data_dir, "/journal");
-  // An empty folder may be a place made for the journal; one that holds anything is a journal.
+  // An empty directory may be a place made for the journal; one that holds anything is a journal.
   if (!fs::exists(dir, error) || fs::is_empty(dir, error)) {
     status = CreateJournal(data_dir, dir);
     if (!status.ok()) return status;

@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "common/table/key_slice.h"
 #include "common/number/units.h"
+#include "common/table/key_slice.h"
 #include "driver/merge/candidates.h"
 #include "driver/merge/merge_memory.h"
 

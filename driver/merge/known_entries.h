@@ -1,8 +1,8 @@
 // What the driver knows of the workers' sums between batches that are merged by thresholds: of each worker every entry above
 // its floor, at a composition that the driver quotes, so that the worker answers with the entries that changed since and no
-// more. Exact for the reason that driver/merge/total_replica.h gives; but what comes are sums, not what was added, so that nothing
-// is ever half done. Nothing of it is durable: what is missing is asked for again. A state machine without I/O; used by one
-// thread at a time.
+// more. Exact for the reason that driver/merge/total_replica.h gives; but what comes are sums, not what was added, so that
+// nothing is ever half done. Nothing of it is durable: what is missing is asked for again. A state machine without I/O; used
+// by one thread at a time.
 //
 // A worker's entries are kept only where that is worth it: not if they are very many, or have become twice as many since
 // they came (then they come anew, above a higher floor), or most of them tie with the floor, or if so many keys changed that

@@ -1,7 +1,8 @@
-// Which of the two exact merges a job's next batch gets: by thresholds (driver/merge/global_top_k.h), which costs nothing to begin
-// and little where few keys are hot, or by changes (driver/merge/total_replica.h), which costs the changed keys, but every key
-// once to begin. The other one is taken when it would by now have saved half of what beginning costs; so whatever the keys
-// do, no more than a few times the cheaper one's cost is spent. All costs in entries and look-ups. A pure decision, no I/O.
+// Which of the two exact merges a job's next batch gets: by thresholds (driver/merge/global_top_k.h), which costs nothing to
+// begin and little where few keys are hot, or by changes (driver/merge/total_replica.h), which costs the changed keys, but
+// every key once to begin. The other one is taken when it would by now have saved half of what beginning costs; so whatever
+// the keys do, no more than a few times the cheaper one's cost is spent. All costs in entries and look-ups. A pure decision,
+// no I/O.
 #pragma once
 
 #include <algorithm>

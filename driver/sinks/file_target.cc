@@ -12,8 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/files/durable_file.h"
 #include "common/process/fault_point.h"
-#include "common/files/sync_folder.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {
@@ -35,8 +35,8 @@ fs::path Normal(const fs::path& path) {
 }
 
 // Both in normal form.
-bool Contains(const fs::path& folder, const fs::path& path) {
-  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+bool Contains(const fs::path& directory, const fs::path& path) {
+  return std::mismatch(directory.begin(), directory.end(), path.begin(), path.end()).first == directory.end();
 }
 
 // The one that an absolute path lies in, or null.
@@ -52,7 +52,7 @@ absl::StatusOr<fs::path> Resolve(const fs::path& path) {
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
   const fs::path real = error ? fs::path() : fs::weakly_canonical(absolute, error);
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot use the folder ", path.string()));
+  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot use the directory ", path.string()));
   return Normal(real);
 }
 
@@ -145,42 +145,33 @@ absl::Status FileTarget::Append(const std::string& line, const std::stop_token&)
   return status;
 }
 
-// Makes the folder of the file; returns it without symbolic links.
+// Makes the directory of the file; returns it without symbolic links.
 absl::StatusOr<std::string> FileTarget::MakeDirectory() const {
   const std::string wrong = CheckPath(options_.path, *options_.places);
   if (!wrong.empty()) return absl::InvalidArgumentError(wrong);
   const fs::path given(options_.path);
-  // What the folder has to lie in, and what is there already or made by others.
-  fs::path root = fs::path(options_.places->data_dir) / "sinks" / absl::StrCat(options_.job, ".", options_.job_id);
-  fs::path base = options_.places->data_dir;
-  if (given.is_absolute()) {
-    root = base = *AllowedDirectory(given, options_.places->allowed);
-  }
+  // What the directory has to lie in.
+  const fs::path root =
+      given.is_absolute() ? fs::path(*AllowedDirectory(given, options_.places->allowed))
+                          : fs::path(options_.places->data_dir) / "sinks" / absl::StrCat(options_.job, ".", options_.job_id);
   const absl::StatusOr<fs::path> real_root = Resolve(root);
-  const absl::StatusOr<fs::path> real_base = Resolve(base);
-  const absl::StatusOr<fs::path> folder = Resolve(root / given.parent_path());
-  for (const auto* path : {&real_root, &real_base, &folder}) {
+  const absl::StatusOr<fs::path> directory = Resolve(root / given.parent_path());
+  for (const auto* path : {&real_root, &directory}) {
     if (!path->ok()) return path->status();
   }
-  if (!Contains(*real_root, *folder)) {
-    return absl::PermissionDeniedError(absl::StrCat("a symbolic link leads from ", options_.path, " to ", folder->string(),
-                                                    ", out of ", real_root->string(), "; remove that link"));
+  if (!Contains(*real_root, *directory)) {
+    return absl::PermissionDeniedError(absl::StrCat("a symbolic link leads from ", options_.path, " to ",
+                                                    directory->string(), ", out of ", real_root->string(),
+                                                    "; remove that link"));
   }
-  std::error_code error;
-  fs::create_directories(*folder, error);
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot make the folder ", folder->string()));
-  for (fs::path made = *folder; Contains(*real_base, made); made = made.parent_path()) {
-    absl::Status status = SyncFolder(made.string());
-    if (!status.ok()) return status;
-    if (made == made.root_path()) break;
-  }
-  return folder->string();
+  if (absl::Status made = tenfold::MakeDirectory(directory->string()); !made.ok()) return made;
+  return directory->string();
 }
 
 absl::Status FileTarget::Open() {
-  absl::StatusOr<std::string> folder = MakeDirectory();
-  if (!folder.ok()) return folder.status();
-  file_ = absl::StrCat(*folder, "/", fs::path(options_.path).filename().string());
+  absl::StatusOr<std::string> directory = MakeDirectory();
+  if (!directory.ok()) return directory.status();
+  file_ = absl::StrCat(*directory, "/", fs::path(options_.path).filename().string());
   // Without O_NONBLOCK the open of a pipe would wait for its other end.
   fd_ = open(file_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
   if (fd_ < 0 && errno == ELOOP) return absl::PermissionDeniedError(absl::StrCat(file_, " is a symbolic link"));
@@ -192,7 +183,7 @@ absl::Status FileTarget::Open() {
     if (errno != EWOULDBLOCK) return ErrnoStatus("lock", file_);
     return absl::FailedPreconditionError(absl::StrCat(file_, " is in use by another sink; cancel one of the jobs"));
   }
-  return SyncFolder(*folder);
+  return SyncDirectory(*directory);
 }
 
 bool FileTarget::InPlace() const {

@@ -14,8 +14,8 @@
 #include "absl/status/statusor.h"
 #include "common/thread/mutex.h"
 #include "driver.pb.h"
-#include "driver/sinks/file_target.h"
 #include "driver/journal/journal.h"
+#include "driver/sinks/file_target.h"
 #include "driver/sinks/sink_target.h"
 #include "job_spec.pb.h"
 

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "common/process/process.h"
 #include "common/net/rpc.h"
+#include "common/process/process.h"
 #include "fmt/format.h"
 #include "jobs/cli/driver_client.h"
 #include "jobs/cli/job_json.h"

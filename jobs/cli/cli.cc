@@ -3,8 +3,8 @@
 #include <csignal>
 #include <optional>
 
-#include "common/text/address.h"
 #include "common/process/process.h"
+#include "common/text/address.h"
 #include "glog/logging.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"

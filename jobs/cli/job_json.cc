@@ -7,8 +7,8 @@
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
 #include "jobs/show/result_json.h"
-#include "jobs/spec/spec_writer.h"
 #include "jobs/show/waiting_text.h"
+#include "jobs/spec/spec_writer.h"
 
 namespace tenfold {
 namespace {

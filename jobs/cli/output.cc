@@ -8,23 +8,14 @@
 #include <utility>
 
 #include "common/process/process.h"
+#include "common/text/shown_text.h"
 #include "fmt/format.h"
-#include "common/text/utf8.h"
 
 namespace tenfold {
 namespace {
 
 // Why stdout first failed, 0 if it did not.
 int output_error = 0;
-
-// Length of the character at the start of `text` if a terminal may see it; 0 for a control or a broken one.
-size_t PrintableLength(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text.front());
-  if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
-  const std::string_view character = text.substr(0, first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4);
-  // U+0080 to U+009f are controls too.
-  return IsUtf8(character) && character >= "\xc2\xa0" ? character.size() : 0;
-}
 
 // Characters, not bytes; wide ones count once.
 size_t Width(std::string_view text) {
@@ -84,20 +75,6 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows, const
     table += line + "\n";
   }
   return table;
-}
-
-std::string Printable(std::string_view text) {
-  std::string printable;
-  while (!text.empty()) {
-    const size_t length = PrintableLength(text);
-    if (length == 0) {
-      printable += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
-    } else {
-      printable += text.substr(0, length);
-    }
-    text.remove_prefix(std::max<size_t>(length, 1));
-  }
-  return printable;
 }
 
 }  // namespace tenfold

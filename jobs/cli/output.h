@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "common/text/shown_text.h"
 
 namespace tenfold {
 
@@ -28,8 +29,5 @@ void PrintError(std::string_view sentence);
 // Columns padded to their widest cell, two spaces between; the first row is the header. Cells are made printable.
 // `right_aligned` names the columns of numbers.
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows, const std::vector<size_t>& right_aligned);
-
-// Text from the log or a file, safe for a terminal: control characters and broken UTF-8 are escaped as \xNN.
-std::string Printable(std::string_view text);
 
 }  // namespace tenfold

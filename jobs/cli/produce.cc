@@ -16,13 +16,14 @@
 #include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "common/text/duration.h"
 #include "common/kafka/log.h"
 #include "common/process/process.h"
+#include "common/text/duration.h"
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/progress.h"
 #include "jobs/cli/verbs.h"
+#include "jobs/feed/pace.h"
 #include "jobs/feed/sample_producer.h"
 #include "jobs/spec/spec_rules.h"
 
@@ -36,9 +37,6 @@ constexpr absl::Duration kKafkaTimeout = absl::Seconds(4);
 constexpr uint64_t kStretch = 1000;
 constexpr uint64_t kMaxUndelivered = 200'000;
 constexpr absl::Duration kDeliverEvery = absl::Seconds(1);
-// A pace is caught up after a stall by this much at most.
-constexpr absl::Duration kMaxArrears = absl::Seconds(1);
-constexpr absl::Duration kShortestSleep = absl::Milliseconds(5);
 constexpr uint32_t kMaxBurst = 1'000'000;
 constexpr uint64_t kMaxRate = 100'000'000;
 
@@ -84,33 +82,6 @@ int ReportKafkaError(const absl::Status& status) {
   const bool unreachable = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
   return unreachable ? kExitUnavailable : kExitRefused;
 }
-
-// How many events are due at a steady pace.
-class Pace {
- public:
-  explicit Pace(uint64_t rate) : rate_(static_cast<double>(rate)), since_(absl::Now()) {}
-
-  // Of those not taken yet; the first one at once.
-  uint64_t Due() {
-    const absl::Time now = absl::Now();
-    const double arrears = Scheduled(now) - static_cast<double>(taken_);
-    const double most = std::max(1.0, rate_ * absl::ToDoubleSeconds(kMaxArrears));
-    if (arrears > most) since_ += absl::Seconds((arrears - most) / rate_);
-    return static_cast<uint64_t>(std::max(0.0, std::floor(std::min(arrears, most))));
-  }
-  void Take(uint64_t events) { taken_ += events; }
-  absl::Duration UntilNext() const {
-    const double missing = static_cast<double>(taken_) + 1 - Scheduled(absl::Now());
-    return std::max(kShortestSleep, absl::Seconds(missing / rate_));
-  }
-
- private:
-  double Scheduled(absl::Time now) const { return 1 + rate_ * absl::ToDoubleSeconds(now - since_); }
-
-  const double rate_;
-  absl::Time since_;
-  uint64_t taken_ = 0;
-};
 
 class Production {
  public:

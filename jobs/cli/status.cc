@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
-#include "common/process/process.h"
 #include "common/number/units.h"
+#include "common/process/process.h"
 #include "fmt/format.h"
 #include "jobs/cli/driver_client.h"
 #include "jobs/cli/job_json.h"

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "common/text/duration.h"
-#include "common/process/process.h"
 #include "common/number/units.h"
+#include "common/process/process.h"
+#include "common/text/duration.h"
 #include "fmt/format.h"
 #include "jobs/cli/batch_client.h"
 #include "jobs/cli/driver_client.h"

@@ -18,8 +18,8 @@
 #include "jobs/cli/output.h"
 #include "jobs/cli/progress.h"
 #include "jobs/cli/verbs.h"
-#include "jobs/spec/kafka_properties.h"
 #include "jobs/oracle/oracle.h"
+#include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/spec_rules.h"
 #include "nlohmann/json.hpp"
 

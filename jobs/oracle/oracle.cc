@@ -5,8 +5,9 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "common/number/digest.h"
 #include "common/limits.h"
+#include "common/number/digest.h"
+#include "common/text/utf8.h"
 #include "fmt/format.h"
 #include "glog/logging.h"
 #include "xxhash.h"
@@ -26,37 +27,6 @@ const BigInt& PowerOfTen(int power) {
     return made;
   }();
   return powers->at(static_cast<size_t>(power));
-}
-
-// One code point after the other, by the table of RFC 3629: shortest forms only, no surrogates, at most U+10FFFF.
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto first = static_cast<unsigned char>(text[i]);
-    size_t length;
-    uint32_t code_point;
-    uint32_t least;
-    if (first < 0x80) {
-      length = 1, code_point = first, least = 0;
-    } else if ((first & 0xE0) == 0xC0) {
-      length = 2, code_point = first & 0x1F, least = 0x80;
-    } else if ((first & 0xF0) == 0xE0) {
-      length = 3, code_point = first & 0x0F, least = 0x800;
-    } else if ((first & 0xF8) == 0xF0) {
-      length = 4, code_point = first & 0x07, least = 0x10000;
-    } else {
-      return false;
-    }
-    if (i + length > text.size()) return false;
-    for (size_t j = 1; j < length; ++j) {
-      const auto next = static_cast<unsigned char>(text[i + j]);
-      if ((next & 0xC0) != 0x80) return false;
-      code_point = (code_point << 6) | (next & 0x3F);
-    }
-    if (code_point < least || code_point > 0x10FFFF) return false;
-    if (code_point >= 0xD800 && code_point <= 0xDFFF) return false;
-    i += length;
-  }
-  return true;
 }
 
 const BigInt& TwoToThe64() {

@@ -9,18 +9,18 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/time/time.h"
-#include "common/text/duration.h"
-#include "common/number/framed_hash.h"
 #include "common/limits.h"
-#include "common/text/suggestion.h"
+#include "common/number/framed_hash.h"
 #include "common/number/units.h"
+#include "common/text/duration.h"
+#include "common/text/shown_text.h"
+#include "common/text/suggestion.h"
+#include "common/text/utf8.h"
+#include "common/text/yaml_tree.h"
 #include "fmt/format.h"
 #include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/score_expression.h"
-#include "common/text/shown_text.h"
 #include "jobs/spec/spec_rules.h"
-#include "common/text/utf8.h"
-#include "common/text/yaml_tree.h"
 
 namespace tenfold {
 namespace {
@@ -330,7 +330,11 @@ std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec) {
   std::string refusal = CheckText(yaml, &offset);
   if (!refusal.empty()) {
     problems.push_back({offset, "", std::move(refusal)});
-  } else if (YamlNode root; ReadYaml(yaml, &root, &problems)) {
+  } else if (YamlNode root; !ReadYaml(yaml, &root, &problems)) {
+    // What is wrong is told.
+  } else if (root.kind == YamlNode::Kind::kNull) {
+    problems.push_back({0, "", "is empty; a job spec is a mapping of keys to values"});
+  } else {
     SpecReader reader(yaml, spec, &problems);
     reader.Read(root);
     if (root.kind == YamlNode::Kind::kMap) reader.ApplyRules();

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "fmt/format.h"
 #include "common/text/shown_text.h"
+#include "fmt/format.h"
 
 namespace tenfold {
 namespace {

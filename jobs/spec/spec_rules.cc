@@ -9,17 +9,17 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
-#include "common/text/address.h"
-#include "common/number/decimal.h"
 #include "common/limits.h"
-#include "common/text/suggestion.h"
+#include "common/number/decimal.h"
 #include "common/number/units.h"
+#include "common/text/address.h"
+#include "common/text/shown_text.h"
+#include "common/text/suggestion.h"
+#include "common/text/utf8.h"
+#include "common/text/yaml_tree.h"
 #include "fmt/format.h"
 #include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/score_expression.h"
-#include "common/text/shown_text.h"
-#include "common/text/utf8.h"
-#include "common/text/yaml_tree.h"
 
 namespace tenfold {
 namespace {
@@ -209,10 +209,10 @@ class RuleChecker {
     if (file.find('\0') != std::string::npos) return Violation(path, "holds a zero byte");
     const std::filesystem::path parsed = file;
     if (std::find(parsed.begin(), parsed.end(), "..") != parsed.end()) {
-      return Violation(path, Quoted(file) + " leaves its folder with '..'; name a file below it");
+      return Violation(path, Quoted(file) + " leaves its directory with '..'; name a file below it");
     }
     const std::filesystem::path normal = parsed.lexically_normal();
-    if (!normal.has_filename() || normal == ".") return Violation(path, Quoted(file) + " is a folder; name a file");
+    if (!normal.has_filename() || normal == ".") return Violation(path, Quoted(file) + " is a directory; name a file");
     if (!files->insert(normal).second) Violation(path, Quoted(file) + " is written by two sinks");
   }
 

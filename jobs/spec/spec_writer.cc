@@ -5,7 +5,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_replace.h"
 #include "fmt/format.h"
 
 namespace tenfold {
@@ -44,9 +43,19 @@ bool IsPlainScalar(const std::string& text) {
          });
 }
 
-// JSON, which is YAML too, except that YAML knows no DEL.
-std::string Quoted(const Json& value) {
-  return absl::StrReplaceAll(value.dump(-1, ' ', false, Json::error_handler_t::replace), {{"\x7f", "\\u007f"}});
+// JSON, which is YAML too, except that YAML knows no DEL; other controls beyond ASCII are escaped for terminals.
+std::string JsonForYaml(const Json& value) {
+  std::string text;
+  const std::string json = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  for (size_t i = 0; i < json.size(); ++i) {
+    const bool is_c1 = json[i] == '\xc2' && i + 1 < json.size() && static_cast<unsigned char>(json[i + 1]) < 0xa0;
+    if (is_c1 || json[i] == '\x7f') {
+      text += fmt::format("\\u{:04x}", static_cast<unsigned char>(json[i += is_c1]));
+    } else {
+      text += json[i];
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -77,7 +86,7 @@ std::string WriteJobSpec(const JobSpec& spec) {
   const Json json = SpecJson(spec);
   for (const auto& [key, value] : json.items()) {
     const bool plain = value.is_string() && IsPlainScalar(value.get<std::string>());
-    text += fmt::format("{}: {}\n", key, plain ? value.get<std::string>() : Quoted(value));
+    text += fmt::format("{}: {}\n", key, plain ? value.get<std::string>() : JsonForYaml(value));
   }
   return text;
 }

@@ -1,7 +1,7 @@
 // bench-baseline: what Tenfold's throughput is measured against. Prints a line of JSON: records, seconds from the first
 // fetch to the end, CPU seconds of all its processes and, of `sum`, the top ten.
-//   read    R0: one process reads the topic into nothing
-//   sum     R2: two processes, half of the records each, split records and sum doubles into a hash map, without any
+//   read    B0: one process reads the topic into nothing
+//   sum     B2: two processes, half of the records each, split records and sum doubles into a hash map, without any
 //           durability; their maps are merged at the end. What one writes in an afternoon.
 // --ahead RECORDS is how many wait in librdkafka's queue at most: so many that it is never full, as is often advised, or
 // fewer, which spares new memory.

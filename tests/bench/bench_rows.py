@@ -14,7 +14,7 @@ SHORT_QUEUE = 300_000
 
 
 def measure_baseline(bench, filler, kind, ahead=1_000_000):
-    """R0 (read) or R2 (sum): events a second and CPU seconds per million events. `ahead` records are in librdkafka's queue."""
+    """B0 (read) or B2 (sum): events a second and CPU seconds per million events. `ahead` records are in librdkafka's queue."""
     answer = read_json([bench.program("bench-baseline"), "--kafka", bench.kafka, "--topic", filler.topic, "--ahead", ahead,
                         kind])
     reference = filler.reference
@@ -60,17 +60,17 @@ def compare(bench, table, row, contenders, ratios):
 def throughput(bench, table, codec=None):
     a, b = (bench.topic(data, codec or "none") for data in ("a", "b"))
     compare(bench, table, codec or "throughput", {
-        "R0 (a)": lambda: measure_baseline(bench, a, "read"),
+        "B0 (a)": lambda: measure_baseline(bench, a, "read"),
         "1 worker (a)": lambda: measure_tenfold(bench, table, a, 1),
-        "R2 (a)": lambda: measure_baseline(bench, a, "sum"),
-        "R2 short (a)": lambda: measure_baseline(bench, a, "sum", SHORT_QUEUE),
+        "B2 (a)": lambda: measure_baseline(bench, a, "sum"),
+        "B2 short (a)": lambda: measure_baseline(bench, a, "sum", SHORT_QUEUE),
         "2 workers (a)": lambda: measure_tenfold(bench, table, a, 2),
-        "R2 (b)": lambda: measure_baseline(bench, b, "sum"),
-        "R2 short (b)": lambda: measure_baseline(bench, b, "sum", SHORT_QUEUE),
+        "B2 (b)": lambda: measure_baseline(bench, b, "sum"),
+        "B2 short (b)": lambda: measure_baseline(bench, b, "sum", SHORT_QUEUE),
         "1 worker (b)": lambda: measure_tenfold(bench, table, b, 1),
         "2 workers (b)": lambda: measure_tenfold(bench, table, b, 2),
-    }, [("1 worker (a)", "R0 (a)"), ("1 worker (b)", "R2 (b)"), ("2 workers (a)", "R2 (a)"), ("2 workers (b)", "R2 (b)"),
-        ("2 workers (a)", "R2 short (a)"), ("1 worker (b)", "R2 short (b)"), ("2 workers (b)", "R2 short (b)")])
+    }, [("1 worker (a)", "B0 (a)"), ("1 worker (b)", "B2 (b)"), ("2 workers (a)", "B2 (a)"), ("2 workers (b)", "B2 (b)"),
+        ("2 workers (a)", "B2 short (a)"), ("1 worker (b)", "B2 short (b)"), ("2 workers (b)", "B2 short (b)")])
 
 
 def lz4(bench, table):

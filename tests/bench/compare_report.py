@@ -1,4 +1,4 @@
-"""What tests/bench/compare makes of what it measured: statistics, a table, Markdown for README and an SVG plot. Pure."""
+"""What tests/bench/compare makes of what it measured: statistics, a table, Markdown and an SVG plot. Pure."""
 
 import html
 import statistics
@@ -8,7 +8,7 @@ from decimal import Decimal
 STEADY_FROM = Decimal("0.25")
 # The outcome of a system that had not come to the right top ten in time.
 UNFINISHED = "did not finish"
-README_BEGIN, README_END = "<!-- compare: begin -->", "<!-- compare: end -->"
+BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
 
 
 class Figure:
@@ -31,11 +31,13 @@ FIGURES = (
     Figure("live", "cores", "cores", ""),
     Figure("live", "memory_mib", "peak memory", "MiB"),
 )
-README_TABLES = {data: [(data, name) for name in names] for data, names in (
+COMPARISON_TABLES = {data: [(data, name) for name in names] for data, names in (
     ("a", ("total_s", "steady_per_s", "cpu_s_per_million", "memory_mib")),
     ("b", ("total_s", "steady_per_s", "cpu_s_per_million", "memory_mib")),
     ("live", ("p50_ms", "p99_ms", "cores", "memory_mib")),
     ("start", ("total_s",)))}
+README_TABLE = [("a", "total_s"), ("a", "cpu_s_per_million"), ("b", "total_s"), ("b", "cpu_s_per_million"),
+                ("live", "p99_ms"), ("live", "cores")]
 PANELS = [("a", "total_s"), ("b", "total_s"), ("a", "cpu_s_per_million"), ("b", "cpu_s_per_million"), ("live", "p99_ms"),
           ("start", "total_s")]
 
@@ -166,11 +168,16 @@ def settings(system):
             yield f"    {mode}{', '.join(f'{name}={value}' for name, value in values.items())}"
 
 
-def markdown(report):
-    """For README, with the plot."""
+def conditions(report):
+    return (f"{report['date']}, {report['machine']}; {report['events']:,} events, live {report['live_rate']:,} events/s; median "
+            f"(min-max) of {report['rounds']} rounds; at most {report['timeout_s']:.0f} s for a system on a data set.")
+
+
+def comparison_markdown(report):
+    """For COMPARISON.md: every table, the plot and the settings."""
     summary = Summary(report)
     tables = []
-    for data, names in README_TABLES.items():
+    for data, names in COMPARISON_TABLES.items():
         figures = [find(*name) for name in names]
         lines = [[title_of(report, data), *map(heading, figures)], ["---", *["---:"] * len(figures)]]
         lines += [row(summary, system, figures) for system in report["systems"]]
@@ -179,20 +186,29 @@ def markdown(report):
             lines = [[*line, pace] for line, pace in zip(lines, paces)]
         tables += [f"| {' | '.join(line)} |" for line in lines] + [""]
     return "\n".join([
-        "![The comparison, drawn](tests/bench/compare.svg)", "", *tables,
-        f"{report['date']}, {report['machine']}; {report['events']:,} events, live {report['live_rate']:,} events/s; median "
-        f"(min-max) of {report['rounds']} rounds; at most {report['timeout_s']:.0f} s for a system on a data set.", "",
+        "![The comparison, drawn](compare.svg)", "", *tables, conditions(report), "",
         "<details><summary>Settings</summary>", "", "```text",
         *(line for system in report["systems"] for line in settings(system)), "```", "", "</details>"])
 
 
-def update_readme(readme, text):
-    """The README with the text between its markers."""
-    before, begin, rest = readme.partition(README_BEGIN)
-    _, end, after = rest.partition(README_END)
+def readme_markdown(report):
+    """For README: one table and the plot."""
+    summary = Summary(report)
+    figures = [find(*name) for name in README_TABLE]
+    places = {"a": "(a)", "b": "(b)", "live": "live"}
+    lines = [["", *(f"{places[figure.data]} {heading(figure)}" for figure in figures)], ["---", *["---:"] * len(figures)]]
+    lines += [row(summary, system, figures) for system in report["systems"]]
+    return "\n".join(["![The comparison, drawn](tests/bench/compare.svg)", "",
+                      *(f"| {' | '.join(line)} |" for line in lines), "", conditions(report)])
+
+
+def between_markers(text, new):
+    """The document with the text between its markers replaced."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"README has no {README_BEGIN} and {README_END}")
-    return f"{before}{begin}\n{text}\n{end}{after}"
+        raise ValueError(f"the document has no {BEGIN} and {END}")
+    return f"{before}{begin}\n{new}\n{end}{after}"
 
 
 BAR, GAP, LABELS, BARS, PANEL_HEAD, MARGIN = 16, 7, 225, 230, 34, 16

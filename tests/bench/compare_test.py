@@ -173,8 +173,8 @@ class ReportTest(unittest.TestCase):
         self.assertIn("  round 1, a, flink-sql: did not finish: in 300 s", lines)
         self.assertTrue(any("live: table.exec.mini-batch.allow-latency=100ms" in line for line in lines), lines)
 
-    def test_every_figure_of_readme_and_plot_is_measured(self):
-        for figure in sum(compare_report.README_TABLES.values(), compare_report.PANELS):
+    def test_every_figure_of_documents_and_plot_is_measured(self):
+        for figure in sum(compare_report.COMPARISON_TABLES.values(), compare_report.PANELS + compare_report.README_TABLE):
             compare_report.find(*figure)
 
     def test_the_plot_is_well_formed_and_says_what_did_not_finish(self):
@@ -183,17 +183,18 @@ class ReportTest(unittest.TestCase):
         self.assertIn("did not finish in 300 s", texts)
         self.assertIn("(a) total, s", texts)
 
-    def test_readme_is_changed_between_its_markers_alone(self):
-        readme = f"before\n{compare_report.README_BEGIN}\nstale\n{compare_report.README_END}\nafter\n"
-        text = compare_report.update_readme(readme, compare_report.markdown(report()))
-        self.assertTrue(text.startswith("before\n") and text.endswith("\nafter\n"))
-        self.assertNotIn("stale", text)
-        self.assertIn("| Tenfold | 5 (4-9) |", text)
-        self.assertEqual(text, compare_report.update_readme(text, compare_report.markdown(report())))
+    def test_documents_are_changed_between_their_markers_alone(self):
+        document = f"before\n{compare_report.BEGIN}\nstale\n{compare_report.END}\nafter\n"
+        for new in (compare_report.comparison_markdown(report()), compare_report.readme_markdown(report())):
+            text = compare_report.between_markers(document, new)
+            self.assertTrue(text.startswith("before\n") and text.endswith("\nafter\n"))
+            self.assertNotIn("stale", text)
+            self.assertIn("| Tenfold | 5 (4-9) |", text)
+            self.assertEqual(text, compare_report.between_markers(text, new))
         with self.assertRaises(ValueError):
-            compare_report.update_readme("no markers", "text")
+            compare_report.between_markers("no markers", "text")
 
-    def test_readme_takes_full_runs_only(self):
+    def test_documents_take_full_runs_only(self):
         full = dict(report(), data=list(compare.DATA), systems=[system.description() for system in SYSTEMS.values()])
         compare.check_full(full)
         for lack in ({"events": 200_000}, {"rounds": 1}, {"data": ["a"]}, {"systems": full["systems"][1:]}):

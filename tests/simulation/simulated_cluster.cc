@@ -1,6 +1,7 @@
 #include "tests/simulation/simulated_cluster.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <variant>
 
@@ -45,7 +46,7 @@ void SimulatedCluster::AtDriver(int64_t delay_ms, std::function<void(Actions*)> 
 
 void SimulatedCluster::AtDriver(uint64_t life, int64_t delay_ms, std::function<void(Actions*)> run) {
   At(delay_ms, [this, life, run = std::move(run)] {
-    if (coordinator_ == nullptr || life != driver_life_) return;
+    if (machine_ == nullptr || life != driver_life_) return;
     if (paused_until_ms_ > now_ms_) return AtDriver(life, paused_until_ms_ - now_ms_, run);
     Actions actions;
     run(&actions);
@@ -117,7 +118,7 @@ void SimulatedCluster::MakeJobs() {
     }
     AddRecords(&job, Draw(400));
     AtDriver(static_cast<int64_t>(100 + Draw(3000)),
-             [this, id](Actions* actions) { coordinator_->Submit(jobs_[id].submitted, actions).IgnoreError(); });
+             [this, id](Actions* actions) { machine_->Submit(jobs_[id].submitted, actions).IgnoreError(); });
   }
 }
 
@@ -125,11 +126,11 @@ void SimulatedCluster::MakeJobs() {
 
 void SimulatedCluster::StartDriver() {
   ++driver_life_;
-  coordinator_ = std::make_unique<Coordinator>(
+  machine_ = std::make_unique<ClusterMachine>(
       ClusterLimits{kLeaseMs, kSinkBacklogBatches, merge_memory_, least_merge_, /*merge_floor=*/0});
-  for (const JournalRecord& record : journal_) coordinator_->Replay(record);
+  for (const JournalRecord& record : journal_) machine_->Replay(record);
   Actions actions;
-  coordinator_->Start(kCluster, NowUs(), &actions);
+  machine_->Start(kCluster, NowUs(), &actions);
   Do(&actions);
 }
 
@@ -145,7 +146,7 @@ void SimulatedCluster::CrashDriver() {
     appending_.pop_front();
   }
   appending_.clear();
-  coordinator_.reset();
+  machine_.reset();
   paused_until_ms_ = 0;
   heard_before_pause_.clear();
   ++driver_life_;
@@ -215,12 +216,12 @@ void SimulatedCluster::CheckBatch(const BatchCommitted& batch) {
 
 void SimulatedCluster::CheckTime() {
   // At the end of a pause at once: later, who is lost then may have ended since.
-  const bool due = coordinator_ != nullptr && (coordinator_->NextTimeUs() <= NowUs() || !heard_before_pause_.empty());
+  const bool due = machine_ != nullptr && (machine_->NextTimeUs() <= NowUs() || !heard_before_pause_.empty());
   if (due && paused_until_ms_ <= now_ms_) {
     Actions actions;
-    coordinator_->OnTime(NowUs(), &actions);
+    machine_->OnTime(NowUs(), &actions);
     for (const std::string& id : std::exchange(heard_before_pause_, {})) {
-      if (!coordinator_->cluster().workers.at(id).live) wrong_ = absl::StrCat(id, " is lost because the driver stood still");
+      if (!machine_->view().workers.at(id).live) wrong_ = absl::StrCat(id, " is lost because the driver stood still");
     }
     Do(&actions);
   }
@@ -248,9 +249,10 @@ WorkerJob* SimulatedCluster::JobAt(Worker* worker, const std::string& job_id, bo
     options.part_bytes = part_bytes_;
     options.max_kept_changes = max_kept_changes_;
     options.store_failed = [worker](const absl::Status&) { worker->store_broken = true; };
-    // Some have so little memory that only a few candidates are in it.
-    options.memory = [limited = worker->incarnation % 2 == 0] {
-      return JobMemory{.totals_bytes = limited ? size_t{1} : size_t{0}, .sums = {}, .preparation = {}};
+    // Some have so little memory that only a few candidates are in it, others come to their limit as keys come.
+    constexpr size_t kMemory[] = {0, 0, 1, 3'000, 8'000};
+    options.memory = [bytes = kMemory[worker->incarnation % std::size(kMemory)]] {
+      return JobMemory{.totals_bytes = bytes, .sums = {}, .preparation = {}};
     };
     options.make_fold_task = [this, job_id](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<FoldTask>> {
       return std::make_unique<SimulatedFoldTask>(&jobs_.at(job_id).log, assign.spec(), &random_);
@@ -262,7 +264,7 @@ WorkerJob* SimulatedCluster::JobAt(Worker* worker, const std::string& job_id, bo
 
 template <typename Request>
 absl::StatusOr<ReplyOf<Request>> SimulatedCluster::Visit(Worker* worker, const Request& request) {
-  if (!worker->up || worker->cut_until_ms > now_ms_) return absl::UnavailableError("no route");
+  if (!worker->up || worker->uncallable || worker->cut_until_ms > now_ms_) return absl::UnavailableError("no route");
   if (worker->refuses_until_ms > now_ms_) return absl::FailedPreconditionError("not now");
   WorkerJob* job = JobAt(worker, request.id().job_id(), std::is_same_v<Request, AssignRequest>);
   if (job == nullptr) return absl::FailedPreconditionError("the job is not assigned to the worker");
@@ -287,9 +289,7 @@ void SimulatedCluster::Do(const Send<Request>& send) {
   Worker* worker = it->get();
   using Reply = absl::StatusOr<ReplyOf<Request>>;
   const auto visit = [this, worker, send] { return Visit(worker, send.request); };
-  const auto done = [this, send](const Reply& reply, Actions* actions) {
-    coordinator_->OnReply(send, reply, NowUs(), actions);
-  };
+  const auto done = [this, send](const Reply& reply, Actions* actions) { machine_->OnReply(send, reply, NowUs(), actions); };
   if (faults_ && Chance(0.02)) {
     Hit("fault: request doubled and late");
     At(static_cast<int64_t>(Draw(5000)), [visit] { visit().IgnoreError(); });
@@ -379,19 +379,19 @@ void SimulatedCluster::Do(const QueryEnds& query) {
   AtDriver(static_cast<int64_t>(Draw(20)), [this, query](Actions* actions) {
     if (faults_ && Chance(0.03)) {
       Hit("fault: Kafka unreachable");
-      return coordinator_->OnEnds(query, absl::UnavailableError("Kafka is not reachable"), NowUs(), actions);
+      return machine_->OnEnds(query, absl::UnavailableError("Kafka is not reachable"), NowUs(), actions);
     }
-    const JobMachine* job = coordinator_->FindJob(query.job_id);
+    const JobMachine* job = machine_->FindJob(query.job_id);
     if (job == nullptr) return;
     std::vector<int64_t> ends;
     for (size_t p = 0; p < job->job().partitions.size(); ++p) ends.push_back(jobs_.at(query.job_id).log.End(p));
-    coordinator_->OnEnds(query, ends, NowUs(), actions);
+    machine_->OnEnds(query, ends, NowUs(), actions);
   });
 }
 
 void SimulatedCluster::Do(const FindPartitions& find) {
   AtDriver(static_cast<int64_t>(Draw(50)), [this, find](Actions* actions) {
-    const JobMachine* job = coordinator_->FindJob(find.job_id);
+    const JobMachine* job = machine_->FindJob(find.job_id);
     if (job == nullptr) return;
     JobMachine::Found found;
     for (size_t p = 0; p < job->job().partitions.size(); ++p) found.begins.push_back(jobs_.at(find.job_id).log.Begin(p));
@@ -404,9 +404,9 @@ void SimulatedCluster::Do(const FindPartitions& find) {
       // As when somebody asks for the ends meanwhile.
       Hit("fault: partitions found twice");
       AtDriver(static_cast<int64_t>(Draw(3000)),
-               [this, find, found](Actions* later) { coordinator_->OnPartitions(find.job_id, found, NowUs(), later); });
+               [this, find, found](Actions* later) { machine_->OnPartitions(find.job_id, found, NowUs(), later); });
     }
-    coordinator_->OnPartitions(find.job_id, found, NowUs(), actions);
+    machine_->OnPartitions(find.job_id, found, NowUs(), actions);
   });
 }
 
@@ -418,7 +418,7 @@ void SimulatedCluster::Do(const QuerySinks& query) {
     SinkStatus slowest;
     slowest.set_sink("stdout");
     slowest.set_delivered_batch(job.delivered);
-    coordinator_->OnSinks(query.job_id, slowest, NowUs(), actions);
+    machine_->OnSinks(query.job_id, slowest, NowUs(), actions);
   });
 }
 
@@ -431,7 +431,7 @@ void SimulatedCluster::Do(const AppendRecord& append) {
     appending_.pop_front();
     if (record.has_batch_committed()) record.mutable_batch_committed()->set_published_at_us(NowUs());
     Journal(record);
-    coordinator_->OnJournaled(record, NowUs(), actions);
+    machine_->OnJournaled(record, NowUs(), actions);
   });
 }
 
@@ -466,7 +466,7 @@ void SimulatedCluster::Beat(Worker* worker, uint64_t incarnation) {
       if (job != nullptr) request.add_job_ids(id);
     }
     AtDriver(static_cast<int64_t>(Draw(20)), [this, worker, request](Actions* actions) {
-      const absl::StatusOr<HeartbeatReply> reply = coordinator_->OnHeartbeat(request, NowUs(), actions);
+      const absl::StatusOr<HeartbeatReply> reply = machine_->OnHeartbeat(request, NowUs(), actions);
       if (!reply.ok() || !worker->up || worker->incarnation != request.incarnation()) return;
       for (const std::string& id : reply->dropped_job_ids()) {
         const auto job = worker->jobs.find(id);
@@ -488,7 +488,7 @@ bool SimulatedCluster::CaughtUp() const {
         if (!worker->gone && std::find(kept.begin(), kept.end(), id) != kept.end()) return false;
       }
     }
-    if (job.cancelled || job.failed || WaitsForGoneWorker(id, job)) continue;
+    if (job.cancelled || job.failed || WaitsForGoneWorker(id, job) || WaitsForUncallableWorker(id)) continue;
     if (static_cast<size_t>(job.last.next_offsets_size()) != job.log.partitions.size()) return false;
     for (size_t p = 0; p < job.log.partitions.size(); ++p) {
       if (job.last.next_offsets(static_cast<int>(p)) != job.log.End(p)) return false;
@@ -524,7 +524,7 @@ std::string SimulatedCluster::Run() {
         for (size_t p = static_cast<size_t>(job.submitted.partitions_size()); p < job.log.partitions.size(); ++p)
           job.log.partitions.pop_back();
         At(10'000, [this, &job] {
-          AtDriver(0, [this, &job](Actions* actions) { coordinator_->Submit(job.submitted, actions).IgnoreError(); });
+          AtDriver(0, [this, &job](Actions* actions) { machine_->Submit(job.submitted, actions).IgnoreError(); });
         });
       }
     }
@@ -532,8 +532,8 @@ std::string SimulatedCluster::Run() {
   }
   if (!wrong_.empty()) return wrong_;
   std::string state;
-  if (coordinator_ != nullptr) {
-    for (const auto& [id, job] : coordinator_->jobs()) absl::StrAppend(&state, "; ", job->Status().ShortDebugString());
+  if (machine_ != nullptr) {
+    for (const auto& [id, job] : machine_->jobs()) absl::StrAppend(&state, "; ", job->Status().ShortDebugString());
   }
   return absl::StrCat("not caught up ", kCatchUpWithinMs / 1000, " s after the last fault", state);
 }

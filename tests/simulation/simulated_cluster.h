@@ -1,4 +1,4 @@
-// A whole cluster in one thread and virtual time: the production coordinator and worker jobs, with a network that loses,
+// A whole cluster in one thread and virtual time: the production machine and worker jobs, with a network that loses,
 // delays, doubles and reorders, and processes that die at any step. One seed gives one run. Every batch is compared with
 // the oracle when it is journalled.
 #pragma once
@@ -40,6 +40,8 @@ class SimulatedCluster {
     uint64_t incarnation = 0;
     // Cut off from the driver until then.
     int64_t cut_until_ms = 0;
+    // Heard, but never reached again.
+    bool uncallable = false;
     // Reached, but does nothing it is asked until then.
     int64_t refuses_until_ms = 0;
     // A write failed: the process has to end.
@@ -106,6 +108,8 @@ class SimulatedCluster {
   void OnCancelled(Job* job);
   // It cannot go on, and says why: the log's start is gone, and with it a state.
   bool WaitsForGoneWorker(const std::string& id, const Job& job) const;
+  // It cannot go on, and names a worker that is heard and cannot be reached: an owner of its shards, or a next owner.
+  bool WaitsForUncallableWorker(const std::string& id) const;
   void CheckTime();
 
   void Do(Actions* actions);
@@ -153,7 +157,7 @@ class SimulatedCluster {
   std::vector<JournalRecord> journal_;
   // Asked for and not yet durable.
   std::deque<JournalRecord> appending_;
-  std::unique_ptr<Coordinator> coordinator_;
+  std::unique_ptr<ClusterMachine> machine_;
   uint64_t driver_life_ = 0;
   // The driver stands still until then; workers that it must not lose for that.
   int64_t paused_until_ms_ = 0;

@@ -59,7 +59,7 @@ void SimulatedCluster::Fault() {
       worker->cut_until_ms = now_ms_ + static_cast<int64_t>(Draw(8000));
       return;
     case 3:
-      if (coordinator_ != nullptr) CrashDriver();
+      if (machine_ != nullptr) CrashDriver();
       return;
     case 4: {
       Job& job = AnyJob();
@@ -104,6 +104,9 @@ void SimulatedCluster::RareFault() {
       return;
     case 4:
       if (Chance(0.3)) Truncate(&job);
+      if (!Chance(0.1)) return;
+      Hit("fault: worker heard and never reached again");
+      worker->uncallable = true;
       return;
     default:
       if (!Chance(0.3)) return;
@@ -113,11 +116,11 @@ void SimulatedCluster::RareFault() {
 }
 
 void SimulatedCluster::PauseDriver() {
-  if (coordinator_ == nullptr || paused_until_ms_ > now_ms_) return;
+  if (machine_ == nullptr || paused_until_ms_ > now_ms_) return;
   Hit("fault: driver stands still");
   paused_until_ms_ = now_ms_ + static_cast<int64_t>(Draw(15'000));
   heard_before_pause_.clear();
-  for (const auto& [id, worker] : coordinator_->cluster().workers) {
+  for (const auto& [id, worker] : machine_->view().workers) {
     if (worker.live && worker.last_heard_us > NowUs() - 1'000'000) heard_before_pause_.push_back(id);
   }
 }
@@ -147,9 +150,9 @@ void SimulatedCluster::Truncate(Job* job) {
 
 void SimulatedCluster::CancelJob(const std::string& id) {
   AtDriver(0, [this, id](Actions* actions) {
-    if (coordinator_->FindJob(id) == nullptr) return;
-    if (coordinator_->FindJob(id)->state() == JOB_FAILED) Hit("step: failed job cancelled");
-    coordinator_->Cancel(id, actions).IgnoreError();
+    if (machine_->FindJob(id) == nullptr) return;
+    if (machine_->FindJob(id)->state() == JOB_FAILED) Hit("step: failed job cancelled");
+    machine_->Cancel(id, actions).IgnoreError();
   });
 }
 
@@ -175,11 +178,21 @@ void SimulatedCluster::OnCancelled(Job* job) {
   next.log.partitions = job->log.partitions;
   if (next.submitted.spec().on_bad_record() == BAD_RECORD_FAIL) next.may_fail.push_back(": the record is bad");
   AtDriver(static_cast<int64_t>(Draw(100)),
-           [this, id](Actions* actions) { coordinator_->Submit(jobs_.at(id).submitted, actions).IgnoreError(); });
+           [this, id](Actions* actions) { machine_->Submit(jobs_.at(id).submitted, actions).IgnoreError(); });
+}
+
+bool SimulatedCluster::WaitsForUncallableWorker(const std::string& id) const {
+  const JobMachine* machine = machine_ == nullptr ? nullptr : machine_->FindJob(id);
+  if (machine == nullptr) return false;
+  const Waiting& waiting = machine->waiting();
+  // An owner that does not answer, or a next owner that does not fold.
+  const std::string& named = waiting.kind() == WAITING_WORKER ? waiting.worker() : waiting.refold().worker();
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [&](const auto& worker) { return worker->uncallable && worker->up && worker->id == named; });
 }
 
 bool SimulatedCluster::WaitsForGoneWorker(const std::string& id, const Job& job) const {
-  const JobMachine* machine = coordinator_ == nullptr ? nullptr : coordinator_->FindJob(id);
+  const JobMachine* machine = machine_ == nullptr ? nullptr : machine_->FindJob(id);
   if (machine == nullptr || job.log.begins.empty()) return false;
   if (machine->waiting().kind() != WAITING_ONLY_OWNER) return false;
   return std::any_of(workers_.begin(), workers_.end(), [&](const auto& worker) {

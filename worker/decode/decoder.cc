@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/text/utf8.h"
 
 namespace tenfold {
 namespace {
@@ -25,42 +26,6 @@ uint64_t EightBytes(const char* p) {
 
 // The highest bit of each of eight bytes that is zero, and nothing else.
 uint64_t ZeroBytes(uint64_t word) { return ~(((word & kLowBits) + kLowBits) | word | kLowBits); }
-
-bool IsAscii(std::string_view text) {
-  const char* const p = text.data();
-  const size_t size = text.size();
-  uint64_t seen = 0;
-  if (size < sizeof(seen)) {
-    for (const char c : text) seen |= static_cast<uint8_t>(c);
-    return (seen & kHighBits) == 0;
-  }
-  for (size_t at = 0; at + sizeof(seen) <= size; at += sizeof(seen)) seen |= EightBytes(p + at);
-  return ((seen | EightBytes(p + size - sizeof(seen))) & kHighBits) == 0;
-}
-
-bool IsUtf8(std::string_view text) {
-  if (IsAscii(text)) return true;
-  const auto* p = reinterpret_cast<const uint8_t*>(text.data());
-  const auto* const end = p + text.size();
-  while (p != end) {
-    const uint8_t first = *p;
-    if (first < 0x80) {
-      ++p;
-      continue;
-    }
-    // The lead byte narrows the range of the second one: there lie overlong forms, surrogates and what is too high.
-    if (first < 0xC2 || first > 0xF4) return false;
-    const ptrdiff_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-    const uint8_t low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-    const uint8_t high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-    if (end - p < length || p[1] < low || p[1] > high) return false;
-    for (ptrdiff_t i = 2; i < length; ++i) {
-      if ((p[i] & 0xC0) != 0x80) return false;
-    }
-    p += length;
-  }
-  return true;
-}
 
 std::optional<size_t> FindField(const DelimitedFormat& format, const std::string& name) {
   const auto found = std::find(format.fields().begin(), format.fields().end(), name);

@@ -2,7 +2,7 @@
 
 namespace tenfold {
 
-void DeltaTable::Settle() {
+void DeltaTable::AddPending() {
   std::array<uint32_t, KeyTable::kBlock> indexes;
   keys_.FindOrAdd({pending_keys_.data(), pending_}, indexes.data());
   if (amounts_.size() < keys_.size()) amounts_.resize(keys_.size());
@@ -16,7 +16,7 @@ void DeltaTable::Settle() {
 }
 
 std::vector<Delta> DeltaTable::Deltas() {
-  Settle();
+  AddPending();
   std::vector<Delta> deltas;
   deltas.reserve(amounts_.size());
   for (uint32_t index = 0; index < amounts_.size(); ++index) {

@@ -8,24 +8,24 @@
 #include <string_view>
 #include <vector>
 
+#include "common/number/units.h"
 #include "common/table/delta.h"
 #include "common/table/key_table.h"
-#include "common/number/units.h"
 
 namespace tenfold {
 
 class DeltaTable {
  public:
-  // Adds one record's contribution. The key has to live until the next Settle; then it is copied, the first time.
+  // Adds one record's contribution. The key has to live until the next AddPending; then it is copied, the first time.
   void Add(std::string_view key, int64_t units) {
     pending_keys_[pending_] = key;
     pending_units_[pending_] = units;
-    if (++pending_ == KeyTable::kBlock) Settle();
+    if (++pending_ == KeyTable::kBlock) AddPending();
   }
   // Does what was put off to be done at once for many records.
-  void Settle();
+  void AddPending();
 
-  // Settles; every key with its delta, in the order the keys came. Views live until the next Clear.
+  // Adds what is pending; every key with its delta, in the order the keys came. Views live until the next Clear.
   std::vector<Delta> Deltas();
   // What a batch of these deltas takes until it is in the totals: the table, Deltas' answer, and a copy for the store.
   // 0 of an empty table, although that keeps memory.

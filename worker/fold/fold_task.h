@@ -11,9 +11,9 @@
 #include "absl/time/time.h"
 #include "common/number/units.h"
 #include "state.pb.h"
-#include "worker/fold/delta_table.h"
 #include "worker/core/job_core.h"
 #include "worker/core/memory_budget.h"
+#include "worker/fold/delta_table.h"
 
 namespace tenfold {
 

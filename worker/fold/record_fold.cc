@@ -97,7 +97,7 @@ std::optional<std::string> RecordFold::Fold(std::span<const LogRecord> records, 
   }
   // The records go with the next poll: what refers to them is finished, and the last ones are hashed.
   for (Cursor& cursor : *cursors) {
-    cursor.table->Settle();
+    cursor.table->AddPending();
     if (cursor.last == nullptr) continue;
     cursor.state->set_last_offset(cursor.last->offset);
     cursor.state->set_last_hash(log.Hash(*cursor.last));

@@ -13,8 +13,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/table/delta.h"
 #include "common/number/units.h"
+#include "common/table/delta.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
 

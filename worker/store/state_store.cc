@@ -11,9 +11,9 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
+#include "common/files/durable_file.h"
 #include "common/number/digest.h"
 #include "common/process/fault_point.h"
-#include "common/files/sync_folder.h"
 #include "fmt/format.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/convenience.h"
@@ -169,20 +169,6 @@ std::optional<ShardKey> ParseFamilyName(const std::string& name) {
 
 ShardKey KeyOf(const ShardState& state) { return {state.id().job_id(), state.id().shard()}; }
 
-// Makes a directory and its missing parents so that they survive a loss of power: RocksDB syncs only what is inside.
-absl::Status CreateDirectory(const std::filesystem::path& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return absl::OkStatus();
-  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
-  if (parent != path) {
-    if (absl::Status status = CreateDirectory(parent); !status.ok()) return status;
-  }
-  if (!std::filesystem::create_directory(path, error) && error) {
-    return absl::InvalidArgumentError(fmt::format("create {}: {}", path.string(), error.message()));
-  }
-  return SyncFolder(parent.string());
-}
-
 // The families there are; just the default one in a new directory. Holds RocksDB's own lock meanwhile: the files of a
 // database that another process writes look damaged.
 absl::StatusOr<std::vector<std::string>> ListFamilies(const std::string& dir, const rocksdb::DBOptions& options) {
@@ -286,7 +272,7 @@ StateStore::~StateStore() {
 
 absl::StatusOr<std::unique_ptr<StateStore>> StateStore::Open(const std::string& data_dir, const Options& options) {
   const std::string dir = data_dir + "/state";
-  if (absl::Status status = CreateDirectory(dir); !status.ok()) return status;
+  if (absl::Status status = MakeDirectory(dir); !status.ok()) return status;
   std::shared_ptr<rocksdb::Cache> cache;
   if (options.memory_bytes > 0) cache = rocksdb::NewLRUCache(options.memory_bytes);
   std::unique_ptr<StateStore> store(new StateStore(dir, options, cache));
@@ -452,7 +438,7 @@ absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
   if (updates.empty()) return absl::OkStatus();
   const absl::StatusOr<std::vector<Family*>> families = FindFamilies(updates);
   if (!families.ok()) return families.status();
-  // A logged commit on top of rows in no log would come back without them.
+  // A logged commit on top of rows not in the WAL would come back without them.
   if (wal != WAL_OFF) {
     if (absl::Status status = FlushUnlogged(*families); !status.ok()) return status;
   }

@@ -20,8 +20,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/thread/mutex.h"
 #include "common/number/units.h"
+#include "common/thread/mutex.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
 #include "worker/store/shard_store.h"
@@ -52,7 +52,7 @@ class StateStore : public ShardStore {
   };
   static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& data_dir, const Options& options);
   static absl::StatusOr<std::unique_ptr<StateStore>> Open(const std::string& data_dir) { return Open(data_dir, Options()); }
-  // Flushes nothing; what was committed without a log may be lost.
+  // Flushes nothing; what was committed without the WAL may be lost.
   ~StateStore() override;
   StateStore(const StateStore&) = delete;
   StateStore& operator=(const StateStore&) = delete;
@@ -78,7 +78,7 @@ class StateStore : public ShardStore {
     rocksdb::ColumnFamilyHandle* handle;
     // As of the last commit; or why it cannot be read.
     absl::StatusOr<ShardState> state;
-    // Commits without a log, and how many of those are in files.
+    // Commits without the WAL, and how many of those are in files.
     uint64_t unlogged_commits = 0;
     uint64_t flushed_commits = 0;
   };
@@ -97,7 +97,7 @@ class StateStore : public ShardStore {
   absl::StatusOr<std::vector<Family*>> FindFamilies(std::span<const Update> updates);
   // Waits until the families' memtables are in files if all memtables together have come to their limit.
   absl::Status FlushIfFull(std::span<Family* const> families);
-  // Flushes those of the families that have rows in no log.
+  // Flushes those of the families that have rows not in the WAL.
   absl::Status FlushUnlogged(std::span<Family* const> families);
   // Says what failed; from then on everything is refused with it.
   absl::Status Fail(std::string_view action, const rocksdb::Status& status);

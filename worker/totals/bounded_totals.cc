@@ -30,7 +30,7 @@ void BoundedTotals::AddRow(std::string_view key, int64_t count, Units sum) {
   totals_.Add(key, count, sum);
 }
 
-absl::Status BoundedTotals::Settle(std::vector<ShardKey> shards) {
+absl::Status BoundedTotals::SetShards(std::vector<ShardKey> shards) {
   shards_ = std::move(shards);
   return stale_ ? Rebuild() : absl::OkStatus();
 }

@@ -3,8 +3,8 @@
 // there when it is asked for, or when it may have come to reach the floor. Every answer is exact either way, and what is
 // said of the keys left out is true of them. Used by one thread at a time.
 //
-// That a key is below the floor is known without reading it as long as its upper bound (worker/totals/upper_bounds.h) is: so a
-// changed key costs a read only if it is no candidate and near to being one. Of a limit of L bytes 3/8 are for candidates
+// That a key is below the floor is known without reading it as long as its upper bound (worker/totals/upper_bounds.h) is: so
+// a changed key costs a read only if it is no candidate and near to being one. Of a limit of L bytes 3/8 are for candidates
 // and 1/2 for bounds. When there are too many candidates the floor is raised so far that those of 1/32 stay: the higher it
 // is, the fewer keys come near it.
 #pragma once
@@ -22,9 +22,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/number/units.h"
 #include "common/table/delta.h"
 #include "common/table/totals.h"
-#include "common/number/units.h"
 #include "worker/store/shard_store.h"
 #include "worker/totals/upper_bounds.h"
 
@@ -40,10 +40,10 @@ class BoundedTotals {
   // From the next change on.
   void SetLimit(size_t bytes) { limit_ = bytes; }
 
-  // A row of a shard that joins the sums or, with count and sum negated, leaves them. Settle has to follow.
+  // A row of a shard that joins the sums or, with count and sum negated, leaves them. SetShards has to follow.
   void AddRow(std::string_view key, int64_t count, Units sum);
   // The sums are those of these shards now, which the store has. If they are too many to be in memory, reads them all.
-  absl::Status Settle(std::vector<ShardKey> shards);
+  absl::Status SetShards(std::vector<ShardKey> shards);
   // Of no shard.
   void Clear();
   // Reads nothing of the store until the next question, so that shards may be dropped.

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "common/table/delta.h"
-#include "common/table/key_table.h"
 #include "common/limits.h"
 #include "common/number/units.h"
+#include "common/table/delta.h"
+#include "common/table/key_table.h"
 #include "worker.pb.h"
 
 namespace tenfold {

@@ -12,13 +12,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/table/delta.h"
 #include "common/limits.h"
 #include "common/number/units.h"
+#include "common/table/delta.h"
 #include "worker.pb.h"
+#include "worker/store/shard_store.h"
 #include "worker/totals/bounded_totals.h"
 #include "worker/totals/kept_changes.h"
-#include "worker/store/shard_store.h"
 
 namespace tenfold {
 
@@ -44,12 +44,12 @@ class PartialSums {
 
   // ---- which shards they sum ----
 
-  // A row of a shard that joins the sums or, with count and sum negated, leaves them. Settle has to follow.
+  // A row of a shard that joins the sums or, with count and sum negated, leaves them. SetShards has to follow.
   void AddRow(std::string_view key, int64_t count, Units sum) { totals_.AddRow(key, count, sum); }
   // Reads nothing of the store until the next question, so that shards may be dropped.
   void EndScan() { totals_.EndScan(); }
   // The sums are those of these shards now, which the store has.
-  absl::Status Settle(std::vector<ShardKey> shards) { return totals_.Settle(std::move(shards)); }
+  absl::Status SetShards(std::vector<ShardKey> shards) { return totals_.SetShards(std::move(shards)); }
   // The sums change otherwise than by a fold: what was added since a composition is no longer known.
   void ForgetChanges() { kept_changes_.Forget(); }
   // Sums of no shard.

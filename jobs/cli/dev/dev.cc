@@ -18,9 +18,9 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/kafka/log.h"
-#include "common/thread/mutex.h"
-#include "common/process/process.h"
 #include "common/net/rpc.h"
+#include "common/process/process.h"
+#include "common/thread/mutex.h"
 #include "fmt/format.h"
 #include "glog/logging.h"
 #include "jobs/cli/batch_client.h"
@@ -30,8 +30,9 @@
 #include "jobs/cli/job_json.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
-#include "jobs/spec/job_spec.h"
+#include "jobs/feed/pace.h"
 #include "jobs/feed/sample_producer.h"
+#include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_rules.h"
 
 namespace tenfold {
@@ -76,28 +77,25 @@ class EventProducer {
       : writer_(std::move(writer)),
         topic_(std::move(topic)),
         partitions_(static_cast<uint64_t>(partitions)),
-        rate_(static_cast<double>(rate)),
+        pace_(rate),
         events_(std::random_device()(), kPages),
         thread_([this](const std::stop_token& stop) { Run(stop); }) {}
 
  private:
   void Run(const std::stop_token& stop) {
     absl::Status status;
-    absl::Time since = absl::Now();
-    absl::Time flushed = since;
-    double due = 0;
+    absl::Time flushed = absl::Now();
     while (!stop.stop_requested()) {
       const absl::Status before = status;
-      const absl::Time now = absl::Now();
-      // What a stall has held up is not made up for beyond a second.
-      due = std::min(due + rate_ * absl::ToDoubleSeconds(now - since), std::max(rate_, 1.0));
-      since = now;
       // In trouble nothing is added, so that the queue never fills up and an append never waits for long.
-      if (!before.ok() || now - flushed >= absl::Seconds(1)) {
+      if (!before.ok() || absl::Now() - flushed >= absl::Seconds(1)) {
         status = writer_->Flush(absl::Seconds(1));
         flushed = absl::Now();
       }
-      for (; due >= 1 && status.ok(); --due) status = Append();
+      for (uint64_t due = pace_.Due(); due > 0 && status.ok(); --due) {
+        status = Append();
+        pace_.Take(1);
+      }
       if (!status.ok() && status != before) PrintError(fmt::format("producing: {}", std::string(status.message())));
       Pause(status.ok() ? absl::Milliseconds(10) : absl::Milliseconds(500), stop);
     }
@@ -116,7 +114,7 @@ class EventProducer {
   const std::unique_ptr<LogWriter> writer_;
   const std::string topic_;
   const uint64_t partitions_;
-  const double rate_;
+  Pace pace_;
   SampleEvents events_;
   uint64_t produced_ = 0;
   Mutex mutex_;

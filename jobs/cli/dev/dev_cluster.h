@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "common/process/child_process.h"
 #include "common/kafka/log.h"
+#include "common/process/child_process.h"
 
 namespace tenfold {
 

@@ -312,7 +312,7 @@ TEST(TotalsTest, ManyAtOnceAreAddedAsOneByOne) {
     for (int i = 0; i < 2'000; ++i) {
       const std::string key = std::to_string(random() % 50'000);
       table.Add(key, static_cast<int64_t>(random() % 1'000) - 500);
-      table.Settle();
+      table.AddPending();
     }
     const std::vector<Delta> deltas = table.Deltas();
     many.Add(deltas);

@@ -248,7 +248,7 @@ TEST(AssignmentTest, KeepsItsRulesWhateverWasBefore) {
   }
 }
 
-TEST(AssignmentTest, SettlesAtOnce) {
+TEST(AssignmentTest, IsStableAtOnce) {
   for (uint64_t seed = 0; seed < 20'000; ++seed) {
     Random random(seed);
     AssignmentInput input = RandomInput(random);

@@ -19,10 +19,10 @@ constexpr uint32_t kLeaseMs = 3000;
 constexpr int64_t kLeaseUs = 1000 * kLeaseMs;
 constexpr int64_t kStartOffset = 1000;
 
-class CoordinatorTest : public testing::Test {
+class ClusterMachineTest : public testing::Test {
  protected:
-  CoordinatorTest() {
-    coordinator_.Start("cluster", now_us_, &actions_);
+  ClusterMachineTest() {
+    machine_.Start("cluster", now_us_, &actions_);
     JournalAll();
   }
 
@@ -32,7 +32,7 @@ class CoordinatorTest : public testing::Test {
       actions.swap(actions_);
       for (const Action& action : actions) {
         if (const auto* append = std::get_if<AppendRecord>(&action))
-          coordinator_.OnJournaled(append->record, now_us_, &actions_);
+          machine_.OnJournaled(append->record, now_us_, &actions_);
         if (const auto* query = std::get_if<QueryEnds>(&action)) query_ = *query;
       }
     }
@@ -45,32 +45,32 @@ class CoordinatorTest : public testing::Test {
     submitted.mutable_spec()->set_batch_interval_ms(1000);
     submitted.add_partitions()->set_topic("events");
     submitted.mutable_partitions(0)->set_start_offset(kStartOffset);
-    ASSERT_TRUE(coordinator_.Submit(submitted, &actions_).ok());
+    ASSERT_TRUE(machine_.Submit(submitted, &actions_).ok());
     JournalAll();
   }
   void Beat() {
     HeartbeatRequest request;
     request.set_worker_id("w");
-    EXPECT_TRUE(coordinator_.OnHeartbeat(request, now_us_, &actions_).ok());
+    EXPECT_TRUE(machine_.OnHeartbeat(request, now_us_, &actions_).ok());
   }
   // As the driver does: at each time that is due.
   void RunUntil(int64_t us) {
-    while (coordinator_.NextTimeUs() <= us) {
-      now_us_ = std::max(now_us_, coordinator_.NextTimeUs());
-      coordinator_.OnTime(now_us_, &actions_);
+    while (machine_.NextTimeUs() <= us) {
+      now_us_ = std::max(now_us_, machine_.NextTimeUs());
+      machine_.OnTime(now_us_, &actions_);
     }
     now_us_ = us;
   }
-  bool IsLive() const { return coordinator_.cluster().workers.at("w").live; }
+  bool IsLive() const { return machine_.view().workers.at("w").live; }
 
-  Coordinator coordinator_{{.lease_ms = kLeaseMs}};
+  ClusterMachine machine_{{.lease_ms = kLeaseMs}};
   Actions actions_;
   // The last one.
   QueryEnds query_;
   int64_t now_us_ = 100'000'000;
 };
 
-TEST_F(CoordinatorTest, AWorkerSilentForItsLeaseIsLost) {
+TEST_F(ClusterMachineTest, AWorkerSilentForItsLeaseIsLost) {
   Beat();
   RunUntil(now_us_ + kLeaseUs - 1);
   EXPECT_TRUE(IsLive());
@@ -78,12 +78,12 @@ TEST_F(CoordinatorTest, AWorkerSilentForItsLeaseIsLost) {
   EXPECT_FALSE(IsLive());
 }
 
-TEST_F(CoordinatorTest, ADriverThatStoodStillLosesNoWorker) {
+TEST_F(ClusterMachineTest, ADriverThatStoodStillLosesNoWorker) {
   Beat();
   RunUntil(now_us_ + 1'000'000);
   // Nothing was heard, as nobody listened.
   now_us_ += 60'000'000;
-  coordinator_.OnTime(now_us_, &actions_);
+  machine_.OnTime(now_us_, &actions_);
   EXPECT_TRUE(IsLive());
   Beat();
   RunUntil(now_us_ + kLeaseUs - 1);
@@ -92,63 +92,63 @@ TEST_F(CoordinatorTest, ADriverThatStoodStillLosesNoWorker) {
   EXPECT_FALSE(IsLive()) << "a worker that is really gone is found out";
 }
 
-TEST_F(CoordinatorTest, TheTimeStoodStillIsAllThatALeaseIsLongerBy) {
+TEST_F(ClusterMachineTest, TheTimeStoodStillIsAllThatALeaseIsLongerBy) {
   Beat();
   RunUntil(now_us_ + 1'000'000);
   now_us_ += 60'000'000;
-  coordinator_.OnTime(now_us_, &actions_);
+  machine_.OnTime(now_us_, &actions_);
   RunUntil(now_us_ + kLeaseUs);
   EXPECT_FALSE(IsLive());
 }
 
-TEST_F(CoordinatorTest, ADriverThatHearsNobodyDoesNotStandStill) {
+TEST_F(ClusterMachineTest, ADriverThatHearsNobodyDoesNotStandStill) {
   RunUntil(now_us_ + kLeaseUs);
-  EXPECT_EQ(coordinator_.cluster().awaiting_until_us, 0) << "known workers were awaited for a lease";
+  EXPECT_EQ(machine_.view().awaiting_until_us, 0) << "known workers were awaited for a lease";
 }
 
 // The events that came meanwhile are there at once: none may be taken for what was seen all along.
-TEST_F(CoordinatorTest, APauseIsNotedBeforeAnyEvent) {
+TEST_F(ClusterMachineTest, APauseIsNotedBeforeAnyEvent) {
   Submit();
   Beat();
   JournalAll();
   const std::vector<int64_t> truncated = {kStartOffset - 1};
-  coordinator_.OnEnds(query_, truncated, now_us_, &actions_);
+  machine_.OnEnds(query_, truncated, now_us_, &actions_);
   RunUntil(now_us_ + 1'000'000);
   JournalAll();
   now_us_ += 60'000'000;
-  coordinator_.OnEnds(query_, truncated, now_us_, &actions_);
+  machine_.OnEnds(query_, truncated, now_us_, &actions_);
   JournalAll();
-  EXPECT_EQ(coordinator_.FindJob("job")->waiting().kind(), WAITING_PARTITION);
-  EXPECT_EQ(coordinator_.FindJob("job")->state(), JOB_WAITING) << "it was seen truncated for a second";
+  EXPECT_EQ(machine_.FindJob("job")->waiting().kind(), WAITING_PARTITION);
+  EXPECT_EQ(machine_.FindJob("job")->state(), JOB_WAITING) << "it was seen truncated for a second";
 }
 
-TEST_F(CoordinatorTest, ShowsOnlyTheLastOfManyCancelledJobs) {
+TEST_F(ClusterMachineTest, ShowsOnlyTheLastOfManyCancelledJobs) {
   for (size_t i = 0; i <= kMaxCancelledShown; ++i) {
     Submit(absl::StrCat("id", i));
-    ASSERT_TRUE(coordinator_.Cancel("job", &actions_).ok());
+    ASSERT_TRUE(machine_.Cancel("job", &actions_).ok());
     JournalAll();
   }
-  EXPECT_THAT(coordinator_.cancelled(), SizeIs(kMaxCancelledShown));
-  EXPECT_EQ(coordinator_.cancelled().front().job_id(), absl::StrCat("id", kMaxCancelledShown));
-  EXPECT_EQ(coordinator_.FindCancelled("id0"), nullptr);
+  EXPECT_THAT(machine_.cancelled(), SizeIs(kMaxCancelledShown));
+  EXPECT_EQ(machine_.cancelled().front().job_id(), absl::StrCat("id", kMaxCancelledShown));
+  EXPECT_EQ(machine_.FindCancelled("id0"), nullptr);
 }
 
-TEST_F(CoordinatorTest, ACancelledJobsTopIsNotKept) {
+TEST_F(ClusterMachineTest, ACancelledJobsTopIsNotKept) {
   Submit();
   JournalRecord record;
   record.mutable_batch_committed()->set_job_id("id");
   record.mutable_batch_committed()->set_batch(1);
   record.mutable_batch_committed()->add_top()->set_key("page1");
-  coordinator_.OnJournaled(record, now_us_, &actions_);
-  ASSERT_TRUE(coordinator_.Cancel("job", &actions_).ok());
+  machine_.OnJournaled(record, now_us_, &actions_);
+  ASSERT_TRUE(machine_.Cancel("job", &actions_).ok());
   JournalAll();
-  ASSERT_NE(coordinator_.FindCancelled("job"), nullptr);
-  EXPECT_EQ(coordinator_.FindCancelled("job")->last_batch().batch(), 1u);
-  EXPECT_EQ(coordinator_.FindCancelled("job")->last_batch().top_size(), 0);
+  ASSERT_NE(machine_.FindCancelled("job"), nullptr);
+  EXPECT_EQ(machine_.FindCancelled("job")->last_batch().batch(), 1u);
+  EXPECT_EQ(machine_.FindCancelled("job")->last_batch().top_size(), 0);
 }
 
-TEST_F(CoordinatorTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
-  Coordinator again({.lease_ms = kLeaseMs});
+TEST_F(ClusterMachineTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
+  ClusterMachine again({.lease_ms = kLeaseMs});
   JournalRecord record;
   record.mutable_job_submitted()->set_job_id("id");
   record.mutable_job_submitted()->mutable_spec()->set_name("job");

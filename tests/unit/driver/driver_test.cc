@@ -7,18 +7,24 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "common/limits.h"
 #include "common/kafka/log.h"
+#include "common/limits.h"
+#include "common/net/rpc.h"
+#include "driver/driver_service.h"
 #include "driver/journal/journal.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "jobs/spec/job_spec.h"
+#include "nlohmann/json.hpp"
+#include "worker/worker.h"
+#include "worker/worker_service.h"
 
 namespace {
 // Whoever syncs the journal, or a sink's file, waits while this is set.
@@ -238,6 +244,89 @@ TEST_F(DriverTest, ACancelledJobIsStillShown) {
   const std::string third = Submit()->job_id();
   EXPECT_EQ(GetStatus("popularity")->job_id(), third) << "a job that lives comes first";
   EXPECT_EQ(driver_->ListJobs()->jobs(0).job_id(), third);
+}
+
+// With a worker in this process as well, so that the job makes batches.
+class DriverWithAWorkerTest : public DriverTest {
+ protected:
+  DriverWithAWorkerTest() {
+    driver_.reset();
+    Driver::Options options;
+    options.places.data_dir = folder_;
+    options.kafka = broker_->brokers();
+    options.kept_batches = 30;
+    driver_ = *Driver::Start(std::move(options));
+    driver_service_ = std::make_unique<DriverServiceImpl>(driver_.get());
+    int port = 0;
+    driver_server_ = *StartServer("127.0.0.1:0", driver_service_.get(), &port);
+    Worker::Options worker_options;
+    worker_options.data_dir = folder_ + "/worker";
+    worker_options.driver = "127.0.0.1:" + std::to_string(port);
+    worker_ = *Worker::Open(std::move(worker_options));
+    worker_service_ = std::make_unique<WorkerServiceImpl>(worker_.get());
+    worker_server_ = *StartServer("127.0.0.1:0", worker_service_.get(), &port);
+    worker_->SetAdvertised("127.0.0.1:" + std::to_string(port));
+    worker_->StartHeartbeat([](const absl::Status& status) { ADD_FAILURE() << status; });
+    writer_ = *LogWriter::Create({.brokers = broker_->brokers(), .properties = {}}, {});
+  }
+  ~DriverWithAWorkerTest() override {
+    worker_->Stop();
+    worker_server_->Shutdown();
+    driver_->Stop();
+    driver_server_->Shutdown();
+    worker_.reset();
+  }
+
+  // Appends a record and waits for the batch that has it.
+  void MakeBatch(uint64_t batch) {
+    ASSERT_TRUE(writer_->Append("events", 0, "page|1").ok());
+    ASSERT_TRUE(writer_->Flush(absl::Seconds(10)).ok());
+    GetBatchRequest request;
+    request.set_job("popularity");
+    request.set_batch(batch);
+    request.set_wait_ms(20'000);
+    const absl::StatusOr<GetBatchReply> reply = driver_->GetBatch(request, [] { return false; });
+    ASSERT_TRUE(reply.ok()) << reply.status();
+  }
+
+  std::unique_ptr<DriverServiceImpl> driver_service_;
+  std::unique_ptr<grpc::Server> driver_server_;
+  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<WorkerServiceImpl> worker_service_;
+  std::unique_ptr<grpc::Server> worker_server_;
+  std::unique_ptr<LogWriter> writer_;
+};
+
+TEST_F(DriverWithAWorkerTest, BatchesThatASinkHasYetToTakeStayInTheJournal) {
+  SubmitRequest submit;
+  ASSERT_TRUE(ReadJobSpec(kSpec, submit.mutable_spec()).empty());
+  submit.mutable_spec()->set_batch_interval_ms(10);
+  absl::StatusOr<SubmitReply> reply = driver_->Submit(submit);
+  while (absl::IsUnavailable(reply.status())) reply = driver_->Submit(submit);
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  const fs::path file = fs::path(folder_) / "sinks" / ("popularity." + reply->job_id()) / "top.jsonl";
+  ASSERT_NO_FATAL_FAILURE(MakeBatch(1));
+  while (!fs::exists(file)) absl::SleepFor(absl::Milliseconds(1));
+  // Nothing can be written there.
+  fs::rename(file, file.string() + ".aside");
+  fs::create_directory(file);
+  // The journal is trimmed each 100 batches, to 30.
+  constexpr uint64_t kBatches = 210;
+  for (uint64_t batch = 2; batch <= kBatches; ++batch) ASSERT_NO_FATAL_FAILURE(MakeBatch(batch));
+  fs::remove(file);
+  fs::rename(file.string() + ".aside", file);
+
+  std::vector<uint64_t> batches;
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  while ((batches.empty() || batches.back() < kBatches) && absl::Now() < deadline) {
+    batches.clear();
+    std::ifstream lines(file);
+    for (std::string line; std::getline(lines, line) && !lines.eof();)
+      batches.push_back(nlohmann::json::parse(line).at("batch").get<uint64_t>());
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  ASSERT_GE(batches.size(), kBatches);
+  for (size_t i = 0; i < batches.size(); ++i) ASSERT_EQ(batches[i], i + 1) << "every batch once, without a gap";
 }
 
 }  // namespace

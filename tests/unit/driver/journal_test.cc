@@ -354,7 +354,7 @@ TEST_F(JournalTest, DamageIsToldWithThePlaceAndTheWayOut) {
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr(Dir().string()));
   EXPECT_THAT(std::string(status.message()), HasSubstr(log.filename().string()));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("restore this folder from a backup"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("restore this directory from a backup"));
 }
 
 TEST_F(JournalTest, AFlippedBitAnywhereIsFoundOrHarmless) {

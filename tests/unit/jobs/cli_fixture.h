@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "absl/strings/str_split.h"
-#include "common/process/process.h"
 #include "common/net/rpc.h"
+#include "common/process/process.h"
 #include "driver.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "jobs/cli/cli.h"

@@ -118,10 +118,11 @@ TEST(JobSpecTest, ReadsDurationsInEveryUnit) {
   EXPECT_EQ(Read(With("2s", "10ms")).batch_interval_ms(), 10u);
   EXPECT_EQ(Read(With("2s", "3m")).batch_interval_ms(), 180'000u);
   EXPECT_EQ(Read(With("2s", "1h")).batch_interval_ms(), 3'600'000u);
+  EXPECT_EQ(Read(With("2s", "2.5s")).batch_interval_ms(), 2'500u);
 }
 
 TEST(JobSpecTest, RefusesOtherDurations) {
-  for (const char* text : {"2", "2.5s", "-2s", "2 s", "s", "2d", "9ms", "2h", "3600001ms", "99999999999999999999h"}) {
+  for (const char* text : {"2", "2.5ms", "-2s", "2 s", "s", "2d", "9ms", "2h", "3600001ms", "99999999999999999999h"}) {
     EXPECT_THAT(Errors(With("2s", text)), ElementsAre(StartsWith("8:19: batch.interval: "))) << text;
   }
 }
@@ -428,7 +429,7 @@ TEST(CheckJobSpecTest, HoldsASpecToTheSameRules) {
       {"initial.page1", [](JobSpec* spec) { spec->mutable_fold()->mutable_initial(0)->set_score("0.0"); }},
       {"initial.page0", [](JobSpec* spec) { spec->mutable_fold()->add_initial()->set_key("page0"); }},
       {"initial.page1", [](JobSpec* spec) { *spec->mutable_fold()->add_initial() = spec->fold().initial(0); }},
-      {"initial.\xff", [](JobSpec* spec) { spec->mutable_fold()->mutable_initial(0)->set_key("\xff"); }},
+      {"initial.\\xff", [](JobSpec* spec) { spec->mutable_fold()->mutable_initial(0)->set_key("\xff"); }},
       {"state.wal", [](JobSpec* spec) { spec->set_wal(static_cast<WalMode>(3)); }},
       {"on_bad_record", [](JobSpec* spec) { spec->set_on_bad_record(static_cast<BadRecordPolicy>(2)); }},
       {"sinks[2]", [](JobSpec* spec) { spec->add_sinks(); }},

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/number/digest.h"
 #include "common/limits.h"
+#include "common/number/digest.h"
 #include "fmt/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -115,7 +115,7 @@ class Fixture {
     owned_ = owned;
     std::vector<ShardKey> keys;
     for (const uint32_t shard : owned) keys.emplace_back("job", shard);
-    ASSERT_TRUE(totals_.Settle(keys).ok());
+    ASSERT_TRUE(totals_.SetShards(keys).ok());
   }
 
   void Commit(int changes) {

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/table/key_table.h"
 #include "common/limits.h"
+#include "common/table/key_table.h"
 #include "gtest/gtest.h"
 
 namespace tenfold {
@@ -144,7 +144,7 @@ TEST(DeltaTableTest, CopiesTheKey) {
   DeltaTable table;
   std::string key = "first";
   table.Add(key, 1);
-  table.Settle();
+  table.AddPending();
   key = "other";
   EXPECT_EQ(Keys(table), std::vector<std::string>{"first"});
 }
@@ -174,7 +174,7 @@ TEST(DeltaTableTest, EqualsAnOrderedMapOnRandomRecords) {
       ++expected[key].first;
       expected[key].second += units;
       if (random() % 300 != 0) continue;
-      table.Settle();
+      table.AddPending();
       keys.clear();
     }
     std::vector<Delta> deltas = table.Deltas();

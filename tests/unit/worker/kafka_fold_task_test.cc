@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -196,6 +197,31 @@ TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsThrownAwayIfTheNextFoldBeginsElsew
   ExpectExact(again);
 }
 
+// What is folded ahead is of the states that the last fold left. Longer and longer pauses see to it that there is something.
+TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsNotTakenForOtherStates) {
+  Write();
+  const FoldOutcome elsewhere = task_->Fold(Shards(1'000), Within(kTimeout, /*exact=*/true));
+  const std::vector<JobCore::ShardRange> from = After(elsewhere, written_);
+  for (absl::Duration pause = absl::Milliseconds(1); pause < absl::Milliseconds(200); pause *= 2) {
+    task_->Fold(Shards(written_), Stopped());
+    absl::SleepFor(pause);
+    const FoldOutcome outcome = task_->Fold(from, Stopped());
+    EXPECT_EQ(Sum(outcome), 3 * 1'000) << "it was to read nothing, after " << pause;
+    for (const FoldOutcome::Shard& shard : outcome.shards) EXPECT_TRUE(shard.deltas.empty()) << "after " << pause;
+  }
+}
+
+TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsNotTakenForAnExactFold) {
+  Write();
+  for (absl::Duration pause = absl::Milliseconds(1); pause < absl::Milliseconds(200); pause *= 2) {
+    task_->Fold(Shards(written_), Stopped());
+    absl::SleepFor(pause);
+    const FoldOutcome outcome = task_->Fold(Shards(10), Within(kTimeout, /*exact=*/true));
+    EXPECT_EQ(Sum(outcome), 3 * 10) << "after " << pause;
+    ExpectExact(outcome);
+  }
+}
+
 TEST_F(KafkaFoldTaskTest, FoldsOnAfterShardsCameAndWent) {
   Write();
   FoldOutcome outcome = task_->Fold(Shards(written_), Stopped());
@@ -210,6 +236,21 @@ TEST_F(KafkaFoldTaskTest, FoldsOnAfterShardsCameAndWent) {
   outcome = task_->Fold(ranges, Within(kTimeout));
   EXPECT_EQ(Sum(outcome), 3 * written_);
   ExpectExact(outcome);
+}
+
+// The embedded broker keeps 5 MiB a partition.
+TEST_F(KafkaFoldTaskTest, AnOffsetThatTheLogNoLongerHasStopsTheJob) {
+  // Nothing that can be compressed.
+  std::mt19937 random(1);
+  std::string large(100'000, '\0');
+  for (int i = 0; i < 100; ++i) {
+    for (char& c : large) c = static_cast<char>(random());
+    ASSERT_TRUE(writer_->Append(kTopic, 0, large).ok());
+  }
+  ASSERT_TRUE(writer_->Flush(kTimeout).ok());
+  const FoldOutcome outcome = task_->Fold({Shard(0, 100)}, Within(kTimeout));
+  ASSERT_TRUE(outcome.failure.has_value());
+  EXPECT_THAT(*outcome.failure, ::testing::HasSubstr("events[0] no longer has offset 0"));
 }
 
 TEST_F(KafkaFoldTaskTest, APartitionThatGivesNothingHoldsUpNoOther) {

@@ -45,8 +45,8 @@ TEST_F(StateStoreTest, FileInPlaceOfTheDirectoryIsRefusedByName) {
   std::filesystem::create_directories(dir_);
   std::ofstream(dir_ + "/file") << "x";
   const absl::Status status = StateStore::Open(dir_ + "/file").status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr(dir_ + "/file"));
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr("cannot make the directory " + dir_ + "/file"));
 }
 
 TEST_F(StateStoreTest, CreatedShardsAreThereAfterReopening) {

@@ -1,0 +1,70 @@
+#include "common/files/durable_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+
+namespace tenfold {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::Status ErrnoStatus(const char* what, const std::string& path) {
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", path));
+}
+
+absl::Status WriteAll(int fd, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    if (written < 0 && errno != EINTR) return ErrnoStatus("write", path);
+    if (written > 0) text.remove_prefix(static_cast<size_t>(written));
+  }
+  return fsync(fd) == 0 ? absl::OkStatus() : ErrnoStatus("sync", path);
+}
+
+}  // namespace
+
+absl::Status MakeDirectory(const std::string& path) {
+  std::error_code error;
+  fs::path directory = fs::absolute(path, error).lexically_normal();
+  if (!directory.has_filename()) directory = directory.parent_path();
+  // The lowest that is there already.
+  fs::path there = directory;
+  while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  fs::create_directories(directory, error);
+  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot make the directory ", path));
+  if (there == directory) there = directory.parent_path();
+  for (fs::path made = directory;; made = made.parent_path()) {
+    const absl::Status synced = SyncDirectory(made.string());
+    // One that somebody else made may not be ours to read.
+    if (!synced.ok() && !(made == there && absl::IsPermissionDenied(synced))) return synced;
+    if (made == there) return absl::OkStatus();
+  }
+}
+
+absl::Status SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus("open", path);
+  const absl::Cleanup closed = [fd] { close(fd); };
+  return fsync(fd) == 0 ? absl::OkStatus() : ErrnoStatus("sync", path);
+}
+
+absl::Status ReplaceFile(const std::string& path, std::string_view text) {
+  const std::string made = absl::StrCat(path, ".new");
+  const int fd = open(made.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return ErrnoStatus("write", made);
+  const absl::Status written = WriteAll(fd, text, made);
+  if (close(fd) != 0 && written.ok()) return ErrnoStatus("write", made);
+  if (!written.ok()) return written;
+  if (rename(made.c_str(), path.c_str()) != 0) return ErrnoStatus("rename", made);
+  return SyncDirectory(fs::path(path).parent_path().string());
+}
+
+}  // namespace tenfold

@@ -1,0 +1,44 @@
+// How many events are due at a steady pace, by the clock. Used by one thread at a time.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace tenfold {
+
+class Pace {
+ public:
+  // Events a second, 1 or more.
+  explicit Pace(uint64_t rate) : rate_(static_cast<double>(rate)), since_(absl::Now()) {}
+
+  // Events that are due and not taken; the first one at once. After a stall a second's worth at most is made up for.
+  uint64_t Due() {
+    const absl::Time now = absl::Now();
+    const double arrears = Scheduled(now) - static_cast<double>(taken_);
+    const double most = std::max(1.0, rate_ * absl::ToDoubleSeconds(kMaxArrears));
+    if (arrears > most) since_ += absl::Seconds((arrears - most) / rate_);
+    return static_cast<uint64_t>(std::max(0.0, std::floor(std::min(arrears, most))));
+  }
+  void Take(uint64_t events) { taken_ += events; }
+  // Until the next event is due, and a few milliseconds at least.
+  absl::Duration UntilNext() const {
+    const double missing = static_cast<double>(taken_) + 1 - Scheduled(absl::Now());
+    return std::max(kShortestSleep, absl::Seconds(missing / rate_));
+  }
+
+ private:
+  static constexpr absl::Duration kMaxArrears = absl::Seconds(1);
+  static constexpr absl::Duration kShortestSleep = absl::Milliseconds(5);
+
+  double Scheduled(absl::Time now) const { return 1 + rate_ * absl::ToDoubleSeconds(now - since_); }
+
+  const double rate_;
+  absl::Time since_;
+  uint64_t taken_ = 0;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,70 @@
+// What the driver asks of a real Kafka: where a job's partitions begin.
+#include "driver/job_log.h"
+
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/kafka/log.h"
+#include "gtest/gtest.h"
+#include "tests/cluster/local_kafka.h"
+#include "tests/cluster/mini_cluster.h"
+
+namespace tenfold {
+namespace {
+
+class JobLogTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<JobLog> Open(const std::string& topic, StartPosition start) {
+    JobSpec spec;
+    spec.set_name("job");
+    spec.mutable_source()->add_topics(topic);
+    spec.mutable_source()->set_start(start);
+    absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, KafkaBrokers(), stop_.get_token());
+    EXPECT_TRUE(log.ok()) << log.status();
+    return *std::move(log);
+  }
+
+  std::stop_source stop_;
+};
+
+// Records of a transaction that is open when the job is submitted become readable later, and are the job's.
+TEST_F(JobLogTest, StartLatestIsBeforeATransactionThatIsOpen) {
+  const absl::StatusOr<std::string> topic = CreateTopic(1);
+  ASSERT_OK(topic.status());
+  ASSERT_OK(Produce(*topic, 0, {"page1|1|1|1", "page1|1|1|1"}));
+  absl::StatusOr<std::unique_ptr<LogWriter>> writer =
+      LogWriter::Create({.brokers = KafkaBrokers(), .properties = {}}, {.transactional_id = UniqueName("producer")});
+  ASSERT_OK(writer.status());
+  ASSERT_OK((*writer)->BeginTransaction());
+  for (int i = 0; i < 5; ++i) ASSERT_OK((*writer)->Append(*topic, 0, "page2|1|1|1"));
+  ASSERT_OK((*writer)->Flush(absl::Seconds(30)));
+
+  const absl::StatusOr<std::vector<Partition>> resolved = Open(*topic, START_LATEST)->Resolve();
+  ASSERT_OK(resolved.status());
+  ASSERT_EQ(resolved->size(), 1u);
+  EXPECT_EQ(resolved->front().start_offset(), 2);
+  ASSERT_OK((*writer)->CommitTransaction(absl::Seconds(30)));
+}
+
+// Records may come to a partition before the driver has found it.
+TEST_F(JobLogTest, APartitionThatIsFoundBeginsAtItsBegin) {
+  const absl::StatusOr<std::string> topic = CreateTopic(1);
+  ASSERT_OK(topic.status());
+  const std::unique_ptr<JobLog> log = Open(*topic, START_LATEST);
+  const absl::StatusOr<std::vector<Partition>> known = log->Resolve();
+  ASSERT_OK(known.status());
+  ASSERT_OK(GrowTopic(*topic, 2));
+  ASSERT_OK(Produce(*topic, 1, {"page1|1|1|1", "page1|1|1|1"}));
+
+  const absl::StatusOr<JobMachine::Found> found = log->Find(*known);
+  ASSERT_OK(found.status());
+  ASSERT_EQ(found->added.size(), 1u);
+  EXPECT_EQ(found->added[0].partition(), 1);
+  EXPECT_EQ(found->added[0].start_offset(), 0);
+}
+
+}  // namespace
+}  // namespace tenfold
