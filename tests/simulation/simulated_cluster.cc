@@ -33,6 +33,7 @@ SimulatedCluster::SimulatedCluster(uint64_t seed, std::map<std::string, int>* hi
   least_merge_ = 300 + Draw(1'500);
   if (Chance(0.5)) part_bytes_ = 1 + Draw(200);
   if (Chance(0.2)) max_kept_changes_ = 1 + Draw(20);
+  restores_ = Chance(0.1);
 }
 SimulatedCluster::~SimulatedCluster() = default;
 
@@ -150,7 +151,25 @@ void SimulatedCluster::CrashDriver() {
   paused_until_ms_ = 0;
   heard_before_pause_.clear();
   ++driver_life_;
+  if (restores_ && Chance(0.5)) RestoreOlderJournal();
   At(static_cast<int64_t>(100 + Draw(6000)), [this] { StartDriver(); });
+}
+
+void SimulatedCluster::RestoreOlderJournal() {
+  const bool over =
+      std::any_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job.second.failed || job.second.cancelled; });
+  if (over) return;
+  Hit("fault: older journal restored");
+  restored_ = true;
+  std::vector<JournalRecord> kept = std::exchange(journal_, {});
+  kept.resize(kept.size() - Draw(std::min<size_t>(kept.size(), 40)));
+  for (auto& [id, job] : jobs_) {
+    job.partitions.clear();
+    job.last.Clear();
+    job.checked.clear();
+    job.oracle.reset();
+  }
+  for (const JournalRecord& record : kept) Journal(record);
 }
 
 void SimulatedCluster::Journal(const JournalRecord& record) {
@@ -518,6 +537,10 @@ std::string SimulatedCluster::Run() {
     if (faults_ && now_ms_ >= faults_end_ms) {
       faults_ = false;
       for (const auto& worker : workers_) worker->cut_until_ms = worker->refuses_until_ms = 0;
+      // Workers that have seen an epoch beyond the journal's refuse its driver until they start again.
+      for (const auto& worker : workers_) {
+        if (restored_ && worker->up) CrashWorker(worker.get());
+      }
       // A job whose submission was lost with its driver is submitted again.
       for (auto& [id, job] : jobs_) {
         if (!job.partitions.empty()) continue;

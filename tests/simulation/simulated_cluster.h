@@ -92,6 +92,8 @@ class SimulatedCluster {
 
   void StartDriver();
   void CrashDriver();
+  // The driver's disk is replaced by a copy that lacks the journal's end.
+  void RestoreOlderJournal();
   void StartWorker(Worker* worker);
   void CrashWorker(Worker* worker);
   bool IsWithinJournal(const ShardState& state) const;
@@ -146,6 +148,9 @@ class SimulatedCluster {
   uint64_t least_merge_ = kLeastMergeBytes;
   size_t part_bytes_ = kMaxMessageBytes / 4;
   size_t max_kept_changes_ = kMaxKeptChanges;
+  // Older journals are restored in this run.
+  bool restores_ = false;
+  bool restored_ = false;
   std::priority_queue<Event> events_;
   int64_t now_ms_ = 1'000'000;
   uint64_t order_ = 0;

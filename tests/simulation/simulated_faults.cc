@@ -20,9 +20,9 @@ void SimulatedCluster::CrashWorker(Worker* worker) {
     worker->store.LoseDisk();
   } else if (Chance(0.1) && worker->store.Damage(false, [](const ShardState&) { return true; }, &random_)) {
     Hit("fault: row damaged on disk");
-  } else if (Chance(0.1) &&
+  } else if (!restores_ && Chance(0.1) &&
              worker->store.Damage(true, [this](const ShardState& state) { return IsWithinJournal(state); }, &random_)) {
-    // Beyond the journal nothing could tell.
+    // Beyond the journal nothing could tell, and an older one may be restored.
     Hit("fault: row and digest damaged on disk");
   }
   const auto others = std::count_if(workers_.begin(), workers_.end(), [](const auto& other) { return !other->gone; });
