@@ -1,4 +1,4 @@
-// Every limit that is part of the contract, in one place. What exceeds one is refused with its name, never truncated.
+// Limits and defaults that users, or several classes, rely on. Input beyond a limit is refused, and the error names it.
 #pragma once
 
 #include <cstddef>
@@ -41,7 +41,7 @@ inline constexpr uint64_t kSinkBacklog = 100'000;
 // Keys of a job whose changes a worker keeps until the driver has them; with more it is asked as if it knew none.
 inline constexpr size_t kMaxKeptChanges = 1 << 20;
 
-// For the totals that the driver keeps of jobs whose batches are merged from changes, unless its --merge-memory says
+// For what the merges of all jobs keep at the driver (totals, candidates, known entries), unless its --merge-memory says
 // otherwise.
 inline constexpr uint64_t kMergeMemoryBytes = 1 << 30;
 // What the merge of one job may take of it in any case.

@@ -1,4 +1,4 @@
-// The last committed batch of each job, for callers that wait for one. Thread-safe.
+// Lets callers wait for a batch of a job: the number of each job's last committed one. Thread-safe.
 #pragma once
 
 #include <cstdint>

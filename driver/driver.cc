@@ -11,7 +11,7 @@
 #include "absl/time/clock.h"
 #include "common/limits.h"
 #include "common/process/random_id.h"
-#include "driver/waiting_place.h"
+#include "driver/call_slot.h"
 #include "glog/logging.h"
 #include "jobs/spec/job_spec.h"
 
@@ -116,7 +116,7 @@ void Driver::RunLoop() {
     const bool never = next_us == std::numeric_limits<int64_t>::max();
     const std::deque<Event> events =
         never ? events_.TakeAll() : events_.TakeAll(started_ + std::chrono::microseconds(next_us - started_wall_us_));
-    if (events.empty() && events_.IsClosed()) return;
+    if (events.empty() && events_.IsDone()) return;
     for (const Event& event : events) Handle(event);
     if (NowUs() >= cluster_.NextTimeUs()) Handle(on_time);
   }
@@ -136,14 +136,14 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
 absl::Status Driver::OpenJob(const JobMachine& machine) {
   const JournalledJob& job = machine.job();
   if (parts_.contains(job.job_id)) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(job.spec, job.brokers, stop_.get_token());
-  if (!log.ok()) return log.status();
+  absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, job.brokers, stop_.get_token());
+  if (!topics.ok()) return topics.status();
   JobParts& parts = parts_[job.job_id];
-  parts.log = *std::move(log);
+  parts.topics = *std::move(topics);
   parts.sinks = std::make_shared<JobSinks>(JobSinks::Options{job.job_id, job.spec, &options_.places}, journal_.get());
   if (job.last_batch.batch() > 0) {
     parts.sinks->OnCommitted(job.last_batch.batch(), job.partitions);
-    parts.log->SetGroupOffsets(job.partitions, NextOffsetsOf(job.last_batch));
+    parts.topics->SetGroupOffsets(job.partitions, NextOffsetsOf(job.last_batch));
   }
   committed_.Set(job.job_id, job.last_batch.batch());
   return absl::OkStatus();
@@ -172,7 +172,7 @@ void Driver::Do(const QueryEnds& query) {
     });
   };
   if (absl::Status opened = OpenJob(*job); !opened.ok()) return done(opened);
-  parts_.at(query.job_id).log->QueryEnds(job->job().partitions, done);
+  parts_.at(query.job_id).topics->QueryEnds(job->job().partitions, done);
 }
 
 void Driver::Do(const FindPartitions& find) {
@@ -184,7 +184,7 @@ void Driver::Do(const FindPartitions& find) {
     });
   };
   if (absl::Status opened = OpenJob(*job); !opened.ok()) return done(opened);
-  parts_.at(find.job_id).log->FindPartitions(job->job().partitions, done);
+  parts_.at(find.job_id).topics->FindPartitions(job->job().partitions, done);
 }
 
 void Driver::Do(const QuerySinks& query) {
@@ -216,7 +216,7 @@ void Driver::Do(const PublishBatch& publish) {
   const JobMachine* job = cluster_.FindJob(publish.job_id);
   if (parts == parts_.end() || job == nullptr) return;
   parts->second.sinks->OnCommitted(batch, job->job().partitions);
-  parts->second.log->SetGroupOffsets(job->job().partitions, NextOffsetsOf(publish.batch));
+  parts->second.topics->SetGroupOffsets(job->job().partitions, NextOffsetsOf(publish.batch));
   if (batch % kTrimEvery == 0 && batch > options_.kept_batches) {
     writer_->TrimLater(publish.job_id, std::min(batch - options_.kept_batches, parts->second.sinks->DeliveredByAll()) + 1);
   }
@@ -253,12 +253,13 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   submitted.set_job_id(RandomId());
   *submitted.mutable_spec() = spec;
   submitted.set_brokers(spec.source().brokers().empty() ? options_.kafka : spec.source().brokers());
-  const WaitingPlace place(&waiting_calls_);
-  if (!place.status().ok()) return place.status();
+  const CallSlot slot(&waiting_calls_);
+  if (!slot.status().ok()) return slot.status();
   {
-    const absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, submitted.brokers(), stop_.get_token());
-    if (!log.ok()) return log.status();
-    const absl::StatusOr<std::vector<Partition>> partitions = (*log)->Resolve();
+    const absl::StatusOr<std::unique_ptr<JobTopics>> topics =
+        JobTopics::Create(spec, submitted.brokers(), stop_.get_token());
+    if (!topics.ok()) return topics.status();
+    const absl::StatusOr<std::vector<Partition>> partitions = (*topics)->Resolve();
     if (!partitions.ok()) return partitions.status();
     submitted.mutable_partitions()->Add(partitions->begin(), partitions->end());
   }
@@ -369,8 +370,8 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
           last == 0 ? absl::StrCat("job ", reply->job(), " has no batch yet")
                     : absl::StrCat("job ", reply->job(), " has no batch ", wanted, " yet; the last is ", last));
     }
-    const WaitingPlace place(&waiting_calls_);
-    if (!place.status().ok()) return place.status();
+    const CallSlot slot(&waiting_calls_);
+    if (!slot.status().ok()) return slot.status();
     const absl::Time deadline = absl::Now() + absl::Milliseconds(std::min(request.wait_ms(), kMaxWaitMs));
     if (absl::Status waited = committed_.Wait(job_id, wanted, deadline, is_cancelled); !waited.ok()) return waited;
     reply = Ask<GetBatchReply>(look);
@@ -390,7 +391,7 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
 absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
   struct Job {
     std::string id;
-    std::shared_ptr<JobLog> log;
+    std::shared_ptr<JobTopics> topics;
     std::vector<Partition> partitions;
   };
   const absl::StatusOr<Job> job = Ask<Job>([&](ClusterMachine*, int64_t, Actions*) -> absl::StatusOr<Job> {
@@ -398,17 +399,17 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
     if (!found.ok()) return found.status();
     if (absl::Status opened = OpenJob(**found); !opened.ok()) return opened;
     const JournalledJob& of = (*found)->job();
-    return Job{of.job_id, parts_.at(of.job_id).log, of.partitions};
+    return Job{of.job_id, parts_.at(of.job_id).topics, of.partitions};
   });
   if (!job.ok()) return job.status();
-  const WaitingPlace place(&waiting_calls_);
-  if (!place.status().ok()) return place.status();
-  absl::StatusOr<JobMachine::Found> found = job->log->Find(job->partitions);
+  const CallSlot slot(&waiting_calls_);
+  if (!slot.status().ok()) return slot.status();
+  absl::StatusOr<JobMachine::Found> found = job->topics->Find(job->partitions);
   if (!found.ok()) return found.status();
   Post([id = job->id, found = *std::move(found)](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
     cluster->OnPartitions(id, found, now_us, actions);
   });
-  const absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> watermarks = job->log->HighWatermarks();
+  const absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> watermarks = job->topics->HighWatermarks();
   if (!watermarks.ok()) return watermarks.status();
   GetEndsReply reply;
   for (const auto& [partition, offset] : *watermarks) {

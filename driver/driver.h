@@ -23,7 +23,7 @@
 #include "driver/committed_batches.h"
 #include "driver/core/cluster_machine.h"
 #include "driver/core/cluster_view.h"
-#include "driver/job_log.h"
+#include "driver/job_topics.h"
 #include "driver/journal/journal.h"
 #include "driver/journal/journal_writer.h"
 #include "driver/sinks/job_sinks.h"
@@ -66,7 +66,7 @@ class Driver {
  private:
   // What a job needs besides its decisions.
   struct JobParts {
-    std::shared_ptr<JobLog> log;
+    std::shared_ptr<JobTopics> topics;
     std::shared_ptr<JobSinks> sinks;
   };
   // The parts of a cancelled job. Every cancel that waits has them, and the first one ends them while the others wait.

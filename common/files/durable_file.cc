@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 
 namespace tenfold {
@@ -29,22 +30,39 @@ absl::Status WriteAll(int fd, std::string_view text, const std::string& path) {
   return fsync(fd) == 0 ? absl::OkStatus() : ErrnoStatus("sync", path);
 }
 
+// Without symbolic links, and so without a "..", which means what it means after the link.
+absl::StatusOr<fs::path> Resolved(const std::string& path) {
+  std::error_code error;
+  fs::path resolved = fs::weakly_canonical(fs::absolute(path, error), error);
+  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot make the directory ", path));
+  if (!resolved.has_filename()) resolved = resolved.parent_path();
+  return resolved;
+}
+
 }  // namespace
 
-absl::Status MakeDirectory(const std::string& path) {
+absl::Status MakeDirectory(const std::string& path, const std::string& base) {
+  const absl::StatusOr<fs::path> resolved = Resolved(path);
+  if (!resolved.ok()) return resolved.status();
+  const fs::path& directory = *resolved;
   std::error_code error;
-  fs::path directory = fs::absolute(path, error).lexically_normal();
-  if (!directory.has_filename()) directory = directory.parent_path();
   // The lowest that is there already.
   fs::path there = directory;
   while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
   fs::create_directories(directory, error);
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot make the directory ", path));
   if (there == directory) there = directory.parent_path();
+  if (!base.empty()) {
+    const absl::StatusOr<fs::path> top = Resolved(base);
+    if (!top.ok()) return top.status();
+    const fs::path way = there.lexically_relative(*top);
+    if (!way.empty() && *way.begin() != "..") there = *top;
+  }
   for (fs::path made = directory;; made = made.parent_path()) {
     const absl::Status synced = SyncDirectory(made.string());
-    // One that somebody else made may not be ours to read.
-    if (!synced.ok() && !(made == there && absl::IsPermissionDenied(synced))) return synced;
+    // One that somebody else made may not be ours to read, or lie on a file system that syncs no directories.
+    const bool passed = absl::IsPermissionDenied(synced) || absl::IsInvalidArgument(synced);
+    if (!synced.ok() && !(made == there && passed)) return synced;
     if (made == there) return absl::OkStatus();
   }
 }

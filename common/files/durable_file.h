@@ -11,7 +11,8 @@ namespace tenfold {
 
 // Makes the directory, and those above it that are missing. Syncs it, every directory made, and the one above the first of
 // them. One that is there already is synced with its parent, as whoever made it may have been killed before.
-absl::Status MakeDirectory(const std::string& path);
+// With `base`, a directory above `path`, all from `path` up to it are synced, as a kill may have come between them.
+absl::Status MakeDirectory(const std::string& path, const std::string& base = "");
 
 // Makes the names in a directory durable: what was created in it, renamed or deleted.
 absl::Status SyncDirectory(const std::string& path);

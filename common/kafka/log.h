@@ -1,5 +1,5 @@
-// The log, as Tenfold uses it: partitions and their offsets, reading from explicit offsets, appending. The only place
-// that knows librdkafka (2.0.2); errors are sentences that name broker, topic and partition.
+// The log, as Tenfold uses it: partitions and their offsets, reading from explicit offsets, appending. This room
+// alone knows librdkafka (2.0.2); errors are sentences that name broker, topic and partition.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // R4's digest of a state: mod 2^128, the sum over rows of h * (c0*count + c1*sum). Linear, so each delta updates it
 // without the row's old value. Pure.
 //
-// The frame of a row is its pane, 8 bytes little endian and 0 while a job has no windows, then the key's bytes.
+// The frame of a row is its pane, 8 bytes little endian and 0, then the key's bytes.
 // h = high64 * 2^64 + low64 of the frame's XXH3-128 (seed 0, default secret), with its lowest bit set. count is
 // unsigned; sum, in units of 1e-9, is two's complement: a negative one counts as 2^128 + sum.
 #pragma once

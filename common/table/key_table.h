@@ -6,7 +6,7 @@
 //
 // An own hash table and not a library's, because of FindOrAdd of many: a table of a million keys is far larger than the
 // caches, and a look-up then waits for three places in memory, one after the other. Looking up many at a time, the waits of
-// all are one wait (measured: ARCHITECTURE.md, "Where the time goes").
+// all are one wait (measured: tests/bench/README.md).
 #pragma once
 
 #include <array>

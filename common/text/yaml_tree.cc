@@ -30,7 +30,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ == 2)
-      problems_->push_back({Offset(mark), "", "a second document begins here; a job spec is one document"});
+      problems_->push_back({Offset(mark), "", "a second document begins here; only one is allowed"});
   }
   void OnDocumentEnd() override {}
 

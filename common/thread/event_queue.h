@@ -1,5 +1,5 @@
-// A queue of events for the one thread that owns what they change: anybody posts, that thread takes. All hand-over between
-// threads goes through it. Thread-safe.
+// A queue of events for the one thread that owns what they change: anybody posts, that thread takes. Who only waits for a
+// value uses the CondVar of mutex.h. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -81,6 +81,11 @@ class EventQueue {
   bool IsClosed() const {
     MutexLock lock(&mutex_);
     return closed_;
+  }
+  // Closed, and everything in it was taken.
+  bool IsDone() const {
+    MutexLock lock(&mutex_);
+    return closed_ && events_.empty();
   }
   // Waits for so long. False if the queue is closed by then, and as soon as it is.
   bool Sleep(std::chrono::steady_clock::duration duration) {

@@ -12,8 +12,8 @@
 
 namespace tenfold {
 
-// The reply to each request that the driver sends to workers. A new request needs a line here and in Action, a handler
-// (`JobMachine::OnReply`, `WorkerJob::Handle`), and its call (driver/worker_client.h, worker/worker_service.h).
+// The reply to each request that the driver sends to workers. What else a new request needs: ARCHITECTURE.md, "Where to
+// add what".
 template <typename Request>
 struct ReplyTo;
 template <>

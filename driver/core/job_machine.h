@@ -2,8 +2,8 @@
 // A state machine without I/O, clocks or threads: events in, actions out. What it must remember it asks to be journalled,
 // and acts on it only when Apply brings the record back, which is also how a driver that starts again gets here.
 //
-// Rules R3 to R6 of the design hold here; it makes one attempt at a batch at a time (driver/core/attempt.h), in the phases
-// plan, assign, fold, merge and commit. The merge (R7) is BatchMerge's, moves and the comparison of states (R4) are
+// Rules R3 to R6 hold here; it makes one attempt at a batch at a time (driver/core/attempt.h), in the phases
+// of JobPhase (proto/waiting.proto). The merge (R7) is BatchMerge's, moves and the comparison of states (R4) are
 // ShardMoves'. Times are microseconds of the decisions' clock. Used by one thread at a time.
 #pragma once
 

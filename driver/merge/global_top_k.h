@@ -1,5 +1,5 @@
-// Merge: the exact global top k from the workers' partial sums, without reading all keys (design, "Exact top k without a
-// shuffle"; R7). A state machine without I/O: it says what to look up, is told the answers, and at last has the result.
+// Merge: the exact global top k from the workers' partial sums, without reading all keys (ARCHITECTURE.md, "Exact top
+// k"; R7). A state machine without I/O: it says what to look up, is told the answers, and at last has the result.
 // One object merges one attempt; used by one thread at a time. Background: Fagin's threshold algorithm; TPUT (Cao and
 // Wang, 2004).
 //

@@ -151,9 +151,8 @@ absl::StatusOr<std::string> FileTarget::MakeDirectory() const {
   if (!wrong.empty()) return absl::InvalidArgumentError(wrong);
   const fs::path given(options_.path);
   // What the directory has to lie in.
-  const fs::path root =
-      given.is_absolute() ? fs::path(*AllowedDirectory(given, options_.places->allowed))
-                          : fs::path(options_.places->data_dir) / "sinks" / absl::StrCat(options_.job, ".", options_.job_id);
+  const fs::path base = given.is_absolute() ? *AllowedDirectory(given, options_.places->allowed) : options_.places->data_dir;
+  const fs::path root = given.is_absolute() ? base : base / "sinks" / absl::StrCat(options_.job, ".", options_.job_id);
   const absl::StatusOr<fs::path> real_root = Resolve(root);
   const absl::StatusOr<fs::path> directory = Resolve(root / given.parent_path());
   for (const auto* path : {&real_root, &directory}) {
@@ -164,7 +163,7 @@ absl::StatusOr<std::string> FileTarget::MakeDirectory() const {
                                                     directory->string(), ", out of ", real_root->string(),
                                                     "; remove that link"));
   }
-  if (absl::Status made = tenfold::MakeDirectory(directory->string()); !made.ok()) return made;
+  if (absl::Status made = tenfold::MakeDirectory(directory->string(), base.string()); !made.ok()) return made;
   return directory->string();
 }
 

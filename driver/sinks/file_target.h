@@ -18,7 +18,7 @@ namespace tenfold {
 
 // Where file sinks may write.
 struct SinkPlaces {
-  // The driver's. Relative paths lie below DATA_DIR/sinks/JOB.ID, with the job's name and id.
+  // The driver's. Relative paths lie below DATA_DIR/sinks/JOB.JOB_ID.
   std::string data_dir;
   // Directories that an absolute path may lie in.
   std::vector<std::string> allowed;

@@ -21,10 +21,46 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kFirstRetry(200);
 constexpr std::chrono::milliseconds kLastRetry(2000);
+constexpr char kNoKind[] = "a sink is of a kind that this driver does not know; start the version that journalled its job";
 
 // As in SinkStatus, and its name in the journal; unique within a job.
 std::string SinkName(const Sink& sink) {
-  return sink.has_file() ? absl::StrCat("file ", fs::path(sink.file().path()).lexically_normal().string()) : "stdout";
+  switch (sink.kind_case()) {
+    case Sink::kStdout:
+      return "stdout";
+    case Sink::kFile:
+      return absl::StrCat("file ", fs::path(sink.file().path()).lexically_normal().string());
+    case Sink::KIND_NOT_SET:
+      break;
+  }
+  LOG(FATAL) << kNoKind;
+}
+
+std::unique_ptr<SinkTarget> MakeTarget(const Sink& sink, const JobSinks::Options& job) {
+  switch (sink.kind_case()) {
+    case Sink::kStdout:
+      return std::make_unique<StdoutTarget>();
+    case Sink::kFile:
+      return std::make_unique<FileTarget>(FileTarget::Options{
+          .job = job.spec.name(), .job_id = job.job_id, .path = sink.file().path(), .places = job.places});
+    case Sink::KIND_NOT_SET:
+      break;
+  }
+  LOG(FATAL) << kNoKind;
+}
+
+// Why the sink cannot be at this driver, after the name of the field; empty if it can.
+std::string CheckPlace(const Sink& sink, const SinkPlaces& places) {
+  switch (sink.kind_case()) {
+    case Sink::kFile: {
+      const std::string wrong = FileTarget::CheckPath(sink.file().path(), places);
+      return wrong.empty() ? "" : ".file.path: " + wrong;
+    }
+    case Sink::kStdout:
+    case Sink::KIND_NOT_SET:
+      break;
+  }
+  return "";
 }
 
 }  // namespace
@@ -35,12 +71,7 @@ JobSinks::JobSinks(const Options& options, Journal* journal)
     auto feed = std::make_unique<Feed>();
     feed->name = SinkName(sink);
     feed->delivered = journal->Delivered(job_id_, feed->name);
-    if (sink.has_file()) {
-      feed->target = std::make_unique<FileTarget>(
-          FileTarget::Options{.job = job_, .job_id = job_id_, .path = sink.file().path(), .places = options.places});
-    } else {
-      feed->target = std::make_unique<StdoutTarget>();
-    }
+    feed->target = MakeTarget(sink, options);
     feeds_.push_back(std::move(feed));
   }
   for (const std::unique_ptr<Feed>& feed : feeds_) {
@@ -141,8 +172,8 @@ absl::Status JobSinks::Check(const JobSpec& spec, const SinkPlaces& places) {
   std::set<std::string> names;
   for (int i = 0; i < spec.sinks_size(); ++i) {
     const Sink& sink = spec.sinks(i);
-    const std::string wrong = sink.has_file() ? FileTarget::CheckPath(sink.file().path(), places) : "";
-    if (!wrong.empty()) return absl::InvalidArgumentError(absl::StrCat("sinks[", i, "].file.path: ", wrong));
+    const std::string wrong = CheckPlace(sink, places);
+    if (!wrong.empty()) return absl::InvalidArgumentError(absl::StrCat("sinks[", i, "]", wrong));
     if (!names.insert(SinkName(sink)).second) {
       return absl::InvalidArgumentError(absl::StrCat("sinks[", i, "]: the sink ", SinkName(sink), " is there twice"));
     }

@@ -12,8 +12,8 @@
 #include "common/process/process.h"
 #include "fmt/format.h"
 #include "jobs/cli/driver_client.h"
-#include "jobs/cli/job_json.h"
 #include "jobs/cli/output.h"
+#include "jobs/show/status_json.h"
 
 namespace tenfold {
 namespace {

@@ -5,9 +5,9 @@
 
 #include "common/process/process.h"
 #include "jobs/cli/driver_client.h"
-#include "jobs/cli/job_json.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
+#include "jobs/show/status_json.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {

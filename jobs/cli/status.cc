@@ -10,10 +10,10 @@
 #include "common/process/process.h"
 #include "fmt/format.h"
 #include "jobs/cli/driver_client.h"
-#include "jobs/cli/job_json.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/show/result_json.h"
+#include "jobs/show/status_json.h"
 #include "jobs/spec/spec_writer.h"
 
 namespace tenfold {

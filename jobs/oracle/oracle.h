@@ -1,5 +1,5 @@
 // The oracle: what any batch must equal, recomputed by brute force from the records before its offset vector. Serves
-// `verify`, the simulator and the tests. Shares no code with decode, aggregate, digest or top k on purpose: std::map,
+// `verify`, the simulator and the tests. Shares no code with decode, aggregate or top k on purpose: std::map,
 // big decimals (Boost.Multiprecision), its own reading of R1 and R4. Slow, and meant to be. Used by one thread at a time.
 #pragma once
 

@@ -1,4 +1,4 @@
-// A batch as people and programs see it: the `top` line of sinks and of the CLI. Pure.
+// A batch as people and programs see it, the `top` line of sinks and of the CLI; and times in results. Pure.
 #pragma once
 
 #include <string>

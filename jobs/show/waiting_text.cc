@@ -50,9 +50,13 @@ std::string WaitingText(const Waiting& waiting) {
       return WithDetail(fmt::format("sink {}, which is {} batch{} behind", waiting.subject(), waiting.batches(),
                                     waiting.batches() == 1 ? "" : "es"),
                         waiting.detail());
-    default:
-      return "";
+    // A WaitingKind of a newer driver has no number here.
+    case WAITING_NOT:
+    case WaitingKind_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case WaitingKind_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
   }
+  return "";
 }
 
 std::string WaitingClause(const Waiting& waiting) {

@@ -33,7 +33,7 @@ Json KafkaJson(const KafkaSource& source) {
 
 // Whether YAML reads the text, written without quotes, as this text.
 bool IsPlainScalar(const std::string& text) {
-  if (text.empty() || text == "null" || text.ends_with(' ')) return false;
+  if (text.empty() || absl::EqualsIgnoreCase(text, "null") || text.ends_with(' ')) return false;
   const auto is_digit = [&](size_t i) {
     return i < text.size() && absl::ascii_isdigit(static_cast<unsigned char>(text[i]));
   };
@@ -75,8 +75,16 @@ Json SpecJson(const JobSpec& spec) {
   json["on_bad_record"] = spec.on_bad_record() == BAD_RECORD_FAIL ? "fail" : "skip";
   json["sinks"] = Json::array();
   for (const Sink& sink : spec.sinks()) {
-    json["sinks"].push_back(sink.has_file() ? Json{{"file", {{"path", sink.file().path()}}}}
-                                            : Json{{"stdout", Json::object()}});
+    switch (sink.kind_case()) {
+      case Sink::kStdout:
+        json["sinks"].push_back({{"stdout", Json::object()}});
+        break;
+      case Sink::kFile:
+        json["sinks"].push_back({{"file", {{"path", sink.file().path()}}}});
+        break;
+      case Sink::KIND_NOT_SET:
+        break;
+    }
   }
   return json;
 }

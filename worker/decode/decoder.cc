@@ -15,7 +15,6 @@ namespace tenfold {
 namespace {
 
 constexpr uint64_t kLowBits = 0x7F7F'7F7F'7F7F'7F7F;
-constexpr uint64_t kHighBits = ~kLowBits;
 static_assert(std::endian::native == std::endian::little);
 
 uint64_t EightBytes(const char* p) {

@@ -30,7 +30,7 @@ namespace {
 
 // A family's keys are a tag byte, 0 for the state and 1 for a row, and for a row its pane and ranking key.
 constexpr std::string_view kStateKey("\0", 1);
-// Tag and pane: how many bytes it has, then these, big endian. The pane is 0 while a job has no windows.
+// Tag and pane: how many bytes it has, then these, big endian. The pane is 0.
 constexpr std::string_view kRowPrefix("\1\0", 2);
 
 // Count, then sum. A delta has the same form as the row it is merged into.

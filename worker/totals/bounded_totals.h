@@ -1,12 +1,12 @@
-// A worker's totals within a limit of memory. Below it they are all in memory (worker/totals.h). Beyond it only the
+// A worker's totals within a limit of memory. Below it they are all in memory (common/table/totals.h). Beyond it only the
 // candidates are: every key whose total is at or above a floor. What others add up to is in the store alone, and read from
 // there when it is asked for, or when it may have come to reach the floor. Every answer is exact either way, and what is
 // said of the keys left out is true of them. Used by one thread at a time.
 //
 // That a key is below the floor is known without reading it as long as its upper bound (worker/totals/upper_bounds.h) is: so
 // a changed key costs a read only if it is no candidate and near to being one. Of a limit of L bytes 3/8 are for candidates
-// and 1/2 for bounds. When there are too many candidates the floor is raised so far that those of 1/32 stay: the higher it
-// is, the fewer keys come near it.
+// and 1/2 for bounds. When there are too many candidates the floor is raised until what stays fills 1/32 of L: the higher
+// it is, the fewer keys come near it.
 #pragma once
 
 #include <cstddef>

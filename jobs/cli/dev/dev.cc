@@ -27,7 +27,7 @@
 #include "jobs/cli/dev/dev_cluster.h"
 #include "jobs/cli/dev/dev_table.h"
 #include "jobs/cli/driver_client.h"
-#include "jobs/cli/job_json.h"
+#include "jobs/show/status_json.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/feed/pace.h"

@@ -33,6 +33,15 @@ TEST(EventQueueTest, ATakeWithADeadlineEndsWithoutAnEvent) {
   EXPECT_FALSE(queue.IsClosed());
 }
 
+TEST(EventQueueTest, AClosedQueueIsDoneOnceItsEventsAreTaken) {
+  EventQueue<int> queue;
+  queue.Post(1);
+  queue.Close();
+  EXPECT_FALSE(queue.IsDone());
+  EXPECT_THAT(queue.TakeAll(), ElementsAre(1));
+  EXPECT_TRUE(queue.IsDone());
+}
+
 TEST(EventQueueTest, TheLatestEventReplacesThoseNotTaken) {
   EventQueue<int> queue;
   queue.Post(1);

@@ -50,7 +50,7 @@ class SpecGenerator {
 
   void DrawFold(Fold* fold) {
     fold->mutable_format()->set_separator(Pick({"|", ",", "\t", "\"", "\\", " ", "#"}));
-    const std::vector<std::string> fields = {"page", "null", "true", "_x", "clicks"};
+    const std::vector<std::string> fields = {"page", "null", "NULL", "true", "_x", "clicks"};
     for (const std::string& field : fields) fold->mutable_format()->add_fields(field);
     fold->set_key(Pick(fields));
     for (uint32_t i = 1 + Below(4); i > 0; --i) {

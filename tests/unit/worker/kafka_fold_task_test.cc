@@ -202,7 +202,7 @@ TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsNotTakenForOtherStates) {
   Write();
   const FoldOutcome elsewhere = task_->Fold(Shards(1'000), Within(kTimeout, /*exact=*/true));
   const std::vector<JobCore::ShardRange> from = After(elsewhere, written_);
-  for (absl::Duration pause = absl::Milliseconds(1); pause < absl::Milliseconds(200); pause *= 2) {
+  for (absl::Duration pause = absl::Milliseconds(1); pause < absl::Seconds(2); pause *= 2) {
     task_->Fold(Shards(written_), Stopped());
     absl::SleepFor(pause);
     const FoldOutcome outcome = task_->Fold(from, Stopped());
@@ -213,7 +213,7 @@ TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsNotTakenForOtherStates) {
 
 TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsNotTakenForAnExactFold) {
   Write();
-  for (absl::Duration pause = absl::Milliseconds(1); pause < absl::Milliseconds(200); pause *= 2) {
+  for (absl::Duration pause = absl::Milliseconds(1); pause < absl::Seconds(2); pause *= 2) {
     task_->Fold(Shards(written_), Stopped());
     absl::SleepFor(pause);
     const FoldOutcome outcome = task_->Fold(Shards(10), Within(kTimeout, /*exact=*/true));

@@ -19,13 +19,13 @@
 
 namespace tenfold {
 
-class JobLog {
+class JobTopics {
  public:
   // Once `stop` is asked for no further call to Kafka is begun: what needs one is UNAVAILABLE, or is not done.
-  static absl::StatusOr<std::unique_ptr<JobLog>> Create(const JobSpec& spec, const std::string& brokers,
-                                                        std::stop_token stop);
+  static absl::StatusOr<std::unique_ptr<JobTopics>> Create(const JobSpec& spec, const std::string& brokers,
+                                                           std::stop_token stop);
   // Waits for the call under way, which ends by its timeout of 3 s.
-  ~JobLog();
+  ~JobTopics();
 
   // The partitions of the job's topics, resolved to start offsets as the spec says.
   absl::StatusOr<std::vector<Partition>> Resolve();
@@ -44,7 +44,7 @@ class JobLog {
   void SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets);
 
  private:
-  JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop);
+  JobTopics(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop);
   absl::StatusOr<std::vector<TopicPartition>> AllPartitions();
   absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, LogClient::Position position);
   void RunGroup();

@@ -1,4 +1,4 @@
-#include "driver/job_log.h"
+#include "driver/job_topics.h"
 
 #include <chrono>
 #include <deque>
@@ -28,17 +28,17 @@ absl::Status StoppingError() { return absl::UnavailableError("the driver is stop
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<JobLog>> JobLog::Create(const JobSpec& spec, const std::string& brokers,
-                                                       std::stop_token stop) {
+absl::StatusOr<std::unique_ptr<JobTopics>> JobTopics::Create(const JobSpec& spec, const std::string& brokers,
+                                                             std::stop_token stop) {
   LogConfig config;
   config.brokers = brokers;
   config.properties = {spec.source().properties().begin(), spec.source().properties().end()};
   absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
   if (!client.ok()) return client.status();
-  return std::unique_ptr<JobLog>(new JobLog(spec, *std::move(client), std::move(stop)));
+  return std::unique_ptr<JobTopics>(new JobTopics(spec, *std::move(client), std::move(stop)));
 }
 
-JobLog::JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop)
+JobTopics::JobTopics(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop)
     : group_(absl::StrCat("tenfold-", spec.name())),
       topics_(spec.source().topics().begin(), spec.source().topics().end()),
       start_(spec.source().start()),
@@ -46,9 +46,9 @@ JobLog::JobLog(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop
       stop_(std::move(stop)),
       group_thread_([this] { RunGroup(); }) {}
 
-JobLog::~JobLog() { group_offsets_.Abort(); }
+JobTopics::~JobTopics() { group_offsets_.Abort(); }
 
-absl::StatusOr<std::vector<TopicPartition>> JobLog::AllPartitions() {
+absl::StatusOr<std::vector<TopicPartition>> JobTopics::AllPartitions() {
   if (stop_.stop_requested()) return StoppingError();
   const absl::StatusOr<std::vector<int32_t>> counts = client_->PartitionCounts(topics_, kTimeout);
   if (!counts.ok()) return counts.status();
@@ -59,13 +59,13 @@ absl::StatusOr<std::vector<TopicPartition>> JobLog::AllPartitions() {
   return partitions;
 }
 
-absl::StatusOr<std::vector<int64_t>> JobLog::Offsets(const std::vector<TopicPartition>& partitions,
-                                                     LogClient::Position position) {
+absl::StatusOr<std::vector<int64_t>> JobTopics::Offsets(const std::vector<TopicPartition>& partitions,
+                                                        LogClient::Position position) {
   if (stop_.stop_requested()) return StoppingError();
   return client_->Offsets(partitions, position, kTimeout);
 }
 
-absl::StatusOr<std::vector<Partition>> JobLog::Resolve() {
+absl::StatusOr<std::vector<Partition>> JobTopics::Resolve() {
   const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
   if (!all.ok()) return all.status();
   const auto position = start_ == START_LATEST ? LogClient::Position::kStableEnd : LogClient::Position::kBegin;
@@ -80,7 +80,7 @@ absl::StatusOr<std::vector<Partition>> JobLog::Resolve() {
   return partitions;
 }
 
-absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobLog::HighWatermarks() {
+absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighWatermarks() {
   const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
   if (!all.ok()) return all.status();
   const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, LogClient::Position::kHighWatermark);
@@ -90,7 +90,7 @@ absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobLog::HighWate
   return watermarks;
 }
 
-absl::StatusOr<JobMachine::Found> JobLog::Find(const std::vector<Partition>& known) {
+absl::StatusOr<JobMachine::Found> JobTopics::Find(const std::vector<Partition>& known) {
   const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
   if (!all.ok()) return all.status();
   const std::vector<TopicPartition> known_partitions = ToTopicPartitions(known);
@@ -112,24 +112,24 @@ absl::StatusOr<JobMachine::Found> JobLog::Find(const std::vector<Partition>& kno
   return found;
 }
 
-void JobLog::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) {
+void JobTopics::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) {
   ends_.Post([this, list = ToTopicPartitions(partitions), done = std::move(done)] {
     done(Offsets(list, LogClient::Position::kStableEnd));
   });
 }
 
-void JobLog::FindPartitions(const std::vector<Partition>& known, FoundDone done) {
+void JobTopics::FindPartitions(const std::vector<Partition>& known, FoundDone done) {
   metadata_.Post([this, known, done = std::move(done)] { done(Find(known)); });
 }
 
-void JobLog::SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets) {
+void JobTopics::SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets) {
   std::vector<TopicPartition> list = ToTopicPartitions(partitions);
   // Partitions are added at the end, and may be ahead of the batch.
   list.resize(next_offsets.size());
   group_offsets_.PostLatest({std::move(list), std::move(next_offsets)});
 }
 
-void JobLog::RunGroup() {
+void JobTopics::RunGroup() {
   std::string complaint;
   std::optional<GroupOffsets> latest;
   do {

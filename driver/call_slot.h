@@ -1,4 +1,4 @@
-// A place for a call that waits at the driver, for Kafka or for a batch, given back at its end; there are kMaxWaitingCalls.
+// A slot for a call that waits at the driver, for Kafka or for a batch, given back at its end; there are kMaxWaitingCalls.
 #pragma once
 
 #include <atomic>
@@ -9,13 +9,13 @@
 
 namespace tenfold {
 
-class WaitingPlace {
+class CallSlot {
  public:
-  // `taken` counts the places that are taken, and outlives the object.
-  explicit WaitingPlace(std::atomic<int>* taken) : taken_(taken), number_(++*taken) {}
-  ~WaitingPlace() { --*taken_; }
-  WaitingPlace(const WaitingPlace&) = delete;
-  WaitingPlace& operator=(const WaitingPlace&) = delete;
+  // `taken` counts the slots that are taken, and outlives the object.
+  explicit CallSlot(std::atomic<int>* taken) : taken_(taken), number_(++*taken) {}
+  ~CallSlot() { --*taken_; }
+  CallSlot(const CallSlot&) = delete;
+  CallSlot& operator=(const CallSlot&) = delete;
 
   // RESOURCE_EXHAUSTED if there was none left.
   absl::Status status() const {

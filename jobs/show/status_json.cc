@@ -1,11 +1,11 @@
-#include "jobs/cli/job_json.h"
+#include "jobs/show/status_json.h"
 
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
 #include "common/number/units.h"
+#include "common/text/shown_text.h"
 #include "fmt/format.h"
-#include "jobs/cli/output.h"
 #include "jobs/show/result_json.h"
 #include "jobs/show/waiting_text.h"
 #include "jobs/spec/spec_writer.h"

@@ -1,5 +1,5 @@
 // What the driver asks of a real Kafka: where a job's partitions begin.
-#include "driver/job_log.h"
+#include "driver/job_topics.h"
 
 #include <memory>
 #include <stop_token>
@@ -15,23 +15,23 @@
 namespace tenfold {
 namespace {
 
-class JobLogTest : public ::testing::Test {
+class JobTopicsTest : public ::testing::Test {
  protected:
-  std::unique_ptr<JobLog> Open(const std::string& topic, StartPosition start) {
+  std::unique_ptr<JobTopics> Open(const std::string& topic, StartPosition start) {
     JobSpec spec;
     spec.set_name("job");
     spec.mutable_source()->add_topics(topic);
     spec.mutable_source()->set_start(start);
-    absl::StatusOr<std::unique_ptr<JobLog>> log = JobLog::Create(spec, KafkaBrokers(), stop_.get_token());
-    EXPECT_TRUE(log.ok()) << log.status();
-    return *std::move(log);
+    absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(spec, KafkaBrokers(), stop_.get_token());
+    EXPECT_TRUE(topics.ok()) << topics.status();
+    return *std::move(topics);
   }
 
   std::stop_source stop_;
 };
 
 // Records of a transaction that is open when the job is submitted become readable later, and are the job's.
-TEST_F(JobLogTest, StartLatestIsBeforeATransactionThatIsOpen) {
+TEST_F(JobTopicsTest, StartLatestIsBeforeATransactionThatIsOpen) {
   const absl::StatusOr<std::string> topic = CreateTopic(1);
   ASSERT_OK(topic.status());
   ASSERT_OK(Produce(*topic, 0, {"page1|1|1|1", "page1|1|1|1"}));
@@ -50,16 +50,16 @@ TEST_F(JobLogTest, StartLatestIsBeforeATransactionThatIsOpen) {
 }
 
 // Records may come to a partition before the driver has found it.
-TEST_F(JobLogTest, APartitionThatIsFoundBeginsAtItsBegin) {
+TEST_F(JobTopicsTest, APartitionThatIsFoundBeginsAtItsBegin) {
   const absl::StatusOr<std::string> topic = CreateTopic(1);
   ASSERT_OK(topic.status());
-  const std::unique_ptr<JobLog> log = Open(*topic, START_LATEST);
-  const absl::StatusOr<std::vector<Partition>> known = log->Resolve();
+  const std::unique_ptr<JobTopics> topics = Open(*topic, START_LATEST);
+  const absl::StatusOr<std::vector<Partition>> known = topics->Resolve();
   ASSERT_OK(known.status());
   ASSERT_OK(GrowTopic(*topic, 2));
   ASSERT_OK(Produce(*topic, 1, {"page1|1|1|1", "page1|1|1|1"}));
 
-  const absl::StatusOr<JobMachine::Found> found = log->Find(*known);
+  const absl::StatusOr<JobMachine::Found> found = topics->Find(*known);
   ASSERT_OK(found.status());
   ASSERT_EQ(found->added.size(), 1u);
   EXPECT_EQ(found->added[0].partition(), 1);
