@@ -34,7 +34,7 @@ namespace tenfold {
 class Driver {
  public:
   struct Options {
-    // Brokers of jobs whose spec names none.
+    // The brokers of jobs whose spec names none.
     std::string kafka;
     // Batches of a job that stay readable. Those that a sink has yet to take stay as well.
     uint64_t kept_batches = 10'000;
@@ -45,7 +45,7 @@ class Driver {
 
   // Reads the journal and goes on where it ends. The errors are Journal::Open's.
   static absl::StatusOr<std::unique_ptr<Driver>> Start(Options options);
-  // What is under way is cut short; everything committed is in the journal.
+  // Cuts short what is in flight; everything committed is in the journal.
   ~Driver();
 
   // What the CLI and the workers ask (proto/driver.proto); called on gRPC's threads. Those that wait, for Kafka or for a
@@ -113,7 +113,7 @@ class Driver {
   // Used by the loop alone.
   ClusterMachine cluster_;
   std::map<std::string, JobParts> parts_;
-  // Told when the record that makes or ends the job is journalled.
+  // Callers that wait until the record that makes or ends the job is journalled, by job id.
   std::map<std::string, std::promise<absl::Status>> submitting_;
   std::map<std::string, std::vector<std::shared_ptr<std::promise<std::shared_ptr<Closing>>>>> cancelling_;
 

@@ -1,6 +1,6 @@
-// What the driver asks of Kafka for one job, ends and new partitions, and tells it: the group's offsets. A thread each, so
-// that a slow call of one kind does not hold up a batch. Completions are called on these threads: the receiver only posts
-// them.
+// What the driver asks of Kafka for one job (the partitions' ends, new partitions) and tells it (the group's offsets). Each
+// has a thread of its own, so that a slow call of one kind does not hold up a batch. Completions are called on these
+// threads; the receiver only posts them.
 #pragma once
 
 #include <functional>
@@ -24,14 +24,14 @@ class JobTopics {
   // Once `stop` is asked for no further call to Kafka is begun: what needs one is UNAVAILABLE, or is not done.
   static absl::StatusOr<std::unique_ptr<JobTopics>> Create(const JobSpec& spec, const std::string& brokers,
                                                            std::stop_token stop);
-  // Waits for the call under way, which ends by its timeout of 3 s.
+  // Waits for the call in flight, which ends by its timeout of 3 s.
   ~JobTopics();
 
   // The partitions of the job's topics, resolved to start offsets as the spec says.
   absl::StatusOr<std::vector<Partition>> Resolve();
   // High watermarks of all partitions that the topics have now.
   absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> HighWatermarks();
-  // New partitions, and where those known begin.
+  // The partitions that are new, and the offsets at which the known ones begin.
   absl::StatusOr<JobMachine::Found> Find(const std::vector<Partition>& known);
 
   using EndsDone = std::function<void(absl::StatusOr<std::vector<int64_t>>)>;

@@ -14,7 +14,7 @@ struct DriverOptions {
   Driver::Options driver;
 };
 
-// Reads them. An exit code if the program is to end now: help, version, or what is wrong was printed.
+// Reads the settings. Returns an exit code if the program is to end now: it has printed help, its version or an error.
 std::optional<int> ReadOptions(int argc, char** argv, DriverOptions* options);
 
 }  // namespace tenfold

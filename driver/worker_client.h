@@ -19,7 +19,7 @@ namespace tenfold {
 class WorkerClient {
  public:
   WorkerClient() = default;
-  // Cancels what is under way and waits for its completions.
+  // Cancels the calls in flight and waits for their completions.
   ~WorkerClient();
 
   template <typename Reply>

@@ -1,4 +1,4 @@
-// The worker's side of the driver: its heartbeat. Used by one thread.
+// The worker's heartbeat to the driver. Used by one thread.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@ class DriverClient {
   explicit DriverClient(const std::string& address);
   ~DriverClient();
 
-  // PERMISSION_DENIED if the driver will never have the worker; UNAVAILABLE or DEADLINE_EXCEEDED if it is not reached;
+  // PERMISSION_DENIED if the driver will never admit the worker; UNAVAILABLE or DEADLINE_EXCEEDED if it is not reached;
   // CANCELLED once `stop` is asked for.
   absl::StatusOr<HeartbeatReply> Heartbeat(const HeartbeatRequest& request, absl::Duration timeout,
                                            const std::stop_token& stop);

@@ -11,12 +11,12 @@ namespace tenfold {
 struct WorkerOptions {
   // Where the driver reaches the worker, HOST:PORT.
   std::string listen = "127.0.0.1:7071";
-  // Told to the driver is the address listened on, whose port may be known only then.
+  // If set, the driver is told the address listened on, whose port may be known only then.
   bool advertise_listen = false;
   Worker::Options worker;
 };
 
-// Reads them. An exit code if the program is to end now: help, version, or what is wrong was printed.
+// Reads the settings. Returns an exit code if the program is to end now: it has printed help, its version or an error.
 std::optional<int> ReadOptions(int argc, char** argv, WorkerOptions* options);
 
 }  // namespace tenfold

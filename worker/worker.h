@@ -47,7 +47,7 @@ class Worker {
   // Begins to tell the driver that it is there; `refused` is called once, from another thread, if the driver will never
   // have it.
   void StartHeartbeat(std::function<void(const absl::Status&)> refused);
-  // What runs is cut short, what comes is refused.
+  // Cuts short the requests that run, and refuses those that come.
   void Stop();
 
   // What proto/worker.proto says of each request, done by the request's job.
@@ -83,11 +83,11 @@ class Worker {
   Identity identity_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<WorkerJob>> jobs_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  // Of jobs_, for the jobs themselves.
+  // Guards jobs_; the jobs guard themselves.
   std::atomic<size_t> job_count_ = 0;
 
   CondVar stopped_;
-  // The dropper is at work.
+  // A thread is dropping jobs.
   std::atomic<bool> dropping_ = false;
   std::jthread dropper_;
   std::jthread heartbeat_;

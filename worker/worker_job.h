@@ -34,16 +34,16 @@ class WorkerJob {
     ShardStore* store = nullptr;
     // Makes the fold task of one lane (sums, or preparation) from the job's spec and brokers.
     std::function<absl::StatusOr<std::unique_ptr<FoldTask>>(const AssignRequest& assign)> make_fold_task;
-    // As of PartialSums::Options.
+    // As in PartialSums::Options.
     size_t part_bytes = kMaxMessageBytes / 4;
     size_t max_kept_changes = kMaxKeptChanges;
-    // What the job may use from now on; less when others come.
+    // How much memory the job may use from now on; it becomes less when other jobs come.
     std::function<JobMemory()> memory = [] { return JobMemory(); };
     // The store refuses everything from now on: the process has to end, and starts again with what is durable.
     std::function<void(const absl::Status&)> store_failed = [](const absl::Status&) {};
   };
 
-  // `found`: the job's states in the store.
+  // `found` are the job's states in the store.
   WorkerJob(Options options, const std::vector<ShardState>& found);
 
   // What proto/worker.proto says of each request.
@@ -54,7 +54,7 @@ class WorkerJob {
 
   // The job is over: waits for what runs, drops every state. Nothing may be asked of the object afterwards.
   absl::Status Drop();
-  // What runs is cut short, what comes is refused with UNAVAILABLE.
+  // Cuts short the requests that run, and refuses those that come with UNAVAILABLE.
   void Stop() { stopping_ = true; }
 
  private:
@@ -90,7 +90,7 @@ class WorkerJob {
   std::unique_ptr<FoldTask> sums_task_ ABSL_GUARDED_BY(sums_mutex_);
   PartialSums sums_ ABSL_GUARDED_BY(sums_mutex_);
   std::unique_ptr<FoldTask> prepare_task_ ABSL_GUARDED_BY(prepare_mutex_);
-  // The present assignment's, a copy for each lane.
+  // The spec of the present assignment, a copy for each lane.
   WalMode sums_wal_ ABSL_GUARDED_BY(sums_mutex_) = WAL_SYNC;
   WalMode prepare_wal_ ABSL_GUARDED_BY(prepare_mutex_) = WAL_SYNC;
 

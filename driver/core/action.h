@@ -43,35 +43,35 @@ struct Send {
   Request request;
 };
 
-// Last stable offsets of the job's partitions, all in one call: OnEnds.
+// Asks Kafka for the last stable offset of every partition of the job, in one call. Answered by OnEnds.
 struct QueryEnds {
   std::string job_id;
   uint64_t query = 0;
 };
 
-// Partitions of the job's topics that it does not have yet, with the offsets they begin at, and the first offsets kept of
-// those it has: OnPartitions.
+// Asks Kafka for partitions of the job's topics that the job does not have yet, with the offsets at which they begin, and
+// for the first offset kept of those it has. Answered by OnPartitions.
 struct FindPartitions {
   std::string job_id;
 };
 
-// How far behind the job's sinks are: OnSinks.
+// Asks which batch the slowest sink of the job has taken. Answered by OnSinks.
 struct QuerySinks {
   std::string job_id;
 };
 
-// To the journal, in the order asked: OnJournaled. If it cannot be written the driver ends.
+// Appends to the journal, in the order asked. Answered by OnJournaled; if the record cannot be written the driver ends.
 struct AppendRecord {
   JournalRecord record;
 };
 
-// A committed batch, to sinks and whoever waits.
+// Tells sinks and waiting callers that the batch is committed.
 struct PublishBatch {
   std::string job_id;
   BatchCommitted batch;
 };
 
-// The job is over (cancelled): what is held for it can go.
+// The job was cancelled, so the driver frees what it holds for it.
 struct CloseJob {
   std::string job_id;
 };

@@ -23,7 +23,7 @@ struct Attempt {
   // Whether the replies move an offset beyond the journal.
   bool Moved(const JournalledJob& job) const;
 
-  // PHASE_IDLE: there is none.
+  // PHASE_IDLE if there is no attempt.
   JobPhase phase = PHASE_IDLE;
   int64_t started_us = 0;
   // When Kafka had told the ends, and when the last worker had replied to the Fold.
@@ -34,9 +34,9 @@ struct Attempt {
   bool replays = false;
   // Workers that own shards, sorted; the merge knows them by their place.
   std::vector<std::string> owners;
-  // By worker: the step of the request that it has yet to answer.
+  // The step of the request in flight to each worker, by worker id.
   std::map<std::string, uint64_t> awaited;
-  // By worker: replies to the Fold.
+  // The replies to the Fold, by worker id.
   std::map<std::string, FoldReply> replies;
   // What the job still waits for once the batch is committed: a partition may be stuck while others move.
   Waiting stuck;

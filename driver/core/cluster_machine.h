@@ -71,7 +71,7 @@ class ClusterMachine {
  private:
   JobMachine* Find(const std::string& job_id);
   void Apply(const JournalRecord& record, int64_t now_us, Actions* actions);
-  // Leases do not run while the driver stands still. Before anything is made of an event.
+  // Extends every lease by the time that the driver stood still. Called before an event is handled.
   void NotePause(int64_t now_us);
   int64_t LeaseUs() const { return int64_t{cluster_.limits.lease_ms} * 1000; }
   // How often OnTime is called at least if there is no event.
@@ -83,11 +83,11 @@ class ClusterMachine {
 
   ClusterView cluster_;
   std::map<std::string, std::unique_ptr<JobMachine>> jobs_;
-  // Submitted, not journalled yet: their names are taken.
+  // Jobs that are submitted and not journalled yet; their names are taken.
   std::map<std::string, std::string> submitting_;
   std::deque<JobStatus> cancelled_;
   bool started_ = false;
-  // Of the last event.
+  // The time of the last event.
   int64_t last_time_us_ = 0;
 };
 

@@ -20,11 +20,11 @@ struct WorkerInfo {
   // Which process of the worker was heard last.
   uint64_t incarnation = 0;
   int64_t last_heard_us = 0;
-  // Heard within its lease.
+  // It was heard within its lease.
   bool live = false;
-  // Jobs of which it has states.
+  // The jobs of which it has states.
   std::set<std::string> job_ids;
-  // Shards it owns over all jobs.
+  // How many shards it owns, over all jobs.
   size_t shards = 0;
 };
 

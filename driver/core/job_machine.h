@@ -45,20 +45,20 @@ class JobMachine {
   // The driver stood still for so long: what it saw before and after does not show what was between.
   void OnPaused(int64_t paused_us);
   void OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions);
-  // `begins`: first offsets kept, by partition index.
+  // `begins` are the first offsets that Kafka still has, by partition index.
   struct Found {
     std::vector<Partition> added;
     std::vector<int64_t> begins;
   };
   void OnPartitions(const absl::StatusOr<Found>& found, int64_t now_us, Actions* actions);
-  // `slowest`: the sink that has taken the fewest batches.
+  // `slowest` is the sink that has taken the fewest batches.
   void OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* actions);
   void OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_us, Actions* actions);
   void OnReply(const Send<PrepareRequest>& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_us,
                Actions* actions);
   void OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_us, Actions* actions);
   void OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_us, Actions* actions);
-  // The user cancels it: asks for the record that ends it.
+  // The user cancels the job. Asks for the record that ends it to be journalled.
   void Cancel(Actions* actions);
 
   // The next time OnTime has something to do if nothing else happens.
@@ -67,11 +67,11 @@ class JobMachine {
   const JournalledJob& job() const { return job_; }
   const std::string& name() const { return job_.spec.name(); }
   JobState state() const;
-  // What it waits for; of kind WAITING_NOT if it does not.
+  // What the job waits for; of kind WAITING_NOT if it does not.
   const Waiting& waiting() const { return waiting_; }
   // Offsets between the last batch and the ends as last seen.
   uint64_t lag() const;
-  // All but the sinks.
+  // The status without the sinks.
   JobStatus Status() const;
 
  private:
@@ -102,7 +102,7 @@ class JobMachine {
   void Append(JournalRecord record, Actions* actions);
   void ApplyBatch(const BatchCommitted& before, int64_t now_us, Actions* actions);
 
-  // Tells the workers that no attempt tells.
+  // Sends an Assign to each worker that has yet to acknowledge the assignment and takes no part in the attempt.
   void AssignOutsideAttempt(Actions* actions);
   void Doubt(uint32_t shard, const std::string& worker, int64_t now_us, Actions* actions);
   RequestId MakeId(const std::string& worker);
@@ -120,22 +120,22 @@ class JobMachine {
   ShardMoves moves_;
   BatchMerge merge_;
 
-  // A record is on its way to the journal: nothing else is decided until it is there.
+  // A record is on its way to the journal; nothing else is decided until it is there.
   bool appending_ = false;
   bool cancel_asked_ = false;
   PartitionSearch search_;
 
   Attempt attempt_;
   uint64_t attempt_number_ = 0;
-  // Of the last request, and of the last question to Kafka about the ends.
+  // The numbers of the last request to a worker and of the last QueryEnds.
   uint64_t step_ = 0;
   uint64_t query_ = 0;
   int64_t next_start_us_ = 0;
 
-  // Carried from batch to batch.
+  // The partitions' ends as last seen, and their counters at the last batch.
   std::vector<int64_t> ends_;
   std::vector<PartitionState> counters_;
-  // What a batch takes beside its fold, averaged; a guess at first, as the first one may have a backlog.
+  // The average time of a batch without its fold; a guess at first, since the first batch may have a backlog.
   uint32_t overhead_ms_;
   double records_per_second_ = 0;
   std::optional<int64_t> truncated_since_us_;

@@ -20,10 +20,10 @@ struct JournalledJob {
   void Apply(const JournalRecord& record);
 
   bool IsOver() const { return failed || cancelled; }
-  // Shards of the job by now: one a partition, up to kShards.
+  // How many shards the job has: one for each partition, at most kShards.
   size_t Shards() const;
   std::vector<uint32_t> PartitionsOf(uint32_t shard) const;
-  // Workers that own a shard, sorted.
+  // The workers that own a shard, sorted.
   std::set<std::string> Owners() const;
   bool IsKnown(const Partition& partition) const;
   // A batch is due although no offset moved: the first one, and the first with partitions that were added.
@@ -45,7 +45,7 @@ struct JournalledJob {
   std::vector<ShardAssignment> assignment;
   uint64_t assignment_number = 0;
   BatchCommitted last_batch;
-  // Those of last_batch, and start offsets of partitions added since.
+  // The offsets of last_batch, and the start offsets of partitions that were added since.
   std::vector<int64_t> next_offsets;
   bool failed = false;
   bool cancelled = false;

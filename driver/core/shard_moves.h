@@ -48,9 +48,9 @@ class ShardMoves {
   // The request to one of them, which is under way from now on.
   PrepareRequest MakePrepare(const std::string& worker, RequestId id, int64_t now_us);
   struct Prepared {
-    // False: the reply belongs to no request under way, and nothing else here counts.
+    // False if the reply belongs to no request in flight; then nothing else here counts.
     bool counts = false;
-    // Not empty: the log no longer has what the shards are folded from; `orphaned`: and one of them has no owner.
+    // Not empty if the log no longer has what the shards are folded from. `orphaned` if one of them has no owner either.
     std::string failure;
     bool orphaned = false;
     // A shard that was folded to exactly the journalled offsets and has another digest than the journal.
@@ -105,14 +105,14 @@ class ShardMoves {
   bool can_refold_ = true;
   // By worker id.
   std::map<std::string, PrepareUnderWay> preparing_;
-  // Void with the assignment: shards that may change hands, with their next owner; how often a shard's preparation reached
-  // its targets; how far it is.
+  // Cleared with each assignment, by shard: the next owner of those that may change hands; how often the preparation has
+  // reached its targets; how far it is.
   std::map<uint32_t, std::string> ready_;
   std::map<uint32_t, int> preparations_;
   std::map<uint32_t, Refold> refolds_;
   // Shards whose state was not compared with the journal since its worker was assigned them.
   std::set<uint32_t> uncompared_;
-  // Shards, each with the worker that has to drop its state; and how often a shard was doubted.
+  // By shard: the worker that has to drop its state, and how often the shard was doubted.
   std::map<uint32_t, std::string> doubtful_;
   std::map<uint32_t, int> doubts_;
 };

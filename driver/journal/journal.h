@@ -38,7 +38,7 @@ class Journal {
   static constexpr uint64_t kTrimmedAtOnce = 1000;
   virtual absl::StatusOr<bool> Trim(const std::string& job_id, uint64_t first_kept) = 0;
 
-  // The last batch a sink took: advisory, survives the end of the process but not for certain a loss of power. 0 if none.
+  // The last batch that a sink took, 0 if none. It survives the end of the process, but maybe not a loss of power.
   virtual uint64_t Delivered(const std::string& job_id, const std::string& sink) const = 0;
   virtual absl::Status SetDelivered(const std::string& job_id, const std::string& sink, uint64_t batch) = 0;
 };

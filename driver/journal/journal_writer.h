@@ -22,12 +22,12 @@ class JournalWriter {
 
   // `journalled` is called on the thread with what is durable, in the order asked. `journal` outlives the object.
   JournalWriter(Journal* journal, Journalled journalled);
-  // What was not begun is left out.
+  // Records whose append has not begun are dropped.
   ~JournalWriter() { orders_.Abort(); }
 
-  // If it cannot be written the process ends.
+  // The process ends if the record cannot be written.
   void Append(JournalRecord record) { orders_.Post(std::move(record)); }
-  // The job's batches below `first_kept` go.
+  // Deletes the job's batches below `first_kept`, in the background.
   void TrimLater(const std::string& job_id, uint64_t first_kept) { orders_.Post(Trim{job_id, first_kept}); }
 
  private:
@@ -43,7 +43,7 @@ class JournalWriter {
   Journal* const journal_;
   const Journalled journalled_;
   EventQueue<std::variant<JournalRecord, Trim>> orders_;
-  // Of the thread alone: the first batch to keep, by job.
+  // The first batch to keep of each job that has some to delete. Used by the thread alone.
   std::map<std::string, uint64_t> trims_;
 
   // Last: it uses the others.

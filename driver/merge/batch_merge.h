@@ -31,16 +31,16 @@ namespace tenfold {
 class BatchMerge {
  public:
   struct Options {
-    // Entries of a result.
+    // How many entries a result has.
     size_t top = 10;
-    // Entries and look-ups a worker: a merge by thresholds that costs no more is cheap enough.
+    // A merge by thresholds that costs at most so many entries and look-ups for each worker is cheap enough.
     uint64_t floor = kMergeFloorEntries;
     // What the merges of all jobs share.
     std::shared_ptr<MergeMemory> memory = std::make_shared<MergeMemory>();
   };
   explicit BatchMerge(Options options) : options_(std::move(options)), known_(options_.memory) {}
 
-  // An attempt of these workers begins, whatever became of the one before; below, worker w is the w-th of them.
+  // Begins the merge of an attempt, whatever became of the previous one. Below, worker w is the w-th of these workers.
   void Begin(std::vector<MergeSource> workers);
   // Sets what worker w's Fold asks for (`wanted`).
   void Quote(size_t worker, FoldRequest* request) const;
@@ -56,8 +56,8 @@ class BatchMerge {
     size_t worker = 0;
     LookUpRequest request;
   };
-  // The look-ups that can be sent now, one a worker at a time; none while every worker that is asked has yet to answer, and
-  // when the result is there.
+  // The look-ups that can be sent now, at most one in flight for each worker. None while every worker that is asked has yet
+  // to answer, and none when the result is there.
   std::vector<Question> Next();
   // Worker w's answer to the look-up that it was asked last. FAILED_PRECONDITION if it is none; RESOURCE_EXHAUSTED as of
   // Take.
@@ -74,12 +74,12 @@ class BatchMerge {
   bool by_changes() const { return replica_ != nullptr; }
 
  private:
-  // What is left to ask one worker in this step, the request that is under way last.
+  // What is left to ask one worker in this step; the request in flight is the last.
   using LookUps = std::vector<LookUpRequest>;
 
   void TakeThresholds();
   absl::Status TakeChanges();
-  // Makes look-ups of at most about a megabyte of a question of the merge by thresholds.
+  // Cuts a question of the merge by thresholds into look-ups of about a megabyte at most.
   void Ask(const GlobalTopK::Question& question);
   LookUpRequest MakeLookUp(size_t worker) const;
   absl::Status AnswerChanges(size_t worker, const LookUpReply& reply);
@@ -90,20 +90,20 @@ class BatchMerge {
 
   const Options options_;
 
-  // Of the attempt under way.
+  // These belong to the present attempt.
   std::vector<MergeSource> workers_;
   std::vector<const FoldReply*> replies_;
   std::unique_ptr<GlobalTopK> thresholds_merge_;
   std::map<size_t, LookUps> look_ups_;
-  // Workers whose next look-up was not handed out yet.
+  // The workers whose next look-up Next has not handed out yet.
   std::vector<size_t> unasked_;
   std::optional<GlobalTopK::Result> result_;
 
-  // Kept from batch to batch. The thresholds are by worker id.
+  // These are kept from batch to batch. The thresholds are by worker id.
   std::map<std::string, Units> thresholds_;
   KnownEntries known_;
   MergeChoice choice_;
-  // There while batches are merged by changes.
+  // Set while batches are merged by changes.
   std::unique_ptr<TotalReplica> replica_;
 };
 

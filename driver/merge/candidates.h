@@ -20,25 +20,25 @@ namespace tenfold {
 
 struct Candidate {
   std::string key;
-  // Of the partials known so far.
+  // The sum of the partials known so far.
   Units total = 0;
-  // What the total is at most; of this round, once its entries are there.
+  // An upper bound of the total; that of the present round once the round's entries are there.
   Units bound = 0;
-  // Its total is exact, or below T: nothing more is asked about it.
+  // The total is exact, or certainly below T, so nothing more is asked about the key.
   bool settled = false;
 
  private:
   friend class Candidates;
   static constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
-  // Head of the list of workers that sent it.
+  // The head of the list of workers that sent the key.
   uint32_t sender = kNone;
-  // The last pass over candidates that marked this one.
+  // The number of the last MarkOnly or Mark that marked this candidate.
   uint32_t pass = 0;
 };
 
 class Candidates {
  public:
-  // Nothing that is not there.
+  // The id of no candidate.
   static constexpr uint32_t kNone = Candidate::kNone;
 
   explicit Candidates(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
@@ -46,9 +46,9 @@ class Candidates {
   Candidate& operator[](uint32_t id) { return candidates_[id]; }
   const Candidate& operator[](uint32_t id) const { return candidates_[id]; }
 
-  // kNone if the key is none.
+  // kNone if the key is no candidate.
   uint32_t Find(std::string_view key) const;
-  // Adds the key if it is none; `is_new` tells.
+  // Makes the key a candidate if it is none; `is_new` says whether it did.
   uint32_t FindOrAdd(std::string key, bool* is_new);
   // The worker sent this partial of the candidate.
   void AddSent(uint32_t id, uint32_t worker, Units sum);
@@ -61,13 +61,13 @@ class Candidates {
     for (uint32_t s = candidates_[id].sender; s != kNone; s = senders_[s].next) visit(senders_[s].worker);
   }
 
-  // Marks exactly these; IsMarked tells which are, until the next MarkOnly.
+  // Marks exactly these candidates, until the next MarkOnly.
   void MarkOnly(const std::vector<uint32_t>& ids);
   void Mark(uint32_t id) { candidates_[id].pass = pass_; }
   void Unmark(uint32_t id) { candidates_[id].pass = 0; }
   bool IsMarked(uint32_t id) const { return candidates_[id].pass == pass_; }
 
-  // Notes what they take of the shared memory; false if that is more than they may.
+  // Takes what the candidates need of the shared memory; false if that is more than they may have.
   bool HasRoom();
   void Clear();
 

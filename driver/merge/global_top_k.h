@@ -40,7 +40,7 @@ class GlobalTopK {
     size_t worker = 0;
     // Keys whose partial at this worker is not known. They live until the next Next.
     std::vector<std::string_view> keys;
-    // And every entry at or above this whose key is in the slice.
+    // If set, also every entry at or above this whose key is in the slice.
     std::optional<Units> at_or_above;
     KeySlice slice;
   };
@@ -52,13 +52,13 @@ class GlobalTopK {
     std::optional<Units> unseen_bound;
     uint32_t rounds = 0;
     uint64_t entries = 0;
-    // Keys looked up, one for each worker that was asked.
+    // How many keys were looked up, a key once for each worker that was asked.
     uint64_t look_ups = 0;
-    // What to send worker w along with the next batch's fold, so that one round is likely to do; unset: only the depth.
+    // The threshold to send worker w with the next Fold, so that one round is likely to suffice; unset for the depth alone.
     std::vector<std::optional<Units>> next_thresholds;
   };
 
-  // So many questions, of one key to one worker, are put at a time: what bounds their memory.
+  // At most so many questions of one key to one worker are in flight, which bounds the memory that they take.
   static constexpr size_t kMaxQuestions = 1 << 18;
 
   // A key is a candidate of the result only if at least one worker has it, also when its total is 0 or below.
@@ -83,18 +83,18 @@ class GlobalTopK {
 
  private:
   struct Worker {
-    // Bounds every partial it has and did not send; unset if it sent all.
+    // The floor f_w: an upper bound of every partial that it has and did not send; unset if it sent all.
     std::optional<Units> floor;
-    // What the floor would at most be, had only the depth been asked for; never below 0.
+    // An upper bound of the floor that it would have, had only the depth been asked for; never below 0.
     Units depth_bound = 0;
     // Ids of the candidates it sent in the first round.
     std::vector<uint32_t> sent;
     // Ids of the candidates it is asked for.
     std::vector<uint32_t> looked_up;
-    // A reply or an answer of it is outstanding.
+    // It has yet to reply or to answer.
     bool asked = true;
   };
-  // What the outstanding answers are; the second round repeats the first three.
+  // What the answers in flight are about; the second round repeats the first three steps.
   enum class Step { kEntries, kBest, kRest, kDone };
 
   void TakeAnswer(size_t worker);
@@ -109,13 +109,13 @@ class GlobalTopK {
   std::vector<Question> LookUpRest();
   std::vector<Question> LookUp(std::vector<uint32_t> ids);
   std::vector<Question> SecondRound();
-  // Divides the slice that brought too much.
+  // Divides the slice that brought more than there is room for.
   void Divide();
   std::vector<Question> NextSlice();
   void ForgetCandidates();
   void Finish();
   bool IsDecided() const;
-  // What the k-th total is at least; unset while fewer than k are exact.
+  // A lower bound of the k-th total; unset while fewer than k totals are exact.
   std::optional<Units> LeastKthTotal() const;
   std::vector<std::optional<Units>> Floors() const;
 
@@ -123,20 +123,20 @@ class GlobalTopK {
   const size_t max_questions_;
   std::vector<Worker> workers_;
   Step step_ = Step::kEntries;
-  // Answers outstanding.
+  // How many answers are in flight.
   size_t unanswered_;
   Candidates candidates_;
-  // Ids of candidates that are not settled; in the step kRest by bound, lowest first.
+  // Ids of the candidates that are not settled; in the step kRest sorted by bound, lowest first.
   std::vector<uint32_t> open_;
-  // Ids of those looked up in this step.
+  // Ids of the candidates that are looked up in this step.
   std::vector<uint32_t> asked_;
   // The k highest of exact totals, in the order of the result, as a heap with the last of them on top.
   std::vector<Partial> best_;
 
-  // In the second round, how many entries came, and how many of them until there was no more room: the others are dropped.
+  // In the second round: how many entries came, and how many of them fitted; the others are dropped.
   uint64_t came_ = 0;
   std::optional<uint64_t> room_for_;
-  // Slices that are left; the one under way is the last. Empty as long as none were needed.
+  // The slices that are left; the present one is the last. Empty as long as no slices were needed.
   std::vector<KeySlice> slices_;
   // Keys whose totals were exact before the first slice, and among the best.
   absl::flat_hash_set<std::string> known_;

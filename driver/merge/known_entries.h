@@ -42,32 +42,32 @@ class KnownEntries {
   // If worker w's entries are known, asks for those that changed: sets `since` and `at_or_above`. False if they are not.
   bool Quote(size_t worker, WantUpdates* wanted) const;
 
-  // Worker w's reply with its highest entries: all above its floor.
+  // Takes worker w's reply with its highest entries, which are all that it has above its floor.
   void Learn(size_t worker, const FoldReply& reply);
-  // Its reply with the entries that changed; the others are known. Returns all of them.
+  // Takes worker w's reply with the entries that changed. Returns all of its entries, as they are now.
   std::vector<GlobalTopK::Partial> Update(size_t worker, const FoldReply& reply);
-  // Bounds what is not among them; nullopt: they are all there are.
+  // An upper bound of every partial that is not among them; nullopt if they are all that there are.
   std::optional<Units> Floor(size_t worker) const;
 
  private:
   struct Worker {
-    // Unset: nothing is known.
+    // Unset if nothing is known of the worker.
     std::optional<google::protobuf::RepeatedPtrField<PartitionOffset>> composition;
-    // Every key at or above is among the entries.
+    // Every key of the worker at or above this sum is among the entries.
     Units least = 0;
     absl::flat_hash_map<std::string, Units> entries;
-    // More of them are not kept.
+    // The entries are given up when there are more.
     size_t most = 0;
   };
 
   void Put(Worker* worker, const Entry& entry);
-  // Whether they are worth their memory, now that so many keys changed.
+  // Whether the worker's entries are worth their memory, now that so many keys changed.
   bool IsWorthIt(const Worker& worker, uint64_t changed_keys) const;
   void Forget(Worker* worker);
 
   MergeShare memory_;
   std::vector<Worker> workers_;
-  // Of all workers.
+  // The memory that the entries of all workers take.
   uint64_t bytes_ = 0;
 };
 

@@ -22,7 +22,7 @@ class MergeChoice {
     loss_ = std::max<int64_t>(0, loss_ + loss);
     if (loss_ <= static_cast<int64_t>(keys / 2) << refusals_) return;
     by_changes_ = true;
-    // What it costs to begin is no reason to end.
+    // The cost of beginning is no reason to end soon.
     loss_ = -static_cast<int64_t>(keys);
   }
 
@@ -33,7 +33,7 @@ class MergeChoice {
     if (loss_ > static_cast<int64_t>(keys / 2)) EndChanges();
   }
 
-  // There is no memory for it. It is tried again at twice the cost.
+  // There is no memory for a merge by changes. It is tried again after twice the loss.
   void Refuse() {
     refusals_ = std::min(refusals_ + 1, 20);
     EndChanges();
@@ -47,7 +47,7 @@ class MergeChoice {
 
   bool by_changes_ = false;
   uint64_t threshold_cost_ = 0;
-  // What the merge it has cost more than the other would have, so far.
+  // How much more the present merge has cost so far than the other one would have.
   int64_t loss_ = 0;
   int refusals_ = 0;
 };

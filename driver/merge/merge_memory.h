@@ -14,11 +14,11 @@ struct MergeMemory {
   uint64_t limit = kMergeMemoryBytes;
   // A merge may take so much in any case, or it would never end.
   uint64_t least = kLeastMergeBytes;
-  // Of all shares, about.
+  // The sum of all shares, about.
   uint64_t used = 0;
 };
 
-// What one merge takes; given back at its end.
+// What one merge takes of the memory; given back when it is destroyed.
 class MergeShare {
  public:
   explicit MergeShare(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
@@ -28,16 +28,16 @@ class MergeShare {
   MergeShare(MergeShare&& other) noexcept : memory_(std::move(other.memory_)), bytes_(std::exchange(other.bytes_, 0)) {}
   MergeShare& operator=(MergeShare&&) = delete;
 
-  // Of what is taken now.
+  // Takes so much, in place of what it took before.
   void Set(uint64_t bytes) {
     memory_->used += bytes - bytes_;
     bytes_ = bytes;
   }
-  // All shares together keep to the limit.
+  // Whether all shares together keep to the limit.
   bool Fits() const { return memory_->used <= memory_->limit; }
-  // So much is left that to keep what can be asked for again is in nobody's way.
+  // Whether so much is left that what can be asked for again may be kept.
   bool IsPlenty() const { return memory_->used <= memory_->limit / 4; }
-  // This one takes no more than it may in any case.
+  // Whether this share is within what a merge may take in any case.
   bool IsLeast() const { return bytes_ <= memory_->least; }
 
  private:

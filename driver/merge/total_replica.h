@@ -43,11 +43,11 @@ class TotalReplica {
   void Begin(const std::vector<MergeSource>& sources);
   void Clear();
 
-  // Where worker w's part is; nullptr if it is not there.
+  // The composition at which worker w's part is; nullptr if the part is not there.
   const Composition* PartOf(size_t worker) const;
   // Adds to worker w's part. False if the memory does not suffice; then it has given up everything.
   bool Add(size_t worker, const Entries& entries);
-  // That was all: the part now is at this composition.
+  // Everything was added: worker w's part is at this composition from here on.
   void Complete(size_t worker, const Composition& composition);
 
   // All parts are there. T is the k-th total, U none; `entries` are those added since Begin.
@@ -56,14 +56,14 @@ class TotalReplica {
  private:
   struct Part {
     std::optional<Composition> composition;
-    // Added to since.
+    // It was added to since, and is not complete.
     bool half = false;
   };
 
   MergeShare memory_;
   std::vector<MergeSource> sources_;
   std::vector<Part> parts_;
-  // A key's count is how often it was told: not 0 once it is there.
+  // The count of a key is how often it was added to, so it is not 0.
   Totals totals_;
   uint64_t entries_ = 0;
 };

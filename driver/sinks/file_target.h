@@ -30,7 +30,7 @@ class FileTarget : public SinkTarget {
     // The job's name, without a dot, and id.
     std::string job;
     std::string job_id;
-    // As in the spec.
+    // The path as the spec has it.
     std::string path;
     // Outlives the object.
     const SinkPlaces* places = nullptr;
@@ -59,10 +59,10 @@ class FileTarget : public SinkTarget {
   void Close();
 
   const Options options_;
-  // Where the path led when it was opened.
+  // The path of the file without symbolic links, as it was opened.
   std::string file_;
   int fd_ = -1;
-  // What lies from here on is to be cut off.
+  // If set, the file is to be cut off here.
   std::optional<off_t> cut_at_;
 };
 

@@ -58,7 +58,7 @@ class JobSinks {
   };
 
   void Run(Feed* feed, const std::stop_token& stop);
-  // Until the sink has all that is committed.
+  // Delivers until the sink has every committed batch.
   absl::Status DeliverAll(Feed* feed, const std::stop_token& stop);
   void Tell(Feed* feed, const absl::Status& status);
 

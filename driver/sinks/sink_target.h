@@ -1,4 +1,4 @@
-// Where a sink's lines go: one kind of sink. Used by one thread at a time.
+// One kind of sink, to which lines are delivered. Used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace tenfold {
 class SinkTarget {
  public:
   virtual ~SinkTarget() = default;
-  // Gets it ready; called before each line. Returns the last batch it is seen to have, 0 if that is not known.
+  // Makes it ready; called before each line. Returns the last batch it is seen to have, 0 if that is not known.
   virtual absl::StatusOr<uint64_t> Prepare() = 0;
   // Appends the line and a newline. After an error the line is there or not, and comes again. CANCELLED once `stop` is asked
   // for, within a second.

@@ -25,12 +25,12 @@ class StdoutTarget : public SinkTarget {
   absl::Status WriteSome(int wait_ms) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   static Mutex mutex_;
-  // Whose line is only begun, if one is.
+  // The sink whose line is only begun, if there is one.
   static StdoutTarget* unfinished_ ABSL_GUARDED_BY(mutex_);
   // The last line has no newline.
   static bool torn_ ABSL_GUARDED_BY(mutex_);
 
-  // What of the line is not written.
+  // The rest of the line that is not written yet.
   std::string rest_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -45,14 +45,14 @@ class JobCore {
     std::vector<uint32_t> leave;
   };
   AssignPlan PlanAssign(const AssignRequest& request) const;
-  // The plan was done.
+  // The plan was carried out.
   void Assigned(const AssignRequest& request, const AssignPlan& plan);
   // The state is no longer in the store.
   void Forget(uint32_t shard);
   // The sums are void: the next assignment makes every owned shard join them.
   void ForgetRoles();
 
-  // What one shard has to fold.
+  // What is to be folded of one shard.
   struct ShardRange {
     ShardState state;
     // Where each of the state's partitions is to get; at most next_offset if there is nothing to do.
@@ -70,7 +70,7 @@ class JobCore {
   std::vector<uint32_t> owned() const;
   const ShardState& state(uint32_t shard) const { return shards_.at(shard).state; }
   ShardPosition Position(uint32_t shard) const;
-  // Of the sums: where every partition of the owned shards is.
+  // The composition of the sums: every partition of the owned shards with its next offset.
   google::protobuf::RepeatedPtrField<PartitionOffset> Composition() const;
   bool empty() const { return shards_.empty(); }
 
@@ -79,7 +79,7 @@ class JobCore {
   struct Shard {
     ShardState state;
     Role role = Role::kNone;
-    // Scanned, or made, by this process.
+    // Whether this process has scanned or made the state.
     bool verified = false;
   };
 
@@ -88,7 +88,7 @@ class JobCore {
   const std::string job_id_;
   const uint64_t incarnation_;
   std::map<uint32_t, Shard> shards_;
-  // Highest (epoch, attempt) admitted, and answered by a Fold.
+  // The highest (epoch, attempt) that was admitted, and the one that a Fold last answered.
   std::pair<uint64_t, uint64_t> seen_;
   std::pair<uint64_t, uint64_t> answered_;
   uint64_t assignment_ = 0;

@@ -20,9 +20,9 @@ inline constexpr size_t kMinMemoryBytes = 64 << 20;
 // Of one job; 0 everywhere: no limit.
 struct JobMemory {
   struct Lane {
-    // Of one fold, all threads together.
+    // For one fold, all its threads together.
     size_t batch_bytes = 0;
-    // Of all its readers together.
+    // For all readers of a fold together.
     size_t reader_bytes = 0;
   };
   size_t totals_bytes = 0;
@@ -31,7 +31,7 @@ struct JobMemory {
 };
 
 struct MemoryBudget {
-  // 0: no limit.
+  // 0 if there is no limit.
   size_t bytes = 0;
 
   size_t StoreBytes() const { return Rest() / 4; }

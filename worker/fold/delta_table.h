@@ -22,7 +22,7 @@ class DeltaTable {
     pending_units_[pending_] = units;
     if (++pending_ == KeyTable::kBlock) AddPending();
   }
-  // Does what was put off to be done at once for many records.
+  // Adds what was put off so that it is done at once for many records.
   void AddPending();
 
   // Adds what is pending; every key with its delta, in the order the keys came. Views live until the next Clear.
@@ -30,7 +30,7 @@ class DeltaTable {
   // What a batch of these deltas takes until it is in the totals: the table, Deltas' answer, and a copy for the store.
   // 0 of an empty table, although that keeps memory.
   size_t bytes() const { return keys_.size() * kBytesPerKey + 2 * keys_.key_bytes(); }
-  // What it has, in bytes.
+  // The memory that it has, in bytes.
   size_t memory() const { return keys_.bytes() + amounts_.capacity() * sizeof(Amount); }
   // Empties the table and keeps its memory, but gives up what is far more than it held. Returns how much it gave up.
   size_t Clear();

@@ -19,9 +19,9 @@ namespace tenfold {
 
 struct FoldOptions {
   absl::Duration budget;
-  // A fold that takes more memory ends early.
+  // A fold that would take more memory ends early.
   JobMemory::Lane memory;
-  // Stop at exactly the ends: records read beyond one are left.
+  // Whether to stop at exactly the ends; records read beyond one are left.
   bool exact = false;
   // Polled between records read: true ends the fold early.
   std::function<bool()> stop;
@@ -29,14 +29,14 @@ struct FoldOptions {
 
 struct FoldOutcome {
   struct Shard {
-    // As the range's, with offsets, counters, samples, last record and digest advanced.
+    // The range's state with its offsets, counters, samples, last record and digest advanced.
     ShardState state;
-    // A key once; views live until the task's next Fold.
+    // Each key once; the views live until the task's next Fold.
     std::vector<Delta> deltas;
   };
-  // Every shard given, moved or not.
+  // Every shard of the ranges, whether it moved or not.
   std::vector<Shard> shards;
-  // A record or an offset that stops the job, with its place: nothing of the fold counts.
+  // Why the job has to stop, with the record's or the offset's place; nothing of the fold counts then.
   std::optional<std::string> failure;
   // A sentence on the trouble with Kafka that the fold had to wait for; empty if there was none.
   std::string waiting_for;

@@ -23,14 +23,14 @@
 
 namespace tenfold {
 
-// What all threads of a job share.
+// What all fold threads of a job share.
 struct FoldShared {
   // `cores`: a core fewer, and one at least, may fold ahead at a time, so that one is left to persist and to answer with.
   explicit FoldShared(size_t cores);
 
   Anchors anchors;
   std::counting_semaphore<> ahead_turns;
-  // Bytes that the threads gave up and the allocator may still hold.
+  // Bytes that the threads have freed and the allocator may still hold.
   std::atomic<size_t> given_up = 0;
 };
 
@@ -40,7 +40,7 @@ class FoldThread {
   FoldThread(RecordFold fold, LogConfig log, FoldShared* shared);
   ~FoldThread() { given_.Abort(); }
 
-  // The last ranges given were none: it keeps nothing.
+  // Whether the last fold had no ranges, so that the thread keeps nothing.
   bool idle() const { return idle_; }
 
   // Starts a fold on the thread; Wait returns what it came to. Both are called in turn by the task's owner.
@@ -65,17 +65,17 @@ class FoldThread {
   bool Adopt(const std::vector<JobCore::ShardRange>& ranges, bool exact);
   // Folds ranges_ until they are at their ends, or `stop`; what a poll brought in one of the turns, if they are given.
   void FoldUntil(const std::function<bool()>& stop, absl::Time deadline, bool exact, std::counting_semaphore<>* turns);
-  // The tables of what is folded take what they may.
+  // Whether the tables of the fold take all the memory that they may.
   bool IsFull() const;
   FoldOutcome MakeOutcome(const FoldOptions& options);
 
   RecordFold fold_;
   RangeReader reader_;
   FoldShared* const shared_;
-  // Of the owner's thread.
+  // Used by the owner's thread alone.
   bool idle_ = true;
 
-  // As of the last fold.
+  // From the options of the last fold.
   JobMemory::Lane memory_;
   // The fold under way, or what was folded ahead: states with all but their digests, and why the job has to stop or wait.
   std::vector<JobCore::ShardRange> ranges_;
@@ -89,9 +89,9 @@ class FoldThread {
 
   EventQueue<Given> given_;
   EventQueue<FoldOutcome> outcomes_;
-  // A fold is given: to fold ahead ends.
+  // The owner waits for a fold, so folding ahead ends.
   std::atomic<bool> awaited_ = false;
-  // Last: it ends before what it uses goes.
+  // Last, so that it ends before what it uses.
   std::jthread thread_;
 };
 

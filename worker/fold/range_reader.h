@@ -26,7 +26,7 @@ namespace tenfold {
 // The last anchor of each partition that a job's threads read. Thread-safe.
 class Anchors {
  public:
-  // Without an offset if there is none.
+  // The anchor has no offset if there is none.
   Anchor Find(const TopicPartition& partition) const;
   void Set(const TopicPartition& partition, const Anchor& anchor);
 
@@ -50,7 +50,7 @@ class RangeReader {
 
   // Waits for records, `timeout` at most. UNAVAILABLE while Kafka is.
   absl::Status Poll(absl::Duration timeout);
-  // Of the last Poll; to be folded before HandleEvents, which has to follow.
+  // The records of the last Poll; to be folded before HandleEvents, which has to follow.
   const std::vector<LogRecord>& records() const { return records_; }
   const LogReader& log() const { return *reader_; }
   std::vector<Cursor>* cursors() { return &cursors_; }
@@ -61,13 +61,13 @@ class RangeReader {
   // comes does not hold up the others.
   absl::Status CatchUp();
 
-  // Every partition is at its end, or gives nothing.
+  // Whether every partition is at its end, or gives nothing.
   bool IsDone() const;
-  // Why a partition gives nothing, of one that does; empty if all give records.
+  // Why one of the partitions gives nothing; empty if all give records.
   std::string Failure() const;
-  // Kafka was in trouble: the anchors are checked before the next fold.
+  // To be called when Kafka was in trouble; the anchors are checked before the next fold.
   void SetDoubtful() { doubtful_ = true; }
-  // The fold ends: counts the records into the states.
+  // Ends the fold: counts its records into the states.
   void FinishStates();
   // How long Polls have waited since the last call.
   absl::Duration TakeWaited();
@@ -86,7 +86,7 @@ class RangeReader {
   std::vector<LogReader::Event> events_;
   // When failed partitions are to be read again.
   absl::Time retry_at_ = absl::InfiniteFuture();
-  // Kafka was in trouble since the anchors were checked.
+  // Whether Kafka was in trouble since the anchors were checked.
   bool doubtful_ = false;
   absl::Time check_at_;
   // The log is read far behind the cursors, at the anchors, until those are checked, or some of them and the time is over.

@@ -18,7 +18,7 @@ namespace tenfold {
 
 // A record that was folded: as long as it is still there, its partition is the one that was folded.
 struct Anchor {
-  // -1: none.
+  // -1 if there is none.
   int64_t offset = -1;
   uint64_t hash = 0;
 };
@@ -26,7 +26,7 @@ struct Anchor {
 // One partition of a fold, and where its reader is.
 struct Cursor {
   TopicPartition partition;
-  // Where the reader is: nothing below comes any more.
+  // Where the reader is; no record below comes any more.
   int64_t read = -1;
   // The partition's part of the state that is folded on, and the deltas of its shard. Both outlive the fold.
   PartitionState* state = nullptr;
@@ -49,7 +49,7 @@ struct Cursor {
 
 class RecordFold {
  public:
-  // INVALID_ARGUMENT if the spec cannot be decoded by.
+  // INVALID_ARGUMENT if no decoder can be made of the spec.
   static absl::StatusOr<RecordFold> Create(const JobSpec& spec);
 
   // Folds what a poll of `log` brought, in its order; a record's position is the index of its cursor. With `exact` records

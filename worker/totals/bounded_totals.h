@@ -37,14 +37,14 @@ class BoundedTotals {
   // The store outlives the object. `stop`, polled while shards are read whole, ends that with CANCELLED.
   BoundedTotals(const ShardStore* store, std::function<bool()> stop) : store_(store), stop_(std::move(stop)) {}
 
-  // From the next change on.
+  // Holds from the next change on.
   void SetLimit(size_t bytes) { limit_ = bytes; }
 
   // A row of a shard that joins the sums or, with count and sum negated, leaves them. SetShards has to follow.
   void AddRow(std::string_view key, int64_t count, Units sum);
   // The sums are those of these shards now, which the store has. If they are too many to be in memory, reads them all.
   absl::Status SetShards(std::vector<ShardKey> shards);
-  // Of no shard.
+  // The sums are those of no shard from now on.
   void Clear();
   // Reads nothing of the store until the next question, so that shards may be dropped.
   void EndScan();
@@ -75,7 +75,7 @@ class BoundedTotals {
   // Of the store, since the start: keys looked up, and times that all rows were read.
   uint64_t keys_read() const { return keys_read_; }
   uint64_t rebuilds() const { return rebuilds_; }
-  // Memory taken.
+  // The memory that it takes, in bytes.
   size_t bytes() const { return totals_.bytes() + (bounds_ ? bounds_->bytes() : 0); }
 
  private:
@@ -83,15 +83,15 @@ class BoundedTotals {
   bool HasTooMany() const { return limit_ != kNoLimit && totals_.bytes() > CandidatesLimit(); }
   // Keeps the highest of the keys in memory and raises the floor above all others.
   void RaiseFloor();
-  // Makes everything anew from the store.
+  // Reads everything anew from the store.
   absl::Status Rebuild();
   // Of keys that are not candidates: raises their bounds, and lists those that may have reached the floor.
   void RaiseBounds(std::span<const Delta* const> deltas, std::vector<std::string_view>* reached);
   // Takes in those of the keys, sorted and distinct, that have reached the floor.
   absl::Status TakeIn(std::span<const std::string_view> keys);
-  // Their sums over all shards; sorted and distinct.
+  // The sums of the keys over all shards; the keys are sorted and distinct.
   absl::StatusOr<std::vector<ShardStore::RowSum>> Read(std::span<const std::string_view> keys);
-  // Is true of every key that is not in memory.
+  // An upper bound of the total of every key that is not in memory.
   Units MaxOutside() const { return *floor_ - 1; }
 
   const ShardStore* const store_;
@@ -104,7 +104,7 @@ class BoundedTotals {
   bool stale_ = false;
 
   Totals totals_;
-  // A key that is not in memory is absent or below this; nullopt: it is absent.
+  // A key that is not in memory is absent or below this; nullopt if it is absent.
   std::optional<Units> floor_;
   // Of the keys that are not in memory. Counts for nothing while the floor is not above 0: then also a key that was absent
   // may reach the floor by coming below 0.

@@ -27,13 +27,13 @@ class KeptChanges {
 
   // Keeps the changes of at most so many keys.
   explicit KeptChanges(size_t max_keys = kMaxKeptChanges) : max_keys_(max_keys) {}
-  // And no more than these take. From the next change on.
+  // Keeps no more than take so many bytes, from the next change on.
   void SetLimit(size_t bytes) { max_bytes_ = bytes; }
 
   // Before each fold: the driver quotes `since` (empty: nothing), the sums are at `present`. Goes on keeping what was added
   // since the base if that is quoted, begins anew if it is the present, and keeps nothing otherwise. Whether it began anew.
   bool Quote(const Composition& since, const Composition& present);
-  // The sums changed by that.
+  // The sums changed by these deltas.
   void Add(std::span<const Delta> deltas);
   // The sums changed otherwise than by a fold.
   void Forget();
@@ -50,7 +50,7 @@ class KeptChanges {
   using Base = std::vector<std::pair<uint32_t, int64_t>>;
   static Base Sorted(const Composition& composition);
 
-  // About, beside the keys.
+  // About what a key's changes take, beside the key.
   static constexpr size_t kBytesPerKey = 48;
 
   const size_t max_keys_;

@@ -50,9 +50,9 @@ class PartialSums {
   void EndScan() { totals_.EndScan(); }
   // The sums are those of these shards now, which the store has.
   absl::Status SetShards(std::vector<ShardKey> shards) { return totals_.SetShards(std::move(shards)); }
-  // The sums change otherwise than by a fold: what was added since a composition is no longer known.
+  // The sums change otherwise than by a fold, so what was added since a composition is not known any more.
   void ForgetChanges() { kept_changes_.Forget(); }
-  // Sums of no shard.
+  // The sums are those of no shard from now on.
   void Clear();
 
   // ---- a Fold, and the look-ups that follow it ----
@@ -65,7 +65,7 @@ class PartialSums {
   uint64_t KeyCount() const { return totals_.Keys(); }
   // Sets the reply's `answer` to what the Fold wants.
   absl::Status Answer(const FoldRequest& request, FoldReply* reply);
-  // FAILED_PRECONDITION if what is asked for is no longer known.
+  // FAILED_PRECONDITION if what is asked for is not known any more.
   absl::StatusOr<LookUpReply> LookUp(const LookUpRequest& request);
 
  private:
