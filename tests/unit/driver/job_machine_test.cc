@@ -108,6 +108,14 @@ TEST_F(JobMachineTest, RepliesToAnEarlierDriverAreIgnored) {
   EXPECT_EQ(FromProto(FoldAll(folds, 3, 4).batch_committed().top(0).sum()), 7);
 }
 
+TEST_F(JobMachineTest, AReplyToARequestOfAnotherStepIsIgnored) {
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
+  Send<FoldRequest> other = folds[0];
+  other.request.mutable_id()->set_step(other.request.id().step() + 100);
+  Reply(other, FoldedTo(other, 10, 999));
+  EXPECT_EQ(FromProto(FoldAll(folds, 3, 4).batch_committed().top(0).sum()), 7);
+}
+
 TEST_F(JobMachineTest, ADoubledReplyCountsOnce) {
   const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
   Reply(folds[0], FoldedAs(folds[0], 3));

@@ -222,6 +222,22 @@ TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsNotTakenForAnExactFold) {
   }
 }
 
+TEST_F(KafkaFoldTaskTest, ANewTaskComparesTheRecordThatWasFoldedLast) {
+  Write();
+  const FoldOutcome folded = task_->Fold(Shards(100), Within(kTimeout, /*exact=*/true));
+  std::vector<JobCore::ShardRange> ranges = After(folded, written_);
+  const auto begin_anew = [&] {
+    task_ = KafkaFoldTask::Create(Spec(), {.brokers = broker_->brokers(), .properties = {}}, 1).value();
+    return task_->Fold(ranges, Within(kTimeout));
+  };
+  EXPECT_EQ(begin_anew().failure, std::nullopt);
+  PartitionState* const other = ranges[1].state.mutable_partitions(0);
+  other->set_last_hash(other->last_hash() + 1);
+  const FoldOutcome outcome = begin_anew();
+  ASSERT_TRUE(outcome.failure.has_value());
+  EXPECT_THAT(*outcome.failure, ::testing::HasSubstr("events[1]"));
+}
+
 TEST_F(KafkaFoldTaskTest, FoldsOnAfterShardsCameAndWent) {
   Write();
   FoldOutcome outcome = task_->Fold(Shards(written_), Stopped());
