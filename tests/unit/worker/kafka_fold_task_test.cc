@@ -214,9 +214,9 @@ TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsNotTakenForOtherStates) {
 TEST_F(KafkaFoldTaskTest, WhatWasFoldedAheadIsNotTakenForAnExactFold) {
   Write();
   for (absl::Duration pause = absl::Milliseconds(1); pause < absl::Seconds(2); pause *= 2) {
-    task_->Fold(Shards(written_), Stopped());
+    const FoldOutcome stopped = task_->Fold(Shards(written_), Stopped());
     absl::SleepFor(pause);
-    const FoldOutcome outcome = task_->Fold(Shards(10), Within(kTimeout, /*exact=*/true));
+    const FoldOutcome outcome = task_->Fold(After(stopped, 10), Within(kTimeout, /*exact=*/true));
     EXPECT_EQ(Sum(outcome), 3 * 10) << "after " << pause;
     ExpectExact(outcome);
   }
