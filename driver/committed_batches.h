@@ -17,7 +17,7 @@ class CommittedBatches {
   void Set(const std::string& job_id, uint64_t batch);
   // The job is gone: who waits for a batch of it is released.
   void Erase(const std::string& job_id);
-  // Who waits is released with UNAVAILABLE, from now on.
+  // Releases all callers that wait with UNAVAILABLE, and those that come later.
   void Stop();
 
   // Waits until the job has the batch, is gone, or `is_cancelled` says that nobody wants to know any more; it is asked a few

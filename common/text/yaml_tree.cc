@@ -29,8 +29,7 @@ class TreeBuilder : public YAML::EventHandler {
       : text_(text), root_(root), problems_(problems) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ == 2)
-      problems_->push_back({Offset(mark), "", "a second document begins here; only one is allowed"});
+    if (++documents_ == 2) problems_->push_back({Offset(mark), "", "a second document begins here; only one is allowed"});
   }
   void OnDocumentEnd() override {}
 

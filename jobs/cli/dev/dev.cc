@@ -27,11 +27,11 @@
 #include "jobs/cli/dev/dev_cluster.h"
 #include "jobs/cli/dev/dev_table.h"
 #include "jobs/cli/driver_client.h"
-#include "jobs/show/status_json.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/feed/pace.h"
 #include "jobs/feed/sample_producer.h"
+#include "jobs/show/status_json.h"
 #include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_rules.h"
 

@@ -42,8 +42,12 @@ class KafkaFoldTaskTest : public testing::Test {
   void SetUp() override {
     broker_ = EmbeddedBroker::Start(kTopic, kPartitions).value();
     writer_ = LogWriter::Create({.brokers = broker_->brokers(), .properties = {}}, {}).value();
-    // As many threads as cores, and half: a shard is alone with its thread, or shares it.
-    task_ = KafkaFoldTask::Create(Spec(), {.brokers = broker_->brokers(), .properties = {}}, 1).value();
+    task_ = MakeTask();
+  }
+
+  // As many threads as cores, and half: a shard is alone with its thread, or shares it.
+  std::unique_ptr<KafkaFoldTask> MakeTask() const {
+    return KafkaFoldTask::Create(Spec(), {.brokers = broker_->brokers(), .properties = {}}, 1).value();
   }
 
   // Appends events to partitions 0 to 2.
@@ -227,7 +231,7 @@ TEST_F(KafkaFoldTaskTest, ANewTaskComparesTheRecordThatWasFoldedLast) {
   const FoldOutcome folded = task_->Fold(Shards(100), Within(kTimeout, /*exact=*/true));
   std::vector<JobCore::ShardRange> ranges = After(folded, written_);
   const auto begin_anew = [&] {
-    task_ = KafkaFoldTask::Create(Spec(), {.brokers = broker_->brokers(), .properties = {}}, 1).value();
+    task_ = MakeTask();
     return task_->Fold(ranges, Within(kTimeout));
   };
   EXPECT_EQ(begin_anew().failure, std::nullopt);
