@@ -1,191 +1,66 @@
 #include "tests/simulation/simulated_worker.h"
 
-#include <algorithm>
-#include <utility>
+#include <iterator>
 
-#include "absl/strings/str_cat.h"
-#include "common/number/digest.h"
 #include "glog/logging.h"
 
 namespace tenfold {
-namespace {
 
-// How many states back a crash may reach with WAL_OFF.
-constexpr size_t kHistory = 4;
-
-class MapRows : public RowCursor {
- public:
-  explicit MapRows(const std::map<std::string, ShardStore::RowSum>& rows) : next_(rows.begin()), end_(rows.end()) {}
-  bool Next() override {
-    if (next_ == end_) return false;
-    key_ = next_->first;
-    count_ = next_->second.count;
-    sum_ = next_->second.sum;
-    ++next_;
-    return true;
-  }
-  absl::Status status() const override { return absl::OkStatus(); }
-
- private:
-  std::map<std::string, ShardStore::RowSum>::const_iterator next_;
-  const std::map<std::string, ShardStore::RowSum>::const_iterator end_;
-};
-
-uint64_t Draw(std::mt19937_64* random, uint64_t below) { return (*random)() % below; }
-
-}  // namespace
-
-absl::Status SimulatedStore::Create(std::span<const NewShard> shards) {
-  if (fails_()) return absl::UnavailableError("the disk is full");
-  for (const NewShard& shard : shards) {
-    const ShardKey key = {shard.state.id().job_id(), shard.state.id().shard()};
-    CHECK(!shards_.contains(key));
-    Shard& made = shards_[key].emplace_back();
-    made.state = shard.state;
-    for (const Delta& row : shard.rows) made.rows[std::string(row.key)] = {row.count, row.sum};
-  }
-  return absl::OkStatus();
+void SimulatedWorker::Start() {
+  up_ = true;
+  incarnation_ = (*world_->random())();
+  store_.FailIf([world = world_] { return world->Fault(0.002); });
+  for (const std::string& job_id : store_.JobIds()) JobAt(job_id, true);
 }
 
-absl::Status SimulatedStore::Drop(std::span<const ShardKey> shards) {
-  for (const ShardKey& key : shards) shards_.erase(key);
-  return absl::OkStatus();
+void SimulatedWorker::Crash() {
+  up_ = false;
+  jobs_.clear();
+  store_.Crash(world_->random());
 }
 
-absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal) {
-  if (fails_()) return absl::UnavailableError("the disk is full");
-  for (const Update& update : updates) {
-    std::deque<Shard>& history = shards_.at({update.state->id().job_id(), update.state->id().shard()});
-    if (wal == WAL_OFF) history.push_back(history.back());
-    Shard& shard = history.back();
-    shard.state = *update.state;
-    for (const Delta& delta : update.deltas) {
-      RowSum& row = shard.rows[std::string(delta.key)];
-      row.count += delta.count;
-      row.sum += delta.sum;
-    }
-    if (history.size() > kHistory) history.pop_front();
+WorkerJob* SimulatedWorker::JobAt(const std::string& job_id, bool make) {
+  const auto found = jobs_.find(job_id);
+  if (found != jobs_.end()) return found->second.get();
+  if (!make) return nullptr;
+  WorkerJob::Options options;
+  options.cluster_id = SimulatedWorld::kCluster;
+  options.job_id = job_id;
+  options.incarnation = incarnation_;
+  options.store = &store_;
+  options.part_bytes = world_->part_bytes;
+  options.max_kept_changes = world_->max_kept_changes;
+  options.store_failed = [this](const absl::Status&) { store_failed_ = true; };
+  // Some have so little memory that only a few candidates are in it, others come to their limit as keys come.
+  constexpr size_t kMemory[] = {0, 0, 1, 3'000, 8'000};
+  options.memory = [bytes = kMemory[incarnation_ % std::size(kMemory)]] {
+    return JobMemory{.totals_bytes = bytes, .sums = {}, .preparation = {}};
+  };
+  options.make_fold_task = [world = world_,
+                            job_id](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<FoldTask>> {
+    return std::make_unique<SimulatedFoldTask>(&world->jobs.at(job_id).log, assign.spec(), world->random());
+  };
+  return (jobs_[job_id] = std::make_unique<WorkerJob>(std::move(options), store_.States(job_id))).get();
+}
+
+HeartbeatRequest SimulatedWorker::Heartbeat() const {
+  HeartbeatRequest request;
+  request.set_cluster_id(SimulatedWorld::kCluster);
+  request.set_worker_id(id_);
+  request.set_incarnation(incarnation_);
+  request.set_address(id_);
+  for (const auto& [id, job] : jobs_) request.add_job_ids(id);
+  return request;
+}
+
+void SimulatedWorker::OnHeartbeatReply(const HeartbeatReply& reply) {
+  for (const std::string& id : reply.dropped_job_ids()) {
+    const auto job = jobs_.find(id);
+    if (job == jobs_.end()) continue;
+    world_->Hit("step: cancelled job dropped by a worker");
+    CHECK(job->second->Drop().ok());
+    jobs_.erase(job);
   }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::unique_ptr<RowCursor>> SimulatedStore::Rows(const ShardKey& shard) const {
-  return std::make_unique<MapRows>(shards_.at(shard).back().rows);
-}
-
-absl::Status SimulatedStore::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
-                                     std::span<RowSum> sums) const {
-  const std::map<std::string, RowSum>& rows = shards_.at(shard).back().rows;
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const auto row = rows.find(std::string(keys[i]));
-    if (row == rows.end()) continue;
-    sums[i].count += row->second.count;
-    sums[i].sum += row->second.sum;
-  }
-  return absl::OkStatus();
-}
-
-void SimulatedStore::Crash(std::mt19937_64* random) {
-  for (auto& [key, history] : shards_) {
-    history.resize(1 + Draw(random, history.size()));
-    history.erase(history.begin(), history.end() - 1);
-  }
-}
-
-bool SimulatedStore::Damage(bool sly, const std::function<bool(const ShardState&)>& fits, std::mt19937_64* random) {
-  for (auto& [key, history] : shards_) {
-    Shard& shard = history.back();
-    if (shard.rows.empty() || !fits(shard.state)) continue;
-    auto row = shard.rows.begin();
-    std::advance(row, static_cast<std::ptrdiff_t>(Draw(random, shard.rows.size())));
-    const Uint128 before = DigestTerm(row->first, row->second.count, row->second.sum);
-    row->second.sum ^= Units{1} << Draw(random, 40);
-    if (sly) {
-      const Uint128 after = DigestTerm(row->first, row->second.count, row->second.sum);
-      *shard.state.mutable_digest() = ToProto(FromProto(shard.state.digest()) - before + after);
-    }
-    return true;
-  }
-  return false;
-}
-
-std::vector<ShardState> SimulatedStore::States(const std::string& job_id) const {
-  std::vector<ShardState> states;
-  for (const auto& [key, history] : shards_) {
-    if (key.first == job_id) states.push_back(history.back().state);
-  }
-  return states;
-}
-
-std::vector<std::string> SimulatedStore::JobIds() const {
-  std::vector<std::string> ids;
-  for (const auto& [key, history] : shards_) {
-    if (ids.empty() || ids.back() != key.first) ids.push_back(key.first);
-  }
-  return ids;
-}
-
-SimulatedFoldTask::SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random)
-    : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL),
-      log_(log),
-      random_(random),
-      decoder_(*Decoder::Create(spec)) {}
-
-std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table) {
-  const std::vector<SimulatedLog::Slot>& slots = log_->partitions[partition->partition()];
-  const std::string name = absl::StrCat("events[", partition->partition(), "]");
-  end = std::min(end, log_->End(partition->partition()));
-  if (partition->next_offset() < std::min(end, log_->Begin(partition->partition())))
-    return absl::StrCat(name, " no longer has offset ", partition->next_offset());
-  while (partition->next_offset() < end) {
-    const SimulatedLog::Slot& slot = slots[static_cast<size_t>(partition->next_offset())];
-    partition->set_next_offset(partition->next_offset() + 1);
-    if (slot.marker) continue;
-    partition->set_records(partition->records() + 1);
-    std::string_view key;
-    int64_t units = 0;
-    const BadReason reason = decoder_.Decode(slot.value, &key, &units);
-    if (reason == BAD_NONE) {
-      table->Add(key, units);
-      continue;
-    }
-    if (fails_on_bad_record_) return absl::StrCat(name, " at offset ", partition->next_offset() - 1, ": the record is bad");
-    const auto bad = partition->mutable_bad();
-    auto count = std::find_if(bad->begin(), bad->end(), [&](const BadCount& c) { return c.reason() == reason; });
-    if (count == bad->end()) {
-      bad->Add()->set_reason(reason);
-      count = bad->end() - 1;
-    }
-    count->set_count(count->count() + 1);
-  }
-  return std::nullopt;
-}
-
-FoldOutcome SimulatedFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
-  FoldOutcome outcome;
-  const uint64_t kind = Draw(random_, 4);
-  for (const JobCore::ShardRange& range : ranges) {
-    FoldOutcome::Shard& shard = outcome.shards.emplace_back();
-    shard.state = range.state;
-    DeltaTable& table = tables_[range.state.id().shard()];
-    table.Clear();
-    for (int j = 0; j < shard.state.partitions_size(); ++j) {
-      PartitionState* partition = shard.state.mutable_partitions(j);
-      int64_t end = range.ends[static_cast<size_t>(j)];
-      const int64_t left = end - partition->next_offset();
-      if (left > 0 && kind == 0) end -= static_cast<int64_t>(Draw(random_, static_cast<uint64_t>(left) + 1));
-      const int64_t beyond = log_->End(partition->partition()) - end;
-      if (left > 0 && kind == 1 && !options.exact && beyond > 0)
-        end += static_cast<int64_t>(Draw(random_, static_cast<uint64_t>(beyond) + 1));
-      outcome.failure = FoldPartition(end, partition, &table);
-      if (outcome.failure) return outcome;
-    }
-    shard.deltas = table.Deltas();
-    Uint128 digest = FromProto(shard.state.digest());
-    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum);
-    *shard.state.mutable_digest() = ToProto(digest);
-  }
-  return outcome;
 }
 
 }  // namespace tenfold

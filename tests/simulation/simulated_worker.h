@@ -1,88 +1,78 @@
-// What the simulator puts in place of RocksDB and Kafka under the production worker: a store that loses what its WAL mode
-// allows it to lose, and a log in memory.
+// A simulated worker: production worker jobs over a store and a log in memory. Its process dies at any step; its disk may be
+// lost or damaged; it may be cut off from the drivers, heard but never reached, or refuse everything for a while.
 #pragma once
 
-#include <deque>
+#include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
-#include <random>
+#include <memory>
 #include <string>
-#include <vector>
+#include <type_traits>
+#include <utility>
 
-#include "job_spec.pb.h"
-#include "worker/decode/decoder.h"
-#include "worker/fold/fold_task.h"
-#include "worker/store/shard_store.h"
+#include "absl/status/statusor.h"
+#include "driver.pb.h"
+#include "driver/core/action.h"
+#include "tests/simulation/simulated_store.h"
+#include "tests/simulation/simulated_world.h"
+#include "worker/worker_job.h"
 
 namespace tenfold {
 
-// One topic. A slot is a record, or a transaction marker that no reader sees.
-struct SimulatedLog {
-  struct Slot {
-    bool marker = false;
-    std::string value;
-  };
-  std::vector<std::vector<Slot>> partitions;
-  // Where a partition begins if its start is gone, and where it ends if it was truncated for good; what is outside stays
-  // in its slots, for the oracle alone.
-  std::map<size_t, int64_t> begins;
-  std::map<size_t, int64_t> truncated;
+class SimulatedWorker {
+ public:
+  // `crash` is called when a write failed, so that the process has to end. The world outlives the object.
+  SimulatedWorker(std::string id, SimulatedWorld* world, std::function<void(SimulatedWorker*)> crash)
+      : id_(std::move(id)), world_(world), crash_(std::move(crash)) {}
 
-  int64_t Begin(size_t partition) const { return begins.contains(partition) ? begins.at(partition) : 0; }
-  int64_t End(size_t partition) const {
-    return truncated.contains(partition) ? truncated.at(partition) : static_cast<int64_t>(partitions[partition].size());
+  const std::string& id() const { return id_; }
+  bool up() const { return up_; }
+  uint64_t incarnation() const { return incarnation_; }
+  bool Has(const std::string& job_id) const { return jobs_.contains(job_id); }
+  SimulatedStore* store() { return &store_; }
+  const SimulatedStore& store() const { return store_; }
+
+  void Start();
+  // The process ends; with it goes what the store may lose.
+  void Crash();
+
+  // Does the request, if the process can be reached.
+  template <typename Request>
+  absl::StatusOr<ReplyOf<Request>> Visit(const Request& request) {
+    if (!up_ || uncallable || cut_until_ms > world_->now_ms()) return absl::UnavailableError("no route");
+    if (Refuses()) return absl::FailedPreconditionError("not now");
+    WorkerJob* job = JobAt(request.id().job_id(), std::is_same_v<Request, AssignRequest>);
+    if (job == nullptr) return absl::FailedPreconditionError("the job is not assigned to the worker");
+    absl::StatusOr<ReplyOf<Request>> reply = job->Handle(request);
+    if (std::exchange(store_failed_, false)) crash_(this);
+    return reply;
   }
-};
+  bool Refuses() const { return refuses_until_ms > world_->now_ms(); }
 
-class SimulatedStore : public ShardStore {
- public:
-  absl::Status Create(std::span<const NewShard> shards) override;
-  absl::Status Drop(std::span<const ShardKey> shards) override;
-  absl::Status Commit(std::span<const Update> updates, WalMode wal) override;
-  absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard) const override;
-  absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys, std::span<RowSum> sums) const override;
-  uint64_t EstimateRows(const ShardKey& shard) const override { return shards_.at(shard).back().rows.size(); }
+  HeartbeatRequest Heartbeat() const;
+  // Drops the jobs that the driver no longer has.
+  void OnHeartbeatReply(const HeartbeatReply& reply);
 
-  // Asked at every write: true makes it fail, with nothing written.
-  void FailIf(std::function<bool()> fails) { fails_ = std::move(fails); }
-
-  // The process ends. With WAL_OFF every shard by itself falls back to some state it had.
-  void Crash(std::mt19937_64* random);
-  void LoseDisk() { shards_.clear(); }
-  // Alters a row of the first shard that `fits`; with `sly` its digest too, so that only the journal can tell. False if
-  // there is none with rows.
-  bool Damage(bool sly, const std::function<bool(const ShardState&)>& fits, std::mt19937_64* random);
-
-  std::vector<ShardState> States(const std::string& job_id) const;
-  std::vector<std::string> JobIds() const;
+  // Never starts again.
+  bool gone = false;
+  // Heard, but never reached again.
+  bool uncallable = false;
+  // Neither heard nor reached until then.
+  int64_t cut_until_ms = 0;
+  // Reached, but refuses everything until then.
+  int64_t refuses_until_ms = 0;
 
  private:
-  struct Shard {
-    ShardState state;
-    std::map<std::string, RowSum> rows;
-  };
-  std::function<bool()> fails_ = [] { return false; };
-  // Newest last; older ones only where a crash may bring them back.
-  std::map<ShardKey, std::deque<Shard>> shards_;
-};
+  WorkerJob* JobAt(const std::string& job_id, bool make);
 
-class SimulatedFoldTask : public FoldTask {
- public:
-  SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random);
-
-  // Folds some of what there is, at random: short of the ends as if the budget was spent, or beyond them.
-  FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) override;
-
- private:
-  // What stops the job, if something does.
-  std::optional<std::string> FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table);
-
-  const bool fails_on_bad_record_;
-  const SimulatedLog* const log_;
-  std::mt19937_64* const random_;
-  Decoder decoder_;
-  std::map<uint32_t, DeltaTable> tables_;
+  const std::string id_;
+  SimulatedWorld* const world_;
+  const std::function<void(SimulatedWorker*)> crash_;
+  bool up_ = false;
+  uint64_t incarnation_ = 0;
+  bool store_failed_ = false;
+  SimulatedStore store_;
+  std::map<std::string, std::unique_ptr<WorkerJob>> jobs_;
 };
 
 }  // namespace tenfold

@@ -1,0 +1,73 @@
+#include "tests/simulation/simulated_log.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/number/digest.h"
+
+namespace tenfold {
+
+SimulatedFoldTask::SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random)
+    : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL),
+      log_(log),
+      random_(random),
+      decoder_(*Decoder::Create(spec)) {}
+
+std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table) {
+  const std::vector<SimulatedLog::Slot>& slots = log_->partitions[partition->partition()];
+  const std::string name = absl::StrCat("events[", partition->partition(), "]");
+  end = std::min(end, log_->End(partition->partition()));
+  if (partition->next_offset() < std::min(end, log_->Begin(partition->partition())))
+    return absl::StrCat(name, " no longer has offset ", partition->next_offset());
+  while (partition->next_offset() < end) {
+    const SimulatedLog::Slot& slot = slots[static_cast<size_t>(partition->next_offset())];
+    partition->set_next_offset(partition->next_offset() + 1);
+    if (slot.marker) continue;
+    partition->set_records(partition->records() + 1);
+    std::string_view key;
+    int64_t units = 0;
+    const BadReason reason = decoder_.Decode(slot.value, &key, &units);
+    if (reason == BAD_NONE) {
+      table->Add(key, units);
+      continue;
+    }
+    if (fails_on_bad_record_) return absl::StrCat(name, " at offset ", partition->next_offset() - 1, ": the record is bad");
+    const auto bad = partition->mutable_bad();
+    auto count = std::find_if(bad->begin(), bad->end(), [&](const BadCount& c) { return c.reason() == reason; });
+    if (count == bad->end()) {
+      bad->Add()->set_reason(reason);
+      count = bad->end() - 1;
+    }
+    count->set_count(count->count() + 1);
+  }
+  return std::nullopt;
+}
+
+FoldOutcome SimulatedFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
+  FoldOutcome outcome;
+  const uint64_t kind = Draw(4);
+  for (const JobCore::ShardRange& range : ranges) {
+    FoldOutcome::Shard& shard = outcome.shards.emplace_back();
+    shard.state = range.state;
+    DeltaTable& table = tables_[range.state.id().shard()];
+    table.Clear();
+    for (int j = 0; j < shard.state.partitions_size(); ++j) {
+      PartitionState* partition = shard.state.mutable_partitions(j);
+      int64_t end = range.ends[static_cast<size_t>(j)];
+      const int64_t left = end - partition->next_offset();
+      if (left > 0 && kind == 0) end -= static_cast<int64_t>(Draw(static_cast<uint64_t>(left) + 1));
+      const int64_t beyond = log_->End(partition->partition()) - end;
+      if (left > 0 && kind == 1 && !options.exact && beyond > 0)
+        end += static_cast<int64_t>(Draw(static_cast<uint64_t>(beyond) + 1));
+      outcome.failure = FoldPartition(end, partition, &table);
+      if (outcome.failure) return outcome;
+    }
+    shard.deltas = table.Deltas();
+    Uint128 digest = FromProto(shard.state.digest());
+    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum);
+    *shard.state.mutable_digest() = ToProto(digest);
+  }
+  return outcome;
+}
+
+}  // namespace tenfold

@@ -1,0 +1,127 @@
+#include "tests/simulation/simulated_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/number/digest.h"
+#include "glog/logging.h"
+
+namespace tenfold {
+namespace {
+
+// How many states back a crash may reach with WAL_OFF.
+constexpr size_t kHistory = 4;
+
+class MapRows : public RowCursor {
+ public:
+  explicit MapRows(const std::map<std::string, ShardStore::RowSum>& rows) : next_(rows.begin()), end_(rows.end()) {}
+  bool Next() override {
+    if (next_ == end_) return false;
+    key_ = next_->first;
+    count_ = next_->second.count;
+    sum_ = next_->second.sum;
+    ++next_;
+    return true;
+  }
+  absl::Status status() const override { return absl::OkStatus(); }
+
+ private:
+  std::map<std::string, ShardStore::RowSum>::const_iterator next_;
+  const std::map<std::string, ShardStore::RowSum>::const_iterator end_;
+};
+
+uint64_t Draw(std::mt19937_64* random, uint64_t below) { return (*random)() % below; }
+
+}  // namespace
+
+absl::Status SimulatedStore::Create(std::span<const NewShard> shards) {
+  if (fails_()) return absl::UnavailableError("the disk is full");
+  for (const NewShard& shard : shards) {
+    const ShardKey key = {shard.state.id().job_id(), shard.state.id().shard()};
+    CHECK(!shards_.contains(key));
+    Shard& made = shards_[key].emplace_back();
+    made.state = shard.state;
+    for (const Delta& row : shard.rows) made.rows[std::string(row.key)] = {row.count, row.sum};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SimulatedStore::Drop(std::span<const ShardKey> shards) {
+  for (const ShardKey& key : shards) shards_.erase(key);
+  return absl::OkStatus();
+}
+
+absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal) {
+  if (fails_()) return absl::UnavailableError("the disk is full");
+  for (const Update& update : updates) {
+    std::deque<Shard>& history = shards_.at({update.state->id().job_id(), update.state->id().shard()});
+    if (wal == WAL_OFF) history.push_back(history.back());
+    Shard& shard = history.back();
+    shard.state = *update.state;
+    for (const Delta& delta : update.deltas) {
+      RowSum& row = shard.rows[std::string(delta.key)];
+      row.count += delta.count;
+      row.sum += delta.sum;
+    }
+    if (history.size() > kHistory) history.pop_front();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<RowCursor>> SimulatedStore::Rows(const ShardKey& shard) const {
+  return std::make_unique<MapRows>(shards_.at(shard).back().rows);
+}
+
+absl::Status SimulatedStore::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
+                                     std::span<RowSum> sums) const {
+  const std::map<std::string, RowSum>& rows = shards_.at(shard).back().rows;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto row = rows.find(std::string(keys[i]));
+    if (row == rows.end()) continue;
+    sums[i].count += row->second.count;
+    sums[i].sum += row->second.sum;
+  }
+  return absl::OkStatus();
+}
+
+void SimulatedStore::Crash(std::mt19937_64* random) {
+  for (auto& [key, history] : shards_) {
+    history.resize(1 + Draw(random, history.size()));
+    history.erase(history.begin(), history.end() - 1);
+  }
+}
+
+bool SimulatedStore::Damage(bool sly, const std::function<bool(const ShardState&)>& fits, std::mt19937_64* random) {
+  for (auto& [key, history] : shards_) {
+    Shard& shard = history.back();
+    if (shard.rows.empty() || !fits(shard.state)) continue;
+    auto row = shard.rows.begin();
+    std::advance(row, static_cast<std::ptrdiff_t>(Draw(random, shard.rows.size())));
+    const Uint128 before = DigestTerm(row->first, row->second.count, row->second.sum);
+    row->second.sum ^= Units{1} << Draw(random, 40);
+    if (sly) {
+      const Uint128 after = DigestTerm(row->first, row->second.count, row->second.sum);
+      *shard.state.mutable_digest() = ToProto(FromProto(shard.state.digest()) - before + after);
+    }
+    return true;
+  }
+  return false;
+}
+
+std::vector<ShardState> SimulatedStore::States(const std::string& job_id) const {
+  std::vector<ShardState> states;
+  for (const auto& [key, history] : shards_) {
+    if (key.first == job_id) states.push_back(history.back().state);
+  }
+  return states;
+}
+
+std::vector<std::string> SimulatedStore::JobIds() const {
+  std::vector<std::string> ids;
+  for (const auto& [key, history] : shards_) {
+    if (ids.empty() || ids.back() != key.first) ids.push_back(key.first);
+  }
+  return ids;
+}
+
+}  // namespace tenfold

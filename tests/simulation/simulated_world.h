@@ -1,0 +1,85 @@
+// What the parts of one simulated cluster share: chance, virtual time, the jobs with their logs, and what went wrong.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <queue>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "common/limits.h"
+#include "driver/core/cluster_view.h"
+#include "journal.pb.h"
+#include "tests/simulation/simulated_log.h"
+
+namespace tenfold {
+
+struct SimulatedJob {
+  JobSubmitted submitted;
+  SimulatedLog log;
+  // Parts of the reasons it may fail for.
+  std::vector<std::string> may_fail;
+  // Its sink takes no batch until then.
+  int64_t sink_stalled_until_ms = 0;
+};
+
+class SimulatedWorld {
+ public:
+  static constexpr char kCluster[] = "simulated";
+
+  // `hits` counts, over all runs, how often each fault and each step of recovery happened; it outlives the object.
+  SimulatedWorld(uint64_t seed, std::map<std::string, int>* hits);
+
+  uint64_t Draw(uint64_t below) { return random_() % below; }
+  bool Chance(double probability) { return std::uniform_real_distribution<double>(0, 1)(random_) < probability; }
+  // A fault that is possible only while there are faults.
+  bool Fault(double probability) { return faults && Chance(probability); }
+  std::mt19937_64* random() { return &random_; }
+  void Hit(const std::string& what) { ++(*hits_)[what]; }
+  // The first thing that goes wrong is kept.
+  void Fail(const std::string& what) {
+    if (wrong_.empty()) wrong_ = what;
+  }
+  const std::string& wrong() const { return wrong_; }
+
+  int64_t now_ms() const { return now_ms_; }
+  int64_t now_us() const { return now_ms_ * 1000; }
+  void At(int64_t delay_ms, std::function<void()> run);
+  // Goes on to the next event and runs it.
+  void RunNext();
+
+  // A new job, and records at random places of its log.
+  SimulatedJob* MakeJob(const std::string& id);
+  void AddRecords(SimulatedJob* job, size_t records);
+
+  bool faults = true;
+  // By job id; never erased.
+  std::map<std::string, SimulatedJob> jobs;
+  // What this run gives its drivers and workers.
+  ClusterLimits limits;
+  size_t part_bytes = kMaxMessageBytes / 4;
+  size_t max_kept_changes = kMaxKeptChanges;
+
+ private:
+  struct Event {
+    int64_t at_ms = 0;
+    uint64_t order = 0;
+    std::function<void()> run;
+    bool operator<(const Event& other) const { return std::tie(at_ms, order) > std::tie(other.at_ms, other.order); }
+  };
+
+  std::string MakeRecord();
+
+  std::mt19937_64 random_;
+  std::map<std::string, int>* const hits_;
+  std::priority_queue<Event> events_;
+  int64_t now_ms_ = 1'000'000;
+  uint64_t order_ = 0;
+  std::string wrong_;
+};
+
+}  // namespace tenfold
