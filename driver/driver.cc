@@ -178,7 +178,7 @@ void Driver::Do(const QueryEnds& query) {
 void Driver::Do(const FindPartitions& find) {
   const JobMachine* job = cluster_.FindJob(find.job_id);
   if (job == nullptr) return;
-  const auto done = [this, find](const absl::StatusOr<JobMachine::Found>& found) {
+  const auto done = [this, find](const absl::StatusOr<FoundPartitions>& found) {
     Post([find, found](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
       cluster->OnPartitions(find.job_id, found, now_us, actions);
     });
@@ -404,7 +404,7 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
   if (!job.ok()) return job.status();
   const CallSlot slot(&waiting_calls_);
   if (!slot.status().ok()) return slot.status();
-  absl::StatusOr<JobMachine::Found> found = job->topics->Find(job->partitions);
+  absl::StatusOr<FoundPartitions> found = job->topics->Find(job->partitions);
   if (!found.ok()) return found.status();
   Post([id = job->id, found = *std::move(found)](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
     cluster->OnPartitions(id, found, now_us, actions);

@@ -90,7 +90,7 @@ absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighW
   return watermarks;
 }
 
-absl::StatusOr<JobMachine::Found> JobTopics::Find(const std::vector<Partition>& known) {
+absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& known) {
   const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
   if (!all.ok()) return all.status();
   const std::vector<TopicPartition> known_partitions = ToTopicPartitions(known);
@@ -101,7 +101,7 @@ absl::StatusOr<JobMachine::Found> JobTopics::Find(const std::vector<Partition>& 
   }
   const absl::StatusOr<std::vector<int64_t>> begins = Offsets(asked, LogClient::Position::kBegin);
   if (!begins.ok()) return begins.status();
-  JobMachine::Found found;
+  FoundPartitions found;
   found.begins.assign(begins->begin(), begins->begin() + static_cast<std::ptrdiff_t>(known.size()));
   for (size_t i = known.size(); i < asked.size(); ++i) {
     Partition& partition = found.added.emplace_back();

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "common/kafka/log.h"
 #include "common/thread/event_queue.h"
-#include "driver/core/job_machine.h"
+#include "driver/core/partition_search.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
 
@@ -32,11 +32,11 @@ class JobTopics {
   // High watermarks of all partitions that the topics have now.
   absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> HighWatermarks();
   // The partitions that are new, and the offsets at which the known ones begin.
-  absl::StatusOr<JobMachine::Found> Find(const std::vector<Partition>& known);
+  absl::StatusOr<FoundPartitions> Find(const std::vector<Partition>& known);
 
   using EndsDone = std::function<void(absl::StatusOr<std::vector<int64_t>>)>;
   void QueryEnds(const std::vector<Partition>& partitions, EndsDone done);
-  using FoundDone = std::function<void(absl::StatusOr<JobMachine::Found>)>;
+  using FoundDone = std::function<void(absl::StatusOr<FoundPartitions>)>;
   void FindPartitions(const std::vector<Partition>& known, FoundDone done);
 
   // Tells lag tools how far the job is: commits the latest of these in group `tenfold-JOB`, at most once a second. Advisory:

@@ -54,4 +54,13 @@ bool Attempt::Moved(const JournalledJob& job) const {
   });
 }
 
+bool Attempt::Awaits(const std::string& worker, uint64_t step) const {
+  const auto it = awaited.find(worker);
+  return it != awaited.end() && it->second == step;
+}
+
+size_t Attempt::PlaceOf(const std::string& owner) const {
+  return static_cast<size_t>(std::lower_bound(owners.begin(), owners.end(), owner) - owners.begin());
+}
+
 }  // namespace tenfold

@@ -2,6 +2,7 @@
 // end leaves an empty one, so that nothing of an attempt outlives it. Times are microseconds of the decisions' clock.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -22,6 +23,10 @@ struct Attempt {
   Waiting Unfit(const JournalledJob& job) const;
   // Whether the replies move an offset beyond the journal.
   bool Moved(const JournalledJob& job) const;
+  // Whether the reply to the request of this step is awaited from the worker.
+  bool Awaits(const std::string& worker, uint64_t step) const;
+  // The place of one of the owners among them.
+  size_t PlaceOf(const std::string& owner) const;
 
   // PHASE_IDLE if there is no attempt.
   JobPhase phase = PHASE_IDLE;

@@ -222,7 +222,7 @@ void ClusterMachine::OnEnds(const QueryEnds& query, const absl::StatusOr<std::ve
   if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_us, actions);
 }
 
-void ClusterMachine::OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_us,
+void ClusterMachine::OnPartitions(const std::string& job_id, const absl::StatusOr<FoundPartitions>& found, int64_t now_us,
                                   Actions* actions) {
   NotePause(now_us);
   if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_us, actions);

@@ -48,7 +48,7 @@ class ClusterMachine {
 
   // Events of one job; those of a job that is gone are ignored.
   void OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions);
-  void OnPartitions(const std::string& job_id, const absl::StatusOr<JobMachine::Found>& found, int64_t now_us,
+  void OnPartitions(const std::string& job_id, const absl::StatusOr<FoundPartitions>& found, int64_t now_us,
                     Actions* actions);
   void OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions);
   template <typename Request>

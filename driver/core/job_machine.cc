@@ -17,7 +17,6 @@ namespace tenfold {
 namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-constexpr int64_t kFindPartitionsUs = 2'000'000;
 // After a failed attempt, so that a worker that refuses at once is not asked thousands of times a second.
 constexpr int64_t kRetryUs = 50'000;
 constexpr int64_t kRetryKafkaUs = 250'000;
@@ -48,6 +47,7 @@ JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted
       job_(submitted, submitted_at_us),
       acks_(cluster, &job_),
       moves_(cluster, &job_, &acks_),
+      search_(&job_),
       merge_(MergeOptions(*cluster, submitted.spec())),
       counters_(job_.partitions.size()),
       overhead_ms_(submitted.spec().batch_interval_ms() / 4) {}
@@ -144,21 +144,16 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
       for (ShardAssignment& shard : *plan) *assigned->add_shards() = std::move(shard);
       return Append(std::move(record), actions);
     }
-    // Two searches may have found the same one before either was journalled.
-    std::erase_if(search_.found, [this](const Partition& partition) { return job_.IsKnown(partition); });
-    if (!search_.found.empty()) {
+    if (std::vector<Partition> found = search_.Take(); !found.empty()) {
       JournalRecord record;
       PartitionsAdded* added = record.mutable_partitions_added();
       added->set_job_id(job_.job_id);
-      for (Partition& partition : std::exchange(search_.found, {})) *added->add_partitions() = std::move(partition);
+      for (Partition& partition : found) *added->add_partitions() = std::move(partition);
       return Append(std::move(record), actions);
     }
     if (now_us >= next_start_us_) BeginAttempt(now_us, actions);
   }
-  if (!search_.under_way && now_us >= search_.next_us) {
-    search_.under_way = true;
-    actions->push_back(FindPartitions{job_.job_id});
-  }
+  if (search_.Begin(now_us)) actions->push_back(FindPartitions{job_.job_id});
   AssignOutsideAttempt(actions);
   for (const std::string& worker : moves_.Preparers()) {
     actions->push_back(Send<PrepareRequest>{worker, moves_.MakePrepare(worker, MakeId(worker), now_us)});
@@ -183,7 +178,7 @@ void JobMachine::AssignOutsideAttempt(Actions* actions) {
 
 int64_t JobMachine::NextTimeUs() const {
   if (appending_ || job_.IsOver()) return kNever;
-  int64_t next = search_.under_way ? kNever : search_.next_us;
+  int64_t next = search_.NextTimeUs();
   if (attempt_.phase == PHASE_IDLE) next = std::min(next, next_start_us_);
   return std::min(next, acks_.NextTimeUs());
 }
@@ -328,7 +323,7 @@ void JobMachine::OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<Fol
     return Advance(now_us, actions);
   }
   if (reply->has_failure()) return Fail(reply->failure().reason(), actions);
-  if (const absl::Status fits = merge_.CheckReply(PlaceOf(sent.worker), *reply); !fits.ok()) {
+  if (const absl::Status fits = merge_.CheckReply(attempt_.PlaceOf(sent.worker), *reply); !fits.ok()) {
     FailAttempt(sent.worker, fits, now_us);
     return Advance(now_us, actions);
   }
@@ -404,7 +399,7 @@ void JobMachine::OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<L
   attempt_.awaited.erase(sent.worker);
   absl::Status answered = reply.status();
   if (reply.ok()) {
-    answered = merge_.Answer(PlaceOf(sent.worker), *reply);
+    answered = merge_.Answer(attempt_.PlaceOf(sent.worker), *reply);
     if (absl::IsResourceExhausted(answered)) {
       LOG(WARNING) << "job " << name() << ": " << answered.message() << ", so its batches are merged without them";
       EndAttempt({}, now_us, now_us);
@@ -490,19 +485,11 @@ void JobMachine::OnPaused(int64_t paused_us) {
   if (truncated_since_us_) *truncated_since_us_ += paused_us;
 }
 
-void JobMachine::OnPartitions(const absl::StatusOr<Found>& found, int64_t now_us, Actions* actions) {
-  search_.under_way = false;
-  search_.next_us = now_us + kFindPartitionsUs;
+void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int64_t now_us, Actions* actions) {
+  search_.OnAnswer(found, now_us);
   if (job_.IsOver()) return;
   if (found.ok()) {
-    search_.found.clear();
-    for (const Partition& partition : found->added) {
-      if (!job_.IsKnown(partition)) search_.found.push_back(partition);
-    }
-    bool can_refold = true;
-    for (size_t i = 0; i < std::min(found->begins.size(), job_.partitions.size()); ++i) {
-      can_refold &= found->begins[i] <= job_.partitions[i].start_offset();
-    }
+    const bool can_refold = search_.HasEveryStart(*found);
     if (moves_.can_refold() && !can_refold) {
       LOG(WARNING) << "job " << name()
                    << ": the log no longer has the job's start; its shards do not move, and verify cannot "
@@ -534,15 +521,8 @@ void JobMachine::Ask(const std::string& worker, Request request, Actions* action
   actions->push_back(Send<Request>{worker, std::move(request)});
 }
 
-size_t JobMachine::PlaceOf(const std::string& owner) const {
-  const auto place = std::lower_bound(attempt_.owners.begin(), attempt_.owners.end(), owner);
-  return static_cast<size_t>(place - attempt_.owners.begin());
-}
-
 bool JobMachine::IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const {
-  const auto it = attempt_.awaited.find(worker);
-  return !job_.IsOver() && attempt_.phase == phase && id.epoch() == cluster_->epoch && it != attempt_.awaited.end() &&
-         it->second == id.step();
+  return !job_.IsOver() && attempt_.phase == phase && id.epoch() == cluster_->epoch && attempt_.Awaits(worker, id.step());
 }
 
 // ---- what it is ----

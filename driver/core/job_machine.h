@@ -20,6 +20,7 @@
 #include "driver/core/attempt.h"
 #include "driver/core/cluster_view.h"
 #include "driver/core/journalled_job.h"
+#include "driver/core/partition_search.h"
 #include "driver/core/shard_moves.h"
 #include "driver/merge/batch_merge.h"
 #include "journal.pb.h"
@@ -45,12 +46,7 @@ class JobMachine {
   // The driver stood still for so long: what it saw before and after does not show what was between.
   void OnPaused(int64_t paused_us);
   void OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions);
-  // `begins` are the first offsets that Kafka still has, by partition index.
-  struct Found {
-    std::vector<Partition> added;
-    std::vector<int64_t> begins;
-  };
-  void OnPartitions(const absl::StatusOr<Found>& found, int64_t now_us, Actions* actions);
+  void OnPartitions(const absl::StatusOr<FoundPartitions>& found, int64_t now_us, Actions* actions);
   // `slowest` is the sink that has taken the fewest batches.
   void OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* actions);
   void OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_us, Actions* actions);
@@ -75,14 +71,6 @@ class JobMachine {
   JobStatus Status() const;
 
  private:
-  // The search for partitions that were added to the job's topics.
-  struct PartitionSearch {
-    bool under_way = false;
-    int64_t next_us = 0;
-    // Found and not journalled yet.
-    std::vector<Partition> found;
-  };
-
   // Does what can be done now; the last thing every event does.
   void Advance(int64_t now_us, Actions* actions);
   void BeginAttempt(int64_t now_us, Actions* actions);
@@ -109,21 +97,19 @@ class JobMachine {
   // Sends a request of the attempt, whose answer is awaited from now on.
   template <typename Request>
   void Ask(const std::string& worker, Request request, Actions* actions);
-  // The owner's place among those of the attempt.
-  size_t PlaceOf(const std::string& owner) const;
-  // Whether a reply to the request with this id is awaited.
+  // Whether the attempt, in this phase, awaits the reply to the request with this id.
   bool IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const;
 
   const ClusterView* const cluster_;
   JournalledJob job_;
   AssignmentAcks acks_;
   ShardMoves moves_;
+  PartitionSearch search_;
   BatchMerge merge_;
 
   // A record is on its way to the journal; nothing else is decided until it is there.
   bool appending_ = false;
   bool cancel_asked_ = false;
-  PartitionSearch search_;
 
   Attempt attempt_;
   uint64_t attempt_number_ = 0;

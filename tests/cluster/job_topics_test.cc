@@ -59,7 +59,7 @@ TEST_F(JobTopicsTest, APartitionThatIsFoundBeginsAtItsBegin) {
   ASSERT_OK(GrowTopic(*topic, 2));
   ASSERT_OK(Produce(*topic, 1, {"page1|1|1|1", "page1|1|1|1"}));
 
-  const absl::StatusOr<JobMachine::Found> found = topics->Find(*known);
+  const absl::StatusOr<FoundPartitions> found = topics->Find(*known);
   ASSERT_OK(found.status());
   ASSERT_EQ(found->added.size(), 1u);
   EXPECT_EQ(found->added[0].partition(), 1);

@@ -305,7 +305,7 @@ void SimulatedDriver::Do(const FindPartitions& find) {
     const JobMachine* job = machine_->FindJob(find.job_id);
     if (job == nullptr) return;
     const SimulatedLog& log = world_->jobs.at(find.job_id).log;
-    JobMachine::Found found;
+    FoundPartitions found;
     for (size_t p = 0; p < job->job().partitions.size(); ++p) found.begins.push_back(log.Begin(p));
     for (size_t p = job->job().partitions.size(); p < log.partitions.size(); ++p) {
       Partition& partition = found.added.emplace_back();

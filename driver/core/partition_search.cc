@@ -1,0 +1,41 @@
+#include "driver/core/partition_search.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace tenfold {
+namespace {
+
+constexpr int64_t kIntervalUs = 2'000'000;
+
+}  // namespace
+
+bool PartitionSearch::Begin(int64_t now_us) {
+  if (under_way_ || now_us < next_us_) return false;
+  return under_way_ = true;
+}
+
+void PartitionSearch::OnAnswer(const absl::StatusOr<FoundPartitions>& found, int64_t now_us) {
+  under_way_ = false;
+  next_us_ = now_us + kIntervalUs;
+  if (found.ok()) found_ = found->added;
+}
+
+std::vector<Partition> PartitionSearch::Take() {
+  // Two searches may have found the same one before either was journalled.
+  std::erase_if(found_, [this](const Partition& partition) { return job_->IsKnown(partition); });
+  return std::exchange(found_, {});
+}
+
+bool PartitionSearch::HasEveryStart(const FoundPartitions& found) const {
+  const size_t both = std::min(found.begins.size(), job_->partitions.size());
+  for (size_t i = 0; i < both; ++i) {
+    if (found.begins[i] > job_->partitions[i].start_offset()) return false;
+  }
+  return true;
+}
+
+int64_t PartitionSearch::NextTimeUs() const { return under_way_ ? std::numeric_limits<int64_t>::max() : next_us_; }
+
+}  // namespace tenfold

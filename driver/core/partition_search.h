@@ -1,0 +1,46 @@
+// The search for partitions that were added to a job's topics: when to ask Kafka, and what was found and is not journalled
+// yet. Times are microseconds of the decisions' clock. Pure; used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "driver/core/journalled_job.h"
+#include "state.pb.h"
+
+namespace tenfold {
+
+// What a search finds.
+struct FoundPartitions {
+  // Partitions that the job does not have.
+  std::vector<Partition> added;
+  // The first offsets that Kafka still has of those that it has, by partition index.
+  std::vector<int64_t> begins;
+};
+
+class PartitionSearch {
+ public:
+  // `job` outlives the object.
+  explicit PartitionSearch(const JournalledJob* job) : job_(job) {}
+
+  // Whether a search is due; if so it is under way from now on, until OnAnswer.
+  bool Begin(int64_t now_us);
+  // The answer to a search, or to somebody else's question for the same.
+  void OnAnswer(const absl::StatusOr<FoundPartitions>& found, int64_t now_us);
+  // Partitions to be journalled, each once.
+  std::vector<Partition> Take();
+  // Whether Kafka still has every partition's start, so that the job can be folded again from there.
+  bool HasEveryStart(const FoundPartitions& found) const;
+
+  // When the next search is due; the maximum while one is under way.
+  int64_t NextTimeUs() const;
+
+ private:
+  const JournalledJob* const job_;
+  bool under_way_ = false;
+  int64_t next_us_ = 0;
+  std::vector<Partition> found_;
+};
+
+}  // namespace tenfold
