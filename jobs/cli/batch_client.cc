@@ -11,7 +11,7 @@
 #include "common/net/rpc.h"
 #include "common/process/process.h"
 #include "fmt/format.h"
-#include "jobs/cli/driver_client.h"
+#include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/show/status_json.h"
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "common/process/process.h"
-#include "jobs/cli/driver_client.h"
+#include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/show/status_json.h"

@@ -9,7 +9,7 @@
 #include "common/number/units.h"
 #include "common/process/process.h"
 #include "fmt/format.h"
-#include "jobs/cli/driver_client.h"
+#include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/show/result_json.h"

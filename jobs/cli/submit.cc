@@ -9,7 +9,7 @@
 #include "common/limits.h"
 #include "common/process/process.h"
 #include "fmt/format.h"
-#include "jobs/cli/driver_client.h"
+#include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/spec/job_spec.h"

@@ -15,7 +15,7 @@
 #include "common/text/duration.h"
 #include "fmt/format.h"
 #include "jobs/cli/batch_client.h"
-#include "jobs/cli/driver_client.h"
+#include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/progress.h"
 #include "jobs/cli/verbs.h"

@@ -14,7 +14,7 @@
 #include "common/process/process.h"
 #include "driver.pb.h"
 #include "fmt/format.h"
-#include "jobs/cli/driver_client.h"
+#include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/progress.h"
 #include "jobs/cli/verbs.h"

@@ -26,7 +26,7 @@
 #include "jobs/cli/batch_client.h"
 #include "jobs/cli/dev/dev_cluster.h"
 #include "jobs/cli/dev/dev_table.h"
-#include "jobs/cli/driver_client.h"
+#include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/feed/pace.h"

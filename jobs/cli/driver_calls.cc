@@ -1,4 +1,4 @@
-#include "jobs/cli/driver_client.h"
+#include "jobs/cli/driver_calls.h"
 
 #include <chrono>
 #include <string>
