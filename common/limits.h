@@ -1,4 +1,4 @@
-// Limits and defaults that users, or several classes, rely on. Input beyond a limit is refused, and the error names it.
+// Limits and defaults that users or several classes rely on. Input that exceeds a limit is refused with an error naming it.
 #pragma once
 
 #include <cstddef>
@@ -6,10 +6,10 @@
 
 namespace tenfold {
 
-// R1. Digits as written in a number's mantissa, and the size of its written exponent.
+// R1's limits: the digits of a number before its exponent, as written, and the absolute value of the exponent as written.
 inline constexpr int kMaxNumberDigits = 40;
 inline constexpr int kMaxNumberExponent = 60;
-// An initial score is below 2^kInitialScoreBits units in size.
+// An initial score's absolute value is below 2^kInitialScoreBits units.
 inline constexpr int kInitialScoreBits = 120;
 
 inline constexpr size_t kMaxRecordBytes = 1 << 20;
@@ -22,35 +22,35 @@ inline constexpr uint32_t kMaxTop = 1000;
 inline constexpr uint32_t kMinBatchIntervalMs = 10;
 inline constexpr uint32_t kMaxBatchIntervalMs = 3'600'000;
 
-// Shards of a job: partition index i lies in shard i mod kShards.
+// The most shards a job has: the partition with index i lies in shard i mod kShards.
 inline constexpr uint32_t kShards = 64;
 
-// Bad records kept as samples, a partition, and the bytes kept of each.
+// How many bad records of each partition are kept as samples, and how many bytes of each.
 inline constexpr size_t kMaxBadSamples = 3;
 inline constexpr size_t kMaxSampleBytes = 80;
 
-// Calls that may wait at the driver at a time: each keeps one of its server's threads, which heartbeats need too.
+// How many calls may wait at the driver at a time. Each of them occupies a thread of its server, which heartbeats need too.
 inline constexpr int kMaxWaitingCalls = 128;
 
-// Cancelled jobs that are still shown.
+// How many cancelled jobs are still shown.
 inline constexpr size_t kMaxCancelledShown = 100;
 
-// Batches that a job goes on making while a sink does not take them, unless the driver's --sink-backlog says otherwise.
+// How many batches a job publishes while a sink does not take them, unless the driver's --sink-backlog says otherwise.
 inline constexpr uint64_t kSinkBacklog = 100'000;
 
-// Keys of a job whose changes a worker keeps until the driver has them; with more it is asked as if it knew none.
+// For how many keys of a job a worker keeps changes until the driver has them. If more change, it drops all of them.
 inline constexpr size_t kMaxKeptChanges = 1 << 20;
 
-// For what the merges of all jobs keep at the driver (totals, candidates, known entries), unless its --merge-memory says
-// otherwise.
+// The memory, in bytes, that the merges of all jobs may take at the driver (for totals, candidates and known entries),
+// unless its --merge-memory says otherwise.
 inline constexpr uint64_t kMergeMemoryBytes = 1 << 30;
-// What the merge of one job may take of it in any case.
+// The part of kMergeMemoryBytes that the merge of each job may take in any case, in bytes.
 inline constexpr uint64_t kLeastMergeBytes = 1 << 20;
 
-// Of entries and look-ups: where the merge by thresholds reads no more of a worker, it is not left for changes.
+// Entries and look-ups for each worker and batch: a merge by thresholds that needs no more is kept, as it is cheap enough.
 inline constexpr uint64_t kMergeFloorEntries = 32;
 
-// gRPC refuses larger messages; replies that could be larger are cut into parts of about half of it.
+// The largest message, in bytes, that gRPC accepts; replies that could be larger are split into parts of about half of it.
 inline constexpr size_t kMaxMessageBytes = 16 << 20;
 
 }  // namespace tenfold

@@ -8,7 +8,7 @@
 namespace tenfold {
 namespace {
 
-// How often a caller is asked whether it still waits.
+// How often a waiting call checks whether its caller has gone.
 constexpr absl::Duration kLook = absl::Milliseconds(200);
 
 }  // namespace

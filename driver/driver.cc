@@ -19,7 +19,7 @@ namespace tenfold {
 namespace {
 
 constexpr uint32_t kMaxWaitMs = 60'000;
-// How often the journal is relieved of old batches, in batches.
+// After how many batches of a job the old ones are trimmed from the journal.
 constexpr uint64_t kTrimEvery = 100;
 constexpr uint64_t kAllBatches = std::numeric_limits<uint64_t>::max();
 
@@ -48,11 +48,11 @@ absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(Options options) {
       for (const JournalRecord& record : records) d->OnJournaled(record, cluster, now_us, actions);
     });
   });
-  // What an earlier process may not have come to after it journalled a cancel.
+  // An earlier process may have ended between journalling a cancel and trimming the batches.
   for (const std::string& job_id : cancelled) d->writer_->TrimLater(job_id, kAllBatches);
   d->workers_ = std::make_unique<WorkerClient>();
   for (const auto& [id, job] : d->cluster_.jobs()) {
-    // The others go on; this one is tried again whenever it is due.
+    // The other jobs go on; this one is retried whenever it is due.
     if (absl::Status opened = d->OpenJob(*job); !opened.ok()) {
       LOG(ERROR) << "job " << job->name() << " waits: " << opened.message();
     }
@@ -70,7 +70,7 @@ Driver::Driver(Options options)
 
 Driver::~Driver() {
   Stop();
-  // Completions of calls still post to the loop.
+  // Calls that complete from here on still post events.
   events_.Close();
   if (loop_thread_.joinable()) loop_thread_.join();
   writer_.reset();
@@ -191,7 +191,7 @@ void Driver::Do(const QuerySinks& query) {
   const JobMachine* job = cluster_.FindJob(query.job_id);
   if (job == nullptr) return;
   SinkStatus slowest;
-  // What keeps its parts from being opened the job learns when it asks for the ends.
+  // If the parts cannot be opened, the job learns the reason when it asks for the ends.
   slowest.set_delivered_batch(job->job().last_batch.batch());
   if (const auto parts = parts_.find(query.job_id); parts != parts_.end()) {
     for (const SinkStatus& sink : parts->second.sinks->Status()) {
@@ -230,7 +230,7 @@ void Driver::Do(const CloseJob& close) {
   }
   committed_.Erase(close.job_id);
   writer_->TrimLater(close.job_id, kAllBatches);
-  // The parts end, which takes a while, on the threads that wait for it.
+  // Closing the parts takes a while, so the calls that wait for the cancel do it on their threads.
   const auto waiting = cancelling_.find(close.job_id);
   if (waiting == cancelling_.end()) return;
   for (const auto& promise : waiting->second) promise->set_value(closing);
@@ -324,7 +324,7 @@ absl::StatusOr<ListJobsReply> Driver::ListJobs() {
     ListJobsReply reply;
     for (auto& [name, status] : by_name) *reply.add_jobs() = std::move(status);
     for (const JobStatus& cancelled : cluster->cancelled()) *reply.add_jobs() = cancelled;
-    // Of very many jobs it would not go into a message.
+    // With very many jobs the message would become too large.
     for (JobStatus& job : *reply.mutable_jobs()) {
       job.clear_spec();
       job.clear_last_batch();
@@ -382,7 +382,7 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     if (!batch.ok()) return batch.status();
     *reply->mutable_batch() = *std::move(batch);
   }
-  // Some may have been added since.
+  // Partitions may have been added since the batch.
   const int partitions = reply->batch().next_offsets_size();
   reply->mutable_partitions()->DeleteSubrange(partitions, reply->partitions_size() - partitions);
   return reply;

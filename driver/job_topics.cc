@@ -13,7 +13,7 @@ namespace tenfold {
 namespace {
 
 constexpr absl::Duration kTimeout = absl::Seconds(3);
-// Of a commit of the group's offsets, which nobody waits for but the end of the driver.
+// The timeout of a commit of the group's offsets, for which only the driver's end waits.
 constexpr absl::Duration kGroupTimeout = absl::Seconds(1);
 constexpr std::chrono::seconds kGroupInterval(1);
 
@@ -124,7 +124,7 @@ void JobTopics::FindPartitions(const std::vector<Partition>& known, FoundDone do
 
 void JobTopics::SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets) {
   std::vector<TopicPartition> list = ToTopicPartitions(partitions);
-  // Partitions are added at the end, and may be ahead of the batch.
+  // Partitions that were added after the batch are the last of the list.
   list.resize(next_offsets.size());
   group_offsets_.PostLatest({std::move(list), std::move(next_offsets)});
 }

@@ -12,7 +12,7 @@
 namespace tenfold {
 namespace {
 
-// Empty if the text is a lease, else what is wrong.
+// Parses a lease. Returns "" or what is wrong with the text.
 std::string ReadLease(const std::string& text, uint32_t* lease_ms) {
   const absl::StatusOr<absl::Duration> lease = ParseDuration(text);
   if (!lease.ok() || *lease < absl::Milliseconds(500) || *lease > absl::Minutes(10))
@@ -21,7 +21,7 @@ std::string ReadLease(const std::string& text, uint32_t* lease_ms) {
   return "";
 }
 
-// Empty if the settings are sound, else what is wrong with one of them.
+// Returns "" if the options are valid, else what is wrong with one of them.
 std::string Check(const DriverOptions& options) {
   if (const std::string wrong = CheckAddress(options.listen); !wrong.empty()) return "--listen: " + wrong;
   if (options.driver.kept_batches == 0) return "--keep-batches: at least 1";

@@ -9,10 +9,10 @@
 namespace tenfold {
 namespace {
 
-// Beyond the fold's own budget: for the requests before it, and to persist.
+// Added to a fold's budget for the requests queued before it, and for persisting.
 constexpr absl::Duration kFoldGrace = absl::Seconds(30);
 constexpr absl::Duration kLookUpTimeout = absl::Seconds(15);
-// A shard that joins the sums is read whole.
+// The timeout of an Assign, which reads every shard that joins the sums.
 constexpr absl::Duration kAssignTimeout = absl::Minutes(5);
 
 using Async = WorkerService::Stub::async_interface;

@@ -19,8 +19,8 @@
 namespace tenfold {
 namespace {
 
-// glibc's malloc keeps what is freed, in an arena for each of many threads. Records are allocated by one thread and freed by
-// another, and a batch takes large pieces for a moment: with few arenas, and large pieces given back, that stays bounded.
+// Limits the arenas of glibc's malloc, each of which keeps freed memory. Records are allocated by one thread and freed by
+// another, and a batch briefly takes large blocks; with few arenas, and large blocks returned at once, memory stays bounded.
 void KeepFreedMemoryLow() {
   mallopt(M_ARENA_MAX, 2);
   mallopt(M_MMAP_THRESHOLD, 256 << 10);

@@ -13,7 +13,7 @@
 namespace tenfold {
 namespace {
 
-// Empty if the text is a size that a worker can work in, or is empty; else what is wrong.
+// Parses a memory limit, which may be empty. Returns "" or what is wrong with the text.
 std::string ReadMemory(const std::string& text, size_t* bytes) {
   if (text.empty()) return "";
   const absl::StatusOr<size_t> size = ParseByteSize(text);
@@ -23,7 +23,7 @@ std::string ReadMemory(const std::string& text, size_t* bytes) {
   return "";
 }
 
-// Empty if the settings are sound, else what is wrong with one of them.
+// Returns "" if the options are valid, else what is wrong with one of them.
 std::string Check(const WorkerOptions& options) {
   const Worker::Options& worker = options.worker;
   if (worker.threads < 1 || worker.threads > 1024) return "--threads: from 1 to 1024";

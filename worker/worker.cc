@@ -18,9 +18,9 @@
 namespace tenfold {
 namespace {
 
-// Until the driver has named its lease.
+// The lease that is assumed until the driver has named its own.
 constexpr uint32_t kFirstLeaseMs = 3000;
-// Heartbeats a lease: several may be lost.
+// How many heartbeats are sent within a lease, so that several may be lost.
 constexpr uint32_t kBeatsPerLease = 6;
 
 // Records that come a tenth of an interval late do not make a batch late. Where that is little, an idle topic would be asked
@@ -167,13 +167,13 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::s
     if (identity_.cluster_id.empty()) {
       Identity joined = identity_;
       joined.cluster_id = reply->cluster_id();
-      // Requests are refused until this is durable, and the next heartbeat tries again.
+      // Requests are refused until the identity is durable; the next heartbeat retries.
       if (absl::Status written = WriteIdentity(options_.data_dir, joined); !written.ok()) return written;
       identity_ = joined;
       LOG(INFO) << "worker " << identity_.worker_id << " joined cluster " << identity_.cluster_id;
     }
   }
-  // Dropping waits for what runs; the heartbeat must not. What it has not come to by now the next heartbeat names again.
+  // A job is dropped on another thread, as that waits for running requests. Jobs not dropped by then are named again.
   if (!reply->dropped_job_ids().empty() && !dropping_.exchange(true)) {
     dropper_ = std::jthread([this, job_ids = reply->dropped_job_ids()] {
       for (const std::string& job_id : job_ids) DropJob(job_id);

@@ -16,7 +16,7 @@ namespace {
 
 uint64_t MicrosSince(absl::Time start) { return static_cast<uint64_t>(absl::ToInt64Microseconds(absl::Now() - start)); }
 
-// A fold waits for nothing but Kafka.
+// Tells the driver what the fold waited for, which can only be Kafka.
 template <typename Reply>
 void SetWaiting(const FoldOutcome& outcome, Reply* reply) {
   if (outcome.waiting_for.empty()) return;
@@ -60,7 +60,7 @@ absl::StatusOr<AssignReply> WorkerJob::Handle(const AssignRequest& request) {
     unsound.clear();
     absl::Status done = DoAssign(request, &plan, &unsound);
     if (done.ok() && unsound.empty()) break;
-    // Half done: the sums are made anew.
+    // The assignment is done in part, so the sums are built again.
     sums_.Clear();
     if (done.ok()) done = DropUnsound(unsound);
     MutexLock lock(&core_mutex_);
@@ -114,11 +114,11 @@ absl::Status WorkerJob::MakeFoldTasks(const AssignRequest& request) {
 absl::Status WorkerJob::DropShards(const JobCore::AssignPlan& plan) {
   std::vector<ShardKey> drop;
   for (const uint32_t shard : plan.drop) drop.push_back(Key(shard));
-  // Also what an assignment that was not finished left.
+  // An assignment that was not finished may have left states of the shards to be created.
   for (const ShardState& state : plan.create) drop.push_back(Key(state.id().shard()));
   if (drop.empty()) return absl::OkStatus();
   if (absl::Status dropped = ToldIfFailed(options_.store->Drop(drop)); !dropped.ok()) return dropped;
-  // Now, as the rest may fail: what is not in the store must not be taken for there.
+  // Forgotten at once, since a later step may fail and these states are no longer in the store.
   MutexLock lock(&core_mutex_);
   for (const uint32_t shard : plan.drop) core_.Forget(shard);
   return absl::OkStatus();
@@ -143,7 +143,7 @@ absl::Status WorkerJob::CreateShards(const AssignRequest& request, JobCore::Assi
 }
 
 absl::Status WorkerJob::ScanShards(const JobCore::AssignPlan& plan, std::vector<uint32_t>* unsound) {
-  // A state is as good as its scan: the one that adds it to the sums, or one for a state found on disk.
+  // A state counts only after a scan, be it the scan that adds it to the sums or one that verifies a state found on disk.
   std::vector<uint32_t> scan = plan.join;
   for (const uint32_t shard : plan.verify) {
     if (std::find(scan.begin(), scan.end(), shard) == scan.end()) scan.push_back(shard);
@@ -168,7 +168,7 @@ absl::StatusOr<Uint128> WorkerJob::ScanIntoTotals(uint32_t shard, int sign) {
   });
 }
 
-// If its rows do not make its digest, the log decides.
+// Drops states whose rows do not have their digest, so that they are folded again from the log.
 absl::Status WorkerJob::DropUnsound(const std::vector<uint32_t>& shards) {
   std::vector<ShardKey> keys;
   for (const uint32_t shard : shards) {

@@ -30,7 +30,7 @@ absl::Status WriteAll(int fd, std::string_view text, const std::string& path) {
   return fsync(fd) == 0 ? absl::OkStatus() : ErrnoStatus("sync", path);
 }
 
-// Without symbolic links, and so without a "..", which means what it means after the link.
+// Returns the path with its symbolic links resolved, and so each ".." relative to the directory that a link leads to.
 absl::StatusOr<fs::path> Resolved(const std::string& path) {
   std::error_code error;
   fs::path resolved = fs::weakly_canonical(fs::absolute(path, error), error);
@@ -46,7 +46,7 @@ absl::Status MakeDirectory(const std::string& path, const std::string& base) {
   if (!resolved.ok()) return resolved.status();
   const fs::path& directory = *resolved;
   std::error_code error;
-  // The lowest that is there already.
+  // The lowest ancestor that exists already.
   fs::path there = directory;
   while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
   fs::create_directories(directory, error);
@@ -60,7 +60,7 @@ absl::Status MakeDirectory(const std::string& path, const std::string& base) {
   }
   for (fs::path made = directory;; made = made.parent_path()) {
     const absl::Status synced = SyncDirectory(made.string());
-    // One that somebody else made may not be ours to read, or lie on a file system that syncs no directories.
+    // A directory of another user may be unreadable, or lie on a file system that cannot sync directories.
     const bool passed = absl::IsPermissionDenied(synced) || absl::IsInvalidArgument(synced);
     if (!synced.ok() && !(made == there && passed)) return synced;
     if (made == there) return absl::OkStatus();

@@ -9,16 +9,16 @@
 
 namespace tenfold {
 
-// Makes the directory, and those above it that are missing. Syncs it, every directory made, and the one above the first of
-// them. One that is there already is synced with its parent, as whoever made it may have been killed before.
-// With `base`, a directory above `path`, all from `path` up to it are synced, as a kill may have come between them.
+// Makes the directory and its missing ancestors, and syncs every directory made and the parent of the first of them. A
+// directory that exists already is synced together with its parent, since the process that made it may have been killed
+// first. If `base`, an ancestor of `path`, is given, every directory from `path` up to `base` is synced for the same reason.
 absl::Status MakeDirectory(const std::string& path, const std::string& base = "");
 
-// Makes the names in a directory durable: what was created in it, renamed or deleted.
+// Makes the directory's entries durable: files that were created in it, renamed or deleted.
 absl::Status SyncDirectory(const std::string& path);
 
-// Puts a file with this text in place of the one at `path`, if there is one: either of them is there whatever happens. Uses
-// the name PATH.new meanwhile.
+// Replaces the file at `path`, if there is one, by a file with this text. After a crash either the old or the new file is
+// there, whole. The new file is called PATH.new until it is durable.
 absl::Status ReplaceFile(const std::string& path, std::string_view text);
 
 }  // namespace tenfold

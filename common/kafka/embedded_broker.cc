@@ -18,7 +18,7 @@ class MockBroker : public EmbeddedBroker {
   rd_kafka_mock_cluster_t* cluster() const { return rd_kafka_handle_mock_cluster(handle_->get()); }
 
  private:
-  // Owns the mock cluster and ends it.
+  // The client that owns the mock cluster and stops it.
   const std::unique_ptr<KafkaHandle> handle_;
 };
 
@@ -26,7 +26,7 @@ class MockBroker : public EmbeddedBroker {
 
 absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Start(const std::string& topic, int partitions) {
   LogConfig config;
-  // Not used: the mock cluster takes its place.
+  // A client needs an address, but the mock cluster replaces it.
   config.brokers = "127.0.0.1:1";
   KafkaHandle::Options options;
   options.type = RD_KAFKA_PRODUCER;

@@ -49,7 +49,7 @@ absl::Status CheckBrokers(const std::string& brokers) {
   return absl::OkStatus();
 }
 
-// Names the property, never its value: that may be a secret.
+// An error names the property but never its value, which may be a secret.
 absl::Status Set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
   char ignored[1];
   switch (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), ignored, sizeof(ignored))) {
@@ -65,7 +65,7 @@ absl::Status Set(rd_kafka_conf_t* conf, const std::string& name, const std::stri
       absl::StrCat("Kafka property '", name, "' has a value that librdkafka ", rd_kafka_version_str(), " does not take"));
 }
 
-// Whether this text was not seen for a while, by any handle of the process: each has the same brokers and troubles.
+// Whether no client of the process has logged this text for a while: all of them meet the same brokers and problems.
 bool IsNews(const std::string& text) {
   static auto* const mutex = new Mutex;
   static auto* const seen = new std::map<std::string, absl::Time>;
@@ -80,7 +80,7 @@ bool IsNews(const std::string& text) {
 // what varies.
 std::string Failure(std::string_view message) { return std::string(message.substr(0, message.rfind(" (after "))); }
 
-// That without the names of the broker in front: "Connect to ipv4#127.0.0.1:1 failed: Connection refused".
+// The Failure without the broker's name in front: "Connect to ipv4#127.0.0.1:1 failed: Connection refused".
 std::string Reason(std::string_view message) {
   std::string failure = Failure(message);
   for (size_t space; (space = failure.find(' ')) != std::string::npos && space > 0 && failure[space - 1] == ':';) {
@@ -118,7 +118,7 @@ absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig
 
 KafkaHandle::~KafkaHandle() {
   if (handle_ == nullptr) return;
-  // librdkafka can wait here for ever (2.0.2; #4187, #932). Such a handle is given up, with its threads.
+  // librdkafka 2.0.2 may never return from this call (#4187, #932). Such a client is leaked together with its threads.
   std::promise<void> destroyed;
   std::future<void> done = destroyed.get_future();
   std::thread thread([handle = handle_, promise = std::move(destroyed)]() mutable {
@@ -177,7 +177,7 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
 void KafkaHandle::OnLog(const rd_kafka_t*, int level, const char* facility, const char* message) {
   constexpr int kCritical = 2, kWarning = 4, kInfo = 6;
   const std::string text = absl::StrCat("Kafka client: ", facility, " ", message);
-  // The embedded broker speaks no protocol that forbids creating topics.
+  // The embedded broker does not support the request flag that forbids creating topics.
   const bool expected = std::string_view(facility) == "AUTOCREATE";
   if (level <= kCritical) {
     LOG(ERROR) << text;

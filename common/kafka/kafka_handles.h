@@ -1,5 +1,5 @@
-// What the files behind common/kafka/log.h share: librdkafka's objects owned the C++ way, and one place that makes a handle
-// the right way. Private to them.
+// What the implementations of common/kafka/log.h share: librdkafka's objects as owning C++ types, and the one place that
+// creates and configures a client. No other file includes this header.
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -39,23 +39,23 @@ using KafkaTopic = KafkaPtr<rd_kafka_topic_t, rd_kafka_topic_destroy>;
 
 using KafkaSettings = std::vector<std::pair<std::string, std::string>>;
 
-// A librdkafka client and what it last said about its brokers. Its messages go to glog; a repeated one once in a while.
-// Everything made from it has to be destroyed before it; its end takes a bounded time. Thread-safe.
+// A librdkafka client and what it last reported about its brokers. Its log messages go to glog, repeated ones at a limited
+// rate. Everything made from the client must be destroyed before it; its destructor takes a bounded time. Thread-safe.
 class KafkaHandle {
  public:
   struct Options {
     rd_kafka_type_t type = RD_KAFKA_CONSUMER;
-    // Applied last: what the job's properties cannot change.
+    // Settings that are applied last, so that the job's properties cannot change them.
     KafkaSettings required;
-    // Applied first.
+    // Settings that are applied first, so that the job's properties may change them.
     KafkaSettings defaults;
-    // Called where the handle is polled, with every error that concerns no broker.
+    // Called on the thread that polls the client, with every error that does not concern a single broker.
     std::function<void(rd_kafka_resp_err_t error, const std::string& message)> on_error;
-    // Called where the handle is polled, with every record that was not delivered.
+    // Called on the thread that polls the client, with every record that was not delivered.
     std::function<void(const rd_kafka_message_t& record)> on_undelivered;
   };
 
-  // INVALID_ARGUMENT names the address or property that is wrong.
+  // Returns INVALID_ARGUMENT, naming the address or property that is wrong.
   static absl::StatusOr<std::unique_ptr<KafkaHandle>> Create(const LogConfig& config, Options options);
   ~KafkaHandle();
 
@@ -64,10 +64,10 @@ class KafkaHandle {
 
   rd_kafka_t* get() const { return handle_; }
 
-  // Serves the callbacks of a handle whose queue nobody else serves.
+  // Runs the callbacks of a client whose event queue nothing else polls.
   void Serve(int timeout_ms) { rd_kafka_poll(handle_, timeout_ms); }
 
-  // Whether librdkafka found all brokers down, and nobody called MarkUp since.
+  // Whether librdkafka has reported that all brokers are down, and MarkUp was not called since.
   bool AllDown() const;
   void MarkUp();
 
@@ -82,7 +82,7 @@ class KafkaHandle {
   static void OnLog(const rd_kafka_t* handle, int level, const char* facility, const char* message);
   static void OnDelivery(rd_kafka_t* handle, const rd_kafka_message_t* record, void* self);
 
-  // Constant once created.
+  // HOST:PORT[,HOST:PORT] of the bootstrap brokers.
   const std::string brokers_;
   const Options options_;
   rd_kafka_t* handle_ = nullptr;
@@ -92,13 +92,13 @@ class KafkaHandle {
   std::string last_failure_ ABSL_GUARDED_BY(mutex_);
 };
 
-// `timeout` as librdkafka takes it, rounded up.
+// The timeout in milliseconds, rounded up, as librdkafka's calls take it.
 int KafkaMilliseconds(absl::Duration timeout);
 
-// "topic[2]".
+// A partition as messages name it: "topic[2]".
 std::string PartitionName(const std::string& topic, int32_t partition);
 
-// Whether asking again may help: brokers come and go, leaders move.
+// Whether a retry may succeed, since brokers come and go and leaders move.
 bool IsTransient(rd_kafka_resp_err_t error);
 
 }  // namespace tenfold

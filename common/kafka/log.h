@@ -1,5 +1,5 @@
-// The log, as Tenfold uses it: partitions and their offsets, reading from explicit offsets, appending. This room
-// alone knows librdkafka (2.0.2); errors are sentences that name broker, topic and partition.
+// The log, as Tenfold uses it: partitions and their offsets, reading from explicit offsets, appending. common/kafka is the
+// only place that uses librdkafka (2.0.2). Errors are sentences that name the broker, topic and partition.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,12 @@ namespace tenfold {
 struct LogConfig {
   // HOST:PORT[,HOST:PORT]
   std::string brokers;
-  // Allowed librdkafka properties of the job; applied before what Tenfold sets itself.
+  // The job's librdkafka properties, of those that a job may set; what Tenfold sets itself overrides them.
   std::map<std::string, std::string> properties;
-  // About what a reader may take for records fetched ahead; 0: as much as helps.
+  // About how many bytes of fetched records a reader may hold; 0 for as many as are of use.
   size_t read_ahead_bytes = 0;
-  // How late a reader may be told of new records, so that a broker is not asked for each few of them. Whole milliseconds.
-  // Not heeded if the properties say how to fetch.
+  // How long a broker may hold back new records to send more of them at once, in whole milliseconds. Ignored if the
+  // properties say how to fetch.
   absl::Duration patience = absl::ZeroDuration();
 };
 
@@ -34,8 +34,8 @@ struct TopicPartition {
   auto operator<=>(const TopicPartition&) const = default;
 };
 
-// Metadata and offsets. Thread-safe. Every call ends by its timeout: UNAVAILABLE if Kafka could not be reached in time,
-// NOT_FOUND naming a missing topic.
+// Reads metadata and offsets. Thread-safe. Every call returns within its timeout: UNAVAILABLE if Kafka could not be reached
+// in time, NOT_FOUND naming a topic that does not exist.
 class LogClient {
  public:
   enum class Position {
@@ -47,30 +47,30 @@ class LogClient {
   static absl::StatusOr<std::unique_ptr<LogClient>> Create(const LogConfig& config);
   virtual ~LogClient() = default;
 
-  // Partition count of each topic, in the order given, from the brokers and not from a cache.
+  // Returns the number of partitions of each topic, in the order given, from the brokers and not from a cache.
   virtual absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics,
                                                                absl::Duration timeout) = 0;
 
-  // One offset each, in the order given, all in one call.
+  // Returns one offset for each partition, in the order given, with one request.
   virtual absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
                                                        absl::Duration timeout) = 0;
 
-  // Commits next offsets for a group, for lag tools only.
+  // Commits next offsets for a consumer group, so that tools can show its lag; Tenfold never reads them back.
   virtual absl::Status CommitOffsets(const std::string& group, const std::vector<TopicPartition>& partitions,
                                      const std::vector<int64_t>& next_offsets, absl::Duration timeout) = 0;
 
-  // NOT an error if the topic exists with at least that many partitions. An EmbeddedBroker creates none.
+  // Creates the topic; OK if it exists with at least that many partitions. An EmbeddedBroker creates topics by itself.
   virtual absl::Status CreateTopic(const std::string& topic, int partitions, int replication, absl::Duration timeout) = 0;
 };
 
-// A record as read; views live until the next Poll or Assign of its reader.
+// A record as read. Its views are valid until the next Poll or Assign of its reader.
 struct LogRecord {
-  // Index into the positions given to Assign.
+  // The index of the record's partition among the positions given to Assign.
   uint32_t position = 0;
   int64_t offset = 0;
-  // Empty for a null value too.
+  // The record's value; empty also where it is null.
   std::string_view value;
-  // For LogReader::Hash.
+  // What LogReader::Hash needs to find the record again.
   const void* handle = nullptr;
 };
 
@@ -81,15 +81,15 @@ class LogReader {
     TopicPartition partition;
     int64_t offset = 0;
   };
-  // What a Poll found besides records.
+  // Something about a partition that a Poll reports besides records.
   struct Event {
     enum class Kind {
-      // Nothing readable before next_offset is left: committed records below it were all delivered.
+      // All committed records below next_offset were delivered, and there are none above it yet.
       kEnd,
-      // The log has next_offset no more (retention) or not yet. Nothing else comes of this partition until Assign.
+      // The log no longer has next_offset (retention), or not yet. The partition delivers nothing more until Assign.
       kOffsetLost,
-      // The topic or partition is not there (any more; found out within some seconds), access is refused, or a record
-      // cannot be read. Nothing else comes of this partition until Assign.
+      // The topic or partition does not exist or was deleted (noticed within seconds), access is denied, or a record
+      // cannot be read. The partition delivers nothing more until Assign.
       kFailed,
     };
     Kind kind;
@@ -101,35 +101,35 @@ class LogReader {
   static absl::StatusOr<std::unique_ptr<LogReader>> Create(const LogConfig& config);
   virtual ~LogReader() = default;
 
-  // Reads these partitions from here on, in place of what was assigned before; nothing prefetched before is delivered.
+  // Reads these partitions from now on, instead of those assigned before, whose prefetched records are dropped.
   virtual absl::Status Assign(const std::vector<Start>& starts) = 0;
 
-  // Waits up to `timeout` for anything, then hands over what is there: records of a partition in offset order, at most
-  // about 10,000. UNAVAILABLE, naming the brokers, while all of them are down (prefetched records come first).
+  // Waits up to `timeout` for a record or an event, then hands over what there is: at most about 10,000 records, those of a
+  // partition in offset order. UNAVAILABLE, naming the brokers, while all are down and no prefetched record is left.
   virtual absl::Status Poll(absl::Duration timeout, std::vector<LogRecord>* records, std::vector<Event>* events) = 0;
 
-  // XXH3-64 of the record's framed timestamp, key, value and headers (null and empty differ).
+  // Returns the XXH3-64 of the record's framed timestamp, key, value and headers; null and empty differ.
   virtual uint64_t Hash(const LogRecord& record) const = 0;
 
-  // How long Polls have waited for something to be there since the last call of this.
+  // Returns how long calls of Poll have waited since the last call of TakeWaited.
   virtual absl::Duration TakeWaited() = 0;
 };
 
-// Appends records; used by one thread at a time.
+// Appends records. Used by one thread at a time.
 class LogWriter {
  public:
   struct Options {
-    // Set: records go in transactions, and Create waits for Kafka, 10 s at most. ABORTED where a later writer of the same
-    // id has taken over.
+    // If not empty, records are appended in transactions, and Create waits for Kafka, for at most 10 s. Calls return ABORTED
+    // once another writer with the same id was created.
     std::string transactional_id;
   };
   static absl::StatusOr<std::unique_ptr<LogWriter>> Create(const LogConfig& config, const Options& options);
   virtual ~LogWriter() = default;
 
-  // Queues a record, partition -1 for any; waits while the queue is full. A failed delivery is reported by Flush.
+  // Queues a record for a partition, or for any if -1; waits while the queue is full. Flush reports failed deliveries.
   virtual absl::Status Append(const std::string& topic, int32_t partition, std::string_view value) = 0;
-  // Waits until all are delivered; the first failure since the last Flush. A record that is not delivered within a minute
-  // has failed.
+  // Waits until all queued records are delivered, and returns the first failure since the last Flush. Delivery of a record
+  // fails after a minute.
   virtual absl::Status Flush(absl::Duration timeout) = 0;
 
   virtual absl::Status BeginTransaction() = 0;
@@ -137,8 +137,8 @@ class LogWriter {
   virtual absl::Status AbortTransaction(absl::Duration timeout) = 0;
 };
 
-// librdkafka's mock cluster: a broker inside this process, for the first run and for fast tests. Keeps 5 MiB a partition
-// and drops the oldest silently; has no transactions worth the name; makes any topic it is asked for.
+// librdkafka's mock cluster: a broker inside this process, for the first run and for fast tests. It keeps 5 MiB of each
+// partition and silently drops the oldest records, has no usable transactions, and creates every topic it is asked for.
 class EmbeddedBroker {
  public:
   static absl::StatusOr<std::unique_ptr<EmbeddedBroker>> Start(const std::string& topic, int partitions);

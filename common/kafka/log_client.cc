@@ -95,7 +95,7 @@ class KafkaLogClient : public LogClient {
     absl::StatusOr<int32_t> count = PartitionCount(topic, deadline);
     if (absl::IsNotFound(count.status())) {
       if (absl::Status status = RequestTopic(topic, partitions, replication, deadline); !status.ok()) return status;
-      // Brokers learn of it one after the other.
+      // Brokers learn of a new topic one after the other.
       do {
         count = PartitionCount(topic, deadline);
         if (!absl::IsNotFound(count.status())) break;
@@ -135,7 +135,7 @@ class KafkaLogClient : public LogClient {
     return handle.get();
   }
 
-  // Asks until it is told something or the deadline has passed.
+  // Repeats a request until it succeeds, fails for good, or the deadline has passed.
   static rd_kafka_resp_err_t Retry(KafkaHandle& handle, absl::Time deadline,
                                    const std::function<rd_kafka_resp_err_t()>& ask) {
     while (true) {
@@ -190,14 +190,14 @@ class KafkaLogClient : public LogClient {
     offsets->clear();
     for (int i = 0; i < list->cnt; ++i) {
       if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) return list->elems[i].err;
-      // Not answered in time, though nothing says so (librdkafka 2.0.2).
+      // librdkafka 2.0.2 reports success although this partition was not answered in time.
       if (list->elems[i].offset < 0) return RD_KAFKA_RESP_ERR__TIMED_OUT;
       offsets->push_back(list->elems[i].offset);
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
   }
 
-  // Finds out which partition an offset query failed for: librdkafka tells one error for all.
+  // Finds the partition for which an offset query failed, since librdkafka returns one error for all of them.
   absl::Status ExplainPartitions(const std::vector<TopicPartition>& partitions, rd_kafka_resp_err_t error,
                                  absl::Time deadline) {
     for (const TopicPartition& partition : partitions) {
@@ -224,7 +224,7 @@ class KafkaLogClient : public LogClient {
     }
     const KafkaQueue queue(rd_kafka_queue_new(committed_->get()));
     send(options.get(), queue.get());
-    // librdkafka itself ends the request in time; the margin lets it say why.
+    // librdkafka ends the request in time by itself; the margin lets it report the reason.
     KafkaEvent event(rd_kafka_queue_poll(queue.get(), timeout_ms + 500));
     committed_->Serve(0);
     if (event == nullptr) return committed_->Unreachable();
@@ -259,13 +259,13 @@ class KafkaLogClient : public LogClient {
   }
 
   const LogConfig config_;
-  // What a read_committed reader sees; also asked everything else.
+  // A client that sees what a read_committed consumer sees; it also serves all requests for which that does not matter.
   const std::unique_ptr<KafkaHandle> committed_;
 
   Mutex mutex_;
-  // Made when the high watermark is first asked for.
+  // A read_uncommitted client, created when the high watermark is first asked for.
   std::unique_ptr<KafkaHandle> uncommitted_ ABSL_GUARDED_BY(mutex_);
-  // Each made when its group's offsets are first committed.
+  // One client for each group, created when the group's offsets are first committed.
   std::map<std::string, std::unique_ptr<KafkaHandle>> groups_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -10,7 +10,7 @@
 #include "common/kafka/log.h"
 #include "glog/logging.h"
 
-// For a state on the stack.
+// Lets an XXH3 state lie on the stack.
 #define XXH_STATIC_LINKING_ONLY
 #include "xxhash.h"
 
@@ -18,24 +18,24 @@ namespace tenfold {
 namespace {
 
 constexpr size_t kMaxRecordsPerPoll = 1'000;
-// How far to fetch ahead. librdkafka asks for more of a partition until its queue has either so many records or so many
-// bytes of them; a record takes kRecordBytes there beside its own. So it goes beyond by what it asks for at once.
+// How far to fetch ahead. librdkafka requests more of a partition until its queue has this many records or bytes of it, so
+// that it exceeds them by the size of one response. A record takes kRecordBytes there besides its own bytes.
 struct ReadAhead {
   size_t records = 50'000;
   size_t bytes = 64 << 20;
   size_t fetch_bytes = 1 << 20;
 };
 constexpr size_t kRecordBytes = 400;
-// How many partitions may come full in one answer. All its records are in memory at once, ten times what they were in it.
+// How many full partitions may come in one response. All its records are in memory at once, at ten times their size there.
 constexpr size_t kPartitionsPerFetch = 4;
-// librdkafka's message.max.bytes: it allows no less.
+// The least fetch size that librdkafka allows, which is its message.max.bytes.
 constexpr size_t kLeastFetchMaxBytes = 1'000'000;
-// How long a broker that has nothing new keeps a request of a reader that has no patience, and what is not worth an answer
-// to one that has.
+// How long a broker without new records holds back its response, for a reader without patience; and how many bytes must
+// have come before it responds to one with patience.
 constexpr int kWaitMs = 20;
 constexpr size_t kPatientFetchBytes = 64 << 10;
 
-// The job says how to fetch.
+// Whether the job's properties say how to fetch.
 bool SetsItsFetches(const LogConfig& config) {
   return std::ranges::any_of(config.properties, [](const auto& property) {
     return property.first == "max.partition.fetch.bytes" ||
@@ -50,8 +50,8 @@ ReadAhead ReadAheadWithin(size_t bytes) {
 }
 
 constexpr int kAskMs = 1;
-// How long a partition may say nothing before a broker is asked whether it exists. Another broker may have heard of a new
-// one earlier, and librdkafka does not tell of each that is missing.
+// How long a partition may be silent before a broker is asked whether it exists: brokers learn of a new partition one after
+// the other, and librdkafka does not report every missing one.
 constexpr absl::Duration kDoubtAfter = absl::Seconds(3);
 constexpr int kVerifyMs = 1'000;
 
@@ -61,13 +61,13 @@ void HashInteger(XXH3_state_t* state, int64_t value) {
   XXH3_64bits_update(state, bytes, sizeof(bytes));
 }
 
-// The length in front, -1 for null.
+// Hashes the bytes preceded by their length, which is -1 for null.
 void HashBytes(XXH3_state_t* state, const void* bytes, size_t size) {
   HashInteger(state, bytes == nullptr ? -1 : static_cast<int64_t>(size));
   if (bytes != nullptr && size > 0) XXH3_64bits_update(state, bytes, size);
 }
 
-// What a partition's error means. Those that librdkafka retries by itself mean nothing here.
+// What an error of a partition means: kNone for those that librdkafka retries by itself.
 enum class Trouble { kNone, kOffsetLost, kMissing, kFailed };
 
 Trouble Classify(rd_kafka_resp_err_t error) {
@@ -80,7 +80,7 @@ Trouble Classify(rd_kafka_resp_err_t error) {
       return Trouble::kMissing;
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    // librdkafka would go on behind a record that it cannot read.
+    // librdkafka would continue after a record that it cannot read.
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
     case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
@@ -97,7 +97,7 @@ class KafkaLogReader : public LogReader {
       : read_ahead_(read_ahead), messages_(std::min(kMaxRecordsPerPoll, read_ahead.records)) {}
 
   ~KafkaLogReader() override {
-    // In this order, or the handle waits for them for ever.
+    // Messages go before the consumer, whose destructor would otherwise wait for them for ever.
     DestroyMessages();
     topics_.clear();
     queue_.reset();
@@ -110,7 +110,7 @@ class KafkaLogReader : public LogReader {
                         {"fetch.min.bytes", "1"},
                         {"fetch.message.max.bytes", absl::StrCat(read_ahead_.fetch_bytes)},
                         {"fetch.error.backoff.ms", "100"}};
-    // What depends on other sizes and times would not fit to those of a job.
+    // A job that sets one of these properties sets all that matter, since they depend on each other.
     if (!SetsItsFetches(config)) {
       const size_t most = std::max(kPartitionsPerFetch * read_ahead_.fetch_bytes, kLeastFetchMaxBytes);
       options.defaults.emplace_back("fetch.max.bytes", absl::StrCat(most));
@@ -120,7 +120,7 @@ class KafkaLogReader : public LogReader {
         options.defaults.emplace_back("fetch.min.bytes", absl::StrCat(worthwhile));
       }
     }
-    // A group is not joined, but librdkafka assigns nothing without its name.
+    // No consumer group is joined, but librdkafka assigns no partition without the name of one.
     options.required = {{"group.id", "tenfold-reader"},
                         {"isolation.level", "read_committed"},
                         {"auto.offset.reset", "error"},
@@ -137,7 +137,7 @@ class KafkaLogReader : public LogReader {
     absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = KafkaHandle::Create(config, std::move(options));
     if (!handle.ok()) return handle.status();
     handle_ = *std::move(handle);
-    // Errors of brokers and topics then come through the queue of the records.
+    // From here on errors of brokers and topics come through the same queue as records.
     rd_kafka_poll_set_consumer(handle_->get());
     queue_.reset(rd_kafka_queue_get_consumer(handle_->get()));
     return absl::OkStatus();
@@ -169,7 +169,7 @@ class KafkaLogReader : public LogReader {
       KafkaTopic& topic = topics_[start.partition.topic];
       if (topic != nullptr) continue;
       topic.reset(rd_kafka_topic_new(handle_->get(), start.partition.topic.c_str(), nullptr));
-      // librdkafka would look for a topic's leaders up to a second later.
+      // Asks at once, since librdkafka would look for the topic's leaders up to a second later.
       AskMetadata(topic.get());
     }
     return absl::OkStatus();
@@ -220,11 +220,11 @@ class KafkaLogReader : public LogReader {
  private:
   struct Reading {
     TopicPartition partition;
-    // Where the next record or the end is expected at the earliest.
+    // The lowest offset that the next record, or the end, may have.
     int64_t next_offset;
-    // After a kOffsetLost or kFailed: nothing behind it is delivered.
+    // Set by kOffsetLost or kFailed: nothing that comes after is delivered.
     bool stopped = false;
-    // Whether it certainly exists: a record or its end was read.
+    // Whether the partition is known to exist, because a record or its end was read.
     bool heard = false;
   };
 
@@ -279,7 +279,7 @@ class KafkaLogReader : public LogReader {
     if (list->cnt > 0) rd_kafka_offsets_for_times(handle_->get(), list.get(), 0);
   }
 
-  // The partitions being read, at their next offsets or at `offset`.
+  // Returns the partitions being read, at their next offsets or at `offset`.
   KafkaPartitions MakeList(std::optional<int64_t> offset = std::nullopt) const {
     KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(reading_.size())));
     for (const Reading& reading : reading_) {
@@ -332,7 +332,7 @@ class KafkaLogReader : public LogReader {
     return true;
   }
 
-  // An error of a topic comes without its partition but in its text: "topic [2]: ...".
+  // An error of a topic names the partition only in its text: "topic [2]: ...".
   void TakeError(rd_kafka_resp_err_t error, const std::string& message, std::vector<Event>* events) {
     for (uint32_t i = 0; i < reading_.size(); ++i) {
       const TopicPartition& partition = reading_[i].partition;
@@ -381,7 +381,7 @@ class KafkaLogReader : public LogReader {
     }
   }
 
-  // Fails the partitions that say nothing because they do not exist.
+  // Reports kFailed for partitions that are silent because they do not exist.
   void Verify(std::vector<Event>* events) {
     for (const auto& [topic_name, topic] : topics_) {
       const std::string& name = topic_name;
@@ -405,7 +405,7 @@ class KafkaLogReader : public LogReader {
     verify_at_ = absl::Now() + kDoubtAfter;
   }
 
-  // Has librdkafka ask a broker for the topic's metadata. False if there is no broker to send to.
+  // Makes librdkafka request the topic's metadata. Returns false if no broker is connected.
   bool AskMetadata(rd_kafka_topic_t* topic) {
     const rd_kafka_metadata_t* metadata = nullptr;
     const rd_kafka_resp_err_t error = rd_kafka_metadata(handle_->get(), 0, topic, &metadata, kAskMs);
@@ -413,7 +413,7 @@ class KafkaLogReader : public LogReader {
     return error != RD_KAFKA_RESP_ERR__TRANSPORT;
   }
 
-  // Whether a broker can be talked to again: without new records nothing else would say so.
+  // Whether a broker answers again, which without new records nothing else would show.
   bool Probe() {
     if (topics_.empty() || !AskMetadata(topics_.begin()->second.get())) return false;
     handle_->MarkUp();
@@ -422,24 +422,24 @@ class KafkaLogReader : public LogReader {
 
   std::unique_ptr<KafkaHandle> handle_;
   KafkaQueue queue_;
-  // Those assigned.
+  // The topics of the assigned partitions.
   std::map<std::string, KafkaTopic> topics_;
 
   std::vector<Reading> reading_;
   std::map<TopicPartition, uint32_t> positions_;
 
-  // Those of the last poll.
+  // The messages of the last poll, to which its records refer.
   const ReadAhead read_ahead_;
   std::vector<rd_kafka_message_t*> messages_;
   size_t message_count_ = 0;
   absl::Duration waited_;
-  // Since the fetchers were last woken.
+  // What was taken from the queue since the fetchers were last woken.
   size_t taken_records_ = 0;
   size_t taken_bytes_ = 0;
-  // Filled while polling, by the handle.
+  // Errors that the client reported during a poll.
   std::vector<std::pair<rd_kafka_resp_err_t, std::string>> errors_;
 
-  // Readings not heard of, and when to ask about them.
+  // How many partitions were not heard of yet, and when to ask whether they exist.
   size_t unheard_ = 0;
   absl::Time verify_at_;
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr absl::Duration kInitTimeout = absl::Seconds(10);
 constexpr int kQueueFullWaitMs = 5;
-// Delivery reports are collected every so many records.
+// How many records are appended between two collections of delivery reports.
 constexpr uint32_t kServeEvery = 1'000;
 
 class KafkaLogWriter : public LogWriter {
@@ -47,7 +47,7 @@ class KafkaLogWriter : public LogWriter {
     if (to == nullptr) to.reset(rd_kafka_topic_new(handle_->get(), topic.c_str(), nullptr));
     if (to == nullptr) return absl::InvalidArgumentError(absl::StrCat("'", topic, "' is no name of a Kafka topic"));
     if (++appended_ % kServeEvery == 0) handle_->Serve(0);
-    // librdkafka takes the bytes as mutable, and copies them.
+    // librdkafka's interface takes mutable bytes, but it only copies them.
     void* bytes = const_cast<char*>(value.data());
     while (rd_kafka_produce(to.get(), partition < 0 ? RD_KAFKA_PARTITION_UA : partition, RD_KAFKA_MSG_F_COPY, bytes,
                             value.size(), nullptr, 0, nullptr) != 0) {
@@ -82,7 +82,7 @@ class KafkaLogWriter : public LogWriter {
   absl::Status AbortTransaction(absl::Duration timeout) override {
     const absl::Status status =
         FromError("abort a transaction", rd_kafka_abort_transaction(handle_->get(), KafkaMilliseconds(timeout)));
-    // Its records were purged from the queue, which is no failure of theirs.
+    // The abort purged records from the queue, which must not count as failed deliveries.
     if (status.ok()) failure_ = absl::OkStatus();
     return status;
   }
@@ -108,7 +108,7 @@ class KafkaLogWriter : public LogWriter {
     }
   }
 
-  // Called by Append, Flush and the transactions, through the handle.
+  // Called within Append, Flush and the transactions, when they poll the client.
   void Fail(const rd_kafka_message_t& record) {
     if (failure_.ok()) failure_ = AppendError(rd_kafka_topic_name(record.rkt), record.partition, record.err);
   }
@@ -132,7 +132,7 @@ class KafkaLogWriter : public LogWriter {
   std::unique_ptr<KafkaHandle> handle_;
   std::map<std::string, KafkaTopic, std::less<>> topics_;
   uint32_t appended_ = 0;
-  // The first since the last flush.
+  // The first failure since the last Flush.
   absl::Status failure_;
 };
 

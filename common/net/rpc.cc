@@ -30,7 +30,7 @@ constexpr int kMaxBackoffMs = 1000;
 // gRPC's "minimum reconnect backoff" is how long one attempt to connect may take.
 constexpr int kConnectTimeoutMs = 2000;
 
-// gRPC keeps to itself why it could not listen: binds once more to learn it. Empty if that works.
+// Binds the address to learn why gRPC could not, as gRPC does not report it. Empty if binding succeeds.
 std::string WhyNotBound(const Address& address) {
   addrinfo hints = {};
   hints.ai_flags = AI_PASSIVE;
@@ -42,16 +42,16 @@ std::string WhyNotBound(const Address& address) {
   const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::strerror(errno);
   const absl::Cleanup close_fd = [fd] { close(fd); };
-  // As gRPC does, so that connections of an earlier process that linger are no obstacle.
+  // Set by gRPC too, so that lingering connections of an earlier process do not matter.
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 1) == 0) return "";
   return std::strerror(errno);
 }
 
-// gRPC would write to stderr itself, in a form of its own.
+// Writes gRPC's messages to glog; by default gRPC writes to stderr itself.
 void LogOfGrpc(gpr_log_func_args* args) {
-  // What it says of an address that it cannot listen on, StartServer says in a sentence.
+  // StartServer reports an address that it cannot listen on, in a sentence.
   if (absl::StrContains(args->file, "chttp2_server.cc")) {
     VLOG(1) << "gRPC: " << args->message;
     return;
@@ -72,7 +72,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
-  // Channels of one process to one address do not share a connection: each has its own backoff and fate.
+  // Every channel has its own connection and backoff, even if another one of the process has the same address.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
@@ -83,7 +83,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& add
     return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", address, ": ", parsed.status().message()));
   gpr_set_log_function(&LogOfGrpc);
   grpc::ServerBuilder builder;
-  // Else two servers share the port silently (#17298).
+  // By default two servers would share the port silently (#17298).
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);

@@ -1,4 +1,4 @@
-// How Tenfold's processes talk: channels and servers set up the one safe way (gRPC 1.51), and statuses across the wire.
+// Channels and servers of Tenfold's processes, all configured alike (gRPC 1.51), and how statuses cross the network.
 #pragma once
 
 #include <memory>
@@ -11,25 +11,25 @@
 
 namespace tenfold {
 
-// Connects lazily and reconnects within about a second; ignores http_proxy.
+// Returns a channel that connects with its first call and reconnects within about a second. It ignores http_proxy.
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address);
 
-// Listens on HOST:PORT (port 0: any) and serves. FAILED_PRECONDITION, naming the address, if it is taken or not ours;
-// `port` receives the port. Two servers never share one.
+// Starts a server that listens on HOST:PORT, or on any free port if PORT is 0; `port` receives the port.
+// FAILED_PRECONDITION, naming the address, if it is in use or is not this machine's. Two servers never share a port.
 absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& address, grpc::Service* service, int* port);
 
-// Services answer through this and nothing else: it marks the status as the peer's own.
+// Converts the status of a service's method. It marks the status as the service's own; every method returns through it.
 grpc::Status ToGrpc(const absl::Status& status);
-// How a service's method ends: fills `reply`, or tells the error.
+// Ends a service's method: moves the result into `reply`, or returns its error.
 template <typename Reply>
 grpc::Status Answer(absl::StatusOr<Reply> from, Reply* reply) {
   if (!from.ok()) return ToGrpc(from.status());
   *reply = *std::move(from);
   return grpc::Status::OK;
 }
-// Whether the peer's service made the status; false if gRPC did, on either side or on the way.
+// Whether the peer's service made the status; false if gRPC made it, at either end.
 bool IsPeersAnswer(const grpc::Status& status);
-// Adds `context` ("heartbeat to 127.0.0.1:7070") in front of the message; "" adds nothing.
+// Converts a status that a call returned, with `context` ("heartbeat to 127.0.0.1:7070"), unless empty, before its message.
 absl::Status FromGrpc(const grpc::Status& status, const std::string& context);
 
 }  // namespace tenfold

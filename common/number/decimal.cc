@@ -14,11 +14,11 @@
 namespace tenfold {
 namespace {
 
-// Any number of so many digits fits one limb.
+// A number of this many digits always fits one limb.
 constexpr int kLimbDigits = 19;
 constexpr int kUnitExponent = -9;
 
-// In 128 bits, kMaxScoreTerms terms below 10^kNarrowDigits cannot overflow.
+// The sum of kMaxScoreTerms terms below 10^kNarrowDigits cannot overflow 128 bits.
 constexpr int kNarrowDigits = 36;
 
 constexpr std::array<Uint128, kNarrowDigits + 1> kPowersOfTen = [] {
@@ -36,7 +36,7 @@ constexpr size_t kSumBits = 4 * (kMaxNumberDigits + kMaxNumberExponent) * 333 / 
 using WideInteger = std::array<uint64_t, (kSumBits + 63) / 64 + 1>;  // a limb more for the sum of kMaxScoreTerms
 static_assert(kMaxNumberDigits <= 3 * kLimbDigits);
 
-// limbs = limbs * factor + addend
+// Computes limbs = limbs * factor + addend.
 void MultiplyAdd(std::span<uint64_t> limbs, uint64_t factor, uint64_t addend) {
   Uint128 carry = addend;
   for (uint64_t& limb : limbs) {
@@ -58,7 +58,7 @@ uint64_t Divide(std::span<uint64_t> limbs, uint64_t divisor) {
   return remainder;
 }
 
-// sum += factor * limb * 2^(64 * shift)
+// Computes sum += factor * limb * 2^(64 * shift).
 void AddProduct(const WideInteger& factor, uint64_t limb, size_t shift, WideInteger* sum) {
   if (limb == 0) return;
   Uint128 carry = 0;
@@ -75,7 +75,7 @@ bool Less(const WideInteger& a, const WideInteger& b) {
   return std::lexicographical_compare(a.rbegin(), a.rend(), b.rbegin(), b.rend());
 }
 
-// a - b, where b <= a.
+// Returns a - b, where b <= a.
 WideInteger Difference(const WideInteger& a, const WideInteger& b) {
   WideInteger difference;
   uint64_t borrow = 0;
@@ -95,7 +95,7 @@ NumberError ToUnits(bool negative, Uint128 magnitude, int64_t* units) {
   return NumberError::kNone;
 }
 
-// The exponent to which all products can be brought exactly, units included.
+// Returns the highest exponent in which all products, and units, are integers.
 int CommonExponent(std::span<const Number> constants, std::span<const Number> numbers) {
   int exponent = kUnitExponent;
   for (size_t i = 0; i < constants.size(); ++i) exponent = std::min(exponent, constants[i].exponent + numbers[i].exponent);
@@ -173,7 +173,7 @@ NumberError Sum(std::span<const Number> constants, std::span<const Number> numbe
                                                   : SumWide(constants, numbers, exponent, units);
 }
 
-// constant * 10^exponent in units; false if that is no integer of 64 bits.
+// Computes constant * 10^exponent in units. Returns false if that is not a 64-bit integer.
 bool UnitsOf(const Number& constant, int exponent, int64_t* units) {
   const Number one = {.mantissa = {1, 0, 0}, .digits = 1, .exponent = exponent, .negative = false};
   if (constant.exponent + exponent < kUnitExponent) return false;
@@ -182,7 +182,7 @@ bool UnitsOf(const Number& constant, int exponent, int64_t* units) {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-// Reads digits onto `value`, which wraps where they are too many for it, and returns the end of them.
+// Appends decimal digits to `value`, which wraps if they do not fit, and returns their end.
 const char* ReadDigits(const char* p, const char* end, uint64_t* value) {
   uint64_t read = *value;
   for (; p != end && IsDigit(*p); ++p) read = read * 10 + static_cast<uint64_t>(*p - '0');
@@ -204,12 +204,12 @@ const char* ReadExponent(const char* p, const char* end, int* exponent) {
   return p;
 }
 
-// What a number is without its exponent, as written.
+// A number without its exponent, as written.
 struct Mantissa {
   bool negative = false;
-  // Its digits read as an integer, which wraps where they are too many for it.
+  // The digits read as an integer, which wraps if they do not fit.
   uint64_t value = 0;
-  // Without the sign.
+  // The text without the sign.
   std::string_view text;
   ptrdiff_t digits = 0;
   ptrdiff_t fraction_digits = 0;
@@ -239,16 +239,16 @@ struct Mantissa {
 
 // A mantissa of at most kPlainDigits digits and no exponent: the form that nearly all numbers have.
 struct PlainNumber {
-  // Below 10^kPlainDigits.
+  // An integer whose absolute value is below 10^kPlainDigits.
   int64_t mantissa;
   size_t fraction_digits;
   bool negative;
 };
 constexpr int kPlainDigits = 17;
-// As many terms of such a number and a factor of 64 bits cannot overflow 128 bits.
+// kMaxScoreTerms products of a plain mantissa and a 64-bit factor cannot overflow 128 bits.
 static_assert(Uint128{kMaxScoreTerms} * PowerOfTen(kPlainDigits) <= Uint128{1} << 64);
 
-// False for any other form, sound or not.
+// Parses a plain number. Returns false for every other text, valid or not.
 bool ReadPlain(std::string_view text, PlainNumber* number) {
   const char* p = text.data();
   const char* const end = p + text.size();

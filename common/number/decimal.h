@@ -1,5 +1,5 @@
-// R1's numbers: a record's contribution, computed exactly in decimal and rounded once, half to even, to units of 1e-9.
-// Pure; thread-safe once made.
+// Numbers as R1 defines them. A record's contribution is computed exactly in decimal and rounded once, half to even, to
+// units of 1e-9. Pure; const objects are thread-safe.
 #pragma once
 
 #include <array>
@@ -15,55 +15,55 @@ namespace tenfold {
 
 enum class NumberError {
   kNone,
-  // Not [+-]?D+(.D+)?([eE][+-]?D+)? where D is an ASCII digit; the empty text is malformed.
+  // The text is not [+-]?D+(.D+)?([eE][+-]?D+)?, where D is an ASCII digit; for example, it is empty.
   kMalformed,
-  // Not malformed, but more than kMaxNumberDigits digits before the exponent as written (zeros count, leading ones too),
+  // The text is well-formed, but has more than kMaxNumberDigits digits before its exponent (all zeros count),
   // or an exponent whose value as written is beyond +-kMaxNumberExponent ("1e060" is sound, "0e61" is not); or a
   // contribution that does not fit 64 bits of units once rounded.
   kOutOfRange,
 };
 
-// A number as written: its digits, read as an integer, times 10^exponent.
+// A number as it was written: mantissa * 10^exponent.
 struct Number {
-  // Below 10^kMaxNumberDigits, least significant limb first.
+  // An integer below 10^kMaxNumberDigits, least significant limb first.
   std::array<uint64_t, 3> mantissa;
-  // How many digits were written: mantissa < 10^digits.
+  // How many digits the mantissa was written with: mantissa < 10^digits.
   int digits;
   int exponent;
   bool negative;
 };
 
-// Sets `number` on kNone; else its members mean nothing.
+// Parses a number. `number` is valid only if the result is kNone.
 NumberError ParseNumber(std::string_view text, Number* number);
 
-// A text as messages show it: quoted, escaped, cut where it is long.
+// Returns a text as messages show it: quoted, escaped, shortened where it is long.
 std::string QuoteNumber(std::string_view text);
-// What is wrong with a text that ParseNumber refuses: "\"1,5\" is no number; ...".
+// Says what is wrong with a text that ParseNumber refuses: "\"1,5\" is no number; ...".
 std::string DescribeNumberError(std::string_view text, NumberError error);
 
-// constant_0 * field_0 + constant_1 * field_1 + ...
+// The sum constant_0 * field_0 + constant_1 * field_1 + ... for given constants.
 class WeightedSum {
  public:
-  // At most kMaxScoreTerms constants; INVALID_ARGUMENT names the one that is no valid number.
+  // Takes at most kMaxScoreTerms constants. INVALID_ARGUMENT names the constant that is not a valid number.
   static absl::StatusOr<WeightedSum> Create(std::vector<std::string> constants);
 
-  // Computes the sum for the fields' texts, one a constant, in their order. kMalformed if any field is, wherever it is;
-  // else kOutOfRange if any field is; else as the sum is. Sets `units` on kNone only.
+  // Computes the sum for the fields' texts, one for each constant in their order. Returns kMalformed if any field is
+  // malformed, else kOutOfRange if any field or the sum is out of range. `units` is set only if the result is kNone.
   NumberError Evaluate(std::span<const std::string_view> fields, int64_t* units) const;
 
  private:
   WeightedSum() = default;
 
-  // A constant, and what the integer of a number with `f` fraction digits and no exponent is to be multiplied with to give
-  // units: constant * 10^(9 - f), for as many `f` from 0 on as that is an integer of 64 bits.
+  // A constant with its factors: the digits of a number that has `f` fraction digits and no exponent, read as an integer and
+  // multiplied by factor f = constant * 10^(9 - f), are units. Kept for each f, from 0 on, whose factor is a 64-bit integer.
   struct Term {
     Number constant;
     std::array<int64_t, 10> factors;
     size_t factor_count = 0;
   };
 
-  // The sum, if every field is written plainly, as nearly all are, and needs no rounding; false if the long way is called
-  // for.
+  // Computes the sum if no field has an exponent and nothing needs rounding, as in nearly all records. Returns false if
+  // Evaluate must take the general path.
   bool EvaluatePlain(std::span<const std::string_view> fields, int64_t* units) const;
 
   std::vector<Term> terms_;

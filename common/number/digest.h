@@ -1,5 +1,5 @@
-// R4's digest of a state: mod 2^128, the sum over rows of h * (c0*count + c1*sum). Linear, so each delta updates it
-// without the row's old value. Pure.
+// R4's digest of a state: the sum over its rows of h * (c0*count + c1*sum), mod 2^128. It is linear in count and sum, so a
+// delta updates the digest without the row's old value. Pure.
 //
 // The frame of a row is its pane, 8 bytes little endian and 0, then the key's bytes.
 // h = high64 * 2^64 + low64 of the frame's XXH3-128 (seed 0, default secret), with its lowest bit set. count is
@@ -13,11 +13,11 @@
 
 namespace tenfold {
 
-// c0 and c1: the XXH3-128 of the ASCII texts "tenfold digest count" and "tenfold digest sum", both odd as they came.
+// c0 and c1: the XXH3-128 of the ASCII texts "tenfold digest count" and "tenfold digest sum", which are both odd.
 inline constexpr Uint128 kDigestCountFactor = (Uint128{0x958164a6c69e15ce} << 64) | 0x20f365737a1c32ab;
 inline constexpr Uint128 kDigestSumFactor = (Uint128{0xd803c6197732d00c} << 64) | 0x200b05be043c9889;
 
-// What a delta (or a whole row) of a key adds to the digest.
+// Returns what a delta of a key, or its whole row, adds to the digest.
 Uint128 DigestTerm(std::string_view key, uint64_t count, Units sum);
 
 }  // namespace tenfold

@@ -69,7 +69,7 @@ void FramedHash::Add(const Message& message) {
     if (field->is_repeated()) Add(static_cast<uint64_t>(count));
     for (int i = 0; i < count; ++i) AddValue(message, *field, i, this);
   }
-  // Ends the message: no field has the number 0.
+  // Marks the end of the message, as no field has the number 0.
   Add(uint64_t{0});
 }
 

@@ -1,5 +1,5 @@
-// Hashes a sequence of values so that no two different sequences are the same bytes: every text is preceded by its length
-// and every field of a message by its number. Pure.
+// Hashes a sequence of values without ambiguity: every text is preceded by its length and every field of a message by its
+// number, so that different sequences never feed the same bytes to the hash. Pure.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ class FramedHash {
   // one order or form, are refused by a CHECK.
   void Add(const google::protobuf::Message& message);
 
-  // XXH3-64 of all that was added.
+  // Returns the XXH3-64 of everything added.
   uint64_t Finish() const;
 
  private:

@@ -99,7 +99,7 @@ bool DecodeUnits(std::string_view* in, Units* value) {
   const size_t max = std::min(in->size(), kMaxEncodedUnits);
   for (size_t i = 0; i < max; ++i) {
     const auto byte = static_cast<uint8_t>((*in)[i]);
-    // Of the last one only two bits are left.
+    // Only two bits of the value are left for the last byte.
     if (i + 1 == kMaxEncodedUnits && byte > 3) return false;
     bits |= Uint128{byte & 0x7FU} << (7 * i);
     if (byte >= 0x80) continue;

@@ -1,4 +1,4 @@
-// The one number type of sums: signed 128-bit multiples of 1e-9, and its forms in messages. Thread-safe: plain values.
+// The number type of all sums, signed 128-bit multiples of 1e-9, and its text, protobuf and disk forms. Pure.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +16,11 @@ __extension__ typedef unsigned __int128 Uint128;
 
 inline constexpr int64_t kUnitsPerOne = 1'000'000'000;
 
-// R1's one text form: no exponent, no trailing zeros, no -0; e.g. "2.2", "-0.5", "17".
+// Returns R1's text form of a sum, without exponent, trailing zeros or -0: "2.2", "-0.5", "17".
 std::string FormatUnits(Units units);
 
-// Reads any valid number (R1) that is exactly a multiple of 1e-9 and below 2^kInitialScoreBits units in size.
-// INVALID_ARGUMENT says which of these it is not.
+// Parses a valid number (R1) that is an exact multiple of 1e-9 and whose absolute value is below 2^kInitialScoreBits units.
+// INVALID_ARGUMENT says which of these conditions fails.
 absl::StatusOr<Units> ParseUnits(std::string_view text);
 
 Units FromProto(const Int128& value);
@@ -28,12 +28,12 @@ Int128 ToProto(Units value);
 Uint128 FromProto(const Digest& value);
 Digest ToProto(Uint128 value);
 
-// The form on disk, short for small values: zigzag (0, -1, 1, -2, ...), then seven bits a byte, low ones first; all but the
-// last byte have the high bit set.
+// The form on disk, a zigzag varint: values in the order 0, -1, 1, -2, ..., seven bits in each byte, low bits first; every
+// byte but the last has its high bit set.
 inline constexpr size_t kMaxEncodedUnits = 19;
-// Returns how many of `out`'s bytes it took.
+// Writes at most kMaxEncodedUnits bytes to `out` and returns how many.
 size_t EncodeUnits(Units value, char* out);
-// Takes a value from the front of `in`; false if there is none.
+// Removes a value from the front of `in`; false if there is no whole one.
 bool DecodeUnits(std::string_view* in, Units* value);
 
 }  // namespace tenfold

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// glibc 2.36 forgets to say so in the header.
+// The header of glibc 2.36 lacks extern "C".
 extern "C" {
 #include <sys/pidfd.h>
 }
@@ -62,7 +62,7 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
 
 [[noreturn]] void Fail(const Prepared& prepared) {
   const int error = errno;
-  // The pipe takes it whole; if the parent is gone nobody asks.
+  // The pipe has room for all of it; if the parent is gone, the error interests nobody.
   [[maybe_unused]] const ssize_t written = write(prepared.error_fd, &error, sizeof(error));
   _exit(127);
 }
@@ -77,10 +77,10 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   if (dup2(prepared.stdin_fd, STDIN_FILENO) < 0) Fail(prepared);
   if (prepared.stdout_fd >= 0 && dup2(prepared.stdout_fd, STDOUT_FILENO) < 0) Fail(prepared);
   if (prepared.stderr_fd >= 0 && dup2(prepared.stderr_fd, STDERR_FILENO) < 0) Fail(prepared);
-  // Descriptors of libraries that forget O_CLOEXEC; older kernels leave them open, which harms nothing here.
+  // Closes descriptors that libraries opened without O_CLOEXEC. Older kernels leave them open, which is harmless here.
   close_range(STDERR_FILENO + 1, std::numeric_limits<unsigned>::max(), CLOSE_RANGE_CLOEXEC);
 
-  // What exec would hand down: ignored and blocked signals.
+  // Resets ignored and blocked signals, which exec would pass on.
   signal(SIGPIPE, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -89,7 +89,7 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   Fail(prepared);
 }
 
-// What RunChild failed with, or 0 once it runs the program: then the pipe closes unwritten.
+// Returns the error of RunChild, or 0 once the program runs, as the pipe is then closed without having been written to.
 int ReadError(int fd) {
   int error = 0;
   ssize_t got;

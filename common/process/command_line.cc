@@ -30,7 +30,7 @@ constexpr char kSettingsFooter[] =
     "Every flag may also come from a variable or a file: --log-dir DIR wins over TENFOLD_LOG_DIR=DIR, and that over\n"
     "\"log_dir: DIR\" in the file of --config.";
 
-// Else the first file or socket opened would take the place of a stream, and be written to as such.
+// Opens /dev/null for closed standard streams. Otherwise the first file opened would become a stream and be written to.
 void OpenClosedStreams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (fcntl(fd, F_GETFD) == -1 && errno == EBADF && open("/dev/null", O_RDWR) == -1) _exit(kExitBug);
@@ -64,7 +64,7 @@ class HelpFormatter : public CLI::Formatter {
   }
 };
 
-// CLI11 2.1 takes 010 for 8, "" for 0 and -1 for 2^64 - 1.
+// Checks the text of an integer, since CLI11 2.1 reads 010 as 8, "" as 0 and -1 as 2^64 - 1.
 std::string CheckWholeNumber(const std::string& text, bool is_signed) {
   const std::string_view digits = std::string_view(text).substr(is_signed && text.starts_with("-") ? 1 : 0);
   const bool plain = !digits.empty() && std::all_of(digits.begin(), digits.end(), absl::ascii_isdigit) &&
@@ -85,7 +85,7 @@ void PrepareOptions(CLI::App* app) {
   }
 }
 
-// The app, or its chosen subcommand.
+// Returns the chosen subcommand, or the app if there is none.
 CLI::App* Chosen(CLI::App* app) {
   const std::vector<CLI::App*> chosen = app->get_subcommands();
   return chosen.empty() ? app : chosen.front();
@@ -97,7 +97,7 @@ std::vector<std::string> VerbNames(CLI::App* app) {
   return names;
 }
 
-// What is wrong with an argument that CLI11 could not place.
+// Says what is wrong with an argument that belongs to no option.
 std::string DescribeExtra(CLI::App* app, const std::string& extra) {
   CLI::App* const chosen = Chosen(app);
   if (extra.starts_with("-")) {
@@ -116,7 +116,7 @@ std::string DescribeExtra(CLI::App* app, const std::string& extra) {
   return absl::StrCat("unexpected argument ", extra);
 }
 
-// One sentence without its end, for what CLI11 found wrong.
+// Says in a sentence, without its full stop, what CLI11 found wrong.
 std::string Describe(CLI::App* app, const CLI::ParseError& error) {
   const std::string what = error.what();
   const std::string name = what.substr(0, what.find(": "));
@@ -150,7 +150,7 @@ int PrintSettingErrors(const CLI::App& app, const SettingErrors& errors) {
   return errors.environment.empty() ? kExitData : kExitUsage;
 }
 
-// Anew, so that it comes last.
+// Adds the help flag again, so that it is the last of the list.
 void AddHelp(CLI::App* app) { app->set_help_flag("-h,--help", "print this and exit")->group(kGeneralOptions); }
 
 void AddGeneralOptions(CLI::App* app, SettingErrors* errors) {

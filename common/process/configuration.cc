@@ -22,7 +22,7 @@ namespace {
 
 bool IsFlag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
 
-// Every option but --help, --version and --config itself, by key.
+// Returns every option but --help, --version and --config, by its key.
 std::map<std::string, CLI::Option*> SettableOptions(CLI::App* app) {
   std::map<std::string, CLI::Option*> settable;
   for (CLI::Option* option : app->get_options({})) {
@@ -32,7 +32,7 @@ std::map<std::string, CLI::Option*> SettableOptions(CLI::App* app) {
   return settable;
 }
 
-// Converts and checks what the option was given; empty if it is sound, else what is wrong.
+// Converts and checks the values of the option. Returns "" or what is wrong with them.
 std::string RunOption(CLI::Option* option) {
   const std::string given = absl::StrJoin(option->results(), " ");
   try {
@@ -50,7 +50,7 @@ std::string RunOption(CLI::Option* option) {
   }
 }
 
-// Gives the option these values; empty if they suit it, else what is wrong.
+// Sets the option to these values. Returns "" or what is wrong with them.
 std::string Give(CLI::Option* option, const std::vector<std::string>& values) {
   for (const std::string& value : values) {
     if (!IsFlag(*option)) {
@@ -67,7 +67,7 @@ std::string Give(CLI::Option* option, const std::vector<std::string>& values) {
   return wrong;
 }
 
-// The file's text, without error; else it is told.
+// Returns the file's text, or nullopt after adding an error.
 std::optional<std::string> ReadText(const std::string& path, SettingErrors* errors) {
   std::ifstream file(path, std::ios::binary);
   std::string text(kMaxSpecBytes + 1, '\0');
@@ -82,7 +82,7 @@ std::optional<std::string> ReadText(const std::string& path, SettingErrors* erro
   return std::nullopt;
 }
 
-// The scalars of a value; false if there are none, or anything else.
+// Lists the scalars of a value. Returns false if there are none, or if it has other nodes.
 bool Scalars(const YamlNode& value, bool many, std::vector<std::string>* scalars) {
   if (value.kind == YamlNode::Kind::kScalar) {
     scalars->push_back(value.text);
@@ -96,11 +96,11 @@ bool Scalars(const YamlNode& value, bool many, std::vector<std::string>* scalars
   return true;
 }
 
-// What one key of the file says, for the options it may concern.
+// The keys that the file may have.
 struct Keys {
-  // Of the app and its chosen subcommand.
+  // The options of the app and of its chosen subcommand, by key.
   std::map<std::string, CLI::Option*> settable;
-  // Of other subcommands.
+  // The keys of options of other subcommands.
   std::set<std::string> known;
 };
 
@@ -133,7 +133,7 @@ void ApplyFile(const std::string& path, const Keys& keys, const std::set<CLI::Op
     if (value.kind == YamlNode::Kind::kRefused) continue;
     const std::string wrong = ApplyKey(keys, key.text, value, given);
     if (wrong.empty()) continue;
-    // A key's own trouble is shown at the key, and a value's at the value, which may be missing.
+    // An error about the key is placed at the key, any other at the value, unless that is missing.
     const bool at_key = wrong.starts_with("unknown key") || value.kind == YamlNode::Kind::kNull;
     problems.push_back({at_key ? key.offset : value.offset, key.text, wrong});
   }

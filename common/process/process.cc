@@ -13,7 +13,7 @@
 namespace tenfold {
 namespace {
 
-// After glog has written and flushed why.
+// Ends the process after glog has written and flushed the reason.
 __attribute__((noreturn)) void DieOfCheck() {
   void* frames[64];
   backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
@@ -36,7 +36,7 @@ void InitLogging(const char* program) {
   FLAGS_logtostderr = FLAGS_log_dir.empty();
   FLAGS_alsologtostderr = !FLAGS_log_dir.empty();
   FLAGS_stop_logging_if_full_disk = true;
-  // Every line at once: a process that is killed has written why.
+  // Writes every line at once, so that the last ones are there when a process is killed.
   FLAGS_logbuflevel = -1;
   google::InitGoogleLogging(program);
   google::InstallFailureFunction(&DieOfCheck);

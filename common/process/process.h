@@ -1,4 +1,4 @@
-// What every Tenfold program does alike: exit codes, settings, logging, and ending on a signal.
+// What all Tenfold programs share: exit codes, options, logging, and ending on a signal.
 #pragma once
 
 #include <optional>
@@ -18,19 +18,19 @@ enum ExitCode : int {
   kExitBug = 70,          // failed CHECKs included
 };
 
-// Gives a value to every option of `app` and of its chosen subcommand: flag over environment variable (TENFOLD_ and the flag
-// in capitals with underscores) over the YAML file of --config (the flag with underscores; unknown keys, duplicate keys and
-// wrong types are errors with FILE:LINE:COLUMN, all at once). Adds --config, --log-dir and --version itself; `app` is
-// named after its program. Returns an exit code when the program should end now (help, version, errors: printed), else
-// nullopt. The first thing a program does: it also opens /dev/null for standard streams that are closed.
+// Sets every option of `app` and of its chosen subcommand: from its flag, else from its environment variable (TENFOLD_ and
+// the flag in capitals with underscores), else from the YAML file of --config (the flag with underscores; all unknown keys,
+// duplicate keys and wrong types are reported with FILE:LINE:COLUMN). Adds --config, --log-dir and --version itself; `app`
+// is named after its program. Returns an exit code if the program should end now (after help, version or errors, which it
+// has printed), else nullopt. A program calls it first, since it also opens /dev/null in place of closed standard streams.
 std::optional<int> ParseCommandLine(CLI::App* app, int argc, char** argv);
 
-// Logs to stderr and, if --log-dir was given, to files there; a failed CHECK or an uncaught exception ends the process
-// with kExitBug. After ParseCommandLine; `program` is a literal. Later calls do nothing.
+// Makes glog write to stderr and, if --log-dir was given, to files there; from then on a failed CHECK or an uncaught
+// exception ends the process with kExitBug. Called after ParseCommandLine; `program` is a literal. Later calls do nothing.
 void InitLogging(const char* program);
 
-// Blocks SIGINT and SIGTERM in the calling thread and those it starts later; call before any thread is started. SIGPIPE
-// is ignored from then on.
+// Blocks SIGINT and SIGTERM in the calling thread and in the threads it starts later, and ignores SIGPIPE. Called before any
+// thread is started.
 void BlockSignals();
 // Waits for SIGINT or SIGTERM after BlockSignals.
 void WaitForSignal();

@@ -1,4 +1,4 @@
-// Names for what must never be mistaken for another: clusters, jobs, workers, processes. Thread-safe.
+// Ids that are unique for all practical purposes: of clusters, jobs, workers and processes. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +6,9 @@
 
 namespace tenfold {
 
-// From the operating system's random numbers.
+// Returns 64 bits from the operating system's random number generator.
 uint64_t RandomNumber();
-// 16 hexadecimal digits: short enough to read out, and with 64 bits unique in any cluster's life.
+// Returns a RandomNumber as 16 hexadecimal digits.
 std::string RandomId();
 
 }  // namespace tenfold

@@ -1,4 +1,4 @@
-// What is added to a key: by a range of records, by a row that joins the sums, or by a worker's changes.
+// What is added to a key's count and sum: by a range of records, a row that joins the sums, or a worker's changes.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// A part of all keys, by their hashes. Pure.
+// One of several disjoint parts of all keys, which the keys' hashes decide. Pure.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 namespace tenfold {
 
 struct KeySlice {
-  // Which one, from 0, of how many: a power of two.
+  // The slice's index, from 0, and the number of slices, a power of two.
   uint32_t index = 0;
   uint32_t count = 1;
 

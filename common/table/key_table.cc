@@ -17,7 +17,7 @@ constexpr uint64_t kLengthMask = (1 << kLengthBits) - 1;
 static_assert(kMaxKeyBytes <= kLengthMask);
 
 constexpr size_t kMinSlots = 64;
-// Tables of fewer slots lie in a cache near enough.
+// Tables with fewer slots fit the caches, so that prefetching does not pay.
 constexpr size_t kPrefetchedSlots = 16 << 10;
 
 uint32_t TagOf(std::string_view key) { return static_cast<uint32_t>(XXH3_64bits(key.data(), key.size())); }
@@ -32,7 +32,7 @@ uint32_t KeyTable::Guess(uint32_t tag) const {
 }
 
 uint32_t KeyTable::FindOrAddTagged(std::string_view key, uint32_t tag) {
-  // Also when the key is there already: that it is, is not known yet.
+  // The table may grow for a key that it has already, since that is not known yet.
   if (size_ >= slots_.size() / 4 * 3) Grow(std::max(kMinSlots, slots_.size() * 2));
   const size_t mask = slots_.size() - 1;
   size_t i = tag & mask;

@@ -1,12 +1,12 @@
-// Distinct keys, each with a dense index in the order they came: what per-key arrays are indexed by. Key bytes lie in an
-// arena and never move. Used by one thread at a time.
+// A set of keys, each with a dense index in the order of insertion, by which arrays of per-key values are indexed. Key bytes
+// lie in an arena and never move. Used by one thread at a time.
 //
 // Beyond its bytes a key costs 8 bytes of reference and a slot of 8 bytes at a load of 3/8 to 3/4: 18.7 to 29.3 bytes, 40 at
 // most while the slots double. Nothing but the slots is ever copied to grow.
 //
-// An own hash table and not a library's, because of FindOrAdd of many: a table of a million keys is far larger than the
-// caches, and a look-up then waits for three places in memory, one after the other. Looking up many at a time, the waits of
-// all are one wait (measured: tests/bench/README.md).
+// It is not a library's hash table because of FindOrAdd of many keys: a table of a million keys is far larger than the
+// caches, so that a look-up waits for three places in memory, one after the other. With many look-ups at a time the waits
+// overlap (measured: tests/bench/README.md).
 #pragma once
 
 #include <array>
@@ -22,29 +22,29 @@ namespace tenfold {
 
 class KeyTable {
  public:
-  // At most so many keys are looked up at once.
+  // The most keys that one call looks up.
   static constexpr size_t kBlock = 64;
 
-  // Hashes the key once; copies it the first time. At most kMaxKeyBytes.
+  // Returns the key's index, adding the key if it is new. It has at most kMaxKeyBytes and is copied.
   uint32_t FindOrAdd(std::string_view key);
-  // The same for up to kBlock keys, in their order; equal ones among them get one index.
+  // The same for up to kBlock keys, added in their order; equal keys get the same index.
   void FindOrAdd(std::span<const std::string_view> keys, uint32_t* indexes);
   std::optional<uint32_t> Find(std::string_view key) const;
-  // The same for up to kBlock keys; kNone for those that are not there.
+  // Finds up to kBlock keys without adding any: kNone for those that the table does not have.
   static constexpr uint32_t kNone = ~uint32_t{0};
   void Find(std::span<const std::string_view> keys, uint32_t* indexes) const;
 
-  // Lives until the next Clear.
+  // The key with this index; the view is valid until the next Clear.
   std::string_view key(uint32_t index) const;
   size_t size() const { return size_; }
-  // Of all keys together.
+  // The bytes of all keys together.
   size_t key_bytes() const { return arena_end_; }
-  // Memory taken.
+  // The memory that the table takes, in bytes.
   size_t bytes() const {
     return slots_.size() * sizeof(Slot) + references_.size() * sizeof(ReferenceBlock) + arena_.size() * kArenaChunkBytes;
   }
 
-  // Empties the table. Keeps memory for as many keys as it had, and gives up what is far more than that.
+  // Empties the table. It keeps memory for as many keys as it had, and frees what is far more than that.
   void Clear();
 
  private:
@@ -66,13 +66,13 @@ class KeyTable {
   uint32_t Guess(uint32_t tag) const;
   uint32_t FindOrAddTagged(std::string_view key, uint32_t tag);
   uint32_t FindTagged(std::string_view key, uint32_t tag) const;
-  // Of a table too large for the caches: begins to bring what the look-ups of these tags will want.
+  // If the table is too large for the caches, prefetches the slots and references that look-ups of these tags will read.
   void Prefetch(std::span<const uint32_t> tags) const;
   void Grow(size_t slots);
-  // The reference of a copy of the key: place in the arena * 2^16 + length.
+  // Copies the key into the arena and returns its reference: place in the arena * 2^16 + length.
   uint64_t Store(std::string_view key);
 
-  // A power of two of them, or none; probed from the tag's low bits on.
+  // Their number is a power of two, or 0. A key's probe sequence begins at its tag's low bits.
   std::vector<Slot> slots_;
   std::vector<std::unique_ptr<ReferenceBlock>> references_;
   std::vector<std::unique_ptr<char[]>> arena_;

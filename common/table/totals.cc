@@ -11,7 +11,7 @@
 namespace tenfold {
 namespace {
 
-// Below every sum (R1 keeps those far from the ends of 128 bits).
+// A value below every sum, as R1 keeps sums far from the limits of 128 bits.
 constexpr Units kAbsent = std::numeric_limits<Units>::min();
 
 struct Node {
@@ -27,13 +27,13 @@ struct Candidate {
   bool operator>(const Candidate& other) const { return sum > other.sum; }
 };
 
-// The keys to answer with, out of those shown so far, and the highest sum left out.
+// The highest of the keys visited so far, and the highest sum of those left out.
 class Selection {
  public:
   Selection(size_t depth, std::optional<Units> threshold, size_t max_entries)
       : depth_(depth), limit_(std::max(depth, max_entries)), threshold_(threshold) {}
 
-  // Once false for a sum, false for ever for that and any lower one.
+  // Whether a key with this sum would be taken. Once false, it stays false for this and all lower sums.
   bool Takes(Units sum) const {
     if (lowest_.size() < depth_) return true;
     if (Wanted(sum) && lowest_.size() < limit_) return true;
@@ -179,7 +179,7 @@ void Totals::ForEach(const std::function<void(std::string_view key, int64_t coun
 }
 
 size_t Totals::bytes() const {
-  // Maxima's higher levels are nothing beside the lowest.
+  // Only the lowest level of the maxima counts; the others are 64 times smaller.
   return keys_.bytes() + blocks_.size() * (sizeof(Block) + sizeof(blocks_[0]) + sizeof(Units));
 }
 
@@ -236,7 +236,7 @@ Totals::Top Totals::Highest(size_t depth, std::optional<Units> threshold, size_t
 
 size_t Totals::NextBlock(size_t block, Units threshold) const {
   while (block < blocks_.size()) {
-    // The largest subtree starting here that has nothing is skipped whole.
+    // Skips the largest subtree that starts here and has no such key.
     size_t skipped = 0;
     size_t span = 1;
     for (size_t level = 0; level < kLevels && block % span == 0; ++level, span *= kFanOut) {
@@ -270,7 +270,7 @@ Uint128 Totals::Digest() const {
   Uint128 digest = 0;
   for (uint32_t index = 0; index < keys_.size(); ++index) {
     const Block& block = *blocks_[index / kFanOut];
-    // An absent row's term is 0.
+    // The term of an absent row is 0.
     digest +=
         DigestTerm(keys_.key(index), static_cast<uint64_t>(block.counts[index % kFanOut]), block.sums[index % kFanOut]);
   }

@@ -1,4 +1,4 @@
-// Addresses of processes: HOST:PORT, with an IPv6 host in brackets. The one place that takes them apart. Pure.
+// Addresses of processes: HOST:PORT, with an IPv6 host in brackets. All of Tenfold parses them here. Pure.
 #pragma once
 
 #include <string>
@@ -9,21 +9,21 @@
 namespace tenfold {
 
 struct Address {
-  // A name or a number, without brackets; may be empty only in a wildcard.
+  // A host name or an IP address without brackets. An empty host is a wildcard.
   std::string host;
-  // 0 to 65535.
+  // The port, 0 to 65535.
   int port = 0;
 
-  // HOST:PORT
+  // The address as HOST:PORT.
   std::string ToString() const;
-  // The host is no host to connect to, but all of this machine's (0.0.0.0, [::], 0, empty).
+  // Whether the host stands for all addresses of this machine (0.0.0.0, [::], 0, empty) and cannot be connected to.
   bool IsWildcard() const;
 };
 
-// INVALID_ARGUMENT is a sentence that quotes the text.
+// Parses an address. INVALID_ARGUMENT is a sentence that quotes the text.
 absl::StatusOr<Address> ParseAddress(std::string_view text);
 
-// Empty if the text is an address, else ParseAddress's sentence: what CLI11 takes for a check.
+// Returns "" if the text is an address, else ParseAddress's sentence, as CLI11 expects of a check.
 std::string CheckAddress(const std::string& text);
 
 }  // namespace tenfold

@@ -1,4 +1,4 @@
-// Sizes of memory as people write them in flags: an integer with KiB, MiB or GiB. Pure.
+// Sizes as people write them in flags: an integer with KiB, MiB or GiB. Pure.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace tenfold {
 
-// "64MiB", "2GiB"; at most six digits, no sign, no blanks. INVALID_ARGUMENT is a sentence that quotes the text.
+// Parses "64MiB", "2GiB": at most six digits, no sign, no blanks. INVALID_ARGUMENT is a sentence that quotes the text.
 absl::StatusOr<size_t> ParseByteSize(std::string_view text);
 
 }  // namespace tenfold

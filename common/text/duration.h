@@ -8,7 +8,7 @@
 
 namespace tenfold {
 
-// "250ms", "2s", "1.5h", "1h30m": whole milliseconds without a sign. INVALID_ARGUMENT is a sentence that quotes the text.
+// Parses "250ms", "2s", "1.5h", "1h30m": whole milliseconds, no sign. INVALID_ARGUMENT is a sentence that quotes the text.
 absl::StatusOr<absl::Duration> ParseDuration(std::string_view text);
 
 }  // namespace tenfold

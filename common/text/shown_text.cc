@@ -9,7 +9,7 @@
 namespace tenfold {
 namespace {
 
-// Length of the character at the start of `text` if a terminal may see it; 0 for a control or a broken one.
+// Returns the length of the first character of `text`, or 0 if it is a control character or not UTF-8.
 size_t PrintableLength(std::string_view text) {
   const auto first = static_cast<unsigned char>(text.front());
   if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;

@@ -1,4 +1,4 @@
-// Text that may hold anything, as terminals and messages show it: the one place that escapes. Pure.
+// Text from outside, as terminals and messages show it. All of Tenfold escapes it here. Pure.
 #pragma once
 
 #include <string>
@@ -6,11 +6,11 @@
 
 namespace tenfold {
 
-// Control characters, also those beyond ASCII, and bytes that are no UTF-8 as \xNN.
+// Returns the text with control characters, ASCII or not, and bytes that are not UTF-8 written as \xNN.
 std::string Printable(std::string_view text);
-// Printable, and cut where it gets long: fit for one line.
+// Returns the Printable text, shortened to fit on one line.
 std::string Shown(std::string_view text);
-// 'Shown text'.
+// Returns the Shown text in single quotes.
 std::string Quoted(std::string_view text);
 
 }  // namespace tenfold

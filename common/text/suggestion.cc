@@ -9,7 +9,7 @@
 namespace tenfold {
 namespace {
 
-// Edits (insert, delete, replace, swap two neighbours) between two names.
+// Returns the number of edits (insert, delete, replace, swap two neighbours) between two names.
 size_t Distance(std::string_view a, std::string_view b) {
   std::vector<size_t> before(b.size() + 1), row(b.size() + 1), next(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});

@@ -1,4 +1,4 @@
-// "Did you mean": the known name that somebody probably meant. Pure.
+// Suggests the known name that a mistyped one probably stands for. Pure.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace tenfold {
 
-// " (did you mean NAME?)" for the candidate closest to `name`, or "" if none is close.
+// Returns " (did you mean NAME?)" with the candidate closest to `name`, or "" if none is close.
 std::string DidYouMean(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace tenfold

@@ -1,4 +1,4 @@
-// Whether text is UTF-8. Pure.
+// Checks whether text is UTF-8. Pure.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace tenfold {
 
-// Whether every byte is below 0x80. Looks at eight bytes at a time, as nearly all keys are short and ASCII.
+// Whether every byte is below 0x80. Reads eight bytes at a time, since nearly all keys are short and ASCII.
 inline bool IsAscii(std::string_view text) {
   constexpr uint64_t kHighBits = 0x8080'8080'8080'8080;
   const char* const p = text.data();
@@ -27,9 +27,9 @@ inline bool IsAscii(std::string_view text) {
   return ((seen | eight_bytes(size - sizeof(seen))) & kHighBits) == 0;
 }
 
-// IsUtf8 of any text, without the short way for ASCII.
+// The general path of IsUtf8, by simdjson.
 bool IsUtf8Beyond(std::string_view text);
-// As RFC 3629 has it: overlong forms, surrogates and code points beyond U+10FFFF are not UTF-8.
+// Whether the text is UTF-8 by RFC 3629: overlong forms, surrogates and code points beyond U+10FFFF are not.
 inline bool IsUtf8(std::string_view text) { return IsAscii(text) || IsUtf8Beyond(text); }
 
 }  // namespace tenfold

@@ -18,7 +18,7 @@
 namespace tenfold {
 namespace {
 
-// A spec needs five levels.
+// The deepest nesting allowed; a spec needs five levels.
 constexpr size_t kMaxDepth = 16;
 
 constexpr std::string_view kNoAliases = "aliases (*name) are not allowed; write the value itself";
@@ -59,11 +59,11 @@ class TreeBuilder : public YAML::EventHandler {
   void OnMapEnd() override { Close(); }
 
  private:
-  // A list or mapping whose end is not reached.
+  // A list or mapping whose end was not parsed yet.
   struct OpenNode {
     YamlNode node;
     std::string path;
-    // A mapping's key whose value comes next; one that was refused has no text.
+    // The key of a mapping whose value comes next. A refused key has no text.
     struct PendingKey {
       std::optional<std::string> text;
       size_t offset;
@@ -85,7 +85,7 @@ class TreeBuilder : public YAML::EventHandler {
     problems_->push_back({Offset(mark), NextPath(), std::string(message)});
   }
 
-  // The path of the node that begins now.
+  // Returns the path of the node that begins now.
   std::string NextPath() const {
     if (open_.empty()) return "";
     const OpenNode& parent = open_.back();
@@ -93,7 +93,7 @@ class TreeBuilder : public YAML::EventHandler {
     return parent.key && parent.key->text ? KeyPath(parent.path, *parent.key->text) : parent.path;
   }
 
-  // Judges what stands before a node; false if the node is to be passed over.
+  // Checks the tag and the anchor of a node. Returns false if the node is to be skipped.
   bool Begin(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     if (documents_ > 1 || ignored_depth_ > 0) return false;
     if (anchor != 0) Problem(mark, "anchors (&name) are not allowed");
@@ -131,7 +131,7 @@ class TreeBuilder : public YAML::EventHandler {
     Add(std::move(node));
   }
 
-  // Puts a whole node where it belongs.
+  // Adds a complete node to the list or mapping that it belongs to.
   void Add(YamlNode node) {
     if (open_.empty()) {
       *root_ = std::move(node);
@@ -172,12 +172,12 @@ class TreeBuilder : public YAML::EventHandler {
   std::vector<YamlProblem>* const problems_;
   int documents_ = 0;
   std::vector<OpenNode> open_;
-  // Levels below a node that is passed over.
+  // The depth below a node that is skipped.
   size_t ignored_depth_ = 0;
   size_t refused_offset_ = 0;
 };
 
-// yaml-cpp's own words, but nothing it quotes from the text, which may be a secret.
+// Returns yaml-cpp's message without what it quotes from the text, which may be a secret.
 std::string Explain(const std::string& message) {
   if (absl::StartsWith(message, YAML::ErrorMsg::UNKNOWN_ANCHOR)) return std::string(kNoAliases);
   return "is no valid YAML: " + message.substr(0, message.find(':'));
@@ -209,7 +209,7 @@ bool ReadYaml(std::string_view text, YamlNode* root, std::vector<YamlProblem>* p
 
 size_t OffsetInScalar(std::string_view text, const YamlNode& scalar, size_t index) {
   const auto is_space = [](char c) { return absl::ascii_isspace(static_cast<unsigned char>(c)); };
-  // Folding changes spaces only, so the n-th character that is none in the value is so in the text.
+  // YAML's folding changes only spaces, so the n-th other character of the value is the n-th other one of the text.
   const std::string_view before = std::string_view(scalar.text).substr(0, index);
   size_t left = before.size() - static_cast<size_t>(std::count_if(before.begin(), before.end(), is_space));
   size_t at = scalar.offset;

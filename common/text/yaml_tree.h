@@ -1,6 +1,6 @@
-// The part of YAML that job specs and configuration files may use, as a tree with places: one document of mappings with
-// distinct text keys, lists and scalars. Stands on yaml-cpp's events (0.7.0), whose own tree keeps duplicate keys and
-// expands aliases. Pure.
+// The subset of YAML that job specs and configuration files may use, as a tree whose nodes know their place in the text: one
+// document of mappings with distinct text keys, lists and scalars. Built from yaml-cpp's events (0.7.0), as yaml-cpp's own
+// tree keeps duplicate keys and expands aliases. Pure.
 #pragma once
 
 #include <cstddef>
@@ -16,13 +16,13 @@ struct YamlNode {
     std::string text;
     size_t offset = 0;
   };
-  // kRefused: something was wrong here and has been told.
+  // kRefused if something is wrong here, which a YamlProblem says.
   Kind kind = Kind::kNull;
-  // Byte offset of its first character in the text.
+  // The byte offset of the node's first character in the text.
   size_t offset = 0;
-  // A scalar's.
+  // The value of a scalar.
   std::string text;
-  // A list's, or a mapping's values: keys[i] names items[i].
+  // The items of a list, or the values of a mapping, where keys[i] belongs to items[i].
   std::vector<YamlNode> items;
   std::vector<Key> keys;
 };
@@ -33,19 +33,19 @@ struct YamlProblem {
   std::string message;
 };
 
-// "a.b" and "a[2]"; a path is empty for the document itself.
+// Return the path of a child: "a.b" and "a[2]". The path of the document itself is empty.
 std::string KeyPath(std::string_view path, std::string_view key);
 std::string ItemPath(std::string_view path, size_t index);
 
-// Reads the one document of `text`, which is UTF-8. Appends what is wrong to `problems`: duplicate keys, anchors, aliases,
-// tags, a second document. False if there is no tree, since the text is no YAML; of an empty text the root is kNull.
+// Parses `text`, UTF-8 with one document. Appends what is wrong to `problems`: duplicate keys, anchors, aliases, tags, a
+// second document. Returns false, without a tree, if the text is not YAML. The root of an empty text is kNull.
 bool ReadYaml(std::string_view text, YamlNode* root, std::vector<YamlProblem>* problems);
 
-// Where byte `index` of the scalar's value, no space, stands in the text, whatever its quotes and line breaks are.
+// Returns the place in the text of byte `index` of the scalar's value, which is not a space, for all quotes and line breaks.
 size_t OffsetInScalar(std::string_view text, const YamlNode& scalar, size_t index);
 
 struct TextPlace {
-  // From 1; columns count characters.
+  // Both count from 1; a column is a character, not a byte.
   int line = 1;
   int column = 1;
 };

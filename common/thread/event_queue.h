@@ -1,5 +1,5 @@
-// A queue of events for the one thread that owns what they change: anybody posts, that thread takes. Who only waits for a
-// value uses the CondVar of mutex.h. Thread-safe.
+// A queue of events: any thread posts, and the one thread that owns the state that the events change takes them. A thread
+// that only waits for a value uses mutex.h's CondVar instead. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,7 @@ namespace tenfold {
 template <typename Event>
 class EventQueue {
  public:
-  // False, and the event is dropped, once the queue is closed.
+  // Appends an event. Returns false and drops the event if the queue is closed.
   bool Post(Event event) {
     {
       MutexLock lock(&mutex_);
@@ -26,7 +26,7 @@ class EventQueue {
     changed_.NotifyAll();
     return true;
   }
-  // Posts the event in place of all that were not taken yet.
+  // Replaces all events that were not taken yet by this one. Returns false if the queue is closed.
   bool PostLatest(Event event) {
     {
       MutexLock lock(&mutex_);
@@ -38,7 +38,7 @@ class EventQueue {
     return true;
   }
 
-  // Takes no more events. Those that are there are still handed out.
+  // Accepts no more events. Those in the queue can still be taken.
   void Close() {
     {
       MutexLock lock(&mutex_);
@@ -46,7 +46,7 @@ class EventQueue {
     }
     changed_.NotifyAll();
   }
-  // Takes no more events and drops those that are there.
+  // Accepts no more events and drops those in the queue.
   void Abort() {
     {
       MutexLock lock(&mutex_);
@@ -65,13 +65,13 @@ class EventQueue {
     events_.pop_front();
     return event;
   }
-  // Waits for an event and takes all that are there; none once the queue is closed and empty.
+  // Waits for an event and takes all there are; none once the queue is closed and empty.
   std::deque<Event> TakeAll() {
     MutexLock lock(&mutex_);
     while (events_.empty() && !closed_) changed_.Wait(&mutex_);
     return std::exchange(events_, {});
   }
-  // The same, until then at most.
+  // The same, but waits no longer than until `deadline`.
   std::deque<Event> TakeAll(std::chrono::steady_clock::time_point deadline) {
     MutexLock lock(&mutex_);
     while (events_.empty() && !closed_ && changed_.WaitUntil(&mutex_, deadline)) continue;
@@ -82,12 +82,12 @@ class EventQueue {
     MutexLock lock(&mutex_);
     return closed_;
   }
-  // Closed, and everything in it was taken.
+  // Whether the queue is closed and all events were taken.
   bool IsDone() const {
     MutexLock lock(&mutex_);
     return closed_ && events_.empty();
   }
-  // Waits for so long. False if the queue is closed by then, and as soon as it is.
+  // Waits for `duration`, but no longer than until the queue is closed. Returns false if it is closed.
   bool Sleep(std::chrono::steady_clock::duration duration) {
     const auto deadline = std::chrono::steady_clock::now() + duration;
     MutexLock lock(&mutex_);
@@ -102,7 +102,7 @@ class EventQueue {
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Runs tasks one after the other on a thread of its own. Its end waits for the task that runs, and drops the others.
+// Runs tasks one after the other on its own thread. The destructor waits for the running task and drops the others.
 class TaskThread {
  public:
   TaskThread() : thread_([this] { Run(); }) {}
@@ -118,7 +118,7 @@ class TaskThread {
   }
 
   EventQueue<std::function<void()>> tasks_;
-  // Last: it uses the queue.
+  // The last member, since the thread uses the queue.
   std::jthread thread_;
 };
 

@@ -15,7 +15,7 @@ namespace tenfold {
 
 class ABSL_LOCKABLE Mutex {
  public:
-  // The names are those that the standard library's locks call.
+  // These names are the standard library's, so that its lock types work with a Mutex.
   void lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
   void unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
   bool try_lock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) { return mutex_.try_lock(); }
@@ -24,7 +24,7 @@ class ABSL_LOCKABLE Mutex {
   std::mutex mutex_;
 };
 
-// Holds the mutex as long as the object lives.
+// Holds a mutex from construction to destruction.
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
   explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) { mutex_->lock(); }
@@ -36,24 +36,24 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex* const mutex_;
 };
 
-// Waits end also without cause: look again at what is waited for.
+// A condition variable. A wait may also end spuriously, so the caller checks its condition again.
 class CondVar {
  public:
   void NotifyOne() { condition_.notify_one(); }
   void NotifyAll() { condition_.notify_all(); }
 
   void Wait(Mutex* mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { condition_.wait(*mutex); }
-  // False if the time is over.
+  // Waits until notified; false if the deadline has passed.
   template <typename Clock, typename Duration>
   bool WaitUntil(Mutex* mutex, std::chrono::time_point<Clock, Duration> deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     return condition_.wait_until(*mutex, deadline) == std::cv_status::no_timeout;
   }
-  // False if `stop` is asked for.
+  // Waits until notified; false if `stop` was requested.
   bool Wait(Mutex* mutex, const std::stop_token& stop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     condition_.wait(*mutex, stop, [woken = false]() mutable { return std::exchange(woken, true); });
     return !stop.stop_requested();
   }
-  // Waits for so long, whatever is notified meanwhile. False, at once, if `stop` is asked for.
+  // Waits for the whole duration, regardless of notifications; returns false as soon as `stop` is requested.
   template <typename Rep, typename Period>
   bool Sleep(Mutex* mutex, const std::stop_token& stop, std::chrono::duration<Rep, Period> duration)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {

@@ -7,7 +7,7 @@
 namespace tenfold {
 namespace {
 
-// Counts a job's shards by who will own them when all moves are done.
+// Counts a job's shards by the worker that will own them once all moves are done.
 class Loads {
  public:
   Loads(const std::map<std::string, size_t>& live, const std::vector<ShardAssignment>& shards) : live_(live) {
@@ -31,7 +31,7 @@ class Loads {
   const std::string& Most() const { return std::max_element(counts_.begin(), counts_.end(), Before{live_})->first; }
 
  private:
-  // By the job's count, then by the count over all jobs, then by id.
+  // Orders workers by their shards of the job, then by their shards of all jobs, then by id.
   struct Before {
     const std::map<std::string, size_t>& live;
     bool operator()(const std::pair<const std::string, int>& a, const std::pair<const std::string, int>& b) const {
@@ -43,8 +43,8 @@ class Loads {
   std::map<std::string, int> counts_;
 };
 
-// Calls off every move without which the counts differ no more; each may make another needless. Where the owner is
-// silent, its shards stay prepared.
+// Cancels every move that the balance does not need; each cancelled move may make another one needless. If the owner is
+// silent, its shards continue to be prepared.
 void CallOffMoves(const AssignmentInput& input, std::vector<ShardAssignment>* plan, Loads* loads) {
   for (bool changed = true; std::exchange(changed, false);) {
     for (ShardAssignment& shard : *plan) {
@@ -63,7 +63,7 @@ void CallOffMoves(const AssignmentInput& input, std::vector<ShardAssignment>* pl
 std::vector<ShardAssignment> PlanAssignment(const AssignmentInput& input) {
   std::vector<ShardAssignment> plan = input.current;
   plan.resize(input.shards);
-  // Who is silent but awaited still counts as there.
+  // A silent worker that may still come back counts as present.
   const auto is_there = [&](const std::string& id) { return input.live.contains(id) || input.awaited.contains(id); };
 
   for (uint32_t s = 0; s < plan.size(); ++s) {
@@ -93,7 +93,7 @@ std::vector<ShardAssignment> PlanAssignment(const AssignmentInput& input) {
   while (input.can_refold && loads.Count(loads.Most()) - loads.Count(loads.Least()) > 1) {
     const std::string from = loads.Most();
     const std::string to = loads.Least();
-    // The last shard, so that the first ones, and with them the initial scores, move least.
+    // Moves the last shard, so that the first ones, which have the initial scores, move least.
     const auto is_held = [&](const ShardAssignment& s) { return Loads::Holder(s) == from; };
     const auto shard = std::find_if(plan.rbegin(), plan.rend(), is_held);
     if (shard->owner() == to) {

@@ -12,7 +12,7 @@ Waiting Attempt::Stuck(const JournalledJob& job) const {
   const std::vector<int64_t>& targets = replays ? job.next_offsets : plan.targets;
   for (const auto& [worker, reply] : replies) {
     if (!reply.has_waiting()) continue;
-    // A worker whose partitions all reached their targets holds nothing up, whatever it had to wait for on the way.
+    // A worker whose partitions all reached their targets delays nothing, whatever it had to wait for meanwhile.
     const bool is_behind =
         std::any_of(reply.composition().begin(), reply.composition().end(), [&](const PartitionOffset& offset) {
           return offset.partition() < targets.size() && offset.next_offset() < targets[offset.partition()];

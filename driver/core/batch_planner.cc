@@ -7,7 +7,7 @@
 namespace tenfold {
 namespace {
 
-// Below the minimum no fetch would come back in time; above the maximum a stop or a move would wait too long.
+// With less than the minimum no fetch would return in time; with more than the maximum a stop or a move would wait too long.
 constexpr uint32_t kMinBudgetMs = 20;
 constexpr uint32_t kMaxBudgetMs = 10'000;
 

@@ -71,7 +71,7 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
   }
   JobMachine* job = Find(JobIdOf(record));
   if (job == nullptr) {
-    // The journal tells batches after all other records.
+    // A journal is replayed with its batches after all other records.
     for (JobStatus& cancelled : cancelled_) {
       if (!record.has_batch_committed() || cancelled.job_id() != JobIdOf(record)) continue;
       cancelled.set_batch(record.batch_committed().batch());
@@ -87,7 +87,7 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
     cancelled.clear_records_per_second();
     cancelled.clear_partitions();
     cancelled.clear_shards();
-    // Nobody is shown it any more, and it may take a megabyte.
+    // The top is no longer shown, and it may take a megabyte.
     cancelled.mutable_last_batch()->clear_top();
     cancelled_.push_front(std::move(cancelled));
     if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();
@@ -125,7 +125,7 @@ int64_t ClusterMachine::TickUs() const { return std::max<int64_t>(1000, LeaseUs(
 
 void ClusterMachine::NotePause(int64_t now_us) {
   const int64_t paused_us = now_us - std::exchange(last_time_us_, now_us) - TickUs();
-  // Now and then a busy machine is late by a little.
+  // A busy machine is a little late now and then, which is no pause.
   if (!started_ || paused_us <= TickUs()) return;
   LOG(WARNING) << "the driver stood still for " << paused_us / 1000 << " ms; leases are longer by that";
   for (auto& [id, worker] : cluster_.workers) worker.last_heard_us = std::min(now_us, worker.last_heard_us + paused_us);

@@ -17,14 +17,14 @@ namespace tenfold {
 namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-// After a failed attempt, so that a worker that refuses at once is not asked thousands of times a second.
+// The pause after a failed attempt, so that a worker that refuses at once is not asked thousands of times a second.
 constexpr int64_t kRetryUs = 50'000;
 constexpr int64_t kRetryKafkaUs = 250'000;
 constexpr int64_t kRetrySinksUs = 250'000;
-// After the loss of a broker its successor may for a moment report older ends; a topic created again stays behind.
+// How long ends may be below folded offsets: a new leader may report older ends for a moment, a recreated topic goes on.
 constexpr int64_t kTruncatedForUs = 10'000'000;
 
-// Whether both name the same thing, however it is doing.
+// Whether both wait for the same thing, regardless of its progress.
 bool SameThing(const Waiting& a, const Waiting& b) {
   return a.kind() == b.kind() && a.subject() == b.subject() && a.worker() == b.worker() && a.shard() == b.shard() &&
          a.topic() == b.topic() && a.partition() == b.partition();
@@ -101,7 +101,7 @@ void JobMachine::ApplyBatch(const BatchCommitted& before, int64_t now_us, Action
   const int64_t since_us =
       before.published_at_us() > 0 ? std::max<int64_t>(1, batch.published_at_us() - before.published_at_us()) : interval_us;
   const double rate = static_cast<double>(batch.batch_records()) * 1e6 / static_cast<double>(since_us);
-  // The first one with records since the driver started has nothing to be averaged with.
+  // The first batch with records since the driver started has no average to be added to.
   records_per_second_ = records_per_second_ == 0 ? rate : 0.7 * records_per_second_ + 0.3 * rate;
 
   bool backlog = false;
@@ -165,7 +165,7 @@ void JobMachine::AssignOutsideAttempt(Actions* actions) {
   for (const auto& [worker_id, worker] : cluster_->workers) {
     const std::string& id = worker_id;
     if (!worker.live || acks_.Has(id) || acks_.IsAsked(id) || acks_.Rests(id)) continue;
-    // Owners are told with the attempt. But where none can begin, because a shard has no live owner, that would be never.
+    // An attempt tells the owners itself. If none can begin, because a shard has no live owner, they are told here.
     const bool owns = owners.contains(id);
     if (owns && attempt_.phase != PHASE_IDLE) continue;
     const bool prepares = std::any_of(job_.assignment.begin(), job_.assignment.end(),
@@ -188,7 +188,7 @@ int64_t JobMachine::NextTimeUs() const {
 void JobMachine::BeginAttempt(int64_t now_us, Actions* actions) {
   attempt_ = {};
   attempt_.started_us = now_us;
-  // Asked only when what is known of the sinks no longer allows a batch.
+  // The sinks are asked only when what is known of them no longer allows a batch.
   if (job_.spec.sinks().empty() || job_.last_batch.batch() < delivered_ + cluster_->limits.sink_backlog)
     return BeginPlan(now_us, actions);
   attempt_.phase = PHASE_SINKS;
@@ -238,7 +238,7 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
     return Advance(now_us, actions);
   }
   truncated_since_us_.reset();
-  // Only now: what is folded again may never get to where it has to, because the log is truncated.
+  // Checked after the ends: in a truncated log a shard that is folded again may never reach the offset it has to reach.
   if (std::optional<Waiting> ownerless = moves_.MissingOwner()) {
     EndAttempt(*std::move(ownerless), now_us, now_us + kRetryKafkaUs);
     return Advance(now_us, actions);
@@ -377,7 +377,7 @@ void JobMachine::Doubt(uint32_t shard, const std::string& worker, int64_t now_us
   Waiting waiting = WaitingFor(WAITING_DOUBTED_SHARD);
   waiting.set_shard(shard);
   EndAttempt(std::move(waiting), now_us, now_us);
-  // A composition of the shard says nothing of its sums.
+  // The merge may know entries at a composition whose sums are doubtful now.
   merge_.Forget();
   if (const std::string failure = moves_.Doubt(shard, worker); !failure.empty()) Fail(failure, actions);
 }
@@ -456,7 +456,7 @@ void JobMachine::OnReply(const Send<PrepareRequest>& sent, const absl::StatusOr<
                          Actions* actions) {
   const ShardMoves::Prepared prepared = moves_.OnReply(sent.worker, sent.request, reply, now_us);
   if (!prepared.counts) return;
-  // What is under way to the journal is decided; the shard is found doubtful, or missing, again.
+  // Nothing is decided while a record is being journalled; the shard is found doubtful, or ownerless, again.
   const bool decides = attempt_.phase != PHASE_COMMIT && !appending_;
   if (decides && prepared.orphaned) return Fail(prepared.failure, actions);
   if (decides && prepared.doubtful) Doubt(*prepared.doubtful, sent.worker, now_us, actions);

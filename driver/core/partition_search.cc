@@ -23,7 +23,7 @@ void PartitionSearch::OnAnswer(const absl::StatusOr<FoundPartitions>& found, int
 }
 
 std::vector<Partition> PartitionSearch::Take() {
-  // Two searches may have found the same one before either was journalled.
+  // Two searches may have found the same partition before it was journalled.
   std::erase_if(found_, [this](const Partition& partition) { return job_->IsKnown(partition); });
   return std::exchange(found_, {});
 }

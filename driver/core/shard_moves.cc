@@ -12,9 +12,9 @@ namespace tenfold {
 namespace {
 
 constexpr uint32_t kPrepareBudgetMs = 500;
-// A preparation that took no longer than this, or than the job's interval, leaves little to fold.
+// A preparation that took no longer than this, or than the job's interval, leaves little to fold for the takeover.
 constexpr int64_t kQuickUs = 200'000;
-// So many preparations make a shard ready although none was quick.
+// After this many preparations a shard is ready even if none was quick.
 constexpr int kPreparations = 5;
 
 bool SameDigest(const Digest& a, const Digest& b) { return a.high() == b.high() && a.low() == b.low(); }
@@ -62,7 +62,7 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
       plan[shard].clear_next_owner();
     }
   }
-  // Before the first worker there is nothing to say.
+  // Without any worker there is nothing to plan.
   const bool nobody = job_->assignment.empty() && input.live.empty();
   if (nobody || SameOwners(plan, job_->assignment)) return std::nullopt;
   return plan;
@@ -183,7 +183,7 @@ void ShardMoves::OnPosition(const ShardPosition& position, const std::string& wo
     return;
   }
   doubts_.erase(s);
-  // A shard whose preparation took long is too far behind by now for a short batch: another go gets it closer. At short
+  // A shard whose preparation took long is too far behind for a short batch; another preparation gets it closer. At short
   // intervals none is ever quick; the takeover then folds what is left.
   const bool quick = now_us - prepare.sent_us <= std::max(int64_t{job_->spec.batch_interval_ms()} * 1000, kQuickUs);
   if (quick || current || ++preparations_[s] >= kPreparations) ready_[s] = worker;

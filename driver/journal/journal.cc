@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A journal takes a few records a second: what matters is a short recovery and a small directory.
+// The options favour a short recovery and a small directory, as a journal takes only a few records a second.
 rocksdb::Options RocksOptions() {
   rocksdb::Options options;
   options.write_buffer_size = 4 << 20;
@@ -48,7 +48,7 @@ std::string NewestLog(const std::string& dir) {
   return newest.empty() ? "its write-ahead log" : newest;
 }
 
-// An existing journal that RocksDB does not open or read.
+// The error for an existing journal that RocksDB cannot open or read.
 absl::Status OpenError(const std::string& dir, const rocksdb::Status& status) {
   const std::string message = status.ToString();
   if (absl::StrContains(message, "Permission denied")) {
@@ -66,7 +66,7 @@ absl::Status OpenError(const std::string& dir, const rocksdb::Status& status) {
   return JournalDamaged(dir, absl::StrCat(message, ", read from ", NewestLog(dir)));
 }
 
-// Held for as long as the data directory is in use.
+// A lock file that is held while the data directory is in use.
 class DirectoryLock {
  public:
   ~DirectoryLock() {
@@ -115,8 +115,8 @@ absl::Status CreateJournal(const std::string& data_dir, const std::string& dir) 
   return result.ok() ? SyncDirectory(data_dir) : result;
 }
 
-// Reads the whole journal without writing to it: opening a damaged one in earnest would rewrite the manifest and delete
-// the files RocksDB no longer knows of, and with them what a repair could use.
+// Reads the whole journal without writing to it. Opening a damaged one for writing would rewrite the manifest and delete
+// the files that RocksDB no longer knows, which a repair could use.
 absl::StatusOr<JournalContents> CheckJournal(const std::string& dir) {
   rocksdb::Options options = RocksOptions();
   rocksdb::DB* opened = nullptr;
@@ -154,9 +154,9 @@ class RocksJournal : public Journal {
 
  private:
   absl::StatusOr<JournalRecord> Read(const std::string& key) const;
-  // A batch's record, with the time of its publication.
+  // Reads the record of a batch together with the time of its publication.
   absl::StatusOr<JournalRecord> ReadBatchRecord(const std::string& job_id, uint64_t batch) const;
-  // Keeps the time at which the batches among the records are durable, and sets it.
+  // Writes the time at which the batches among the records became durable, and sets it in them.
   absl::Status KeepPublishedAt(std::vector<JournalRecord>* records);
   absl::Status Write(rocksdb::WriteBatch* batch, bool sync);
 
@@ -165,11 +165,11 @@ class RocksJournal : public Journal {
   const std::unique_ptr<AppendedMark> mark_;
   const Clock now_us_;
 
-  // Held during an append, its sync included.
+  // Held during an append, including its sync.
   Mutex append_mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(append_mutex_);
 
-  // Guards what is durable; held briefly.
+  // Guards the view of what is durable. Held briefly.
   mutable Mutex mutex_ ABSL_ACQUIRED_AFTER(append_mutex_);
   JournalContents contents_ ABSL_GUARDED_BY(mutex_);
 };
@@ -204,7 +204,7 @@ absl::Status RocksJournal::KeepPublishedAt(std::vector<JournalRecord>* records) 
     committed->set_published_at_us(now_us);
     batch.Put(PublishedAtKey(committed->job_id(), committed->batch()), EncodeNumber(static_cast<uint64_t>(now_us)));
   }
-  // Not synced: no batch depends on it.
+  // Written without a sync, since no batch depends on it.
   return batch.Count() == 0 ? absl::OkStatus() : Write(&batch, false);
 }
 
@@ -301,7 +301,7 @@ absl::StatusOr<BatchCommitted> RocksJournal::ReadBatch(const std::string& job_id
   if (!found.ok()) return found;
   absl::StatusOr<JournalRecord> record = ReadBatchRecord(job_id, batch);
   if (record.ok()) return std::move(*record->mutable_batch_committed());
-  // It may have been trimmed since it was found.
+  // The batch may have been trimmed after it was found.
   found = find();
   return found.ok() ? record.status() : found;
 }
@@ -320,7 +320,7 @@ absl::StatusOr<bool> RocksJournal::Trim(const std::string& job_id, uint64_t firs
     if (first_kept <= batches.first_kept) return true;
     done = first_kept - batches.first_kept <= kTrimmedAtOnce;
     first_kept = std::min(first_kept, batches.first_kept + kTrimmedAtOnce);
-    // In one write with the first kept one, so that what is missing is known to be so on purpose.
+    // Deletes and the new first kept batch are one write, so that missing batches are known to be trimmed.
     for (uint64_t b = batches.first_kept; b < first_kept; ++b) {
       batch.Delete(BatchKey(job_id, b));
       batch.Delete(PublishedAtKey(job_id, b));
@@ -357,7 +357,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& data_d
   if (!status.ok()) return status;
 
   const std::string dir = absl::StrCat(data_dir, "/journal");
-  // An empty directory may be a place made for the journal; one that holds anything is a journal.
+  // An empty directory may have been created for the journal; one that holds anything is a journal.
   if (!fs::exists(dir, error) || fs::is_empty(dir, error)) {
     status = CreateJournal(data_dir, dir);
     if (!status.ok()) return status;

@@ -25,7 +25,7 @@ std::string AppendedLine(uint64_t appended) {
   return fmt::format("{} {:016x}\n", number, XXH3_64bits(number.data(), number.size()));
 }
 
-// One pass over all keys, in their order: batches, first kept ones, the count, records, sinks.
+// Reads all keys in one pass, in their order: batches, first kept batches, the count, records, sinks.
 class ContentsReader {
  public:
   explicit ContentsReader(const std::string& dir) : dir_(dir) {}

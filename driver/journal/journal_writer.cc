@@ -15,7 +15,7 @@ JournalWriter::JournalWriter(Journal* journal, Journalled journalled)
 
 void JournalWriter::Run() {
   while (true) {
-    // While there is something to delete it does not wait for more.
+    // While there are batches to delete it does not wait for orders.
     std::deque<std::variant<JournalRecord, Trim>> orders =
         trims_.empty() ? orders_.TakeAll() : orders_.TakeAll(std::chrono::steady_clock::now());
     if (orders_.IsClosed()) return;

@@ -9,7 +9,7 @@
 namespace tenfold {
 namespace {
 
-// Keys of one look-up, about, in bytes.
+// About how many bytes of keys one look-up has.
 constexpr size_t kLookUpBytes = 1 << 20;
 
 std::vector<GlobalTopK::Partial> ToPartials(const google::protobuf::RepeatedPtrField<Entry>& entries) {
@@ -87,7 +87,7 @@ std::vector<BatchMerge::Question> BatchMerge::Next() {
       Finish(replica_->Highest(options_.top));
     } else {
       const std::vector<GlobalTopK::Question> questions = thresholds_merge_->Next();
-      // Another round: the thresholds were too high, and so are the floors of what is known.
+      // A second round means that the thresholds were too high, and so are the floors of the known entries.
       if (!questions.empty() && questions.front().at_or_above) known_.Clear();
       for (const GlobalTopK::Question& question : questions) Ask(question);
       if (questions.empty()) Finish(thresholds_merge_->result());
@@ -157,7 +157,7 @@ absl::Status BatchMerge::Answer(size_t worker, const LookUpReply& reply) {
 
 absl::Status BatchMerge::TakeChanges() {
   for (size_t w = 0; w < workers_.size(); ++w) {
-    // Its part can neither be brought up to date nor taken out.
+    // Without the changes the part of the worker can be neither updated nor removed.
     if (replica_->PartOf(w) != nullptr && !replies_[w]->has_changes()) replica_->Clear();
   }
   for (size_t w = 0; w < workers_.size(); ++w) {

@@ -14,13 +14,13 @@ namespace {
 constexpr Units kMinUnits = std::numeric_limits<Units>::min();
 constexpr Units kMaxUnits = std::numeric_limits<Units>::max();
 
-// How many entries are taken in between looks at the memory.
+// How many entries are taken between two checks of the memory limit.
 constexpr size_t kEntriesBetweenLooks = 256;
-// A slice is divided into at most so many, and there are at most so many in all.
+// A slice is divided into at most kMaxParts parts, and there are at most kMaxSlices slices in all.
 constexpr uint32_t kMaxParts = 64;
 constexpr uint32_t kMaxSlices = 1u << 30;
 
-// The order of the result, of partials and candidates.
+// The order of the result, of partial sums and of candidates.
 bool Precedes(Units a_total, std::string_view a_key, Units b_total, std::string_view b_key) {
   return a_total != b_total ? a_total > b_total : a_key < b_key;
 }
@@ -85,12 +85,12 @@ void GlobalTopK::TakeAnswer(size_t worker) {
 void GlobalTopK::AddEntries(size_t worker, std::vector<Partial> entries) {
   const uint64_t came_before = std::exchange(came_, came_ + entries.size());
   if (room_for_) return;
-  // The smallest slice is taken in whatever it needs.
+  // A slice that cannot be divided further is taken regardless of its memory.
   const bool is_smallest = !slices_.empty() && slices_.back().count == kMaxSlices;
-  // The second round's entries include the first's.
+  // The entries of the second round include those of the first.
   candidates_.MarkOnly(workers_[worker].sent);
   for (size_t i = 0; i < entries.size(); ++i) {
-    // The first round's are limited by the workers, and are all that the best are found among.
+    // The entries of the first round are all taken: workers limit them, and the best are found among them.
     if (i % kEntriesBetweenLooks == 0 && !candidates_.HasRoom() && !is_smallest && result_.rounds > 0) {
       room_for_ = std::max<uint64_t>(1, came_before + i);
       return;
@@ -169,7 +169,7 @@ std::vector<GlobalTopK::Question> GlobalTopK::Asked(std::vector<Question> questi
   return questions;
 }
 
-// Of those open; what every worker with a floor has sent is exact.
+// Computes the upper bound of every open candidate. One that every worker with a floor has sent is exact.
 void GlobalTopK::BoundCandidates() {
   std::vector<Units> floors;
   size_t with_floor = 0;
@@ -184,7 +184,7 @@ void GlobalTopK::BoundCandidates() {
     size_t sent = 0;
     candidates_.ForEachSender(id, [&](uint32_t worker) {
       sent += workers_[worker].floor.has_value();
-      // A bounded sum that is not exact says nothing of its parts.
+      // A saturated sum cannot be reduced by its parts.
       if (all != kMaxUnits) missing -= floors[worker];
     });
     if (sent == with_floor) missing = 0;
@@ -239,7 +239,7 @@ std::vector<GlobalTopK::Question> GlobalTopK::LookUp(std::vector<uint32_t> ids) 
     const Candidate& candidate = candidates_[id];
     candidates_.ForEachSender(id, [&](uint32_t worker) { sent_by[worker] = &candidate; });
     for (size_t w = 0; w < workers_.size(); ++w) {
-      // A key that a worker does not have is 0 there, and one without a floor has sent all it has.
+      // A worker without a floor has sent all its keys, so a key that it did not send is 0 there.
       if (workers_[w].floor && sent_by[w] != &candidate) workers_[w].looked_up.push_back(id);
     }
   }
@@ -261,7 +261,7 @@ std::vector<GlobalTopK::Question> GlobalTopK::SecondRound() {
   std::vector<Question> questions;
   for (size_t w = 0; w < workers_.size(); ++w) {
     std::optional<Units>& floor = workers_[w].floor;
-    // Below its threshold already: it would send nothing new.
+    // A worker whose floor is below its threshold would send nothing new.
     if (!floor || *floor < thresholds[w]) continue;
     questions.push_back({w, {}, thresholds[w], {}});
     if (thresholds[w] == kMinUnits) {
@@ -290,7 +290,7 @@ void GlobalTopK::Divide() {
   }
 }
 
-// Every entry above its worker's floor. What the first round brought is asked for again with it.
+// Asks for every entry of the next slice above the workers' floors, those of the first round included.
 std::vector<GlobalTopK::Question> GlobalTopK::NextSlice() {
   ForgetCandidates();
   came_ = 0;
@@ -324,7 +324,7 @@ void GlobalTopK::Finish() {
   result_.next_thresholds = NextThresholds(result_.kth_total, std::move(depth_bounds));
 }
 
-// R7, with what T is at least: that it comes to be more is not waited for.
+// Checks the stop rule of R7 with a lower bound of T, which is safe, as a higher T would stop as well.
 bool GlobalTopK::IsDecided() const {
   const std::optional<Units> unseen = UnseenBound(Floors());
   const std::optional<Units> least = LeastKthTotal();

@@ -11,9 +11,9 @@ namespace {
 constexpr Units kMinUnits = std::numeric_limits<Units>::min();
 constexpr Units kMaxUnits = std::numeric_limits<Units>::max();
 
-// What an entry takes beside its key.
+// The memory of an entry besides its key, in bytes.
 constexpr uint64_t kEntryBytes = 100;
-// So many may become more without being asked for anew.
+// Known entries of a worker may become this many in any case before all of them are asked for again.
 constexpr size_t kFewEntries = 64;
 
 uint64_t BytesOf(const std::string& key) { return kEntryBytes + key.size(); }
@@ -49,7 +49,7 @@ void KnownEntries::Learn(size_t worker, const FoldReply& reply) {
     of.least = floor + 1;
   }
   if (highest.entries_size() > kMaxEntries) return;
-  // Of those that tie with the floor some may be missing.
+  // Entries that tie with the floor are left out, since some of them may be missing.
   for (const Entry& entry : highest.entries()) {
     if (FromProto(entry.sum()) >= of.least) Put(&of, entry);
   }

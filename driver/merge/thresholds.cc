@@ -10,7 +10,7 @@ namespace {
 constexpr Units kMinUnits = std::numeric_limits<Units>::min();
 constexpr Units kMaxUnits = std::numeric_limits<Units>::max();
 
-// floor(a * b / c) for 0 <= a, 0 <= b <= c, 0 < c.
+// Returns floor(a * b / c) for 0 <= a, 0 <= b <= c, 0 < c.
 Units MultiplyDivide(Units a, Units b, Units c) {
   using Wide = boost::multiprecision::uint256_t;
   const Wide quotient = Wide(static_cast<Uint128>(a)) * Wide(static_cast<Uint128>(b)) / Wide(static_cast<Uint128>(c));
@@ -21,7 +21,7 @@ Units MultiplyDivide(Units a, Units b, Units c) {
 std::vector<Units> SplitThreshold(Units total, std::span<const Units> weights) {
   const Units sum = BoundedSum(weights);
   std::vector<Units> thresholds(weights.size(), 1);
-  // A bounded sum that is not exact would make the shares too large; 1 is always safe.
+  // A saturated sum would make the shares too large; 1 is always safe.
   if (sum == 0 || sum == kMaxUnits) return thresholds;
   for (size_t w = 0; w < weights.size(); ++w) thresholds[w] += MultiplyDivide(total - 1, weights[w], sum);
   return thresholds;

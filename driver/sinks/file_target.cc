@@ -21,25 +21,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What every line begins with (jobs/show/result_json.h): a torn one is known by it.
+// The start of every line (jobs/show/result_json.h), by which a torn line is recognized.
 constexpr std::string_view kLineStart = R"({"job":")";
 
 absl::Status ErrnoStatus(absl::string_view what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", path));
 }
 
-// Without dots and without a slash at the end.
+// Returns the path without ".", ".." and a slash at the end.
 fs::path Normal(const fs::path& path) {
   const fs::path normal = path.lexically_normal();
   return normal.has_filename() ? normal : normal.parent_path();
 }
 
-// Both in normal form.
+// Whether the path lies in the directory; both are in normal form.
 bool Contains(const fs::path& directory, const fs::path& path) {
   return std::mismatch(directory.begin(), directory.end(), path.begin(), path.end()).first == directory.end();
 }
 
-// The one that an absolute path lies in, or null.
+// Returns the allowed directory that an absolute path lies in, or null.
 const std::string* AllowedDirectory(const fs::path& path, const std::vector<std::string>& allowed) {
   for (const std::string& directory : allowed) {
     if (Contains(Normal(directory), Normal(path).parent_path())) return &directory;
@@ -47,7 +47,7 @@ const std::string* AllowedDirectory(const fs::path& path, const std::vector<std:
   return nullptr;
 }
 
-// Without symbolic links in the part that exists.
+// Returns the path with the symbolic links of its existing part resolved.
 absl::StatusOr<fs::path> Resolve(const fs::path& path) {
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
@@ -69,7 +69,7 @@ absl::Status ReadAt(int fd, const std::string& path, off_t offset, char* out, si
   return absl::OkStatus();
 }
 
-// Where the line that contains or ends at `end` starts: after the last newline before it.
+// Returns the start of the line that contains or ends at `end`, which is after the previous newline.
 absl::StatusOr<off_t> LineStart(int fd, const std::string& path, off_t end) {
   std::array<char, 64 << 10> buffer;
   while (end > 0) {
@@ -84,7 +84,7 @@ absl::StatusOr<off_t> LineStart(int fd, const std::string& path, off_t end) {
   return 0;
 }
 
-// The batch of a line if it is this job's, else 0: the file may hold lines of others.
+// Returns the batch of a line, or 0 if the line is another job's.
 uint64_t BatchOfLine(const std::string& line, const std::string& job_id) {
   const nlohmann::json parsed = nlohmann::json::parse(line, nullptr, false);
   if (!parsed.is_object()) return 0;
@@ -139,18 +139,18 @@ absl::Status FileTarget::Append(const std::string& line, const std::stop_token&)
     if (written >= 0) errno = ENOSPC;
     status = ErrnoStatus("write", file_);
   }
-  // Also a line that is whole: once its sync has failed, a later one would succeed without having stored it.
+  // Even a whole line is taken back: after a failed sync a later sync may succeed without having stored it.
   cut_at_ = before.st_size;
   TakeBack().IgnoreError();  // The next Prepare insists.
   return status;
 }
 
-// Makes the directory of the file; returns it without symbolic links.
+// Creates the directory of the file and returns it with its symbolic links resolved.
 absl::StatusOr<std::string> FileTarget::MakeDirectory() const {
   const std::string wrong = CheckPath(options_.path, *options_.places);
   if (!wrong.empty()) return absl::InvalidArgumentError(wrong);
   const fs::path given(options_.path);
-  // What the directory has to lie in.
+  // The directory that the file must lie in.
   const fs::path base = given.is_absolute() ? *AllowedDirectory(given, options_.places->allowed) : options_.places->data_dir;
   const fs::path root = given.is_absolute() ? base : base / "sinks" / absl::StrCat(options_.job, ".", options_.job_id);
   const absl::StatusOr<fs::path> real_root = Resolve(root);
@@ -171,7 +171,7 @@ absl::Status FileTarget::Open() {
   absl::StatusOr<std::string> directory = MakeDirectory();
   if (!directory.ok()) return directory.status();
   file_ = absl::StrCat(*directory, "/", fs::path(options_.path).filename().string());
-  // Without O_NONBLOCK the open of a pipe would wait for its other end.
+  // O_NONBLOCK keeps the open of a named pipe from waiting for its other end.
   fd_ = open(file_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
   if (fd_ < 0 && errno == ELOOP) return absl::PermissionDeniedError(absl::StrCat(file_, " is a symbolic link"));
   if (fd_ < 0) return ErrnoStatus("open", file_);
@@ -206,7 +206,7 @@ absl::StatusOr<uint64_t> FileTarget::Repair() {
     }
     if (ftruncate(fd_, *end) != 0) return ErrnoStatus("cut a torn line off", file_);
   }
-  // The last line may be one whose sync a crash forestalled.
+  // A crash may have come before the sync of the last line.
   if (fsync(fd_) != 0) return ErrnoStatus("sync", file_);
   if (*end == 0) return 0;
   const absl::StatusOr<off_t> begin = LineStart(fd_, file_, *end - 1);

@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kFirstRetry(200);
 constexpr std::chrono::milliseconds kLastRetry(2000);
 constexpr char kNoKind[] = "a sink is of a kind that this driver does not know; start the version that journalled its job";
 
-// As in SinkStatus, and its name in the journal; unique within a job.
+// Returns the sink's name in SinkStatus and in the journal, which is unique within a job.
 std::string SinkName(const Sink& sink) {
   switch (sink.kind_case()) {
     case Sink::kStdout:
@@ -49,7 +49,7 @@ std::unique_ptr<SinkTarget> MakeTarget(const Sink& sink, const JobSinks::Options
   LOG(FATAL) << kNoKind;
 }
 
-// Why the sink cannot be at this driver, after the name of the field; empty if it can.
+// Returns why this driver cannot have the sink, to follow the name of the field; "" if it can.
 std::string CheckPlace(const Sink& sink, const SinkPlaces& places) {
   switch (sink.kind_case()) {
     case Sink::kFile: {
@@ -145,7 +145,7 @@ absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
     absl::Status status = feed->target->Append(TopLine(job_, partitions, *batch), stop);
     if (!status.ok()) return status;
     FaultPoint("driver.sink_appended");
-    // Before it is told: what every sink has is trimmed.
+    // Noted before the driver is told, since batches that every sink has may then be trimmed.
     status = journal_->SetDelivered(job_id_, feed->name, next);
     if (!status.ok()) return status;
     MutexLock lock(&mutex_);

@@ -13,7 +13,7 @@
 namespace tenfold {
 namespace {
 
-// For how long a full standard output is waited for before that is told.
+// How long a full standard output may take no line before that counts as a failure.
 constexpr int kStdoutWaitMs = 200;
 
 }  // namespace
@@ -44,7 +44,7 @@ absl::Status StdoutTarget::AppendLocked(const std::string& line, const std::stop
   if (unfinished_ != nullptr && unfinished_ != this) {
     return absl::UnavailableError("standard output is in the middle of a line of another job");
   }
-  // A line that got stuck goes on where it stopped.
+  // A line that was written in part continues where it stopped.
   if (unfinished_ == nullptr) rest_ = absl::StrCat(torn_ ? "\n" : "", line, "\n");
   while (!rest_.empty()) {
     if (stop.stop_requested()) return absl::CancelledError("stopped");

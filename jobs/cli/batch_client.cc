@@ -29,7 +29,7 @@ Interrupt::Interrupt() {
 }
 
 Interrupt::~Interrupt() {
-  // Only its own thread takes this one; a signal from outside has ended the wait already.
+  // Sent to the waiting thread alone, in case no signal has come from outside.
   pthread_kill(thread_.native_handle(), SIGTERM);
   thread_.join();
 }
@@ -71,7 +71,7 @@ BatchClient::Outcome BatchClient::Next(uint64_t batch, absl::Duration wait, GetB
   GetBatchRequest request;
   request.set_job(job_);
   request.set_batch(batch);
-  // With no wait at all a batch to come would be an unknown one.
+  // Waits at least 1 ms, since the driver answers NOT_FOUND for a future batch if there is no wait at all.
   request.set_wait_ms(static_cast<uint32_t>(std::max<int64_t>(1, absl::ToInt64Milliseconds(wait))));
   bool waited = false;
   const Outcome outcome = Call(wait + kDriverTimeout, [&](grpc::ClientContext* context) {

@@ -1,4 +1,4 @@
-// Follows a job's batches in order through a driver that may go away and come back, until Ctrl-C.
+// Follows a job's batches in order until Ctrl-C, while the driver may go away and come back.
 #pragma once
 
 #include <functional>
@@ -14,18 +14,18 @@
 
 namespace tenfold {
 
-// While it lives, SIGINT and SIGTERM cancel the call under way instead of ending the process. Made before any other
-// thread is.
+// While an Interrupt exists, SIGINT and SIGTERM cancel the call in flight instead of ending the process. Created before
+// any other thread.
 class Interrupt {
  public:
   Interrupt();
   ~Interrupt();
 
   bool raised();
-  // Ends at the signal or after `pause`.
+  // Sleeps for `pause`, but no longer than until a signal comes.
   void Sleep(absl::Duration pause);
 
-  // Between these a signal cancels `context`, at once if it has come already.
+  // Between Enter and Leave a signal cancels the call of `context`, at once if the signal has come already.
   void Enter(grpc::ClientContext* context);
   void Leave();
 
@@ -43,31 +43,31 @@ class BatchClient {
  public:
   enum class Outcome {
     kBatch,
-    // Not within the wait; or the driver is lost, which has been said.
+    // There was none within the wait, or the driver is lost, which stderr says.
     kNone,
     kInterrupted,
-    // Told on stderr; exit_code() says how to end.
+    // The call failed, as stderr says; exit_code() is the exit code of the verb.
     kFailed,
   };
 
   // `globals` and `interrupt` outlive it; without an interrupt a signal ends the process as usual.
   BatchClient(const CliGlobals& globals, std::string job, Interrupt* interrupt);
 
-  // The job's batch, 0 for the last committed one, waiting for its commit for about `wait`.
+  // Gets a batch of the job, 0 for the last committed one, and waits for its commit for about `wait`.
   Outcome Next(uint64_t batch, absl::Duration wait, GetBatchReply* reply);
 
-  // The high watermarks of the job's partitions.
+  // Gets the high watermarks of the job's partitions.
   Outcome Ends(GetEndsReply* reply);
 
   int exit_code() const { return exit_code_; }
-  // The driver has not answered since it was last reached.
+  // Whether the last call did not reach the driver.
   bool lost() const { return lost_; }
 
  private:
-  // Makes one call, which a signal cancels; kNone if the driver is lost, or answers that it waited in vain.
+  // Makes one call, which a signal cancels. kNone if the driver is lost or has waited in vain.
   Outcome Call(absl::Duration timeout, const std::function<grpc::Status(grpc::ClientContext*)>& call);
   Outcome OnLost();
-  // After a wait without a batch: whether the job still goes on.
+  // Checks, after a wait without a batch, whether the job still runs.
   Outcome CheckJob();
 
   const CliGlobals& globals_;

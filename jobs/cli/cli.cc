@@ -44,10 +44,10 @@ int RunCli(int argc, char** argv) {
     if (verb->get_footer().empty()) verb->footer("tenfold --help lists the flags that all verbs have, --driver among them.");
   }
   if (const std::optional<int> exit_code = ParseCommandLine(&app, argc, argv)) return *exit_code;
-  // What goes wrong is told in sentences; a log line is for bugs.
+  // The CLI reports problems in sentences on stderr; log lines are for bugs.
   FLAGS_minloglevel = google::GLOG_ERROR;
   InitLogging("tenfold");
-  // Writing to a pipe that nobody reads fails instead, and EndOutput sees it.
+  // Makes writes to a closed pipe fail, which EndOutput handles.
   std::signal(SIGPIPE, SIG_IGN);
   return EndOutput(run());
 }

@@ -1,9 +1,9 @@
-// The `tenfold` program: its verbs, one file a group of them. README lists what each prints.
+// The `tenfold` program. Each group of verbs has a file; README lists what they print.
 #pragma once
 
 namespace tenfold {
 
-// Runs one verb; returns the exit code (common/process/process.h).
+// Runs one verb and returns its exit code (common/process/process.h).
 int RunCli(int argc, char** argv);
 
 }  // namespace tenfold

@@ -24,7 +24,7 @@ std::string Flags(const CLI::App& app) {
   return absl::StrJoin(flags, " ");
 }
 
-// Flags of `app` that take a value: the word after one is no verb.
+// Lists the flags of `app` that take a value, as the word after such a flag is no verb.
 void AddFlagsWithValue(const CLI::App& app, std::vector<std::string>* flags) {
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_items_expected_max() == 0) continue;
@@ -76,7 +76,7 @@ void AddCompletion(CLI::App* app, const CliGlobals*, RunVerb* run) {
   verb->add_option("SHELL", *shell, "bash: then run  source <(tenfold completion bash)")
       ->required()
       ->check([](const std::string& name) { return name == "bash" ? "" : "'" + name + "' is no known shell; write bash"; });
-  // The shell is bound by reference, so it lives as long as the callback.
+  // CLI11 keeps a reference to the shell's name, so that lives as long as the callback.
   verb->callback([app, run, shell] {
     *run = [app] {
       PrintData(BashScript(*app));

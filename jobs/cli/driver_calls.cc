@@ -12,7 +12,8 @@
 namespace tenfold {
 namespace {
 
-// gRPC's messages nest like "failed to connect to all addresses; last error: ...: Connection refused": people want the end.
+// Returns the last part of a nested message such as "failed to connect to all addresses; last error: ...: Connection
+// refused".
 std::string LastCause(const std::string& message) {
   const size_t colon = message.rfind(": ");
   return colon == std::string::npos ? message : message.substr(colon + 2);
@@ -32,7 +33,7 @@ void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {
 
 bool IsDriverLost(const grpc::Status& status) {
   if (IsPeersAnswer(status)) return false;
-  // A driver that stops cancels the calls under way.
+  // A driver that stops cancels the calls in flight.
   return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
          status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED || status.error_code() == grpc::StatusCode::CANCELLED;
 }

@@ -1,4 +1,4 @@
-// The CLI's side of the driver: reaching it, and what its answers mean to the user and to the exit code.
+// The CLI's calls of the driver: connecting, deadlines, and the message and exit code of a failed call.
 #pragma once
 
 #include <memory>
@@ -12,20 +12,20 @@ namespace tenfold {
 
 // How long the CLI tries to reach the driver, and waits for an answer that needs nothing but the driver.
 inline constexpr absl::Duration kDriverTimeout = absl::Seconds(5);
-// For answers that need Kafka, on which the driver gives up earlier than this.
+// The timeout of calls that need Kafka, for which the driver waits less than this.
 inline constexpr absl::Duration kKafkaAnswerTimeout = absl::Seconds(10);
 
-// Connects to --driver, trying for kDriverTimeout. Returns a stub in any case: if the driver could not be reached, the
+// Connects to --driver within kDriverTimeout. Returns a stub in any case: if the driver could not be reached, the
 // next call fails at once and says why.
 std::unique_ptr<DriverService::Stub> ConnectDriver(const CliGlobals& globals);
 
-// Every call has a deadline; a call that waits on the driver's side adds that wait to kDriverTimeout.
+// Sets the call's deadline. A call that lets the driver wait adds that time to kDriverTimeout.
 void SetDeadline(grpc::ClientContext* context, absl::Duration timeout);
 
-// Whether the call failed between here and the driver: no answer of the driver's.
+// Whether the call failed without an answer of the driver.
 bool IsDriverLost(const grpc::Status& status);
 
-// Says one sentence on stderr and returns the exit code of a failed call.
+// Prints a sentence about a failed call on stderr and returns the exit code.
 int ReportError(const CliGlobals& globals, const grpc::Status& status);
 
 }  // namespace tenfold

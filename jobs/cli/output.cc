@@ -14,10 +14,10 @@
 namespace tenfold {
 namespace {
 
-// Why stdout first failed, 0 if it did not.
+// The errno of the first failed write to stdout; 0 if none failed.
 int output_error = 0;
 
-// Characters, not bytes; wide ones count once.
+// Counts characters, not bytes; wide ones count once.
 size_t Width(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }

@@ -1,4 +1,4 @@
-// How the verbs print: data on stdout, sentences on stderr, tables for people.
+// Output of the verbs: data on stdout, sentences on stderr, tables for people.
 #pragma once
 
 #include <string>
@@ -15,19 +15,19 @@ enum class OutputFormat { kText, kJson };
 // Adds `-o, --output json|text` to a verb.
 void AddOutputOption(CLI::App* verb, OutputFormat* format);
 
-// Writes to stdout and flushes; false once nobody reads it any more or it cannot be written. EndOutput judges that for
-// every verb, so only a verb that goes on printing needs to look.
+// Writes to stdout and flushes. Returns false once stdout is closed or cannot be written. EndOutput checks that for
+// every verb, so only a verb that keeps printing needs the result.
 bool PrintData(std::string_view data);
 
-// The exit code of a verb that ended with `code`: that, unless its data could not be written, which is told. That nobody
-// wanted to read on is no failure.
+// Returns the exit code of a verb that ended with `code`: the same, unless its data could not be written, which it reports.
+// A closed pipe is no failure.
 int EndOutput(int code);
 
-// "tenfold: SENTENCE" on stderr, made printable.
+// Prints "tenfold: SENTENCE" on stderr, with unprintable bytes escaped.
 void PrintError(std::string_view sentence);
 
-// Columns padded to their widest cell, two spaces between; the first row is the header. Cells are made printable.
-// `right_aligned` names the columns of numbers.
+// Returns a table with columns padded to their widest cell; the first row is the header. Unprintable bytes are escaped.
+// `right_aligned` lists the indexes of the columns of numbers.
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows, const std::vector<size_t>& right_aligned);
 
 }  // namespace tenfold

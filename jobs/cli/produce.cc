@@ -30,10 +30,10 @@
 namespace tenfold {
 namespace {
 
-// The whole end, with closing the connections, is to take 5 s at most.
+// Kept below 5 s, in which the program, with closing its connections, is to end.
 constexpr absl::Duration kKafkaTimeout = absl::Seconds(4);
-// Events appended at a stretch, and events not known to be delivered: fewer than the writer queues, so that an
-// append never waits and a signal is seen soon.
+// How many events are appended at a time, and how many may be undelivered. Both are below the size of the queue, so that an
+// append never waits and a signal is noticed soon.
 constexpr uint64_t kStretch = 1000;
 constexpr uint64_t kMaxUndelivered = 200'000;
 constexpr absl::Duration kDeliverEvery = absl::Seconds(1);
@@ -46,17 +46,17 @@ struct Options {
   bool create_topic = false;
   int partitions = 3;
   int replication = 1;
-  // Set: a steady pace, 0 for as fast as it goes; else bursts.
+  // If set, a steady rate in events per second, 0 for as fast as possible; else the events come in bursts.
   std::optional<uint64_t> rate;
   std::string every = "5s";
   std::string burst = "0..50";
   uint32_t pages = 100;
-  // 0: endless.
+  // How many events to produce; 0 for no limit.
   uint64_t count = 0;
   std::optional<uint64_t> seed;
 };
 
-// "LOW..HIGH"
+// Parses "LOW..HIGH".
 std::optional<std::pair<uint32_t, uint32_t>> ParseBurst(std::string_view text) {
   const size_t dots = text.find("..");
   if (dots == std::string_view::npos || text.find_first_not_of("0123456789.") != std::string_view::npos) return std::nullopt;
@@ -67,7 +67,7 @@ std::optional<std::pair<uint32_t, uint32_t>> ParseBurst(std::string_view text) {
   return std::pair(low, high);
 }
 
-// Sleeps for `pause`; true, at once, when SIGINT or SIGTERM has come, which BlockSignals holds back.
+// Sleeps for `pause`. Returns true as soon as one of the signals that BlockSignals blocks has come.
 bool SignalWithin(absl::Duration pause) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -92,7 +92,7 @@ class Production {
         events_(options.seed ? *options.seed : std::random_device()(), options.pages),
         progress_("produced", "events", options.count) {}
 
-  // Until the count is reached, a signal comes or Kafka fails.
+  // Produces until the count is reached, a signal comes or Kafka fails.
   absl::Status Run() {
     const absl::Status status = !options_.rate        ? RunBursts()
                                 : *options_.rate == 0 ? RunAtFullSpeed()
@@ -132,18 +132,18 @@ class Production {
         if (absl::Status status = Append(std::min(left, kStretch)); !status.ok()) return status;
       }
       if (absl::Status status = Deliver(); !status.ok()) return status;
-      // After a stall the bursts go on from now.
+      // After a stall the next burst is not made up for.
       next = std::max(next + every, absl::Now());
       if (!Done() && SignalWithin(next - absl::Now())) break;
     }
     return absl::OkStatus();
   }
 
-  // At most so many that the count is met.
+  // Appends events, but no more than the count asks for.
   absl::Status Append(uint64_t events) {
     if (options_.count > 0) events = std::min(events, options_.count - produced_);
     for (uint64_t i = 0; i < events; ++i) {
-      // librdkafka 2.0.2 keeps to one partition for long where it is left the choice.
+      // Names the partition, since librdkafka 2.0.2 would stay with one partition for long.
       const auto partition = static_cast<int32_t>(produced_ % partitions_);
       if (absl::Status status = writer_->Append(options_.topic, partition, events_.Next()); !status.ok()) return status;
       ++produced_;
@@ -171,7 +171,7 @@ class Production {
   absl::Time delivered_at_ = absl::Now();
 };
 
-// How many partitions the topic has, which is created if that is wanted.
+// Returns the number of partitions of the topic, which is created if the options say so.
 absl::StatusOr<int32_t> PrepareTopic(const LogConfig& config, const Options& options) {
   absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
   if (!client.ok()) return client.status();
@@ -193,7 +193,7 @@ absl::StatusOr<int32_t> PrepareTopic(const LogConfig& config, const Options& opt
 }
 
 int Produce(const Options& options) {
-  // Before librdkafka starts threads.
+  // Signals are blocked before librdkafka starts threads.
   BlockSignals();
   LogConfig config;
   config.brokers = options.kafka;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr absl::Duration kRedrawEvery = absl::Milliseconds(200);
 
-// "1h05m", "2m03s", "7s".
+// Returns a duration as "1h05m", "2m03s" or "7s".
 std::string ShortDuration(double seconds) {
   const auto whole = static_cast<uint64_t>(std::min(seconds + 0.5, 1e9));
   if (whole >= 3600) return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);

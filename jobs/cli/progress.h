@@ -1,4 +1,4 @@
-// Progress of long work: one line on stderr, redrawn a few times a second with count, rate and time left; silent unless
+// A progress line on stderr with count, rate and time left, redrawn a few times a second. Prints nothing unless
 // stderr is a terminal.
 #pragma once
 
@@ -11,9 +11,9 @@ namespace tenfold {
 
 class Progress {
  public:
-  // "produced", "records"; `total` 0 if unknown.
+  // For example "produced" and "records". `total` is 0 if it is not known.
   Progress(std::string verb, std::string unit, uint64_t total);
-  // Removes the line.
+  // Erases the line.
   ~Progress();
   void Update(uint64_t done);
 

@@ -28,7 +28,7 @@ struct Options {
 
 std::string Milliseconds(uint64_t us) { return fmt::format("{:.1f} ms", static_cast<double>(us) / 1000); }
 
-// "5: 3 wrong_field_count, 2 malformed_number"; "0".
+// Returns "5: 3 wrong_field_count, 2 malformed_number", or "0".
 std::string BadText(const std::map<BadReason, uint64_t>& bad) {
   uint64_t total = 0;
   std::vector<std::string> parts;
@@ -65,7 +65,7 @@ std::string FactsText(const JobStatus& status) {
                                             Milliseconds(timings.processing_us()), status.spec().batch_interval_ms(),
                                             Milliseconds(timings.fold_us()), Milliseconds(timings.persist_us()),
                                             Milliseconds(timings.merge_us()))});
-  // A driver that has just started, and one that has cancelled the job, knows only how many there were.
+  // A driver that has just started, or has cancelled the job, knows their number only, not their reasons.
   const std::map<BadReason, uint64_t> bad = BadRecords(status);
   rows.push_back({"records", fmt::format("{}, bad ones among them {}", batch.records(),
                                          bad.empty() ? std::to_string(batch.bad_records()) : BadText(bad))});
@@ -87,7 +87,7 @@ std::string PartitionsText(const JobStatus& status) {
   return FormatTable(rows, {1, 2, 3, 4, 5});
 }
 
-// The first bad records of each partition; empty if there are none.
+// Returns the samples of bad records of each partition; empty if there are none.
 std::string SamplesText(const JobStatus& status) {
   Rows rows = {{"BAD RECORD", "OFFSET", "REASON", "BEGINS"}};
   for (const PartitionStatus& partition : status.partitions()) {
@@ -99,7 +99,7 @@ std::string SamplesText(const JobStatus& status) {
   return rows.size() == 1 ? "" : "\n" + FormatTable(rows, {1});
 }
 
-// "0-5, 7"
+// Returns ascending numbers as "0-5, 7".
 std::string Ranges(const std::vector<uint32_t>& sorted) {
   std::vector<std::string> ranges;
   for (size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {

@@ -1,4 +1,4 @@
-// The verbs that hand a job over or take it back: validate, submit, cancel.
+// The verbs validate, submit and cancel.
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -24,10 +24,10 @@ struct Options {
   OutputFormat output = OutputFormat::kText;
 };
 
-// Reads and checks the spec; says everything that is wrong with it and returns kExitData, or kExitOk.
+// Reads and checks the spec. Returns kExitOk, or kExitData after printing everything that is wrong with it.
 int ReadSpecFile(const std::string& path, JobSpec* spec) {
   std::ifstream file(path, std::ios::binary);
-  // One byte over the limit is enough for the reader to refuse it.
+  // Reads one byte more than the limit, so that ReadJobSpec refuses a longer text.
   std::string text(kMaxSpecBytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.is_open() || file.bad()) {

@@ -1,4 +1,5 @@
-// The verb top: a batch's result, each of them as they come, or the first that has caught up with the log.
+// The verb top: the result of one batch, of every batch as it is published, or of the first one that has caught up with the
+// log.
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,12 +25,12 @@
 namespace tenfold {
 namespace {
 
-// How long the driver holds one question for a batch to come.
+// How long the driver waits for a batch within one call.
 constexpr absl::Duration kPollWait = absl::Seconds(5);
 
 struct Options {
   std::string job;
-  // 0: the last committed one.
+  // The batch to show; 0 for the last committed one.
   uint64_t batch = 0;
   bool watch = false;
   bool caught_up = false;
@@ -89,10 +90,10 @@ int Watch(const CliGlobals& globals, const Options& options) {
   }
 }
 
-// How far a batch is from the ends.
+// How far a batch is from the ends of the partitions.
 struct Gap {
   uint64_t records = 0;
-  // Which partition is farthest, and how far; empty if the batch has reached all of them.
+  // The partition that is farthest from its end, and by how much; empty if the batch has reached all ends.
   std::string held_by;
 };
 
@@ -105,7 +106,7 @@ Gap Measure(const GetEndsReply& ends, const GetBatchReply& reply) {
   int64_t farthest = 0;
   for (const EndOffset& end : ends.ends()) {
     const auto found = next_offsets.find({end.topic(), end.partition()});
-    // A partition that is new and empty has nothing that a batch could reach.
+    // A new and empty partition is missing from the batch, but there is nothing of it to be reached.
     const int64_t missing = end.end_offset() - (found == next_offsets.end() ? 0 : found->second);
     if (missing <= 0) continue;
     gap.records += static_cast<uint64_t>(missing);
@@ -129,7 +130,7 @@ int TimedOut(const CliGlobals& globals, const Options& options, const BatchClien
   return kExitRefused;
 }
 
-// A last batch that has reached the ends already is as good as the first that did.
+// Prints the last batch if that has reached the ends, else the first one that does.
 int ShowCaughtUp(const CliGlobals& globals, const Options& options) {
   const absl::Time deadline = absl::Now() + ParseDuration(options.timeout).value_or(absl::ZeroDuration());
   BatchClient client(globals, options.job, nullptr);

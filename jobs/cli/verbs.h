@@ -1,5 +1,5 @@
 // The verbs of the CLI. Each Add function adds one subcommand to `app` and, when that is chosen and parsed, sets `*run` to
-// what does it and returns the exit code. Data goes to stdout, all else to stderr.
+// a function that does it and returns the exit code. Data goes to stdout, everything else to stderr.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,7 @@
 namespace tenfold {
 
 struct CliGlobals {
-  // --driver
+  // HOST:PORT, the value of --driver.
   std::string driver = "127.0.0.1:7070";
 };
 

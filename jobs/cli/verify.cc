@@ -28,31 +28,31 @@ namespace {
 
 constexpr absl::Duration kKafkaTimeout = absl::Seconds(4);
 constexpr absl::Duration kPollTimeout = absl::Milliseconds(500);
-// For a log that can be reached but delivers nothing of what it must have.
+// How long to wait for a log that is reachable but does not deliver the records that it must have.
 constexpr absl::Duration kStallTimeout = absl::Seconds(30);
 
 struct Options {
   std::string job;
-  // 0: the last committed one.
+  // The batch to verify; 0 for the last committed one.
   uint64_t batch = 0;
-  // Empty: the job's own.
+  // The brokers to read from; empty for the job's own.
   std::string kafka;
   OutputFormat output = OutputFormat::kText;
 };
 
-// A partition's records that the batch is made of: those in [start, end).
+// The offsets [start, end) of a partition whose records the batch is made of.
 struct Range {
   size_t index = 0;
   TopicPartition partition;
   int64_t start = 0;
   int64_t end = 0;
-  // How far it is read.
+  // The next offset to read.
   int64_t next_offset = 0;
 };
 
 std::string Name(const TopicPartition& partition) { return fmt::format("{}[{}]", partition.topic, partition.partition); }
 
-// The batch's ranges that are not empty.
+// Returns the ranges of the batch that are not empty.
 std::vector<Range> Ranges(const GetBatchReply& reply) {
   std::vector<Range> ranges;
   for (int i = 0; i < reply.batch().next_offsets_size(); ++i) {
@@ -68,7 +68,7 @@ std::vector<Range> Ranges(const GetBatchReply& reply) {
   return ranges;
 }
 
-// Whether the log still has all of the ranges.
+// Checks that the log still has all the ranges.
 absl::Status CheckKept(const LogConfig& config, const std::vector<Range>& ranges) {
   absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
   if (!client.ok()) return client.status();
@@ -95,7 +95,7 @@ absl::Status CheckKept(const LogConfig& config, const std::vector<Range>& ranges
   return absl::OkStatus();
 }
 
-// Feeds the oracle every record of the ranges.
+// Reads the ranges and feeds every record to the oracle.
 class LogPrefix {
  public:
   LogPrefix(std::vector<Range> ranges, Oracle* oracle)
@@ -140,7 +140,7 @@ class LogPrefix {
 
   absl::Status Take(const LogReader::Event& event) {
     Range& range = ranges_[event.position];
-    // What lies past the range is not asked for.
+    // Records beyond the range are ignored.
     if (range.next_offset >= range.end) return absl::OkStatus();
     switch (event.kind) {
       case LogReader::Event::Kind::kEnd:
@@ -162,7 +162,7 @@ class LogPrefix {
     if (next_offset == range->end) --left_;
   }
 
-  // Gives up when nothing has come for too long.
+  // Returns an error if nothing has come for too long.
   absl::Status CheckMoves(const absl::Status& polled, absl::Duration still) const {
     if (!polled.ok() && !absl::IsUnavailable(polled)) return polled;
     if (!polled.ok()) {
@@ -204,7 +204,7 @@ void PrintVerdict(const Options& options, const GetBatchReply& reply, const std:
     nlohmann::ordered_json verdict = {{"job", reply.job()}, {"batch", batch.batch()}, {"equal", difference.empty()}};
     verdict["difference"] = difference.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(difference);
     verdict["records"] = batch.records();
-    // A difference may quote a key's bytes.
+    // A difference may quote the bytes of a key, which need not be UTF-8.
     PrintData(verdict.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
   } else if (difference.empty()) {
     PrintData(fmt::format("batch {} of {} equals its recomputation: {} records, {} partitions\n", batch.batch(), reply.job(),

@@ -1,4 +1,4 @@
-// How many events are due at a steady pace, by the clock. Used by one thread at a time.
+// Tells how many events are due at a steady rate. Used by one thread at a time.
 #pragma once
 
 #include <algorithm>
@@ -12,10 +12,10 @@ namespace tenfold {
 
 class Pace {
  public:
-  // Events a second, 1 or more.
+  // `rate` is in events per second, at least 1.
   explicit Pace(uint64_t rate) : rate_(static_cast<double>(rate)), since_(absl::Now()) {}
 
-  // Events that are due and not taken; the first one at once. After a stall a second's worth at most is made up for.
+  // Returns the number of events due since the last call. The first is due at once; a stall is made up for by at most 1 s.
   uint64_t Due() {
     const absl::Time now = absl::Now();
     const double arrears = Scheduled(now) - static_cast<double>(taken_);
@@ -24,7 +24,7 @@ class Pace {
     return static_cast<uint64_t>(std::max(0.0, std::floor(std::min(arrears, most))));
   }
   void Take(uint64_t events) { taken_ += events; }
-  // Until the next event is due, and a few milliseconds at least.
+  // Returns the time until the next event is due, but at least a few milliseconds.
   absl::Duration UntilNext() const {
     const double missing = static_cast<double>(taken_) + 1 - Scheduled(absl::Now());
     return std::max(kShortestSleep, absl::Seconds(missing / rate_));

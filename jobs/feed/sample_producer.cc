@@ -9,11 +9,11 @@
 namespace tenfold {
 namespace {
 
-// A number in [0, count), from one draw. Not a standard distribution, whose numbers differ between libraries.
+// Returns a number in [0, count) from one draw. The numbers of a standard distribution differ between libraries.
 uint32_t Below(std::mt19937_64* random, uint64_t count) { return static_cast<uint32_t>(((*random)() >> 32) * count >> 32); }
 
-// As java.lang.Float.toString does: shortest digits that read back the same, at least one after the point, and d.dE-n
-// below 0.001.
+// Writes a float like java.lang.Float.toString: the shortest digits that read back the same, at least one fraction digit,
+// and d.dE-n below 0.001.
 void AppendAsJvm(float value, std::string* text) {
   char buffer[32];
   const bool scientific = value != 0 && value < 1e-3f;

@@ -1,5 +1,5 @@
-// The sample producer's events: `pageID|clicks|minutes|like`, as the original forum's sample program makes them. Pure but
-// for its own random numbers: equal seeds give equal events. Used by one thread at a time.
+// Sample events: `pageID|clicks|minutes|like`, as the sample program of the original article makes them. Pure, with
+// seeded random numbers: equal seeds give equal events. Used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,13 @@ namespace tenfold {
 
 class SampleEvents {
  public:
-  // Pages are page1 to page<pages>.
+  // The pages are page1 to page<pages>.
   SampleEvents(uint64_t seed, uint32_t pages);
 
-  // e.g. "page37|5|1.5119122|-1": clicks 0 to 9, minutes below 10 as a JVM prints a float, like 1, 0 or -1.
+  // Returns an event such as "page37|5|1.5119122|-1": clicks 0 to 9, minutes below 10 as a JVM prints a float, like 1, 0 or
+  // -1.
   std::string Next();
-  // A number of events in [low, high].
+  // Returns the size of the next burst, in [low, high].
   uint32_t Burst(uint32_t low, uint32_t high);
 
  private:

@@ -17,7 +17,7 @@ namespace {
 
 using BigInt = boost::multiprecision::cpp_int;
 
-// Largest power needed: a sum of products of two numbers, each with an exponent of 60 at most and 39 decimals more.
+// The largest power needed, for sums of products of two numbers whose exponents are at most 60, with 39 more decimals each.
 constexpr int kMaxPower = 400;
 
 const BigInt& PowerOfTen(int power) {
@@ -60,7 +60,7 @@ Uint128 Modulo128(const BigInt& units) {
   return (Uint128{static_cast<uint64_t>(halves.high())} << 64) | halves.low();
 }
 
-// R4, for a pane of 0.
+// R4's term of a row whose pane is 0.
 Uint128 RowDigest(const std::string& key, uint64_t count, const BigInt& sum) {
   const std::string frame = std::string(8, '\0') + key;
   const XXH128_hash_t hash = XXH3_128bits(frame.data(), frame.size());
@@ -78,7 +78,7 @@ Digest ToMessage(Uint128 digest) {
 std::string DigestText(const Digest& digest) { return fmt::format("{:016x}{:016x}", digest.high(), digest.low()); }
 
 std::string EntryText(const Entry& entry) {
-  // A wrong batch may have any bytes.
+  // The key of a wrong batch may have any bytes.
   const std::string key = IsUtf8(entry.key()) ? absl::Utf8SafeCEscape(entry.key()) : absl::CEscape(entry.key());
   return fmt::format("'{}' with {}", key, UnitsText(FromMessage(entry.sum())));
 }
@@ -166,7 +166,7 @@ BadReason Oracle::ReadScore(const std::vector<std::string_view>& fields, BigInt*
   return fits ? BAD_NONE : BAD_NUMBER_OUT_OF_RANGE;
 }
 
-// [+-]?D+(.D+)?([eE][+-]?D+)?
+// Parses [+-]?D+(.D+)?([eE][+-]?D+)?, where D is a digit.
 BadReason Oracle::ReadNumber(std::string_view text, Decimal* number) {
   size_t at = 0;
   const auto take_one_of = [&](std::string_view wanted) {
@@ -214,7 +214,7 @@ BadReason Oracle::ReadNumber(std::string_view text, Decimal* number) {
   return BAD_NONE;
 }
 
-// To a multiple of 1e-9, half to even.
+// Rounds to a multiple of 1e-9, half to even.
 Oracle::BigInt Oracle::RoundToUnits(const BigInt& mantissa, int exponent) {
   const int scale = exponent + 9;
   if (scale >= 0) return mantissa * PowerOfTen(scale);
@@ -238,7 +238,7 @@ Oracle::Result Oracle::Compute() const {
     result.digests.push_back(ToMessage(digest));
   }
 
-  // The totals are in key order already, so a stable sort by score leaves ties in it.
+  // The totals are in key order, so a stable sort by score keeps ties in key order.
   std::vector<std::pair<std::string_view, const BigInt*>> ranking;
   for (const auto& [key, total] : totals) ranking.emplace_back(key, &total);
   std::stable_sort(ranking.begin(), ranking.end(), [](const auto& a, const auto& b) { return *a.second > *b.second; });

@@ -1,6 +1,6 @@
-// The oracle: what any batch must equal, recomputed by brute force from the records before its offset vector. Serves
-// `verify`, the simulator and the tests. Shares no code with decode, aggregate or top k on purpose: std::map,
-// big decimals (Boost.Multiprecision), its own reading of R1 and R4. Slow, and meant to be. Used by one thread at a time.
+// The oracle recomputes by brute force what a batch must equal, from the records below its offset vector. It serves
+// `verify`, the simulator and the tests, and on purpose shares no code with decoding, folding or merging: std::map,
+// big decimals (Boost.Multiprecision), its own reading of R1 and R4. Simple rather than fast. Used by one thread at a time.
 #pragma once
 
 #include <boost/multiprecision/cpp_int.hpp>
@@ -19,31 +19,31 @@ namespace tenfold {
 
 class Oracle {
  public:
-  // `spec` is a checked one. `partitions`: how many the job's journalled set has, now or later: one without records adds
-  // nothing. The initial scores are in shard 0 from the start.
+  // `spec` has passed the rules. `partitions` is how many the job's journalled set has, now or later, as a partition without
+  // records adds nothing. The initial scores are in shard 0 from the start.
   Oracle(const JobSpec& spec, size_t partitions);
 
-  // The next record of partition index `partition`, in offset order; the caller stops at the offset vector.
+  // Adds the next record of partition index `partition`, in offset order. The caller stops at the offset vector.
   void Add(size_t partition, std::string_view value);
 
   struct Result {
-    // What the batch's journal record must say.
+    // These must equal the batch's journal record.
     std::vector<Entry> top;
     std::vector<Digest> digests;
     uint64_t records = 0;
     uint64_t bad_records = 0;
-    // By partition index, then by reason.
+    // Bad records by partition index, then by reason.
     std::vector<std::map<BadReason, uint64_t>> bad;
   };
   Result Compute() const;
 
-  // Empty if `batch` says what Compute() says; else a sentence that names the first difference and both values.
+  // Returns "" if `batch` equals what Compute() returns, else a sentence with the first difference and both values.
   std::string Difference(const BatchCommitted& batch) const;
 
  private:
   using BigInt = boost::multiprecision::cpp_int;
 
-  // mantissa * 10^exponent
+  // The number mantissa * 10^exponent.
   struct Decimal {
     BigInt mantissa;
     int exponent = 0;
@@ -54,7 +54,7 @@ class Oracle {
   };
   struct Row {
     uint64_t count = 0;
-    // Units.
+    // In units of 1e-9.
     BigInt sum;
   };
 
@@ -70,7 +70,7 @@ class Oracle {
   size_t top_;
   // Entry s is shard s: its rows by key.
   std::vector<std::map<std::string, Row, std::less<>>> shards_;
-  // By partition index.
+  // Counted by partition index.
   std::vector<uint64_t> records_;
   std::vector<std::map<BadReason, uint64_t>> bad_;
 };

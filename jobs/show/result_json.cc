@@ -42,7 +42,7 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
                      {"batch_records", batch.batch_records()},
                      {"top", std::move(top)},
                      {"proof", ProofJson(batch.proof())}};
-  // Keys are UTF-8, else their records were bad; `replace` only keeps the library from throwing.
+  // Keys are UTF-8, as other records are bad; `replace` only keeps the library from throwing.
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Records that come in while a batch is made and the next one waits are no lag worth a word.
+// Whether the lag is no more than what arrives while a batch is made and the next one is due.
 bool KeepsUp(const JobStatus& status) {
   const double interval_s = status.spec().batch_interval_ms() / 1000.0;
   const double usual_batch =

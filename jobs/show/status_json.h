@@ -9,23 +9,23 @@
 
 namespace tenfold {
 
-// One line; broken UTF-8 is replaced.
+// Returns the JSON on one line; bytes that are not UTF-8 are replaced.
 std::string DumpJson(const nlohmann::ordered_json& json);
 
-// waiting, running, failed, cancelled
+// Returns "waiting", "running", "failed" or "cancelled".
 std::string StateName(JobState state);
-// e.g. wrong_field_count
+// Returns the name of a reason, for example "wrong_field_count".
 std::string ReasonName(BadReason reason);
-// Bad records of all partitions by reason, without zeros.
+// Returns the bad records of all partitions by reason, without zeros.
 std::map<BadReason, uint64_t> BadRecords(const JobStatus& status);
-// The job in one sentence: keeping up, behind by N records, waiting for X, or failed because Y.
+// Returns the job in one sentence: keeping up, behind by N records, waiting for X, or failed because Y.
 std::string Headline(const JobStatus& status);
-// What it waits for, or why it failed; empty while running.
+// Returns what the job waits for, or why it failed; empty while it runs.
 std::string ReasonText(const JobStatus& status);
 
-// An entry of `list`.
+// Returns an entry of `list`.
 nlohmann::ordered_json JobSummaryJson(const JobStatus& status);
-// All of `status`.
+// Returns all that `status` prints.
 nlohmann::ordered_json JobStatusJson(const JobStatus& status);
 
 }  // namespace tenfold

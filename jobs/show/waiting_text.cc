@@ -5,7 +5,7 @@
 namespace tenfold {
 namespace {
 
-// ", now folded again by worker w2: 3 of 10 offsets, 2 a second, 3 s left"; empty if nobody does.
+// Returns ", now folded again by worker w2: 3 of 10 offsets, 2 a second, 3 s left", or "" if no worker folds it again.
 std::string RefoldText(const RefoldProgress& refold) {
   if (refold.worker().empty()) return "";
   std::string text = fmt::format(", now folded again by worker {}", refold.worker());
@@ -18,7 +18,7 @@ std::string RefoldText(const RefoldProgress& refold) {
 
 std::string WithDetail(std::string text, const std::string& detail) { return detail.empty() ? text : text + ": " + detail; }
 
-// Whether the text is a sentence by itself.
+// Whether the text is a whole sentence.
 bool IsSentence(const Waiting& waiting) { return waiting.kind() == WAITING_KAFKA && !waiting.detail().empty(); }
 
 }  // namespace
@@ -50,7 +50,7 @@ std::string WaitingText(const Waiting& waiting) {
       return WithDetail(fmt::format("sink {}, which is {} batch{} behind", waiting.subject(), waiting.batches(),
                                     waiting.batches() == 1 ? "" : "es"),
                         waiting.detail());
-    // A WaitingKind of a newer driver has no number here.
+    // A newer driver may send a kind that this program does not know.
     case WAITING_NOT:
     case WaitingKind_INT_MIN_SENTINEL_DO_NOT_USE_:
     case WaitingKind_INT_MAX_SENTINEL_DO_NOT_USE_:

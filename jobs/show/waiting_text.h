@@ -1,4 +1,4 @@
-// What a job waits for, in words. Everything that shows it to people uses these; programs read the data. Pure.
+// What a job waits for, in words: the one place that says it for CLI, logs and console. Programs read the data. Pure.
 #pragma once
 
 #include <string>
@@ -7,11 +7,11 @@
 
 namespace tenfold {
 
-// "worker w1, which owns shard 3"; a sentence where that says more: "Kafka at HOST:PORT is not reachable: ...". Empty if the
-// job does not wait.
+// Returns "worker w1, which owns shard 3" or, for Kafka, a sentence: "Kafka at HOST:PORT is not reachable: ...". Empty if
+// the job does not wait.
 std::string WaitingText(const Waiting& waiting);
 
-// The same to follow "is waiting": " for worker w1, which owns shard 3", or ": Kafka at HOST:PORT is not reachable".
+// Returns what follows "is waiting": " for worker w1, which owns shard 3", or ": Kafka at HOST:PORT is not reachable".
 std::string WaitingClause(const Waiting& waiting);
 
 }  // namespace tenfold

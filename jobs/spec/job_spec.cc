@@ -25,21 +25,21 @@
 namespace tenfold {
 namespace {
 
-// Raise it when equal records fold to another state than before, or its rows take another form on disk.
+// Must be raised when equal records fold to another state than before, or when rows get another form on disk.
 constexpr uint64_t kFoldVersion = 3;
 
 constexpr uint32_t kDefaultTop = 10;
 constexpr uint32_t kDefaultBatchIntervalMs = 2000;
-// A spec grows at most this much from YAML to the message.
+// A JobSpec message has at most this many times the bytes of its YAML text.
 constexpr size_t kMaxMessageGrowth = 4;
 
-// Whether `inner` is `outer` or lies below it.
+// Whether the path `inner` is `outer` or lies below it.
 bool IsWithin(std::string_view inner, std::string_view outer) {
   return inner.starts_with(outer) &&
          (inner.size() == outer.size() || inner[outer.size()] == '.' || inner[outer.size()] == '[');
 }
 
-// Fills a JobSpec from a tree and keeps the place of everything, for the rules to point at.
+// Fills a JobSpec from a YAML tree and remembers the place of every value, so that violations can be located.
 class SpecReader {
  public:
   SpecReader(std::string_view text, JobSpec* spec, std::vector<YamlProblem>* problems)
@@ -63,7 +63,7 @@ class SpecReader {
          {"sinks", [this](auto&... at) { ReadSinks(at...); }}});
   }
 
-  // Adds what the rules say, except about what could not be read.
+  // Adds the violations of the rules, except those that concern a value that could not be read.
   void ApplyRules() {
     for (SpecViolation& violation : CheckSpecRules(*spec_)) {
       const bool hidden = std::any_of(unread_.begin(), unread_.end(), [&violation](const std::string& path) {
@@ -73,7 +73,7 @@ class SpecReader {
       });
       if (hidden) continue;
       const size_t offset = PlaceOfPath(violation.path);
-      // Terms are places of one text.
+      // All terms of a score stand in one text, which has one place.
       if (violation.path.starts_with("score[")) violation.path = "score";
       problems_->push_back({offset, std::move(violation.path), std::move(violation.message)});
     }
@@ -83,7 +83,7 @@ class SpecReader {
   using ReadValue = std::function<void(const YamlNode&, const std::string& path)>;
   using Keys = std::vector<std::pair<std::string, ReadValue>>;
 
-  // The nearest thing that is there: a missing key's mapping.
+  // Returns the place of the path or, for a missing key, of the mapping that lacks it.
   size_t PlaceOfPath(std::string path) const {
     while (true) {
       const auto place = places_.find(path);
@@ -98,7 +98,7 @@ class SpecReader {
     unread_.push_back(path);
   }
 
-  // False, and told, unless the node is of the wanted kind.
+  // Returns false and adds an error unless the node is of this kind.
   bool Expect(const YamlNode& node, const std::string& path, YamlNode::Kind kind, std::string_view kind_name) {
     if (node.kind == kind) return true;
     if (node.kind == YamlNode::Kind::kRefused) {
@@ -116,7 +116,7 @@ class SpecReader {
                   path.empty() ? "a job spec, a mapping of keys to values" : "a mapping of keys to values");
   }
 
-  // yaml-cpp places an absent value at whatever follows; its key is a better place.
+  // Returns the place of a value. yaml-cpp places an absent value at what follows, so its key's place is used.
   static size_t ValueOffset(const YamlNode& map, size_t i) {
     return map.items[i].kind == YamlNode::Kind::kNull ? map.keys[i].offset : map.items[i].offset;
   }
@@ -135,7 +135,7 @@ class SpecReader {
         continue;
       }
       problems_->push_back({key.offset, child, "unknown key" + DidYouMean(key.text, names)});
-      // What was meant is not missing.
+      // A key that was misspelled is not reported as missing, too.
       for (const std::string& name : names) {
         if (!DidYouMean(key.text, {name}).empty()) unread_.push_back(KeyPath(path, name));
       }
@@ -157,7 +157,7 @@ class SpecReader {
     return true;
   }
 
-  // The index of the word the node says.
+  // Returns the index of the node's text among the words.
   std::optional<size_t> ReadWord(const YamlNode& node, const std::string& path, const std::vector<std::string>& words) {
     std::string word;
     if (!ReadText(node, path, &word)) return std::nullopt;
@@ -198,7 +198,7 @@ class SpecReader {
       const std::string& name = node.keys[i].text;
       const std::string child = KeyPath(path, name);
       places_[child] = node.keys[i].offset;
-      // Whatever it is, perhaps a secret, it is not echoed; the rules tell the rest.
+      // Such a name is not echoed, as it may be a secret; the rules report it.
       if (!LooksLikeKafkaProperty(name)) places_[path] = node.keys[i].offset;
       std::string value;
       if (!LooksLikeKafkaProperty(name) || ReadText(node.items[i], child, &value)) {
@@ -237,7 +237,7 @@ class SpecReader {
     std::string text;
     if (!ReadText(node, path, &text)) return;
     uint32_t top = 0;
-    // 0 is out of range, as is what cannot be read.
+    // 0 stands for a text that is no number, as the rules refuse it too.
     if (text.find_first_not_of("0123456789") != std::string::npos || !absl::SimpleAtoi(text, &top)) top = 0;
     spec_->set_top(top);
   }
@@ -303,16 +303,16 @@ class SpecReader {
   JobSpec* const spec_;
   std::vector<YamlProblem>* const problems_;
   std::map<std::string, size_t> places_;
-  // Paths whose value is not in the spec though something is written there.
+  // Paths whose value could not be read, and so is missing from the spec.
   std::vector<std::string> unread_;
 };
 
-// Why the text cannot even be looked at as YAML, and where; empty if it can.
+// Returns why the text cannot be parsed as YAML at all, and where; "" if it can.
 std::string CheckText(std::string_view text, size_t* offset) {
   *offset = 0;
   if (text.size() > kMaxSpecBytes) return fmt::format("has {} bytes; a job spec has at most {}", text.size(), kMaxSpecBytes);
   if (!IsUtf8(text)) return "is not UTF-8";
-  // YAML has no control characters, and yaml-cpp takes 0x04 for the end of the file.
+  // Control characters are not YAML, and yaml-cpp takes 0x04 for the end of the file.
   for (*offset = 0; *offset < text.size(); ++*offset) {
     const char c = text[*offset];
     if ((c >= 0 && c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == '\x7f') return "holds a control character";
@@ -331,7 +331,7 @@ std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec) {
   if (!refusal.empty()) {
     problems.push_back({offset, "", std::move(refusal)});
   } else if (YamlNode root; !ReadYaml(yaml, &root, &problems)) {
-    // What is wrong is told.
+    // The problems say what is wrong.
   } else if (root.kind == YamlNode::Kind::kNull) {
     problems.push_back({0, "", "is empty; a job spec is a mapping of keys to values"});
   } else {

@@ -1,4 +1,4 @@
-// Reads a job spec: YAML text to a checked JobSpec. Pure; needs neither driver nor Kafka. README lists the keys.
+// Reads a job spec, YAML text, into a checked JobSpec. Pure: needs neither driver nor Kafka. README lists the keys.
 #pragma once
 
 #include <cstdint>
@@ -11,27 +11,27 @@
 namespace tenfold {
 
 struct SpecError {
-  // From 1.
+  // Counted from 1.
   int line = 1;
   int column = 1;
-  // e.g. "source.kafka.topics[0]"; empty for the document.
+  // The key, for example "source.kafka.topics[0]"; empty for the whole document.
   std::string path;
   std::string message;
 };
 
-// All errors, in the order of the text; no error means `spec` is whole, with defaults filled in.
+// Returns all errors in the order of the text. If there are none, `spec` is complete, with defaults filled in.
 std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec);
 
-// "FILE:LINE:COLUMN: PATH: MESSAGE"
+// Returns "FILE:LINE:COLUMN: PATH: MESSAGE".
 std::string FormatSpecError(std::string_view file, const SpecError& error);
 
-// What a driver checks of a spec it receives: the same rules, without places. Empty if it is sound, else a sentence.
+// Checks a spec that a driver receives by the same rules. Returns "" or a sentence about the first violation.
 std::string CheckJobSpec(const JobSpec& spec);
 
-// The fold hash of R2: a hash of the spec's whole message Fold, of the limits a fold depends on, and of the fold's version.
+// Returns R2's fold hash, of the spec's whole message Fold, of the limits that a fold depends on, and of the fold's version.
 uint64_t FoldHash(const JobSpec& spec);
 
-// A copy whose secret property values (passwords and the like) read "***": the only form that is shown.
+// Returns a copy with "***" in place of secret property values such as passwords. Specs are shown in this form only.
 JobSpec WithoutSecrets(const JobSpec& spec);
 
 }  // namespace tenfold

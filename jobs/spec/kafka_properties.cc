@@ -119,7 +119,7 @@ constexpr Refusal kRefused[] = {
     {"sasl.kerberos.kinit.cmd", "it would run a command on Tenfold's hosts"},
 };
 
-// librdkafka puts these into the command line of kinit, which a shell runs.
+// librdkafka inserts these values into the command line of kinit, which a shell runs.
 constexpr std::string_view kInShellCommand[] = {
     "sasl.kerberos.keytab",
     "sasl.kerberos.principal",

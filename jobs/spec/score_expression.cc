@@ -13,7 +13,7 @@ bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c))
 bool IsNameStart(char c) { return absl::ascii_isalpha(static_cast<unsigned char>(c)) || c == '_'; }
 bool IsNamePart(char c) { return IsNameStart(c) || IsDigit(c); }
 
-// score = term {("+" | "-") term}, term = ["+" | "-"] [number "*"] field.
+// Parses score = term {("+" | "-") term}, term = ["+" | "-"] [number "*"] field.
 class ScoreParser {
  public:
   explicit ScoreParser(std::string_view text) : text_(text) {}
@@ -33,7 +33,7 @@ class ScoreParser {
   }
 
  private:
-  // Skips spaces first.
+  // Whether only spaces are left, which it skips.
   bool AtEnd() {
     while (at_ < text_.size() && absl::ascii_isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
     return at_ == text_.size();

@@ -10,23 +10,23 @@ namespace tenfold {
 
 struct ParsedScore {
   struct Term {
-    // With its sign; "1" or "-1" where none is written.
+    // The constant with its sign; "1" or "-1" where none is written.
     std::string constant;
     std::string field;
-    // Where they begin in the text; the constant's sign apart.
+    // The byte offsets in the text; that of the constant does not include its sign.
     size_t constant_at = 0;
     size_t field_at = 0;
   };
   std::vector<Term> terms;
-  // Why the text is refused, and where; empty if it is not.
+  // Why the text is refused, and at which byte; empty if it is valid.
   std::string error;
   size_t error_at = 0;
 };
 
-// Whether fields exist and constants are within limits is not checked here.
+// Parses a score. It checks neither whether the fields exist nor whether the constants are within their limits.
 ParsedScore ParseScore(std::string_view text);
 
-// [A-Za-z_][A-Za-z0-9_]*: what a score can name.
+// Whether the name has the form [A-Za-z_][A-Za-z0-9_]*, which a score can name.
 bool IsFieldName(std::string_view name);
 
 }  // namespace tenfold

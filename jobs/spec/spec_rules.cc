@@ -33,7 +33,7 @@ bool IsLowerOrDigit(char c) {
   return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c));
 }
 
-// [a-z0-9][a-z0-9-]{0,62}
+// Whether the name has the form [a-z0-9][a-z0-9-]{0,62}.
 bool IsJobName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '-' &&
          std::all_of(name.begin(), name.end(), [](char c) { return IsLowerOrDigit(c) || c == '-'; });

@@ -1,4 +1,4 @@
-// What makes a JobSpec sound, wherever it comes from: one set of rules for YAML files and for what a driver receives. Pure.
+// The rules that every JobSpec must keep, read from YAML or received by a driver. Pure.
 #pragma once
 
 #include <string>
@@ -10,19 +10,19 @@
 namespace tenfold {
 
 struct SpecViolation {
-  // As in YAML, e.g. "source.kafka.topics[0]"; a score's term is "score[0].constant" or "score[0].field".
+  // The key as in YAML, "source.kafka.topics[0]"; the terms of a score are "score[0].constant" and "score[0].field".
   std::string path;
   std::string message;
-  // What the rule looked at besides: it says nothing while that is not readable.
+  // The path of another key that the rule depends on. The violation is ignored while that key is not readable.
   std::string relies_on;
 };
 
-// Never quotes a property's value.
+// Returns all violations. None quotes the value of a property.
 std::vector<SpecViolation> CheckSpecRules(const JobSpec& spec);
 
-// Each empty if it is sound, else what is wrong.
+// Return "" if the text is valid, else what is wrong with it.
 std::string CheckTopicName(std::string_view topic);
-// HOST:PORT[,HOST:PORT]
+// Brokers are HOST:PORT[,HOST:PORT].
 std::string CheckBrokers(std::string_view brokers);
 
 }  // namespace tenfold

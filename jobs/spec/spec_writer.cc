@@ -25,13 +25,13 @@ std::string ScoreText(const JobSpec& spec) {
 Json KafkaJson(const KafkaSource& source) {
   Json kafka = {{"topics", source.topics()}, {"start", source.start() == START_LATEST ? "latest" : "earliest"}};
   if (!source.brokers().empty()) kafka["brokers"] = source.brokers();
-  // In order: a protobuf map has none.
+  // Sorts the properties, as a protobuf map has no order.
   const std::map<std::string, std::string> properties(source.properties().begin(), source.properties().end());
   if (!properties.empty()) kafka["properties"] = properties;
   return kafka;
 }
 
-// Whether YAML reads the text, written without quotes, as this text.
+// Whether YAML reads the text back as the same text if it is written without quotes.
 bool IsPlainScalar(const std::string& text) {
   if (text.empty() || absl::EqualsIgnoreCase(text, "null") || text.ends_with(' ')) return false;
   const auto is_digit = [&](size_t i) {
@@ -43,7 +43,7 @@ bool IsPlainScalar(const std::string& text) {
          });
 }
 
-// JSON, which is YAML too, except that YAML knows no DEL; other controls beyond ASCII are escaped for terminals.
+// Writes the value as JSON, which is YAML except for DEL. That and control characters beyond ASCII are escaped.
 std::string JsonForYaml(const Json& value) {
   std::string text;
   const std::string json = value.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -1,4 +1,4 @@
-// Writes a job spec: the inverse of jobs/spec/job_spec.h. What it writes reads back as an equal JobSpec. Pure.
+// Writes a job spec, the inverse of jobs/spec/job_spec.h: what it writes reads back as an equal JobSpec. Pure.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 
 namespace tenfold {
 
-// The spec with the keys of its YAML form, in the order in which README lists them. Writes property values as they are:
-// what is shown to people goes through WithoutSecrets first.
+// Returns the spec with the keys of its YAML form, in the order in which README lists them, and with all property values:
+// a spec that is shown to people must go through WithoutSecrets first.
 nlohmann::ordered_json SpecJson(const JobSpec& spec);
 
-// The spec as YAML, a line a key.
+// Returns the spec as YAML, one line for each key.
 std::string WriteJobSpec(const JobSpec& spec);
 
 }  // namespace tenfold

@@ -13,7 +13,7 @@ namespace {
 
 std::pair<uint64_t, uint64_t> Order(const RequestId& id) { return {id.epoch(), id.attempt()}; }
 
-// The id a shard's state must have under an assignment.
+// Returns the id that the state of a shard must have under an assignment.
 StateId IdOf(const AssignRequest& request, uint32_t shard) {
   StateId id;
   id.set_cluster_id(request.id().cluster_id());
@@ -26,7 +26,7 @@ StateId IdOf(const AssignRequest& request, uint32_t shard) {
   return id;
 }
 
-// Equal, but that partitions may have been added to the job since the state was made.
+// Whether the ids are equal, except that partitions may have been added to the job since the state was made.
 bool IsPrefix(const StateId& old, const StateId& now) {
   if (old.partitions_size() > now.partitions_size()) return false;
   StateId cut = now;
@@ -34,7 +34,7 @@ bool IsPrefix(const StateId& old, const StateId& now) {
   return google::protobuf::util::MessageDifferencer::Equals(old, cut);
 }
 
-// R2: a partition added later is appended, at its start offset, to every state of its shard.
+// Appends partitions that were added later, at their start offsets, to the state of their shard (R2).
 void AppendPartitions(const StateId& id, ShardState* state) {
   for (int j = state->partitions_size(); j < id.partitions_size(); ++j) {
     PartitionState* partition = state->add_partitions();

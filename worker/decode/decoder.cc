@@ -23,7 +23,7 @@ uint64_t EightBytes(const char* p) {
   return word;
 }
 
-// The highest bit of each of eight bytes that is zero, and nothing else.
+// Returns a word that has the highest bit of each byte that is zero in `word`, and no other bit.
 uint64_t ZeroBytes(uint64_t word) { return ~(((word & kLowBits) + kLowBits) | word | kLowBits); }
 
 std::optional<size_t> FindField(const DelimitedFormat& format, const std::string& name) {
@@ -68,7 +68,7 @@ absl::StatusOr<Decoder> Decoder::Create(const JobSpec& spec) {
   return decoder;
 }
 
-// Looks at eight bytes at a time: records are short, and a call of memchr for each field takes longer than that.
+// Reads eight bytes at a time, which for short records is faster than a call of memchr for each field.
 bool Decoder::Split(std::string_view value) {
   const char* const data = value.data();
   const size_t size = value.size();
@@ -89,7 +89,7 @@ bool Decoder::Split(std::string_view value) {
   } else {
     const uint64_t separators = uint64_t{static_cast<uint8_t>(separator_)} * 0x0101'0101'0101'0101;
     for (size_t at = 0; at < size; at += kWord) {
-      // The last word overlaps the one before; what was seen is shifted out.
+      // The last word overlaps the previous one; the bytes that were seen are shifted out.
       const size_t seen = at + kWord <= size ? 0 : at + kWord - size;
       uint64_t found = ZeroBytes(EightBytes(data + at - seen) ^ separators) >> (8 * seen);
       for (; found != 0; found &= found - 1) {

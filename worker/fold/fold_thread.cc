@@ -10,7 +10,7 @@
 namespace tenfold {
 namespace {
 
-// How long a poll may wait: what a stop or the end of the budget may be late.
+// The longest wait of a poll, by which a stop or the end of the budget may be delayed.
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
 
 }  // namespace
@@ -69,7 +69,7 @@ void FoldThread::FoldUntil(const std::function<bool()>& stop, absl::Time deadlin
   }
   if (waiting_for_.empty()) waiting_for_ = reader_.Failure();
   reader_.FinishStates();
-  // The reader has gone past what was folded.
+  // The position of the reader is beyond what was folded.
   if (failure_) reader_.cursors()->clear();
 }
 
@@ -88,7 +88,7 @@ void FoldThread::Begin(std::vector<JobCore::ShardRange> ranges) {
 FoldOutcome FoldThread::Fold(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options) {
   const absl::Time deadline = absl::Now() + options.budget;
   memory_ = options.memory;
-  // What it waited while it folded ahead is not this fold's.
+  // Drops the time that was spent waiting while folding ahead.
   reader_.TakeWaited();
   if (!Adopt(ranges, options.exact)) Begin(std::move(ranges));
   ahead_of_.clear();
@@ -112,7 +112,7 @@ FoldOutcome FoldThread::MakeOutcome(const FoldOptions& options) {
     Sides& sides = tables_.at(range.state.id().shard());
     FoldOutcome::Shard& shard = outcome.shards.emplace_back();
     shard.deltas = sides[side_].Deltas();
-    // A store held to memory keeps rows in order, and takes them fastest in order.
+    // A store with a memory limit keeps rows sorted, and takes sorted rows fastest.
     if (memory_.batch_bytes > 0) std::ranges::sort(shard.deltas, {}, &Delta::key);
     Uint128 digest = FromProto(range.state.digest());
     for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum);
@@ -122,7 +122,7 @@ FoldOutcome FoldThread::MakeOutcome(const FoldOptions& options) {
       ahead_of_.push_back(range.state);
       continue;
     }
-    // Caught up there is nothing to fold ahead for long.
+    // Once caught up, there is little to fold ahead.
     DeltaTable& other = sides[1 - side_];
     shared_->given_up += other.memory();
     other = DeltaTable();

@@ -13,7 +13,7 @@ namespace {
 // malloc_trim is worth its cost once this much has been freed.
 constexpr size_t kTrimBytes = 32 << 20;
 
-// A thread whose reader would have less than that is not used.
+// No more threads are used than have this much memory for their readers.
 constexpr size_t kMinReaderBytes = 1 << 20;
 
 }  // namespace
@@ -35,12 +35,12 @@ FoldOutcome KafkaFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, 
   FoldOptions part_options = options;
   if (options.memory.reader_bytes > 0 && threads > 0) {
     threads = std::clamp<size_t>(options.memory.reader_bytes / kMinReaderBytes, 1, threads);
-    // What is folded ahead takes half as much as a batch that is being persisted.
+    // Folding ahead takes half as much memory as the batch that is being persisted.
     part_options.memory = {options.memory.batch_bytes / 3 * 2 / threads, options.memory.reader_bytes / threads};
   }
   std::vector<std::vector<JobCore::ShardRange>> parts(threads);
   for (size_t i = 0; i < ranges.size(); ++i) parts[i % parts.size()].push_back(ranges[i]);
-  // Threads that the last fold had and this one has not give back what they hold.
+  // Threads that this fold does not use get an empty part, so that they free what they hold.
   for (size_t i = parts.size(); i < threads_.size() && !threads_[i]->idle() && !ranges.empty(); ++i) parts.emplace_back();
   for (size_t i = 0; i < parts.size(); ++i) threads_[i]->Start(std::move(parts[i]), part_options);
   FoldOutcome outcome;
@@ -52,7 +52,7 @@ FoldOutcome KafkaFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, 
     if (outcome.waiting_for.empty()) outcome.waiting_for = std::move(part.waiting_for);
     if (i < threads) outcome.waited = std::min(outcome.waited, part.waited);
   }
-  // The allocator keeps what was freed in small pieces; after a backlog that is much, and for nothing.
+  // After a backlog the allocator keeps much memory that was freed in small pieces.
   if (shared_.given_up >= kTrimBytes) {
     shared_.given_up = 0;
     malloc_trim(0);

@@ -9,11 +9,11 @@
 namespace tenfold {
 namespace {
 
-// How long a reader goes on before an anchor is read again.
+// How long a reader reads before an anchor is read again.
 constexpr absl::Duration kRecheckAfter = absl::Seconds(15);
-// How long partitions that were found sound wait for others at a check.
+// How long partitions that passed a check wait for the others.
 constexpr absl::Duration kCheckTogether = absl::Seconds(1);
-// When the reader is told again to read a partition that failed; what it has fetched of all others is thrown away by that.
+// The pause before a failed partition is read again, which discards what was fetched of all other partitions.
 constexpr absl::Duration kRetryFailedAfter = absl::Seconds(1);
 
 }  // namespace
@@ -67,7 +67,7 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
   if (same && !doubtful_ && absl::Now() < check_at_) return absl::OkStatus();
   behind_ = false;
   for (Cursor& cursor : cursors_) {
-    // What was folded before the topic can have been created again, rather than what may be of the new one.
+    // Takes an anchor from before the topic may have been recreated, not one that may be of the new topic.
     if (!same) cursor.anchor = anchors_->Find(cursor.partition);
     const int64_t last = cursor.state->last_offset();
     if (cursor.anchor.offset < 0 || cursor.anchor.offset > last) SetAnchor(&cursor);
@@ -120,7 +120,7 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
       }
       case LogReader::Event::Kind::kOffsetLost:
         if (cursor.check) {
-          // Only the anchor is gone, or more: without the check it shows.
+          // The anchor's record is gone. Whether more is lost shows without the check.
           cursor.check = false;
           if (absl::Status assigned = Assign(); !assigned.ok()) *waiting_for = std::string(assigned.message());
           return std::nullopt;

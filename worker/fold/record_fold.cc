@@ -14,7 +14,7 @@ void CountBad(const LogRecord& record, BadReason reason, PartitionState* partiti
   const auto bad = partition->mutable_bad();
   auto it = std::find_if(bad->begin(), bad->end(), [&](const BadCount& count) { return count.reason() >= reason; });
   if (it == bad->end() || it->reason() != reason) {
-    // Sorted by reason: appended, then moved into place.
+    // Counts are sorted by reason, so a new one is appended and moved into place.
     BadCount* count = bad->Add();
     count->set_reason(reason);
     count->set_count(1);
@@ -29,9 +29,9 @@ void CountBad(const LogRecord& record, BadReason reason, PartitionState* partiti
   sample->set_excerpt(std::string(record.value.substr(0, kMaxSampleBytes)));
 }
 
-// The record at the anchor must be the one that was folded.
+// Checks that the record at the anchor is the one that was folded.
 std::optional<std::string> CheckAnchor(const LogRecord& record, const LogReader& log, Cursor* cursor) {
-  // A record beyond the anchor: the anchor is there no more (compaction).
+  // A record beyond the anchor shows that the anchor's record was compacted away.
   cursor->check = record.offset < cursor->anchor.offset;
   if (record.offset != cursor->anchor.offset || log.Hash(record) == cursor->anchor.hash) return std::nullopt;
   return absl::StrCat(cursor->Name(), " holds another record at offset ", record.offset,
@@ -51,7 +51,7 @@ absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {
 std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact,
                                                Cursor* cursor) {
   const std::span<const LogRecord> records = *left;
-  // What changes with each record is kept in registers until the run is over.
+  // Values that change with each record stay in registers during the run.
   DeltaTable* const table = cursor->table;
   int64_t next_offset = cursor->state->next_offset();
   int64_t read = cursor->read;
@@ -95,7 +95,7 @@ std::optional<std::string> RecordFold::Fold(std::span<const LogRecord> records, 
   while (!records.empty()) {
     if (std::optional<std::string> failure = FoldRun(&records, log, exact, &(*cursors)[records[0].position])) return failure;
   }
-  // The records go with the next poll: what refers to them is finished, and the last ones are hashed.
+  // The records are valid only until the next poll, so views of them end here, and the last ones are hashed.
   for (Cursor& cursor : *cursors) {
     cursor.table->AddPending();
     if (cursor.last == nullptr) continue;

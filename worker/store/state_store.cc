@@ -33,7 +33,7 @@ constexpr std::string_view kStateKey("\0", 1);
 // Tag and pane: how many bytes it has, then these, big endian. The pane is 0.
 constexpr std::string_view kRowPrefix("\1\0", 2);
 
-// Count, then sum. A delta has the same form as the row it is merged into.
+// The encoded value of a row, count and then sum. A delta has the same form.
 class EncodedRow {
  public:
   EncodedRow(uint64_t count, Units sum)
@@ -65,7 +65,7 @@ class AddDelta : public rocksdb::AssociativeMergeOperator {
     uint64_t delta_count = 0;
     Units delta_sum = 0;
     if (!DecodeRow(delta, &delta_count, &delta_sum)) return false;
-    // Unsigned: what a damaged file may hold must not overflow.
+    // Added as unsigned numbers, since values from a damaged file may overflow.
     const Uint128 after_sum = static_cast<Uint128>(sum) + static_cast<Uint128>(delta_sum);
     const EncodedRow row(count + delta_count, static_cast<Units>(after_sum));
     after->assign(row.slice().data(), row.slice().size());
@@ -78,10 +78,10 @@ rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::
   rocksdb::DBOptions options;
   if (store.env != nullptr) options.env = store.env;
   options.create_if_missing = true;
-  // A torn end of the log is cut off: each shard is then older, but consistent, and folds on from there.
+  // A torn end of the WAL is dropped. Each shard is then older but consistent, and is folded on from there.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.avoid_flush_during_shutdown = true;
-  // The vector memtable cannot.
+  // The vector memtable does not support concurrent writes.
   options.allow_concurrent_memtable_write = false;
   if (cache != nullptr) {
     // Memtables take from the cache what they hold. Commit keeps to the limit, and not allow_stall: a write that is held up
@@ -90,16 +90,16 @@ rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::
   } else {
     options.db_write_buffer_size = 128 << 20;
   }
-  // Otherwise one idle shard keeps every log file.
+  // Without a limit one idle shard keeps every WAL file.
   options.max_total_wal_size = 256 << 20;
   options.max_manifest_file_size = 64 << 20;
-  // A job has 64 families; the default keeps all their files open.
+  // A job has 64 families; by default all their files are kept open.
   options.max_open_files = 256;
   options.max_background_jobs = 4;
   options.bytes_per_sync = 1 << 20;
   options.max_log_file_size = 4 << 20;
   options.keep_log_file_num = 4;
-  // Both grow with the number of families, and nobody reads them.
+  // Both kinds of statistics grow with the number of families, and nothing reads them.
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   return options;
@@ -121,7 +121,7 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>
   }
   options.write_buffer_size = 32 << 20;
   options.max_write_buffer_number = 3;
-  // The default, 1 MiB a family, would fill db_write_buffer_size with emptiness.
+  // The default arena block of 1 MiB for each family would exhaust db_write_buffer_size unused.
   options.arena_block_size = 64 << 10;
   options.level_compaction_dynamic_level_bytes = true;
   const std::vector<rocksdb::CompressionType> compressions = rocksdb::GetSupportedCompressions();
@@ -129,7 +129,7 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>
   options.compression = lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
   rocksdb::BlockBasedTableOptions table;
   if (cache == nullptr) {
-    // Made for scans: no filters, larger blocks, and no cache for what is read once.
+    // Tuned for scans: no filters, larger blocks, and no cache, as blocks are read once.
     table.block_size = 16 << 10;
     table.no_block_cache = true;
   } else {
@@ -169,13 +169,13 @@ std::optional<ShardKey> ParseFamilyName(const std::string& name) {
 
 ShardKey KeyOf(const ShardState& state) { return {state.id().job_id(), state.id().shard()}; }
 
-// The families there are; just the default one in a new directory. Holds RocksDB's own lock meanwhile: the files of a
-// database that another process writes look damaged.
+// Lists the families, of a new directory the default one only. Holds RocksDB's lock while it reads, since the files of a
+// database that another process writes to look damaged.
 absl::StatusOr<std::vector<std::string>> ListFamilies(const std::string& dir, const rocksdb::DBOptions& options) {
   rocksdb::FileLock* lock = nullptr;
   if (const rocksdb::Status status = options.env->LockFile(dir + "/LOCK", &lock); !status.ok()) {
     const std::string reason = status.ToString();
-    // What RocksDB 7.8.3 says of a lock held by another process, and by this one.
+    // The messages of RocksDB 7.8.3 for a lock that another process holds, and for one that this process holds.
     if (absl::StrContains(reason, "While lock file") || absl::StrContains(reason, "lock hold by current process")) {
       return absl::FailedPreconditionError(
           fmt::format("{} is in use by another process; stop that or use another --data-dir", dir));
@@ -244,7 +244,7 @@ class RowWriter {
     return db->Write(options, &batch_);
   }
 
-  // About what a delta takes in the batch: more if its sum is large.
+  // About how many bytes a delta takes in the batch; more if its sum is large.
   static size_t Bytes(const Delta& delta) { return delta.key.size() + kRowPrefix.size() + 16; }
 
  private:
@@ -438,7 +438,7 @@ absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
   if (updates.empty()) return absl::OkStatus();
   const absl::StatusOr<std::vector<Family*>> families = FindFamilies(updates);
   if (!families.ok()) return families.status();
-  // A logged commit on top of rows not in the WAL would come back without them.
+  // Recovery would return a logged commit without the earlier rows that are not in the WAL.
   if (wal != WAL_OFF) {
     if (absl::Status status = FlushUnlogged(*families); !status.ok()) return status;
   }
@@ -479,7 +479,7 @@ absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shar
   const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, action);
   if (!handle.ok()) return handle.status();
   rocksdb::ReadOptions options;
-  // Of each file; a merging scan has many open.
+  // The readahead of each file, of which a merging scan has many open.
   options.readahead_size = options_->write_buffer_manager == nullptr ? 1 << 20 : 64 << 10;
   options.fill_cache = false;
   return std::make_unique<FamilyRows>(db_->NewIterator(options, *handle), std::move(action));

@@ -9,13 +9,13 @@
 namespace tenfold {
 namespace {
 
-// What a new key takes in Totals at most, beside its bytes.
+// The most memory that a new key takes in Totals besides its own bytes.
 constexpr size_t kBytesPerKey = 72;
-// Keys read at once.
+// How many keys are read at a time.
 constexpr size_t kReadKeys = 4096;
-// Keys that one part of a scan passes at most, so that it is answered in time.
+// The most keys that one part of a scan visits, so that it is answered in time.
 constexpr uint64_t kScannedKeys = 1'000'000;
-// Rows between two polls of `stop`.
+// The number of rows between two checks of `stop`.
 constexpr uint64_t kRowsPerPoll = 4096;
 
 }  // namespace
@@ -69,7 +69,7 @@ void BoundedTotals::RaiseFloor() {
   const auto lowest = sums.begin() + static_cast<std::ptrdiff_t>(keep - 1);
   std::nth_element(sums.begin(), lowest, sums.end(), std::greater<>());
   const Units cut = *lowest;
-  // Of those that tie some stay, or it might be that none does.
+  // Some of the keys that tie stay, as otherwise none might.
   auto ties = static_cast<size_t>(std::count(sums.begin(), lowest + 1, cut));
   std::vector<Units>().swap(sums);
 
@@ -131,7 +131,7 @@ absl::Status BoundedTotals::Add(std::span<const std::span<const Delta>> shards) 
     return absl::OkStatus();
   }
   while (bounds_->bytes() > limit_ / 2 && bounds_->Halve()) continue;
-  // A key that is read has all deltas in its row, so it is taken in after all of them were added.
+  // The row of a key that is read already has all its deltas, so it is taken in after they were added.
   std::vector<const Delta*> outside;
   std::vector<std::string_view> reached;
   for (const std::span<const Delta> deltas : shards) {
@@ -160,7 +160,7 @@ void BoundedTotals::RaiseBounds(std::span<const Delta* const> deltas, std::vecto
       bounds_->Prefetch(places[i]);
     }
     for (size_t i = 0; i < size; ++i) {
-      // What does not grow stays below the floor.
+      // A key that does not grow stays below the floor.
       if (deltas[i]->sum <= 0) continue;
       const Units bound = bounds_->Bound(places[i]) + deltas[i]->sum;
       if (bound >= *floor_) {
@@ -231,7 +231,7 @@ absl::StatusOr<Totals::Top> BoundedTotals::Highest(size_t depth, std::optional<U
     if (absl::Status made = Rebuild(); !made.ok()) return made;
   }
   Totals::Top top = totals_.Highest(depth, threshold, max_entries);
-  // Whether a key outside may be above one of the `depth` highest in memory.
+  // Whether a key that is not in memory may be above one of the `depth` highest in memory.
   const auto hides = [&] {
     return !complete() && depth > 0 && (top.entries.size() < depth || top.entries[depth - 1].sum < MaxOutside());
   };
@@ -264,7 +264,7 @@ absl::StatusOr<uint64_t> BoundedTotals::AtOrAbove(Units threshold, uint64_t from
     if (*scanned_ % kRowsPerPoll == 0 && stop_()) return absl::CancelledError("the worker is stopping");
     if (!scan_.Next()) {
       absl::Status status = scan_.status();
-      // The part's keys live on.
+      // The keys of the part stay valid.
       scan_ = MergedRows();
       scanned_.reset();
       if (!status.ok()) return status;

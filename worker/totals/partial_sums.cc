@@ -9,7 +9,7 @@
 namespace tenfold {
 namespace {
 
-// A reply's entries beyond the depth asked for; what is left out is bounded by the floor.
+// The most entries of a reply beyond the depth asked for; the floor bounds those left out.
 constexpr size_t kMaxReplyEntries = kMaxMessageBytes / 2 / kMaxKeyBytes;
 
 void AddEntry(std::string_view key, Units sum, google::protobuf::RepeatedPtrField<Entry>* entries) {
@@ -26,7 +26,7 @@ const PartialSums::Composition& SinceOf(const FoldRequest& request) {
 
 void PartialSums::SetLimit(size_t bytes) {
   totals_.SetLimit(bytes == 0 ? BoundedTotals::kNoLimit : bytes);
-  // An eighth of the totals' share is neither for candidates nor for bounds.
+  // Changes get a sixteenth, out of the eighth that neither candidates nor bounds take.
   if (bytes != 0) kept_changes_.SetLimit(bytes / 16);
 }
 
@@ -40,7 +40,7 @@ void PartialSums::Quote(const FoldRequest& request, const Composition& present) 
 }
 
 absl::Status PartialSums::Add(std::span<const std::span<const Delta>> shards) {
-  // What is in the store is in the composition, also where the totals then cannot be made.
+  // The changes are kept first: the composition has these deltas even if adding them to the totals fails.
   for (const std::span<const Delta> deltas : shards) kept_changes_.Add(deltas);
   return totals_.Add(shards);
 }
@@ -74,7 +74,7 @@ bool PartialSums::AnswerUpdates(Units at_or_above, Updates* updates) {
   bool fits = true;
   kept_changes_.ForEach([&](std::string_view key, Units added) {
     const std::optional<Units> sum = totals_.FindHeld(key);
-    // One that is not in memory was not there at the base either, so below all that the driver has, as it is now.
+    // A key that is not in memory was not there at the base either: then as now it is below all that the driver has.
     if (!sum || (*sum < at_or_above && *sum - added < at_or_above)) return;
     fits &= static_cast<size_t>(updates->entries_size()) < kMaxReplyEntries;
     if (fits) AddEntry(key, *sum, updates->mutable_entries());

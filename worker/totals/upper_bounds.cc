@@ -8,7 +8,7 @@
 namespace tenfold {
 namespace {
 
-// Can be halved so often, which makes each cell's keys those of two before.
+// How often the cells can be halved; each halving merges the keys of two cells into one.
 constexpr int kHalvings = 10;
 
 size_t PlaceOf(uint64_t hash, size_t cells) { return static_cast<size_t>((Uint128{hash} * cells) >> 64); }
@@ -41,7 +41,7 @@ Units UpperBounds::Bound(const Place& place) const {
 
 void UpperBounds::Raise(const Place& place, Units total) {
   if (total <= 0) return;
-  // Rounded up. The ceiling fits, so the total does.
+  // Rounded up; as the ceiling fits a cell, the total does.
   const auto cell = static_cast<Cell>(((total - 1) >> shift_) + 1);
   cells_[place.first] = std::max(cells_[place.first], cell);
   cells_[place.second] = std::max(cells_[place.second], cell);
@@ -53,7 +53,7 @@ void UpperBounds::RaiseCeiling(Units ceiling) {
   if (steps == 0) return;
   shift_ += steps;
   for (Cell& cell : cells_) {
-    // Rounded up.
+    // Rounded up, so that the cell stays an upper bound.
     if (cell != 0) cell = static_cast<Cell>(steps < 16 ? ((cell - 1) >> steps) + 1 : 1);
   }
 }

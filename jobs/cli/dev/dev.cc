@@ -54,23 +54,23 @@ on_bad_record: skip
 constexpr uint32_t kPages = 100;
 constexpr int kMaxWorkers = 64;
 constexpr uint64_t kMaxRate = 1'000'000;
-// How long a call waits for what the driver does not have yet, and so the pace of looking after the processes.
+// How long a call waits for a batch that the driver does not have yet; between calls the processes are checked.
 constexpr absl::Duration kWait = absl::Milliseconds(500);
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(1);
 constexpr absl::Duration kStartTimeout = absl::Seconds(60);
-// A job without a batch for so long is asked why.
+// If there is no batch for this long, the job's status is asked for.
 constexpr absl::Duration kPatience = absl::Seconds(5);
 constexpr absl::Duration kDropCheckEvery = absl::Seconds(2);
 
 struct Options {
-  // 0: endless.
+  // How many batches to show; 0 for no limit.
   uint64_t batches = 0;
   int workers = 2;
   uint64_t rate = 1000;
   std::string kafka;
 };
 
-// Appends sample events at a steady rate from a thread of its own, and keeps trying when Kafka is away.
+// Appends sample events at a steady rate on its own thread, and retries while Kafka is not reachable.
 class EventProducer {
  public:
   EventProducer(std::unique_ptr<LogWriter> writer, std::string topic, int partitions, uint64_t rate)
@@ -87,7 +87,7 @@ class EventProducer {
     absl::Time flushed = absl::Now();
     while (!stop.stop_requested()) {
       const absl::Status before = status;
-      // In trouble nothing is added, so that the queue never fills up and an append never waits for long.
+      // After a failure nothing is appended, so that the queue never fills up and no append waits for long.
       if (!before.ok() || absl::Now() - flushed >= absl::Seconds(1)) {
         status = writer_->Flush(absl::Seconds(1));
         flushed = absl::Now();
@@ -102,7 +102,7 @@ class EventProducer {
   }
 
   absl::Status Append() {
-    // librdkafka 2.0.2 keeps to one partition for long where it is left the choice.
+    // Names the partition, since librdkafka 2.0.2 would stay with one partition for long.
     return writer_->Append(topic_, static_cast<int32_t>(produced_++ % partitions_), events_.Next());
   }
 
@@ -119,7 +119,7 @@ class EventProducer {
   uint64_t produced_ = 0;
   Mutex mutex_;
   CondVar stopped_;
-  // Last, so that it ends before what it uses.
+  // The last member, so that the thread ends before what it uses.
   std::jthread thread_;
 };
 
@@ -141,7 +141,7 @@ class Dev {
     if (!exit_code) exit_code = Submit();
     if (!exit_code) exit_code = StartProducer();
     while (!exit_code) exit_code = ShowNext();
-    // The processes end while the producer still has its broker.
+    // Ends the processes before the producer's broker.
     cluster_.Stop();
     return *exit_code;
   }
@@ -155,7 +155,7 @@ class Dev {
     return cluster;
   }
 
-  // Makes one call, which Ctrl-C ends.
+  // Makes one call, which Ctrl-C cancels.
   template <typename Request, typename Reply>
   grpc::Status Call(grpc::Status (DriverService::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
                     const Request& request, absl::Duration timeout, Reply* reply) {
@@ -168,7 +168,7 @@ class Dev {
     return status;
   }
 
-  // Whether it is time to end, and how: Ctrl-C, or a process that died, which is told.
+  // Returns the exit code after Ctrl-C or the death of a process, which it reports; nullopt if dev goes on.
   std::optional<int> Ended() {
     if (interrupt_.raised()) return kExitOk;
     const std::string failure = cluster_.Failure();
@@ -211,7 +211,7 @@ class Dev {
     return std::nullopt;
   }
 
-  // Waits a moment for the next batch and shows it; an exit code when that was the end.
+  // Waits a moment for the next batch and shows it. Returns an exit code if that was the last one.
   std::optional<int> ShowNext() {
     GetBatchRequest request;
     request.set_job(spec_.name());
@@ -223,7 +223,7 @@ class Dev {
     if (status.ok()) return Show(reply);
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return CheckJob();
     if (!IsDriverLost(status)) return ReportError(globals_, status);
-    // Its end is told as soon as it is seen.
+    // Gives the end of a process time to be seen, so that it is reported at once.
     interrupt_.Sleep(absl::Milliseconds(20));
     return std::nullopt;
   }
@@ -246,7 +246,7 @@ class Dev {
     return shown_ == options_.batches ? std::optional<int>(kExitOk) : std::nullopt;
   }
 
-  // Without a new batch for long: says what the job waits for; the end if it failed.
+  // Prints what the job waits for, if there was no batch for long. Returns an exit code if the job has failed.
   std::optional<int> CheckJob() {
     if (absl::Now() - progress_at_ < kPatience) return std::nullopt;
     GetStatusRequest request;
@@ -272,7 +272,7 @@ class Dev {
   const Options options_;
   const bool terminal_;
   JobSpec spec_;
-  // Before anything that starts a thread.
+  // The first member, as it is made before any thread is started.
   Interrupt interrupt_;
   DevCluster cluster_;
   CliGlobals globals_;

@@ -1,11 +1,11 @@
-// The job that `tenfold dev` runs.
+// The job spec of `tenfold dev`.
 #pragma once
 
 #include <string_view>
 
 namespace tenfold {
 
-// jobs/popularity.yaml without its sinks.
+// Returns the YAML text: jobs/popularity.yaml without its sinks.
 std::string_view DevSpec();
 
 }  // namespace tenfold

@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 constexpr absl::Duration kKafkaTimeout = absl::Seconds(5);
 constexpr absl::Duration kStopTimeout = absl::Seconds(5);
 
-// One that was free just now.
+// Returns a port that was free a moment ago.
 absl::StatusOr<int> FreePort() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return absl::ErrnoToStatus(errno, "cannot open a socket");
@@ -126,7 +126,7 @@ absl::Status DevCluster::StartMember(const std::string& program, const std::stri
 }
 
 void DevCluster::Stop() {
-  // One that has ended by itself is not there to be asked.
+  // Signalling fails for a process that has already ended, which does not matter.
   for (const Member& member : members_) member.process->Signal(SIGTERM).IgnoreError();
   const absl::Time deadline = absl::Now() + kStopTimeout;
   for (const Member& member : members_) member.process->Wait(deadline - absl::Now());

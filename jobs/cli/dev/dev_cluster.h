@@ -1,5 +1,5 @@
-// The cluster of `tenfold dev`: an embedded broker unless there is a real one, a driver and workers as processes of their
-// own, and a fresh directory with their data and logs. All of it ends with this process. Used by one thread.
+// The cluster of `tenfold dev`: a driver and workers as child processes, an embedded broker unless --kafka names a real one,
+// and a new directory with their data and logs. All of it ends with this process. Used by one thread.
 #pragma once
 
 #include <cstdint>
@@ -16,33 +16,33 @@ namespace tenfold {
 class DevCluster {
  public:
   struct Options {
-    // Brokers of a real cluster; empty for the embedded broker.
+    // HOST:PORT[,HOST:PORT] of a real Kafka; empty for the embedded broker.
     std::string kafka;
-    // Created with so many partitions where it is missing.
+    // The topic to fold, which is created with `partitions` partitions if it does not exist.
     std::string topic;
     int partitions = 3;
     int workers = 2;
   };
 
   explicit DevCluster(const Options& options) : options_(options) {}
-  // Stops what still runs; removes the directory if no process ended on its own.
+  // Stops the processes. Removes the directory unless one of them had ended on its own.
   ~DevCluster();
 
-  // Starts all of it, from a thread that lives as long as this process. UNAVAILABLE if Kafka cannot be reached.
+  // Starts the cluster. The calling thread must live as long as this process. UNAVAILABLE if Kafka cannot be reached.
   absl::Status Start();
-  // Ends the processes: asked first, killed after 5 s.
+  // Terminates the processes, and kills those that still run after 5 s.
   void Stop();
 
-  // A sentence about a process that ended although nobody stopped it, with where its log is; empty if all run. The
-  // directory is kept then.
+  // Returns a sentence about a process that ended on its own, with the place of its log; empty if all are running. The
+  // directory is then kept.
   std::string Failure();
-  // How many records the embedded broker has dropped so far; 0 if that is not known.
+  // Returns how many records the embedded broker has dropped so far; 0 if that is not known.
   uint64_t DroppedRecords();
 
   const std::string& brokers() const { return brokers_; }
-  // The driver's, HOST:PORT.
+  // The driver's address, HOST:PORT.
   const std::string& address() const { return address_; }
-  // Of the topic.
+  // The number of partitions of the topic.
   int partitions() const { return partitions_; }
 
  private:

@@ -52,7 +52,7 @@ std::string DevScreen(const DevBatch& batch) {
   text += fmt::format("lag         {} records\n\n", reply.lag());
   if (!batch.note.empty()) text += Printable(batch.note) + "\n\n";
   text += "Ctrl-C ends everything.\n";
-  // From the top left corner, each line up to the screen's edge, then all below: nothing is blank in between.
+  // Draws from the top left corner, erases the rest of each line and then all below, so that nothing is blank in between.
   return "\x1b[H" + absl::StrReplaceAll(text, {{"\n", "\x1b[K\n"}}) + "\x1b[J";
 }
 

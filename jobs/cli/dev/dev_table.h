@@ -10,16 +10,16 @@ namespace tenfold {
 
 struct DevBatch {
   const GetBatchReply* reply = nullptr;
-  // Records folded a second since the batch before; below 0 if that is not known.
+  // Records folded per second since the previous batch; negative if that is not known.
   double records_per_second = -1;
-  // Something to keep in sight; may be empty.
+  // A remark shown below the table; may be empty.
   std::string note;
 };
 
-// For programs and files: a header line "batch N  records ...", then a line "rank key score" a page.
+// The form for programs and files: a line "batch N  records ...", then a line "rank key score" for each page.
 std::string DevLines(const DevBatch& batch);
 
-// For a terminal: a table drawn over the one before without a flicker.
+// The form for a terminal: a table that is drawn over the previous one without flicker.
 std::string DevScreen(const DevBatch& batch);
 
 }  // namespace tenfold
