@@ -1,4 +1,4 @@
-// A slot for a call that waits at the driver, for Kafka or for a batch, given back at its end; there are kMaxWaitingCalls.
+// A slot that a call takes while it waits at the driver, for Kafka or for a batch. There are kMaxWaitingCalls slots.
 #pragma once
 
 #include <atomic>

@@ -15,13 +15,13 @@ namespace tenfold {
 class CommittedBatches {
  public:
   void Set(const std::string& job_id, uint64_t batch);
-  // The job is gone: who waits for a batch of it is released.
+  // Forgets a job that is gone, and releases the callers that wait for its batches.
   void Erase(const std::string& job_id);
   // Releases all callers that wait with UNAVAILABLE, and those that come later.
   void Stop();
 
-  // Waits until the job has the batch, is gone, or `is_cancelled` says that nobody wants to know any more; it is asked a few
-  // times a second. DEADLINE_EXCEEDED, naming the batch alone, once the time is over.
+  // Waits until the job has the batch, is gone, or `is_cancelled`, which is called a few times a second, says that the
+  // caller has gone. DEADLINE_EXCEEDED, whose message is the name of the batch, after the deadline.
   absl::Status Wait(const std::string& job_id, uint64_t batch, absl::Time deadline,
                     const std::function<bool()>& is_cancelled);
 

@@ -1,4 +1,4 @@
-// The settings of tenfold-driver: flags, variables and file, read and checked.
+// The options of tenfold-driver, from flags, variables and file.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,8 @@ struct DriverOptions {
   Driver::Options driver;
 };
 
-// Reads the settings. Returns an exit code if the program is to end now: it has printed help, its version or an error.
+// Reads and checks the options. Returns an exit code if the program should end now, after printing help, version or an
+// error.
 std::optional<int> ReadOptions(int argc, char** argv, DriverOptions* options);
 
 }  // namespace tenfold

@@ -1,5 +1,5 @@
-// Who a worker is: kept in its data directory, so that it stays the same worker on another address, and never joins another
-// cluster with states of the first.
+// The identity of a worker, kept in its data directory, so that it stays the same worker at another address, and never joins
+// another cluster with states of the first.
 #pragma once
 
 #include <string>
@@ -11,13 +11,13 @@ namespace tenfold {
 
 struct Identity {
   std::string worker_id;
-  // Empty until the first driver has admitted it.
+  // The cluster's id; empty until a driver has admitted the worker.
   std::string cluster_id;
 };
 
-// Reads DIR/identity; makes it, and the directory, if it is missing. DATA_LOSS, naming the file, if it is damaged.
+// Reads DIR/identity, or creates it and the directory. DATA_LOSS, naming the file, if it is damaged.
 absl::StatusOr<Identity> ReadOrMakeIdentity(const std::string& data_dir);
-// Durable on return.
+// Writes DIR/identity, durably.
 absl::Status WriteIdentity(const std::string& data_dir, const Identity& identity);
 
 }  // namespace tenfold

@@ -1,4 +1,4 @@
-// The settings of tenfold-worker: flags, variables and file, read and checked.
+// The options of tenfold-worker, from flags, variables and file.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,8 @@ struct WorkerOptions {
   Worker::Options worker;
 };
 
-// Reads the settings. Returns an exit code if the program is to end now: it has printed help, its version or an error.
+// Reads and checks the options. Returns an exit code if the program should end now, after printing help, version or an
+// error.
 std::optional<int> ReadOptions(int argc, char** argv, WorkerOptions* options);
 
 }  // namespace tenfold

@@ -23,11 +23,11 @@ class AssignmentAcks {
   bool Has(const std::string& worker) const;
   // The worker has done the Assign with this id.
   void Add(const std::string& worker, const RequestId& id) { acknowledged_[worker] = {id.incarnation(), id.assignment()}; }
-  // The worker, or every worker, has to be told again.
+  // Forgets the acknowledgement of a worker, or of all, so that the assignment is sent again.
   void Remove(const std::string& worker) { acknowledged_.erase(worker); }
   void Clear() { acknowledged_.clear(); }
 
-  // An Assign that belongs to no attempt is under way to the worker.
+  // Whether an Assign that belongs to no attempt is in flight to the worker.
   bool IsAsked(const std::string& worker) const { return asked_.contains(worker); }
   void SetAsked(const std::string& worker) { asked_.insert(worker); }
   void SetAnswered(const std::string& worker) { asked_.erase(worker); }

@@ -28,7 +28,7 @@ struct WorkerInfo {
   size_t shards = 0;
 };
 
-// What a driver is started with that its decisions depend on.
+// The options of a driver on which its decisions depend.
 struct ClusterLimits {
   // A worker that is silent for so long is lost.
   uint32_t lease_ms = 3000;

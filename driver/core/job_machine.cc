@@ -21,7 +21,7 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr int64_t kRetryUs = 50'000;
 constexpr int64_t kRetryKafkaUs = 250'000;
 constexpr int64_t kRetrySinksUs = 250'000;
-// How long ends may be below folded offsets: a new leader may report older ends for a moment, a recreated topic goes on.
+// How long ends may be below folded offsets: a new leader reports older ends for a moment, a recreated topic for long.
 constexpr int64_t kTruncatedForUs = 10'000'000;
 
 // Whether both wait for the same thing, regardless of its progress.

@@ -33,7 +33,7 @@ class JobMachine {
  public:
   // `cluster` outlives the object.
   JobMachine(const ClusterView* cluster, const JobSubmitted& submitted, int64_t submitted_at_us);
-  // Its parts point to each other.
+  // Not copied, since its members point to each other.
   JobMachine(const JobMachine&) = delete;
   JobMachine& operator=(const JobMachine&) = delete;
 
@@ -43,7 +43,7 @@ class JobMachine {
   // Events. A reply that belongs to nothing under way is ignored.
   void OnWorkersChanged(int64_t now_us, Actions* actions);
   void OnTime(int64_t now_us, Actions* actions);
-  // The driver stood still for so long: what it saw before and after does not show what was between.
+  // The process stood still for `paused_us`, so that time does not count for what has to last for a while.
   void OnPaused(int64_t paused_us);
   void OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions);
   void OnPartitions(const absl::StatusOr<FoundPartitions>& found, int64_t now_us, Actions* actions);
@@ -81,7 +81,7 @@ class JobMachine {
   void OnReplayed(const Waiting& waiting, int64_t now_us);
   void ContinueMerge(int64_t now_us, Actions* actions);
   void Commit(int64_t now_us, Actions* actions);
-  // Gives the attempt up; the next starts at `retry_us`.
+  // Ends the attempt without a batch; the next one starts at `retry_us`.
   void EndAttempt(Waiting waiting, int64_t now_us, int64_t retry_us);
   // A worker did not do its part of the attempt.
   void FailAttempt(const std::string& worker, const absl::Status& status, int64_t now_us);

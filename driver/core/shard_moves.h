@@ -1,8 +1,8 @@
 // How a job's shards come to their owners and how their states are kept right: the assignment that should be, the
-// preparation of next owners, the comparison of states with the journal (R4), and what follows from a difference. Pure: it
+// preparation of next owners, the comparison of states with the journal (R4), and what a difference leads to. Pure: it
 // reads the cluster and the journalled job, and the job machine does what it says. Used by one thread at a time.
 //
-// A shard moves in three steps: the journal names its next owner; that worker folds the shard from the start of the log to
+// A shard moves in three steps: the journal names its next owner; that worker folds the shard from the start offsets to
 // the journalled offsets (Prepare, as often as it takes); when it is close behind, the next assignment makes it the owner.
 #pragma once
 

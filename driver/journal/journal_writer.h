@@ -1,4 +1,4 @@
-// The thread that writes the journal: appends what the driver's decisions ask for, what waited together with one sync, and
+// The thread that writes the journal. It appends what the driver's decisions ask for, all waiting records with one sync, and
 // deletes old batches a few at a time in between, so that they never hold up a commit. Thread-safe.
 #pragma once
 
@@ -46,7 +46,7 @@ class JournalWriter {
   // The first batch to keep of each job that has some to delete. Used by the thread alone.
   std::map<std::string, uint64_t> trims_;
 
-  // Last: it uses the others.
+  // The last member, since the thread uses the others.
   std::jthread thread_;
 };
 

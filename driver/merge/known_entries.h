@@ -4,9 +4,10 @@
 // nothing is ever half done. Nothing of it is durable: what is missing is asked for again. A state machine without I/O; used
 // by one thread at a time.
 //
-// A worker's entries are kept only where that is worth it: not if they are very many, or have become twice as many since
-// they came (then they come anew, above a higher floor), or most of them tie with the floor, or if so many keys changed that
-// it costs the worker more to keep those than to send the entries, or a quarter of the memory for merges is taken.
+// A worker's entries are kept only where that pays: not if there are very many, or twice as many as when
+// they were first sent (then they are asked for again, above a higher floor), or most of them tie with the floor, or if so
+// many keys changed that it costs the worker more to keep those than to send the entries, or a quarter of the memory for
+// merges is taken.
 #pragma once
 
 #include <cstddef>
@@ -27,14 +28,14 @@ namespace tenfold {
 
 class KnownEntries {
  public:
-  // When they come; up to twice as many are kept.
+  // The most entries of a worker when they are first sent; up to twice as many are kept.
   static constexpr int kMaxEntries = 4096;
   static constexpr uint64_t kMaxChangedKeys = 1 << 14;
 
   explicit KnownEntries(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
 
-  // Before each attempt: of so many workers. Which of them is which may change: who is not at the composition quoted, or was
-  // not, says all.
+  // Begins an attempt with this many workers. Worker w may be another one than before: a worker that is not at the
+  // composition quoted sends its highest entries.
   void Begin(size_t workers);
   void Clear();
 

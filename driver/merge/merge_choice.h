@@ -1,8 +1,8 @@
-// Which of the two exact merges a job's next batch gets: by thresholds (driver/merge/global_top_k.h), which costs nothing to
+// Chooses the merge of a job's next batch: by thresholds (driver/merge/global_top_k.h), which costs nothing to
 // begin and little where few keys are hot, or by changes (driver/merge/total_replica.h), which costs the changed keys, but
-// every key once to begin. The other one is taken when it would by now have saved half of what beginning costs; so whatever
-// the keys do, no more than a few times the cheaper one's cost is spent. All costs in entries and look-ups. A pure decision,
-// no I/O.
+// every key once to begin. It changes to the other one once that would have saved half of what beginning costs, so that,
+// whatever the keys do, the cost is at most a few times that of the cheaper merge. Costs are counted in entries and
+// look-ups. A pure decision.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ class MergeChoice {
     loss_ = std::max<int64_t>(0, loss_ + loss);
     if (loss_ <= static_cast<int64_t>(keys / 2) << refusals_) return;
     by_changes_ = true;
-    // The cost of beginning is no reason to end soon.
+    // The cost of sending every key once must not end the merge by changes soon.
     loss_ = -static_cast<int64_t>(keys);
   }
 

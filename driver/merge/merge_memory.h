@@ -1,4 +1,4 @@
-// What the merges of all jobs together may take of the driver's memory (--merge-memory), and what they take. Used by one
+// The memory that the merges of all jobs together may take at the driver (--merge-memory), and take. Used by one
 // thread at a time.
 #pragma once
 
@@ -12,13 +12,13 @@ namespace tenfold {
 
 struct MergeMemory {
   uint64_t limit = kMergeMemoryBytes;
-  // A merge may take so much in any case, or it would never end.
+  // What each merge may take in any case, as otherwise it could never end.
   uint64_t least = kLeastMergeBytes;
-  // The sum of all shares, about.
+  // About the sum of all shares.
   uint64_t used = 0;
 };
 
-// What one merge takes of the memory; given back when it is destroyed.
+// The share of the memory that one merge takes, until the object is destroyed.
 class MergeShare {
  public:
   explicit MergeShare(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
@@ -28,14 +28,14 @@ class MergeShare {
   MergeShare(MergeShare&& other) noexcept : memory_(std::move(other.memory_)), bytes_(std::exchange(other.bytes_, 0)) {}
   MergeShare& operator=(MergeShare&&) = delete;
 
-  // Takes so much, in place of what it took before.
+  // Sets the share to this many bytes.
   void Set(uint64_t bytes) {
     memory_->used += bytes - bytes_;
     bytes_ = bytes;
   }
   // Whether all shares together keep to the limit.
   bool Fits() const { return memory_->used <= memory_->limit; }
-  // Whether so much is left that what can be asked for again may be kept.
+  // Whether there is enough left to keep what could also be asked for again.
   bool IsPlenty() const { return memory_->used <= memory_->limit / 4; }
   // Whether this share is within what a merge may take in any case.
   bool IsLeast() const { return bytes_ <= memory_->least; }

@@ -14,22 +14,22 @@
 
 namespace tenfold {
 
-// max(floor, 0); 0 if it is unset.
+// Returns max(floor, 0), or 0 if the floor is unset.
 Units PositivePart(const std::optional<Units>& floor);
 
-// The sum of numbers that are not negative, or the greatest number if it is greater: a bound need not be exact.
+// Returns the sum of numbers that are not negative, saturated at the greatest number, which as a bound is right.
 Units BoundedSum(std::span<const Units> values);
 
-// U; unset if every worker sent all it has.
+// Returns U; unset if every worker sent all it has.
 std::optional<Units> UnseenBound(std::span<const std::optional<Units>> floors);
 
-// What to ask each worker for in the second round, so that every key with a total at or above `kth_total` is sent by some
-// worker: thresholds in proportion to the floors that sum to less than it; the k-th total itself where it is not above 0;
-// everything where there is none, as fewer than k totals are exact.
+// Returns the thresholds of the second round, with which every key with a total of at least `kth_total` is sent by some
+// worker: in proportion to the floors, with a sum below `kth_total`; `kth_total` itself for every worker if it is not above
+// 0; the lowest number if it is unset, as fewer than k totals are exact.
 std::vector<Units> SecondRoundThresholds(std::optional<Units> kth_total, std::span<const std::optional<Units>> floors);
 
-// What to ask each worker for in the next batch's first round, beside its depth; unset: nothing. `depth_bounds` are the
-// least sums that the depth alone brings, by worker, not negative.
+// Returns the thresholds of the next batch's first round; unset for a worker that is asked for the depth only.
+// `depth_bounds` are the least sums that the depth alone brings, by worker; they are not negative.
 std::vector<std::optional<Units>> NextThresholds(std::optional<Units> kth_total, std::vector<Units> depth_bounds);
 
 }  // namespace tenfold

@@ -59,7 +59,7 @@ GlobalTopK::Result TotalReplica::Highest(size_t k) const {
   const Totals::Top highest = totals_.Highest(k, std::nullopt, 0);
   std::vector<TotalEntry> top = highest.entries;
   if (highest.floor && *highest.floor == top.back().sum) {
-    // Totals left out some keys with the k-th total; those that come first by key belong into the result.
+    // Totals left out some keys with the k-th total; those that come first by key belong in the result.
     const Units tied = top.back().sum;
     std::erase_if(top, [&](const TotalEntry& entry) { return entry.sum == tied; });
     std::vector<std::string_view> first;

@@ -1,6 +1,6 @@
-// The file of a file sink: a line a batch, in order, each once. Its last line says what it has, so it needs no other
-// memory: what is written is synced before it counts, a torn last line is cut off, and a line that could not be synced is
-// taken back. Used by one thread at a time; other sinks are kept out by a lock on the file.
+// The file of a file sink, which has one line for each batch, in order and exactly once. The last line says which batches it
+// has, so it needs no other memory: what is written is synced before it counts, a torn last line is cut off, and a line that
+// could not be synced is taken back. Used by one thread at a time; other sinks are kept out by a lock on the file.
 #pragma once
 
 #include <sys/types.h>
@@ -18,7 +18,7 @@ namespace tenfold {
 
 // Where file sinks may write.
 struct SinkPlaces {
-  // The driver's. Relative paths lie below DATA_DIR/sinks/JOB.JOB_ID.
+  // The driver's data directory. Relative paths are resolved under DATA_DIR/sinks/JOB.JOB_ID.
   std::string data_dir;
   // Directories that an absolute path may lie in.
   std::vector<std::string> allowed;
@@ -36,7 +36,7 @@ class FileTarget : public SinkTarget {
     const SinkPlaces* places = nullptr;
   };
 
-  // Empty if the path may be used, else what is wrong with it.
+  // Returns "" if the path may be used, else what is wrong with it.
   static std::string CheckPath(const std::string& path, const SinkPlaces& places);
 
   explicit FileTarget(const Options& options) : options_(options) {}
@@ -62,7 +62,7 @@ class FileTarget : public SinkTarget {
   // The path of the file without symbolic links, as it was opened.
   std::string file_;
   int fd_ = -1;
-  // If set, the file is to be cut off here.
+  // If set, the length to which the file must be truncated.
   std::optional<off_t> cut_at_;
 };
 

@@ -13,10 +13,10 @@ namespace tenfold {
 class SinkTarget {
  public:
   virtual ~SinkTarget() = default;
-  // Makes it ready; called before each line. Returns the last batch it is seen to have, 0 if that is not known.
+  // Makes the sink ready; called before each line. Returns the last batch that the sink has, or 0 if that is not known.
   virtual absl::StatusOr<uint64_t> Prepare() = 0;
-  // Appends the line and a newline. After an error the line is there or not, and comes again. CANCELLED once `stop` is asked
-  // for, within a second.
+  // Appends the line and a newline. After an error the line may be there or not, and is appended again. CANCELLED once
+  // `stop` is asked for, within a second.
   virtual absl::Status Append(const std::string& line, const std::stop_token& stop) = 0;
 };
 

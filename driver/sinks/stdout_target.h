@@ -1,5 +1,5 @@
-// Standard output as a sink. It belongs to all jobs, a line at a time. It may be a pipe that nobody reads and is left
-// blocking, as it is shared with other processes: so it is only written what it is ready to take, which for a pipe is
+// Standard output as a sink, shared by all jobs line by line. It may be a pipe that nobody reads, and it stays in
+// blocking mode, as other processes share it. So only as much is written as it can take at once, which for a pipe is
 // PIPE_BUF bytes.
 #pragma once
 
@@ -13,7 +13,7 @@ namespace tenfold {
 
 class StdoutTarget : public SinkTarget {
  public:
-  // A line that is not whole by now never will be: the next one begins on a line of its own.
+  // If its last line is not complete, it never will be, and the next line starts on a new one.
   ~StdoutTarget() override;
 
   absl::StatusOr<uint64_t> Prepare() override { return 0; }
@@ -21,13 +21,13 @@ class StdoutTarget : public SinkTarget {
 
  private:
   absl::Status AppendLocked(const std::string& line, const std::stop_token& stop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Writes what standard output takes of `rest_`, waiting for so long at most.
+  // Writes as much of `rest_` as standard output takes, waiting for at most `wait_ms`.
   absl::Status WriteSome(int wait_ms) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   static Mutex mutex_;
-  // The sink whose line is only begun, if there is one.
+  // The sink whose line is written in part, if there is one.
   static StdoutTarget* unfinished_ ABSL_GUARDED_BY(mutex_);
-  // The last line has no newline.
+  // Whether the last line lacks its newline.
   static bool torn_ ABSL_GUARDED_BY(mutex_);
 
   // The rest of the line that is not written yet.

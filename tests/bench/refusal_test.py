@@ -33,9 +33,9 @@ BATCH = {"batch": 1, "published_at_us": 1000000, "records": 70, "bad_records": 0
 
 class RefusalTest(unittest.TestCase):
     def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.bin = pathlib.Path(self.folder.name)
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        self.bin = pathlib.Path(self.directory.name)
         for name in PROGRAMS:
             (self.bin / name).write_text(PROGRAM)
             (self.bin / name).chmod(0o755)

@@ -35,22 +35,22 @@ class DevTest : public ::testing::Test {
  protected:
   DevTest() {
     std::string name = ::testing::TempDir() + "/dev_XXXXXX";
-    folder_ = mkdtemp(name.data());
-    fs::create_directories(folder_ + "/tmp");
+    directory_ = mkdtemp(name.data());
+    fs::create_directories(directory_ + "/tmp");
   }
   ~DevTest() override {
     dev_.reset();
     WaitFor([&] { return Processes().empty(); });
-    fs::remove_all(folder_);
+    fs::remove_all(directory_);
   }
 
   void Start(std::vector<std::string> flags) {
     ChildProcess::Options options;
     options.argv = {TENFOLD_BINARY_DIR "/tenfold", "dev"};
     options.argv.insert(options.argv.end(), flags.begin(), flags.end());
-    options.environment = {{"TMPDIR", folder_ + "/tmp"}};
-    options.stdout_path = folder_ + "/out";
-    options.stderr_path = folder_ + "/err";
+    options.environment = {{"TMPDIR", directory_ + "/tmp"}};
+    options.stdout_path = directory_ + "/out";
+    options.stderr_path = directory_ + "/err";
     auto dev = ChildProcess::Start(options);
     ASSERT_TRUE(dev.ok()) << dev.status();
     dev_ = *std::move(dev);
@@ -69,22 +69,22 @@ class DevTest : public ::testing::Test {
     }
     return true;
   }
-  // Driver and workers: what runs with a folder below its TMPDIR. Those that have ended but are not reaped do not count.
+  // Driver and workers: what runs with a directory below its TMPDIR. Those that have ended but are not reaped do not count.
   std::vector<pid_t> Processes(const std::string& part = "") const {
     std::vector<pid_t> found;
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
       const std::string command = ReadFile(entry.path() / "cmdline");
-      if (command.find(folder_ + "/tmp/") == std::string::npos || command.find(part) == std::string::npos) continue;
+      if (command.find(directory_ + "/tmp/") == std::string::npos || command.find(part) == std::string::npos) continue;
       found.push_back(std::stoi(entry.path().filename()));
     }
     return found;
   }
-  bool NothingIsLeft() const { return fs::is_empty(folder_ + "/tmp"); }
-  std::string Out() const { return ReadFile(folder_ + "/out"); }
-  std::string Err() const { return ReadFile(folder_ + "/err"); }
+  bool NothingIsLeft() const { return fs::is_empty(directory_ + "/tmp"); }
+  std::string Out() const { return ReadFile(directory_ + "/out"); }
+  std::string Err() const { return ReadFile(directory_ + "/err"); }
 
-  std::string folder_;
+  std::string directory_;
   std::unique_ptr<ChildProcess> dev_;
 };
 
@@ -134,7 +134,7 @@ TEST_F(DevTest, AProcessThatDiesIsNamedWithItsLog) {
   EXPECT_EQ(dev_->Wait(absl::Seconds(20)), kExitRefused);
   EXPECT_THAT(Processes(), IsEmpty());
   EXPECT_THAT(Err(), HasSubstr("the process worker-2 was killed by signal 9"));
-  const size_t path = Err().find(folder_ + "/tmp/");
+  const size_t path = Err().find(directory_ + "/tmp/");
   ASSERT_NE(path, std::string::npos) << Err();
   EXPECT_TRUE(fs::exists(Err().substr(path, Err().find_first_of(" \n", path) - path))) << Err();
 }

@@ -29,23 +29,23 @@ class JobCore {
   absl::Status AdmitFold(const RequestId& id, const std::string& cluster_id);
   absl::Status AdmitLookUp(const LookUpRequest& request, const std::string& cluster_id);
   absl::Status AdmitPrepare(const RequestId& id, const std::string& cluster_id) const;
-  // A later request was admitted since: the work for this one is to end, its reply would count for nothing.
+  // Whether a later request was admitted since, so that work on this one should end: its reply would be ignored.
   bool IsSuperseded(const RequestId& id) const;
 
   // What an assignment changes, in the order in which it has to be done.
   struct AssignPlan {
-    // Shards the job no longer has here, or has with another identity (R2).
+    // Shards that the job no longer has here, or has under another id (R2).
     std::vector<uint32_t> drop;
-    // First states, to be stored; the first shard's comes with the initial scores.
+    // New states; that of shard 0 is stored with the initial scores.
     std::vector<ShardState> create;
-    // Shards to scan, because they were not since the start.
+    // Shards to scan, because this process has not scanned them yet.
     std::vector<uint32_t> verify;
     // Shards whose rows enter or leave the sums.
     std::vector<uint32_t> join;
     std::vector<uint32_t> leave;
   };
   AssignPlan PlanAssign(const AssignRequest& request) const;
-  // The plan was carried out.
+  // The plan was carried out completely.
   void Assigned(const AssignRequest& request, const AssignPlan& plan);
   // The state is no longer in the store.
   void Forget(uint32_t shard);
@@ -55,7 +55,7 @@ class JobCore {
   // What is to be folded of one shard.
   struct ShardRange {
     ShardState state;
-    // Where each of the state's partitions is to get; at most next_offset if there is nothing to do.
+    // The offset to which each partition of the state is folded; at most next_offset if there is nothing to fold.
     std::vector<int64_t> ends;
   };
   // FAILED_PRECONDITION unless the targets are exactly the partitions of the owned shards. No ranges if this attempt was

@@ -1,12 +1,12 @@
-// How the memory that a worker may use (--memory) is divided: the one place that knows. Pure.
+// Divides the memory that a worker may use (--memory). Pure.
 //
-// 48 MiB are the process's own. Of the rest R
-//   1/4  R  totals: candidates and upper bounds (worker/totals/bounded_totals.h), and the changes kept for the driver
+// 48 MiB are for the process itself. The rest R is divided:
+//   1/4  R  totals: held keys and upper bounds (worker/totals/bounded_totals.h), and the changes kept for the driver
 //   3/16 R  the batch under way: delta tables, their sorted copies, the write to the store
 //   3/16 R  readers: what is fetched ahead
 //   1/4  R  the store: memtables, and cached blocks, indexes and filters
-//   1/8  R  nobody: what the allocator has freed but not given back
-// Totals, batch and readers are a job's alone if there is one, and divided evenly between jobs. Of batch and readers a job's
+//   1/8  R  unused: what was freed and the allocator has not returned
+// Totals, batch and readers are divided evenly between the jobs. Of a job's batch and readers, its
 // sums have 3/4, and 1/4 is kept for shards that are prepared to be taken over.
 #pragma once
 
@@ -14,10 +14,10 @@
 
 namespace tenfold {
 
-// Less is refused.
+// The least --memory that is accepted.
 inline constexpr size_t kMinMemoryBytes = 64 << 20;
 
-// Of one job; 0 everywhere: no limit.
+// What one job may use; 0 everywhere means no limit.
 struct JobMemory {
   struct Lane {
     // For one fold, all its threads together.
@@ -31,7 +31,7 @@ struct JobMemory {
 };
 
 struct MemoryBudget {
-  // 0 if there is no limit.
+  // --memory in bytes; 0 if there is no limit.
   size_t bytes = 0;
 
   size_t StoreBytes() const { return Rest() / 4; }

@@ -1,4 +1,4 @@
-// Decode: one record's bytes to its key and its contribution, without copying. Pure; used by one thread at a time.
+// Decodes one record into its key and its contribution, without copying. Pure; used by one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -31,23 +31,23 @@ class Decoder {
   // INVALID_ARGUMENT, naming what is wrong, for a spec that `jobs/spec/job_spec.h` would refuse.
   static absl::StatusOr<Decoder> Create(const JobSpec& spec);
 
-  // BAD_NONE: `key` is a view into `value` and `units` the contribution; else both are left as they were.
+  // If the result is BAD_NONE, `key` is a view into `value` and `units` the contribution; else neither is set.
   BadReason Decode(std::string_view value, std::string_view* key, int64_t* units);
 
  private:
   explicit Decoder(WeightedSum score) : score_(std::move(score)) {}
 
-  // Fills in fields_; false if the value has more or fewer.
+  // Fills in fields_. Returns false if the value has another number of fields.
   bool Split(std::string_view value);
 
   // Constant after Create.
   WeightedSum score_;
   char separator_ = 0;
-  // Places in fields_.
+  // Indexes into fields_.
   size_t key_field_ = 0;
   std::vector<size_t> score_fields_;
 
-  // Of the record at hand, kept to save allocations: all its fields, and those of the score in its order.
+  // The fields of the record being decoded, all of them and those of the score in its order. Members to save allocations.
   std::vector<std::string_view> fields_;
   std::vector<std::string_view> arguments_;
 };

@@ -1,5 +1,5 @@
-// Aggregate: what a range of records adds to each key, kept aside from state until the range is whole. One a shard and
-// fold; used by one thread at a time.
+// Aggregates what a range of records adds to each key, apart from the state until the range is complete. There is one for
+// each shard and fold; used by one thread at a time.
 #pragma once
 
 #include <array>
@@ -16,23 +16,24 @@ namespace tenfold {
 
 class DeltaTable {
  public:
-  // Adds one record's contribution. The key has to live until the next AddPending; then it is copied, the first time.
+  // Adds one record's contribution. The key must stay valid until the next AddPending, which copies new keys.
   void Add(std::string_view key, int64_t units) {
     pending_keys_[pending_] = key;
     pending_units_[pending_] = units;
     if (++pending_ == KeyTable::kBlock) AddPending();
   }
-  // Adds what was put off so that it is done at once for many records.
+  // Adds the pending contributions, many at a time.
   void AddPending();
 
-  // Adds what is pending; every key with its delta, in the order the keys came. Views live until the next Clear.
+  // Adds what is pending and returns every key with its delta, in the order of insertion. Views are valid until the next
+  // Clear.
   std::vector<Delta> Deltas();
-  // What a batch of these deltas takes until it is in the totals: the table, Deltas' answer, and a copy for the store.
-  // 0 of an empty table, although that keeps memory.
+  // The memory, in bytes, that a batch of these deltas takes until it is in the totals: the table, Deltas' result, and a
+  // copy for the store. It is 0 for an empty table, although that keeps memory.
   size_t bytes() const { return keys_.size() * kBytesPerKey + 2 * keys_.key_bytes(); }
-  // The memory that it has, in bytes.
+  // The memory that the table has allocated, in bytes.
   size_t memory() const { return keys_.bytes() + amounts_.capacity() * sizeof(Amount); }
-  // Empties the table and keeps its memory, but gives up what is far more than it held. Returns how much it gave up.
+  // Empties the table. Keeps its memory, but frees what is far more than it held, and returns how many bytes it freed.
   size_t Clear();
 
  private:
@@ -49,7 +50,7 @@ class DeltaTable {
   size_t pending_ = 0;
 
   KeyTable keys_;
-  // By key index.
+  // Indexed by key index.
   std::vector<Amount> amounts_;
 };
 

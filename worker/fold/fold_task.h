@@ -1,5 +1,5 @@
-// Fetch, decode and aggregate, as a job at a worker uses them: ranges of the log in, what they add to each shard out. The
-// real one is worker/fold/kafka_fold_task.h; the simulator's reads a log in memory.
+// Fetches, decodes and aggregates ranges of the log for a job at a worker, into what they add to each shard. The
+// implementation is worker/fold/kafka_fold_task.h; the simulator has one that reads a log in memory.
 #pragma once
 
 #include <cstdint>
@@ -31,16 +31,16 @@ struct FoldOutcome {
   struct Shard {
     // The range's state with its offsets, counters, samples, last record and digest advanced.
     ShardState state;
-    // Each key once; the views live until the task's next Fold.
+    // Every key once. The views are valid until the task's next Fold.
     std::vector<Delta> deltas;
   };
   // Every shard of the ranges, whether it moved or not.
   std::vector<Shard> shards;
-  // Why the job has to stop, with the record's or the offset's place; nothing of the fold counts then.
+  // Why the job must fail, with the partition and offset; then nothing else of the outcome is valid.
   std::optional<std::string> failure;
-  // A sentence on the trouble with Kafka that the fold had to wait for; empty if there was none.
+  // A sentence about the trouble with Kafka that the fold waited for; empty if there was none.
   std::string waiting_for;
-  // How long nothing was there to fold, in the thread that waited least.
+  // How long the thread that waited least had nothing to fold.
   absl::Duration waited;
 };
 

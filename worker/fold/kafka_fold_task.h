@@ -1,4 +1,4 @@
-// Fetch, decode and aggregate for real: a job's ranges folded by a few threads, each with its own reader and its own
+// The FoldTask over Kafka. A job's ranges are folded by a few threads, each with its own reader and its own
 // shards, so that they share nothing. Used by one thread at a time.
 //
 // Where a fold leaves records, the threads fold on from there, aside, while what it made is persisted and merged. The next

@@ -1,4 +1,4 @@
-// The reader of one fold thread: reads its partitions from where their states are, and sees to it that they are still the
+// The reader of one fold thread. It reads the partitions from where their states are, and checks that they are still the
 // partitions that were folded. Used by one thread at a time.
 //
 // librdkafka 2.0.2 reads on in a topic that was deleted and created again, and says nothing. So the reader now and then
@@ -26,7 +26,7 @@ namespace tenfold {
 // The last anchor of each partition that a job's threads read. Thread-safe.
 class Anchors {
  public:
-  // The anchor has no offset if there is none.
+  // Returns the partition's anchor; without an offset if there is none.
   Anchor Find(const TopicPartition& partition) const;
   void Set(const TopicPartition& partition, const Anchor& anchor);
 
@@ -48,14 +48,14 @@ class RangeReader {
   // Ends the connections and forgets the cursors.
   void Close();
 
-  // Waits for records, `timeout` at most. UNAVAILABLE while Kafka is.
+  // Waits for records for at most `timeout`. UNAVAILABLE while Kafka is unavailable.
   absl::Status Poll(absl::Duration timeout);
-  // The records of the last Poll; to be folded before HandleEvents, which has to follow.
+  // The records of the last Poll. They must be folded before HandleEvents is called, which must follow every Poll.
   const std::vector<LogRecord>& records() const { return records_; }
   const LogReader& log() const { return *reader_; }
   std::vector<Cursor>* cursors() { return &cursors_; }
-  // Takes in what the last Poll found besides records. Returns a reason to stop the job, or none; `waiting_for` receives
-  // what is to be waited for, if anything.
+  // Handles what the last Poll reported besides records. Returns why the job must fail, if it must; `waiting_for` receives
+  // what the fold waits for, if anything.
   std::optional<std::string> HandleEvents(bool exact, std::string* waiting_for);
   // Once the anchors are checked, has the log read where the cursors are, with new anchors. A partition of which nothing
   // comes does not hold up the others.
@@ -69,7 +69,7 @@ class RangeReader {
   void SetDoubtful() { doubtful_ = true; }
   // Ends the fold: counts its records into the states.
   void FinishStates();
-  // How long Polls have waited since the last call.
+  // Returns how long calls of Poll have waited since the last call of TakeWaited.
   absl::Duration TakeWaited();
 
  private:

@@ -1,4 +1,4 @@
-// Decode and aggregate: the loop that every record of the log goes through once. Used by one thread at a time.
+// Decodes and aggregates records: the loop that every record of the log passes once. Used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +16,17 @@
 
 namespace tenfold {
 
-// A record that was folded: as long as it is still there, its partition is the one that was folded.
+// A folded record. As long as the partition still has the same record there, it is the partition that was folded.
 struct Anchor {
   // -1 if there is none.
   int64_t offset = -1;
   uint64_t hash = 0;
 };
 
-// One partition of a fold, and where its reader is.
+// One partition of a fold, and the position of its reader.
 struct Cursor {
   TopicPartition partition;
-  // Where the reader is; no record below comes any more.
+  // The position of the reader: no record below it will come.
   int64_t read = -1;
   // The partition's part of the state that is folded on, and the deltas of its shard. Both outlive the fold.
   PartitionState* state = nullptr;
@@ -38,12 +38,12 @@ struct Cursor {
   // The last folded record of the poll under way.
   const LogRecord* last = nullptr;
   Anchor anchor;
-  // The reader began at the anchor, to see that it is still what was folded.
+  // Whether the reader began at the anchor, to compare it with the folded record.
   bool check = false;
-  // Why nothing comes of the partition until the reader is assigned again; empty if nothing is wrong.
+  // Why no records of the partition come until the reader is assigned again; empty if nothing is wrong.
   std::string failure;
 
-  // "topic[2]"
+  // The partition as messages name it: "topic[2]".
   std::string Name() const;
 };
 

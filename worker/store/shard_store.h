@@ -1,4 +1,4 @@
-// What a worker needs of durable state: shards with their rows and their ShardState, changed atomically. The real one is
+// The durable state of a worker: shards with their rows and their ShardState, changed atomically. The implementation is
 // worker/store/state_store.h; the simulator has one that crashes on purpose.
 #pragma once
 
@@ -23,7 +23,7 @@ namespace tenfold {
 // Job id and shard.
 using ShardKey = std::pair<std::string, uint32_t>;
 
-// The rows of a shard in key order, as they were when it was made. Used by one thread; ends before the store.
+// The rows of a shard in key order, as of the cursor's creation. Used by one thread; destroyed before the store.
 class RowCursor {
  public:
   virtual ~RowCursor() = default;
@@ -32,7 +32,7 @@ class RowCursor {
   // DATA_LOSS if a row cannot be read.
   virtual absl::Status status() const = 0;
 
-  // Lives until the next Next.
+  // The key; the view is valid until the next call of Next.
   std::string_view key() const { return key_; }
   uint64_t count() const { return count_; }
   Units sum() const { return sum_; }
@@ -55,19 +55,19 @@ class ShardStore {
   };
   virtual absl::Status Create(std::span<const NewShard> shards) = 0;
 
-  // Drops them for ever; unknown ones are ignored.
+  // Drops the shards for ever. Unknown ones are ignored.
   virtual absl::Status Drop(std::span<const ShardKey> shards) = 0;
 
   struct Update {
     const ShardState* state;
-    // A key once, in any order; a store held to memory is fastest with the order of the keys.
+    // Every key once, in any order; a store with a memory limit is fastest if they are sorted.
     std::span<const Delta> deltas;
   };
   // Adds the deltas and replaces the states, in one atomic write of all shards, durable as `wal` says on return. After an
   // error nothing of it is in state, or the store refuses everything until it is opened again.
   virtual absl::Status Commit(std::span<const Update> updates, WalMode wal) = 0;
 
-  // Nobody drops the shard while it is read.
+  // The shard must not be dropped while the cursor exists.
   virtual absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard) const = 0;
 
   // Adds the shard's row of keys[i], if it has one, to (*sums)[i]. The keys are distinct and sorted. DATA_LOSS if a row
@@ -82,13 +82,14 @@ class ShardStore {
   // About how many rows the shard has, rather more than fewer; 0 if it is not there.
   virtual uint64_t EstimateRows(const ShardKey& shard) const = 0;
 
-  // Every row in key order, and the digest of them all, to compare with the state's. DATA_LOSS if it cannot be read,
-  // CANCELLED if `row` returned false.
+  // Visits every row in key order and returns the digest of all rows, to be compared with the state's. DATA_LOSS if a row
+  // cannot be read, CANCELLED if `row` returned false.
   using Row = std::function<bool(std::string_view key, uint64_t count, Units sum)>;
   absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const;
 };
 
-// The rows of some shards as one: every key once, in order, with its sum over them. Holds a cursor a shard and no rows.
+// The merged rows of several shards: every key once, in order, with its sum over them. Holds one cursor for each shard and
+// no rows.
 class MergedRows : public RowCursor {
  public:
   absl::Status Open(const ShardStore& store, std::span<const ShardKey> shards);
@@ -100,7 +101,7 @@ class MergedRows : public RowCursor {
   void Advance(RowCursor* cursor);
 
   std::vector<std::unique_ptr<RowCursor>> cursors_;
-  // Those that have a row, the one with the lowest key in front.
+  // A heap of the cursors that have a row, with the lowest key in front.
   std::vector<RowCursor*> heap_;
   std::string buffer_;
   absl::Status status_;

@@ -45,7 +45,7 @@ void BoundedTotals::Clear() {
   EndScan();
   ++drops_;
   totals_ = Totals();
-  floor_.reset();
+  held_from_.reset();
   bounds_.reset();
   shards_.clear();
   stale_ = false;
@@ -58,7 +58,7 @@ uint64_t BoundedTotals::Keys() const {
   return rows;
 }
 
-void BoundedTotals::RaiseFloor() {
+void BoundedTotals::HoldFewer() {
   const size_t fitting = limit_ / 32 / (totals_.bytes() / std::max<size_t>(1, totals_.size()) + 1);
   const size_t keep = std::max({2 * depth_, fitting, size_t{1}});
   if (totals_.size() <= keep) return;
@@ -77,9 +77,9 @@ void BoundedTotals::RaiseFloor() {
     LOG(INFO) << "the totals of " << totals_.size() << " keys take their share of memory; only the highest " << keep
               << " or more are kept there from now on";
   }
-  floor_ = std::max(cut + 1, floor_.value_or(cut + 1));
+  held_from_ = std::max(cut + 1, held_from_.value_or(cut + 1));
   if (!bounds_) bounds_.emplace(limit_ / 2);
-  if (*floor_ > 0) bounds_->RaiseCeiling(*floor_);
+  if (*held_from_ > 0) bounds_->RaiseCeiling(*held_from_);
   Totals kept;
   totals_.ForEach([&](std::string_view key, int64_t count, Units sum) {
     if (sum > cut || (sum == cut && ties > 0)) {
@@ -103,12 +103,12 @@ absl::Status BoundedTotals::Rebuild() {
   for (uint64_t passed = 0; rows.Next(); ++passed) {
     if (passed % kRowsPerPoll == 0 && stop_()) return absl::CancelledError("the worker is stopping");
     if (rows.count() == 0) continue;
-    if (floor_ && rows.sum() < *floor_) {
+    if (held_from_ && rows.sum() < *held_from_) {
       bounds_->Raise(bounds_->Find(rows.key()), rows.sum());
       continue;
     }
     totals_.Add(rows.key(), static_cast<int64_t>(rows.count()), rows.sum());
-    if (HasTooMany()) RaiseFloor();
+    if (HasTooMany()) HoldFewer();
   }
   if (!rows.status().ok()) return rows.status();
   stale_ = false;
@@ -123,11 +123,11 @@ absl::Status BoundedTotals::Add(std::span<const std::span<const Delta>> shards) 
     for (const std::span<const Delta> deltas : shards) {
       for (const Delta& delta : deltas) bytes += kBytesPerKey + delta.key.size();
     }
-    if (bytes > CandidatesLimit()) RaiseFloor();
+    if (bytes > HeldLimit()) HoldFewer();
   }
   if (complete()) {
     for (const std::span<const Delta> deltas : shards) totals_.Add(deltas);
-    if (HasTooMany()) RaiseFloor();
+    if (HasTooMany()) HoldFewer();
     return absl::OkStatus();
   }
   while (bounds_->bytes() > limit_ / 2 && bounds_->Halve()) continue;
@@ -148,7 +148,7 @@ absl::Status BoundedTotals::Add(std::span<const std::span<const Delta>> shards) 
 }
 
 void BoundedTotals::RaiseBounds(std::span<const Delta* const> deltas, std::vector<std::string_view>* reached) {
-  if (*floor_ <= 0) {
+  if (*held_from_ <= 0) {
     for (const Delta* delta : deltas) reached->push_back(delta->key);
     return;
   }
@@ -160,10 +160,10 @@ void BoundedTotals::RaiseBounds(std::span<const Delta* const> deltas, std::vecto
       bounds_->Prefetch(places[i]);
     }
     for (size_t i = 0; i < size; ++i) {
-      // A key that does not grow stays below the floor.
+      // A key that does not grow stays below F.
       if (deltas[i]->sum <= 0) continue;
       const Units bound = bounds_->Bound(places[i]) + deltas[i]->sum;
-      if (bound >= *floor_) {
+      if (bound >= *held_from_) {
         reached->push_back(deltas[i]->key);
       } else {
         bounds_->Raise(places[i], bound);
@@ -181,13 +181,13 @@ absl::Status BoundedTotals::TakeIn(std::span<const std::string_view> keys) {
     for (size_t i = 0; i < some.size(); ++i) {
       const auto& [count, sum] = (*sums)[i];
       if (count == 0) continue;
-      if (sum >= *floor_) {
+      if (sum >= *held_from_) {
         totals_.Add(some[i], static_cast<int64_t>(count), sum);
       } else {
         bounds_->Raise(bounds_->Find(some[i]), sum);
       }
     }
-    if (HasTooMany()) RaiseFloor();
+    if (HasTooMany()) HoldFewer();
   }
   return absl::OkStatus();
 }
@@ -250,7 +250,7 @@ absl::StatusOr<uint64_t> BoundedTotals::AtOrAbove(Units threshold, uint64_t from
   if (stale_) {
     if (absl::Status made = Rebuild(); !made.ok()) return made;
   }
-  if (complete() || threshold >= *floor_) return totals_.AtOrAbove(threshold, from, max_bytes, entries);
+  if (complete() || threshold >= *held_from_) return totals_.AtOrAbove(threshold, from, max_bytes, entries);
   if (from == 0 || scanned_ != from) {
     EndScan();
     if (absl::Status opened = scan_.Open(*store_, shards_); !opened.ok()) return opened;

@@ -15,27 +15,27 @@ namespace tenfold {
 
 class UpperBounds {
  public:
-  // Of a set without a key: every total is 0 or less.
+  // The bounds of an empty set, which are all 0.
   explicit UpperBounds(size_t bytes);
 
-  // Where a key's cells are.
+  // The indexes of a key's two cells.
   struct Place {
     size_t first;
     size_t second;
   };
   Place Find(std::string_view key) const;
-  // Begins to bring the cells.
+  // Prefetches the cells.
   void Prefetch(const Place& place) const;
 
-  // 0 or more.
+  // Returns the bound, which is 0 or more.
   Units Bound(const Place& place) const;
-  // The total of the key there is now at most this, which is below the ceiling.
+  // Raises the bound of the key there to at least `total`, which is below the ceiling.
   void Raise(const Place& place, Units total);
 
-  // Totals are below this from now on; it never comes down. The cells' step grows with it.
+  // Allows totals up to this ceiling, which never falls. The step of the cells grows with it.
   void RaiseCeiling(Units ceiling);
 
-  // Takes half the memory, and bounds are higher; false if it takes hardly any.
+  // Halves the memory, which makes bounds higher. Returns false if there is hardly any memory to free.
   bool Halve();
   size_t bytes() const { return cells_.size() * sizeof(Cell); }
 

@@ -26,23 +26,23 @@ class ChildProcessTest : public ::testing::Test {
  protected:
   ChildProcessTest() {
     std::string name = ::testing::TempDir() + "/child_process_XXXXXX";
-    folder_ = mkdtemp(name.data());
+    directory_ = mkdtemp(name.data());
   }
-  ~ChildProcessTest() override { std::filesystem::remove_all(folder_); }
+  ~ChildProcessTest() override { std::filesystem::remove_all(directory_); }
 
   ChildProcess::Options Shell(const std::string& script) const {
     ChildProcess::Options options;
     options.argv = {"sh", "-c", script};
-    options.stdout_path = folder_ + "/out";
-    options.stderr_path = folder_ + "/err";
+    options.stdout_path = directory_ + "/out";
+    options.stderr_path = directory_ + "/err";
     return options;
   }
   std::string Read(const std::string& name) const {
-    std::ifstream in(folder_ + "/" + name);
+    std::ifstream in(directory_ + "/" + name);
     return {std::istreambuf_iterator<char>(in), {}};
   }
 
-  std::string folder_;
+  std::string directory_;
 };
 
 TEST_F(ChildProcessTest, TellsTheExitCode) {
@@ -109,7 +109,7 @@ TEST_F(ChildProcessTest, InheritsNoDescriptorAndNoBlockedSignal) {
   ASSERT_TRUE(child.ok()) << child.status();
   ASSERT_EQ((*child)->Wait(kLong), 0);
   close(leaked);
-  // 0, 1, 2 and the folder that ls reads.
+  // 0, 1, 2 and the directory that ls reads.
   EXPECT_EQ(Read("out"), "4\nSigBlk:\t0000000000000000\n");
 }
 

@@ -33,7 +33,7 @@ class Program {
   Program() : app_("Tries settings.", "program") {
     app_.add_option("--listen", listen, "where to listen")->required()->check(CheckAddress);
     app_.add_option("--lease-ms", lease_ms, "how long a lease lasts");
-    app_.add_option("--allow-folder", folders, "folders of sinks");
+    app_.add_option("--allow-prefix", prefixes, "prefixes of sinks");
     app_.add_flag("--quiet", quiet, "say less");
   }
 
@@ -54,7 +54,7 @@ class Program {
 
   std::string listen;
   uint32_t lease_ms = 3000;
-  std::vector<std::string> folders;
+  std::vector<std::string> prefixes;
   bool quiet = false;
   std::string out;
   std::string err;
@@ -106,11 +106,11 @@ TEST_F(SettingsTest, VariableNamesTheFile) {
 }
 
 TEST_F(SettingsTest, FileGivesRequiredOptionsListsAndFlags) {
-  const std::string file = Write("listen: '[::1]:7070'\nallow_folder: [/a, \"/b c\"]\nquiet: false\n");
+  const std::string file = Write("listen: '[::1]:7070'\nallow_prefix: [/a, \"/b c\"]\nquiet: false\n");
   Program program;
   EXPECT_EQ(program.Parse({"--config", file}), std::nullopt) << program.err;
   EXPECT_EQ(program.listen, "[::1]:7070");
-  EXPECT_EQ(program.folders, (std::vector<std::string>{"/a", "/b c"}));
+  EXPECT_EQ(program.prefixes, (std::vector<std::string>{"/a", "/b c"}));
   EXPECT_FALSE(program.quiet);
 }
 
@@ -128,7 +128,7 @@ TEST_F(SettingsTest, FileErrorsAreAllReportedWithTheirPlaces) {
       "quiet: perhaps\n"
       "lease_ms: [1, 2]\n"
       "quiet: true\n"
-      "allow_folder: {a: b}\n");
+      "allow_prefix: {a: b}\n");
   Program program;
   EXPECT_EQ(program.Parse({"--config", file}), kExitData);
   EXPECT_EQ(program.err, file + ":1:9: listen: 'nowhere' has no port; write HOST:PORT\n" +      //
@@ -136,7 +136,7 @@ TEST_F(SettingsTest, FileErrorsAreAllReportedWithTheirPlaces) {
                              file + ":3:8: quiet: 'perhaps' is not true or false\n" +           //
                              file + ":4:11: lease_ms: needs one value\n" +                      //
                              file + ":5:1: quiet: duplicate key; it is on line 3 already\n" +   //
-                             file + ":6:15: allow_folder: needs a value or a list of values\n");
+                             file + ":6:15: allow_prefix: needs a value or a list of values\n");
 }
 
 TEST_F(SettingsTest, ValueOfTheWrongTypeInFileIsAnError) {
@@ -167,7 +167,7 @@ TEST_F(SettingsTest, BrokenYamlIsAnErrorWithItsPlace) {
 }
 
 TEST_F(SettingsTest, YamlThatIsNoMappingOrCyclicIsRefused) {
-  for (const char* yaml : {"- a\n", "just text\n", "allow_folder: &a [*a]\n", "a: 1\n---\nb: 2\n", "? [a]\n: b\n"}) {
+  for (const char* yaml : {"- a\n", "just text\n", "allow_prefix: &a [*a]\n", "a: 1\n---\nb: 2\n", "? [a]\n: b\n"}) {
     const std::string file = Write(yaml);
     Program program;
     EXPECT_EQ(program.Parse({"--config", file}), kExitData) << yaml;

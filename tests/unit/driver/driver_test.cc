@@ -70,19 +70,19 @@ class DriverTest : public ::testing::Test {
  protected:
   DriverTest() {
     std::string name = ::testing::TempDir() + "/driver_XXXXXX";
-    folder_ = mkdtemp(name.data());
+    directory_ = mkdtemp(name.data());
     broker_ = *EmbeddedBroker::Start("events", 1);
     Start();
   }
   ~DriverTest() override {
     driver_.reset();
-    fs::remove_all(folder_);
+    fs::remove_all(directory_);
   }
 
   void Start() {
     driver_.reset();
     Driver::Options options;
-    options.places.data_dir = folder_;
+    options.places.data_dir = directory_;
     options.kafka = broker_->brokers();
     auto driver = Driver::Start(std::move(options));
     ASSERT_TRUE(driver.ok()) << driver.status();
@@ -110,7 +110,7 @@ class DriverTest : public ::testing::Test {
     return driver_->GetStatus(request);
   }
 
-  std::string folder_;
+  std::string directory_;
   std::unique_ptr<EmbeddedBroker> broker_;
   std::unique_ptr<Driver> driver_;
 };
@@ -204,7 +204,7 @@ TEST_F(DriverTest, ABatchComesWithAsManyPartitionsAsItHasOffsets) {
   added->add_partitions()->set_topic("events");
   added->mutable_partitions(0)->set_partition(1);
   {
-    auto journal = Journal::Open(folder_, [] { return int64_t{0}; });
+    auto journal = Journal::Open(directory_, [] { return int64_t{0}; });
     ASSERT_TRUE(journal.ok()) << journal.status();
     ASSERT_TRUE((*journal)->Append(&records).ok());
   }
@@ -252,7 +252,7 @@ class DriverWithAWorkerTest : public DriverTest {
   DriverWithAWorkerTest() {
     driver_.reset();
     Driver::Options options;
-    options.places.data_dir = folder_;
+    options.places.data_dir = directory_;
     options.kafka = broker_->brokers();
     options.kept_batches = 30;
     driver_ = *Driver::Start(std::move(options));
@@ -260,7 +260,7 @@ class DriverWithAWorkerTest : public DriverTest {
     int port = 0;
     driver_server_ = *StartServer("127.0.0.1:0", driver_service_.get(), &port);
     Worker::Options worker_options;
-    worker_options.data_dir = folder_ + "/worker";
+    worker_options.data_dir = directory_ + "/worker";
     worker_options.driver = "127.0.0.1:" + std::to_string(port);
     worker_ = *Worker::Open(std::move(worker_options));
     worker_service_ = std::make_unique<WorkerServiceImpl>(worker_.get());
@@ -304,7 +304,7 @@ TEST_F(DriverWithAWorkerTest, BatchesThatASinkHasYetToTakeStayInTheJournal) {
   absl::StatusOr<SubmitReply> reply = driver_->Submit(submit);
   while (absl::IsUnavailable(reply.status())) reply = driver_->Submit(submit);
   ASSERT_TRUE(reply.ok()) << reply.status();
-  const fs::path file = fs::path(folder_) / "sinks" / ("popularity." + reply->job_id()) / "top.jsonl";
+  const fs::path file = fs::path(directory_) / "sinks" / ("popularity." + reply->job_id()) / "top.jsonl";
   ASSERT_NO_FATAL_FAILURE(MakeBatch(1));
   while (!fs::exists(file)) absl::SleepFor(absl::Milliseconds(1));
   // Nothing can be written there.

@@ -158,16 +158,16 @@ class SinksTest : public ::testing::Test {
   SinksTest() {
     signal(SIGPIPE, SIG_IGN);
     std::string name = ::testing::TempDir() + "/sinks_XXXXXX";
-    folder_ = fs::canonical(mkdtemp(name.data()));
+    directory_ = fs::canonical(mkdtemp(name.data()));
     options_.job_id = "j1";
     options_.spec.set_name("popularity");
-    places_.data_dir = folder_ + "/data";
-    places_.allowed = {folder_ + "/allowed"};
+    places_.data_dir = directory_ + "/data";
+    places_.allowed = {directory_ + "/allowed"};
     options_.places = &places_;
   }
   ~SinksTest() override {
     sinks_.reset();
-    fs::remove_all(folder_);
+    fs::remove_all(directory_);
   }
 
   void AddFile(const std::string& path) { options_.spec.add_sinks()->mutable_file()->set_path(path); }
@@ -184,10 +184,10 @@ class SinksTest : public ::testing::Test {
     return WaitFor([&] { return Problem(sink).find(part) != std::string::npos; });
   }
   std::string Problem(int sink = 0) const { return sinks_->Status()[static_cast<size_t>(sink)].problem(); }
-  fs::path JobFolder() const { return folder_ + "/data/sinks/popularity.j1"; }
-  std::string Top() const { return ReadFile(JobFolder() / "top.jsonl"); }
+  fs::path JobDirectory() const { return directory_ + "/data/sinks/popularity.j1"; }
+  std::string Top() const { return ReadFile(JobDirectory() / "top.jsonl"); }
 
-  std::string folder_;
+  std::string directory_;
   FakeJournal journal_;
   SinkPlaces places_;
   JobSinks::Options options_;

@@ -79,18 +79,18 @@ TEST_F(SinksTest, ALineThatCouldNotBeSyncedIsWrittenAgainOnce) {
   EXPECT_EQ(Top(), Lines(1, 2));
 }
 
-TEST_F(SinksTest, FoldersOfAPathAreMade) {
+TEST_F(SinksTest, DirectoriesOfAPathAreMade) {
   AddFile("a/b/top.jsonl");
-  AddFile(folder_ + "/allowed/c/top.jsonl");
+  AddFile(directory_ + "/allowed/c/top.jsonl");
   Start();
   Commit(1);
   ASSERT_TRUE(WaitDelivered(1)) << Problem(0) << Problem(1);
-  EXPECT_EQ(ReadFile(JobFolder() / "a/b/top.jsonl"), Lines(1, 1));
-  EXPECT_EQ(ReadFile(folder_ + "/allowed/c/top.jsonl"), Lines(1, 1));
+  EXPECT_EQ(ReadFile(JobDirectory() / "a/b/top.jsonl"), Lines(1, 1));
+  EXPECT_EQ(ReadFile(directory_ + "/allowed/c/top.jsonl"), Lines(1, 1));
 }
 
 TEST_F(SinksTest, GoesOnAfterTheFilesLastLineWhenTheJournalTrails) {
-  WriteFile(JobFolder() / "top.jsonl", Lines(1, 3));
+  WriteFile(JobDirectory() / "top.jsonl", Lines(1, 3));
   AddFile("top.jsonl");
   Start();
   Commit(5);
@@ -112,10 +112,10 @@ TEST_F(SinksTest, AFileMovedAwayWhileRunningIsStartedAnew) {
   Start();
   Commit(2);
   ASSERT_TRUE(WaitDelivered(2)) << Problem();
-  fs::rename(JobFolder() / "top.jsonl", JobFolder() / "old.jsonl");
+  fs::rename(JobDirectory() / "top.jsonl", JobDirectory() / "old.jsonl");
   Commit(3);
   ASSERT_TRUE(WaitDelivered(3)) << Problem();
-  EXPECT_EQ(ReadFile(JobFolder() / "old.jsonl"), Lines(1, 2));
+  EXPECT_EQ(ReadFile(JobDirectory() / "old.jsonl"), Lines(1, 2));
   EXPECT_EQ(Top(), Lines(3, 3));
 }
 
@@ -123,7 +123,7 @@ TEST_F(SinksTest, ATornLastLineIsWrittenAgain) {
   AddFile("top.jsonl");
   // From its first byte alone to all but its newline.
   for (size_t cut : {size_t{1}, size_t{20}, Line("j1", 3).size() - 1}) {
-    WriteFile(JobFolder() / "top.jsonl", Lines(1, 2) + Line("j1", 3).substr(0, cut));
+    WriteFile(JobDirectory() / "top.jsonl", Lines(1, 2) + Line("j1", 3).substr(0, cut));
     Start();
     Commit(4);
     ASSERT_TRUE(WaitDelivered(4)) << Problem();
@@ -134,7 +134,7 @@ TEST_F(SinksTest, ATornLastLineIsWrittenAgain) {
 }
 
 TEST_F(SinksTest, ALongTornLineIsCutWhole) {
-  WriteFile(JobFolder() / "top.jsonl", Lines(1, 2) + R"({"job":"popularity","job_id":")" + std::string(300'000, 'j'));
+  WriteFile(JobDirectory() / "top.jsonl", Lines(1, 2) + R"({"job":"popularity","job_id":")" + std::string(300'000, 'j'));
   AddFile("top.jsonl");
   Start();
   Commit(3);
@@ -143,19 +143,19 @@ TEST_F(SinksTest, ALongTornLineIsCutWhole) {
 }
 
 TEST_F(SinksTest, AnUnfinishedLineOfSomebodyElseIsNotCut) {
-  WriteFile(JobFolder() / "top.jsonl", "my notes");
+  WriteFile(JobDirectory() / "top.jsonl", "my notes");
   AddFile("top.jsonl");
   Start();
   Commit(1);
   EXPECT_TRUE(WaitProblem("end it with a newline"));
   EXPECT_EQ(Top(), "my notes");
-  WriteFile(JobFolder() / "top.jsonl", "my notes\n");
+  WriteFile(JobDirectory() / "top.jsonl", "my notes\n");
   ASSERT_TRUE(WaitDelivered(1)) << Problem();
   EXPECT_EQ(Top(), "my notes\n" + Lines(1, 1));
 }
 
 TEST_F(SinksTest, LinesOfAnOlderJobAreLeftAlone) {
-  WriteFile(JobFolder() / "top.jsonl", Line("j0", 70));
+  WriteFile(JobDirectory() / "top.jsonl", Line("j0", 70));
   AddFile("top.jsonl");
   Start();
   Commit(2);
@@ -175,11 +175,11 @@ TEST_F(SinksTest, DISABLED_DeliverUntilTheFaultPoint) {
 TEST_F(SinksTest, ACrashAfterTheWriteDoesNotDoubleTheLine) {
   ChildProcess::Options options;
   options.argv = {"/proc/self/exe", "--gtest_filter=*DISABLED_DeliverUntilTheFaultPoint", "--gtest_also_run_disabled_tests"};
-  // Its own folder it does not clean up: that is to lie in this one's.
+  // Its own directory it does not clean up: that is to lie in this one's.
   options.environment = {{"TENFOLD_TEST_DATA_DIR", places_.data_dir},
                          {"TENFOLD_FAULT_POINT", "driver.sink_written:2"},
-                         {"TEST_TMPDIR", folder_}};
-  options.stdout_path = folder_ + "/out";
+                         {"TEST_TMPDIR", directory_}};
+  options.stdout_path = directory_ + "/out";
   auto child = ChildProcess::Start(options);
   ASSERT_TRUE(child.ok()) << child.status();
   ASSERT_EQ((*child)->Wait(absl::Seconds(60)), kFaultExitCode) << ReadFile(options.stdout_path);
@@ -192,13 +192,13 @@ TEST_F(SinksTest, ACrashAfterTheWriteDoesNotDoubleTheLine) {
 }
 
 TEST_F(SinksTest, TroubleIsToldAndRetried) {
-  WriteFile(folder_ + "/data/sinks", "in the way");
+  WriteFile(directory_ + "/data/sinks", "in the way");
   AddFile("top.jsonl");
   Start();
   Commit(2);
-  EXPECT_TRUE(WaitProblem(folder_ + "/data/sinks/popularity.j1"));
+  EXPECT_TRUE(WaitProblem(directory_ + "/data/sinks/popularity.j1"));
   EXPECT_EQ(sinks_->DeliveredByAll(), 0u);
-  fs::remove(folder_ + "/data/sinks");
+  fs::remove(directory_ + "/data/sinks");
   ASSERT_TRUE(WaitDelivered(2)) << Problem();
   EXPECT_TRUE(WaitFor([&] { return Problem().empty(); }));
   EXPECT_EQ(Top(), Lines(1, 2));
@@ -226,7 +226,7 @@ TEST_F(SinksTest, AHalfWrittenLineIsTakenBack) {
 }
 
 TEST_F(SinksTest, ABrokenSinkDelaysOnlyItself) {
-  fs::create_directories(JobFolder() / "broken.jsonl");
+  fs::create_directories(JobDirectory() / "broken.jsonl");
   AddFile("broken.jsonl");
   AddFile("top.jsonl");
   Start();
@@ -276,7 +276,7 @@ TEST_F(SinksTest, AnUnreadableBatchIsTold) {
 }
 
 TEST_F(SinksTest, StopsWithinASecondInTheMiddleOfTrouble) {
-  fs::create_directories(JobFolder() / "broken.jsonl");
+  fs::create_directories(JobDirectory() / "broken.jsonl");
   StdoutPipe out;
   out.Fill();
   AddFile("broken.jsonl");
@@ -291,7 +291,7 @@ TEST_F(SinksTest, StopsWithinASecondInTheMiddleOfTrouble) {
 }
 
 TEST_F(SinksTest, AFileInUseIsToldUntilItIsFree) {
-  AddFile(folder_ + "/allowed/top.jsonl");
+  AddFile(directory_ + "/allowed/top.jsonl");
   Start();
   Commit(1);
   ASSERT_TRUE(WaitDelivered(1)) << Problem();
@@ -302,38 +302,38 @@ TEST_F(SinksTest, AFileInUseIsToldUntilItIsFree) {
   EXPECT_TRUE(WaitProblem("in use"));
   first.reset();
   ASSERT_TRUE(WaitDelivered(1)) << Problem();
-  EXPECT_EQ(ReadFile(folder_ + "/allowed/top.jsonl"), Line("j1", 1) + Line("j2", 1));
+  EXPECT_EQ(ReadFile(directory_ + "/allowed/top.jsonl"), Line("j1", 1) + Line("j2", 1));
 }
 
-TEST_F(SinksTest, ALinkOutOfTheFolderIsRefused) {
-  fs::create_directories(JobFolder());
-  fs::create_directories(folder_ + "/elsewhere");
-  fs::create_directory_symlink(folder_ + "/elsewhere", JobFolder() / "link");
+TEST_F(SinksTest, ALinkOutOfTheDirectoryIsRefused) {
+  fs::create_directories(JobDirectory());
+  fs::create_directories(directory_ + "/elsewhere");
+  fs::create_directory_symlink(directory_ + "/elsewhere", JobDirectory() / "link");
   AddFile("link/top.jsonl");
   AddFile("link/sub/top.jsonl");
   Start();
   Commit(1);
   EXPECT_TRUE(WaitProblem("symbolic link", 0));
   EXPECT_TRUE(WaitProblem("symbolic link", 1));
-  EXPECT_TRUE(fs::is_empty(folder_ + "/elsewhere"));
+  EXPECT_TRUE(fs::is_empty(directory_ + "/elsewhere"));
 }
 
 TEST_F(SinksTest, ALinkInPlaceOfTheFileIsRefused) {
-  WriteFile(folder_ + "/elsewhere", "");
-  fs::create_directories(JobFolder());
-  fs::create_symlink(folder_ + "/elsewhere", JobFolder() / "top.jsonl");
+  WriteFile(directory_ + "/elsewhere", "");
+  fs::create_directories(JobDirectory());
+  fs::create_symlink(directory_ + "/elsewhere", JobDirectory() / "top.jsonl");
   AddFile("top.jsonl");
   Start();
   Commit(1);
   EXPECT_TRUE(WaitProblem("symbolic link"));
-  EXPECT_EQ(ReadFile(folder_ + "/elsewhere"), "");
+  EXPECT_EQ(ReadFile(directory_ + "/elsewhere"), "");
 }
 
 TEST_F(SinksTest, APathThatIsNoLongerAllowedIsTold) {
-  AddFile(folder_ + "/other/top.jsonl");
+  AddFile(directory_ + "/other/top.jsonl");
   Start();
   EXPECT_TRUE(WaitProblem("configuration"));
-  EXPECT_FALSE(fs::exists(folder_ + "/other"));
+  EXPECT_FALSE(fs::exists(directory_ + "/other"));
 }
 
 TEST_F(SinksTest, WithoutSinksEverythingIsDelivered) {
@@ -352,7 +352,7 @@ TEST_F(SinksTest, AJobWritesNothingWhereAnEarlierOneOfItsNameWrote) {
   Commit(2);
   ASSERT_TRUE(WaitDelivered(2)) << Problem();
   EXPECT_EQ(Top(), Lines(1, 1));
-  EXPECT_TRUE(fs::exists(folder_ + "/data/sinks/popularity.j2/top.jsonl"));
+  EXPECT_TRUE(fs::exists(directory_ + "/data/sinks/popularity.j2/top.jsonl"));
 }
 
 }  // namespace

@@ -71,12 +71,12 @@ class JournalTest : public ::testing::Test {
  protected:
   JournalTest() {
     std::string name = ::testing::TempDir() + "/journal_XXXXXX";
-    folder_ = mkdtemp(name.data());
-    data_dir_ = folder_ + "/data";
+    directory_ = mkdtemp(name.data());
+    data_dir_ = directory_ + "/data";
   }
   ~JournalTest() override {
     journal_.reset();
-    fs::remove_all(folder_);
+    fs::remove_all(directory_);
   }
 
   void Open() {
@@ -127,7 +127,7 @@ class JournalTest : public ::testing::Test {
     EXPECT_TRUE(change(db).ok());
     delete db;
   }
-  fs::path Backup() const { return folder_ + "/backup"; }
+  fs::path Backup() const { return directory_ + "/backup"; }
   fs::path Dir() const { return data_dir_ + "/journal"; }
   // The one that sorts last and is not empty.
   fs::path NewestFile(const std::string& extension) const {
@@ -139,7 +139,7 @@ class JournalTest : public ::testing::Test {
     return newest;
   }
 
-  std::string folder_;
+  std::string directory_;
   std::string data_dir_;
   std::unique_ptr<Journal> journal_;
   int64_t now_us_ = 1'700'000'000'000'000;
@@ -286,8 +286,8 @@ TEST_F(JournalDeathTest, ABatchThatLeavesAGapIsABug) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   Open();
   Append({Batch("j1", 1)});
-  // The process that dies does not clean up: what it makes is to lie in this one's folder.
-  setenv("TEST_TMPDIR", folder_.c_str(), 1);
+  // The process that dies does not clean up: what it makes is to lie in this one's directory.
+  setenv("TEST_TMPDIR", directory_.c_str(), 1);
   EXPECT_DEATH(Append({Batch("j1", 3)}), "of job j1");
   unsetenv("TEST_TMPDIR");
 }
@@ -304,8 +304,8 @@ TEST_F(JournalTest, WhatWasAppendedSurvivesTheEndOfTheProcess) {
   ChildProcess::Options options;
   options.argv = {"/proc/self/exe", "--gtest_filter=*DISABLED_AppendUntilTheFaultPoint", "--gtest_also_run_disabled_tests"};
   options.environment = {
-      {"TENFOLD_TEST_DATA_DIR", data_dir_}, {"TENFOLD_FAULT_POINT", "driver.journalled:2"}, {"TEST_TMPDIR", folder_}};
-  options.stdout_path = folder_ + "/out";
+      {"TENFOLD_TEST_DATA_DIR", data_dir_}, {"TENFOLD_FAULT_POINT", "driver.journalled:2"}, {"TEST_TMPDIR", directory_}};
+  options.stdout_path = directory_ + "/out";
   auto child = ChildProcess::Start(options);
   ASSERT_TRUE(child.ok()) << child.status();
   ASSERT_EQ((*child)->Wait(absl::Seconds(60)), kFaultExitCode) << ReadFile(options.stdout_path);
@@ -455,7 +455,7 @@ TEST_F(JournalTest, ADamagedJournalIsLeftAsItIs) {
   EXPECT_EQ(std::distance(fs::directory_iterator(Dir()), {}), static_cast<std::ptrdiff_t>(files));
 }
 
-TEST_F(JournalTest, AnEmptyFolderInTheJournalsPlaceIsANewJournal) {
+TEST_F(JournalTest, AnEmptyDirectoryInTheJournalsPlaceIsANewJournal) {
   fs::create_directories(Dir());
   Open();
   EXPECT_THAT(Replayed(), ElementsAre());
@@ -470,8 +470,8 @@ TEST_F(JournalTest, AnUnfinishedCreationIsStartedAgain) {
 }
 
 TEST_F(JournalTest, ADataDirectoryThatCannotBeMadeIsAnErrorThatNamesIt) {
-  WriteFile(folder_ + "/file", "");
-  data_dir_ = folder_ + "/file/data";
+  WriteFile(directory_ + "/file", "");
+  data_dir_ = directory_ + "/file/data";
   const absl::Status status = OpenStatus();
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(std::string(status.message()), HasSubstr(data_dir_));

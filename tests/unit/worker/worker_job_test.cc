@@ -45,8 +45,8 @@ class WorkerJobTest : public ::testing::Test {
  protected:
   WorkerJobTest() {
     std::string name = ::testing::TempDir() + "/worker_job_XXXXXX";
-    folder_ = mkdtemp(name.data());
-    store_ = *StateStore::Open(folder_);
+    directory_ = mkdtemp(name.data());
+    store_ = *StateStore::Open(directory_);
     WorkerJob::Options options;
     options.cluster_id = "cluster";
     options.job_id = "job";
@@ -58,7 +58,7 @@ class WorkerJobTest : public ::testing::Test {
   ~WorkerJobTest() override {
     job_.reset();
     store_.reset();
-    fs::remove_all(folder_);
+    fs::remove_all(directory_);
   }
 
   // The next assignment, of a job with a partition in each of the first shards.
@@ -106,7 +106,7 @@ class WorkerJobTest : public ::testing::Test {
     return sums;
   }
 
-  std::string folder_;
+  std::string directory_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<WorkerJob> job_;
   uint64_t number_ = 0;
