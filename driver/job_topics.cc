@@ -95,15 +95,25 @@ absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& kn
   if (!all.ok()) return all.status();
   const std::vector<TopicPartition> known_partitions = ToTopicPartitions(known);
   const std::set<TopicPartition> seen(known_partitions.begin(), known_partitions.end());
-  std::vector<TopicPartition> asked = known_partitions;
+  const std::set<TopicPartition> there(all->begin(), all->end());
+  FoundPartitions found;
+  std::vector<TopicPartition> asked;
+  for (size_t i = 0; i < known.size(); ++i) {
+    if (there.contains(known_partitions[i])) {
+      asked.push_back(known_partitions[i]);
+    } else {
+      found.gone.push_back(static_cast<uint32_t>(i));
+    }
+  }
+  const size_t kept = asked.size();
   for (const TopicPartition& partition : *all) {
     if (!seen.contains(partition)) asked.push_back(partition);
   }
   const absl::StatusOr<std::vector<int64_t>> begins = Offsets(asked, LogClient::Position::kBegin);
   if (!begins.ok()) return begins.status();
-  FoundPartitions found;
-  found.begins.assign(begins->begin(), begins->begin() + static_cast<std::ptrdiff_t>(known.size()));
-  for (size_t i = known.size(); i < asked.size(); ++i) {
+  auto begin = begins->begin();
+  for (const TopicPartition& partition : known_partitions) found.begins.push_back(there.contains(partition) ? *begin++ : -1);
+  for (size_t i = kept; i < asked.size(); ++i) {
     Partition& partition = found.added.emplace_back();
     partition.set_topic(asked[i].topic);
     partition.set_partition(asked[i].partition);

@@ -19,6 +19,7 @@
 namespace tenfold {
 namespace {
 
+constexpr char kInterceptor[] = "tenfold";
 constexpr std::chrono::seconds kDestroyLimit(3);
 constexpr absl::Duration kRepeatMessageAfter = absl::Minutes(5);
 constexpr size_t kMessagesRemembered = 100;
@@ -89,6 +90,23 @@ std::string Reason(std::string_view message) {
   return failure;
 }
 
+// The kinds of answers that tell of a change: the first one of every connection, and what names leaders.
+constexpr int16_t kApiVersions = 18;
+constexpr int16_t kMetadata = 3;
+
+// Called on the thread of the broker's connection, before anything is done with the answer.
+rd_kafka_resp_err_t OnAnswer(rd_kafka_t*, int, const char*, int32_t, int16_t kind, int16_t, int32_t, size_t, int64_t,
+                             rd_kafka_resp_err_t, void* opaque) {
+  auto* changes = static_cast<KafkaChanges*>(opaque);
+  if (kind == kApiVersions) ++changes->connections;
+  if (kind == kMetadata) ++changes->leader_answers;
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t OnNew(rd_kafka_t* handle, const rd_kafka_conf_t*, void* changes, char*, size_t) {
+  return rd_kafka_interceptor_add_on_response_received(handle, kInterceptor, OnAnswer, changes);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig& config, Options options) {
@@ -107,6 +125,11 @@ absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig
   rd_kafka_conf_set_error_cb(conf.get(), OnError);
   rd_kafka_conf_set_log_cb(conf.get(), OnLog);
   if (self->options_.on_undelivered) rd_kafka_conf_set_dr_msg_cb(conf.get(), OnDelivery);
+  const rd_kafka_resp_err_t added =
+      rd_kafka_conf_interceptor_add_on_new(conf.get(), kInterceptor, OnNew, self->changes_.get());
+  if (added != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return absl::InternalError(absl::StrCat("observe a Kafka client's answers: ", rd_kafka_err2str(added)));
+  }
   char message[512];
   self->handle_ = rd_kafka_new(self->options_.type, conf.get(), message, sizeof(message));
   if (self->handle_ == nullptr) {
@@ -121,7 +144,7 @@ KafkaHandle::~KafkaHandle() {
   // librdkafka 2.0.2 may never return from this call (#4187, #932). Such a client is leaked together with its threads.
   std::promise<void> destroyed;
   std::future<void> done = destroyed.get_future();
-  std::thread thread([handle = handle_, promise = std::move(destroyed)]() mutable {
+  std::thread thread([handle = handle_, changes = changes_, promise = std::move(destroyed)]() mutable {
     rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     promise.set_value();
   });

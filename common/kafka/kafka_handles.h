@@ -4,6 +4,8 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -39,6 +41,12 @@ using KafkaTopic = KafkaPtr<rd_kafka_topic_t, rd_kafka_topic_destroy>;
 
 using KafkaSettings = std::vector<std::pair<std::string, std::string>>;
 
+// Counted on librdkafka's threads.
+struct KafkaChanges {
+  std::atomic<uint64_t> connections = 0;
+  std::atomic<uint64_t> leader_answers = 0;
+};
+
 // A librdkafka client and what it last reported about its brokers. Its log messages go to glog, repeated ones at a limited
 // rate. Everything made from the client must be destroyed before it; its destructor takes a bounded time. Thread-safe.
 class KafkaHandle {
@@ -64,6 +72,11 @@ class KafkaHandle {
 
   rd_kafka_t* get() const { return handle_; }
 
+  // How many connections were made, and how often brokers told who leads which partition. What is taken from the client
+  // before one of them rises has nothing to do with the connection, or the leaders, that it counts.
+  uint64_t connections() const { return changes_->connections; }
+  uint64_t leader_answers() const { return changes_->leader_answers; }
+
   // Runs the callbacks of a client whose event queue nothing else polls.
   void Serve(int timeout_ms) { rd_kafka_poll(handle_, timeout_ms); }
 
@@ -86,6 +99,8 @@ class KafkaHandle {
   const std::string brokers_;
   const Options options_;
   rd_kafka_t* handle_ = nullptr;
+  // Also held by a thread that waits for a client that does not end.
+  const std::shared_ptr<KafkaChanges> changes_ = std::make_shared<KafkaChanges>();
 
   mutable Mutex mutex_;
   bool all_down_ ABSL_GUARDED_BY(mutex_) = false;

@@ -108,6 +108,13 @@ class LogReader {
   // partition in offset order. UNAVAILABLE, naming the brokers, while all are down and no prefetched record is left.
   virtual absl::Status Poll(absl::Duration timeout, std::vector<LogRecord>* records, std::vector<Event>* events) = 0;
 
+  // Whether, since the last Assign or the last call, a connection to a broker was made or leaders were asked for. If so,
+  // what the last Poll handed over may come from another leader, or from a broker that lost the end of its log, unlike all
+  // before.
+  virtual bool TakeChanged() = 0;
+  // Asks for the first offset that the log has of the partition at this position; UNAVAILABLE if no answer comes in time.
+  virtual absl::StatusOr<int64_t> Begin(uint32_t position, absl::Duration timeout) = 0;
+
   // Returns the XXH3-64 of the record's framed timestamp, key, value and headers; null and empty differ.
   virtual uint64_t Hash(const LogRecord& record) const = 0;
 

@@ -155,20 +155,37 @@ class KafkaLogReader : public LogReader {
         return absl::InvalidArgumentError(absl::StrCat("read ", name, " twice at once"));
       }
     }
+    connections_ = handle_->connections();
+    leader_answers_ = handle_->leader_answers();
+    moved_ = false;
     DestroyMessages();
+    last_topic_ = nullptr;
+    errors_.clear();
+    if (positions == positions_) {
+      // What is known of the partitions remains, as a reader may begin again and again while one of them is missing.
+      for (size_t i = 0; i < starts.size(); ++i) {
+        reading_[i].next_offset = starts[i].offset;
+        reading_[i].broker = -1;
+        if (!std::exchange(reading_[i].stopped, false)) continue;
+        SetHeard(&reading_[i], false);
+        verify_at_ = absl::Now() + kDoubtAfter;
+      }
+      return AssignReading();
+    }
     positions_ = std::move(positions);
     reading_.clear();
     for (const Start& start : starts) reading_.push_back({start.partition, start.offset});
     unheard_ = reading_.size();
     verify_at_ = absl::Now() + kDoubtAfter;
-    last_topic_ = nullptr;
-    errors_.clear();
     if (absl::Status status = AssignReading(); !status.ok()) return status;
-    topics_.clear();
+    std::map<std::string, KafkaTopic> before = std::exchange(topics_, {});
     for (const Start& start : starts) {
-      KafkaTopic& topic = topics_[start.partition.topic];
+      const std::string& name = start.partition.topic;
+      KafkaTopic& topic = topics_[name];
       if (topic != nullptr) continue;
-      topic.reset(rd_kafka_topic_new(handle_->get(), start.partition.topic.c_str(), nullptr));
+      topic = std::move(before[name]);
+      if (topic != nullptr) continue;
+      topic.reset(rd_kafka_topic_new(handle_->get(), name.c_str(), nullptr));
       // Asks at once, since librdkafka would look for the topic's leaders up to a second later.
       AskMetadata(topic.get());
     }
@@ -196,6 +213,28 @@ class KafkaLogReader : public LogReader {
   }
 
   absl::Duration TakeWaited() override { return std::exchange(waited_, absl::ZeroDuration()); }
+
+  bool TakeChanged() override {
+    const uint64_t connections = handle_->connections();
+    bool changed = std::exchange(moved_, false);
+    changed |= std::exchange(connections_, connections) != connections;
+    // While a partition is missing librdkafka asks for its leader all the time. Then this waits until it is there again;
+    // a leader that another broker follows shows by its records in any case.
+    if (unheard_ > 0 || std::ranges::any_of(reading_, &Reading::stopped)) return changed;
+    const uint64_t answers = handle_->leader_answers();
+    return (std::exchange(leader_answers_, answers) != answers) || changed;
+  }
+
+  absl::StatusOr<int64_t> Begin(uint32_t position, absl::Duration timeout) override {
+    const TopicPartition& partition = reading_[position].partition;
+    int64_t begin = 0;
+    int64_t end = 0;
+    const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
+        handle_->get(), partition.topic.c_str(), partition.partition, &begin, &end, KafkaMilliseconds(timeout));
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return begin;
+    return absl::UnavailableError(absl::StrCat("ask where ", PartitionName(partition.topic, partition.partition),
+                                               " begins: ", rd_kafka_err2str(error)));
+  }
 
   uint64_t Hash(const LogRecord& record) const override {
     const auto* message = static_cast<const rd_kafka_message_t*>(record.handle);
@@ -226,6 +265,8 @@ class KafkaLogReader : public LogReader {
     bool stopped = false;
     // Whether the partition is known to exist, because a record or its end was read.
     bool heard = false;
+    // The id of the broker that the last record came from; -1 if none came since Assign.
+    int32_t broker = -1;
   };
 
   void DestroyMessages() {
@@ -298,6 +339,10 @@ class KafkaLogReader : public LogReader {
       case RD_KAFKA_RESP_ERR_NO_ERROR:
         if (!reading.heard) SetHeard(&reading, true);
         if (message->offset < reading.next_offset) return;
+        if (const int32_t broker = rd_kafka_message_broker_id(message); broker != reading.broker) {
+          moved_ |= reading.broker >= 0;
+          reading.broker = broker;
+        }
         reading.next_offset = message->offset + 1;
         records->push_back({last_position_, message->offset,
                             std::string_view(static_cast<const char*>(message->payload), message->len), message});
@@ -427,6 +472,10 @@ class KafkaLogReader : public LogReader {
 
   std::vector<Reading> reading_;
   std::map<TopicPartition, uint32_t> positions_;
+  // The client's counts that were last looked at, and whether a partition's records come from another broker than before.
+  uint64_t connections_ = 0;
+  uint64_t leader_answers_ = 0;
+  bool moved_ = false;
 
   // The messages of the last poll, to which its records refer.
   const ReadAhead read_ahead_;

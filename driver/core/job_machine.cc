@@ -230,8 +230,9 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
   attempt_.plan = PlanBatch(job_.next_offsets, ends_);
   if (!attempt_.plan.truncated.empty()) {
     const uint32_t p = attempt_.plan.truncated.front();
-    const std::string detail = absl::StrCat("ends at ", ends_[p], ", below offset ", job_.next_offsets[p],
-                                            " up to which it is folded: it was created again or truncated");
+    const std::string detail =
+        absl::StrCat("ends at ", ends_[p], ", below offset ", job_.next_offsets[p],
+                     " up to which it is folded: it was created again or truncated. Cancel the job and submit it anew");
     if (!truncated_since_us_) truncated_since_us_ = now_us;
     if (now_us - *truncated_since_us_ >= kTruncatedForUs) return Fail(absl::StrCat(job_.Name(p), " ", detail), actions);
     EndAttempt(WaitingForPartition(WAITING_PARTITION, job_.partitions[p], "it " + detail), now_us, now_us + kRetryKafkaUs);
@@ -483,11 +484,15 @@ void JobMachine::OnTime(int64_t now_us, Actions* actions) { Advance(now_us, acti
 
 void JobMachine::OnPaused(int64_t paused_us) {
   if (truncated_since_us_) *truncated_since_us_ += paused_us;
+  search_.OnPaused(paused_us);
 }
 
 void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int64_t now_us, Actions* actions) {
   search_.OnAnswer(found, now_us);
   if (job_.IsOver()) return;
+  // What is under way to the journal is decided; the next search finds the same.
+  const bool decides = attempt_.phase != PHASE_COMMIT && !appending_;
+  if (const std::string failure = search_.Failure(now_us); decides && !failure.empty()) return Fail(failure, actions);
   if (found.ok()) {
     const bool can_refold = search_.HasEveryStart(*found);
     if (moves_.can_refold() && !can_refold) {

@@ -4,10 +4,13 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace tenfold {
 namespace {
 
 constexpr int64_t kIntervalUs = 2'000'000;
+constexpr int64_t kGoneForUs = 10'000'000;
 
 }  // namespace
 
@@ -19,8 +22,27 @@ bool PartitionSearch::Begin(int64_t now_us) {
 void PartitionSearch::OnAnswer(const absl::StatusOr<FoundPartitions>& found, int64_t now_us) {
   under_way_ = false;
   next_us_ = now_us + kIntervalUs;
-  if (found.ok()) found_ = found->added;
+  if (!found.ok()) {
+    gone_.reset();
+    return;
+  }
+  found_ = found->added;
+  if (found->gone.empty()) {
+    gone_.reset();
+  } else {
+    if (!gone_) gone_since_us_ = now_us;
+    gone_ = found->gone.front();
+  }
 }
+
+std::string PartitionSearch::Failure(int64_t now_us) const {
+  if (!gone_ || now_us - gone_since_us_ < kGoneForUs) return "";
+  return absl::StrCat(job_->Name(*gone_),
+                      " no longer exists, although its topic does: the topic was created again with fewer ",
+                      "partitions. Cancel the job and submit it anew");
+}
+
+void PartitionSearch::OnPaused(int64_t paused_us) { gone_since_us_ += paused_us; }
 
 std::vector<Partition> PartitionSearch::Take() {
   // Two searches may have found the same partition before it was journalled.

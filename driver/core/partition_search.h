@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -15,8 +17,10 @@ namespace tenfold {
 struct FoundPartitions {
   // Partitions that the job does not have.
   std::vector<Partition> added;
-  // The first offsets that Kafka still has of those that it has, by partition index.
+  // The first offsets that Kafka still has of those that it has, by partition index; -1 for those that are gone.
   std::vector<int64_t> begins;
+  // The indexes of partitions that the job has and its topics, which are there, do not.
+  std::vector<uint32_t> gone;
 };
 
 class PartitionSearch {
@@ -30,6 +34,11 @@ class PartitionSearch {
   void OnAnswer(const absl::StatusOr<FoundPartitions>& found, int64_t now_us);
   // Partitions to be journalled, each once.
   std::vector<Partition> Take();
+  // Why the job must fail, or "": for a while its topics have fewer partitions than it. A broker that has just started may
+  // not have heard of all.
+  std::string Failure(int64_t now_us) const;
+  // The process stood still for so long.
+  void OnPaused(int64_t paused_us);
   // Whether Kafka still has every partition's start, so that the job can be folded again from there.
   bool HasEveryStart(const FoundPartitions& found) const;
 
@@ -41,6 +50,9 @@ class PartitionSearch {
   bool under_way_ = false;
   int64_t next_us_ = 0;
   std::vector<Partition> found_;
+  // The first partition that is gone, and since when; unset if none is.
+  std::optional<uint32_t> gone_;
+  int64_t gone_since_us_ = 0;
 };
 
 }  // namespace tenfold

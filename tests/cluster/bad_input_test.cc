@@ -141,6 +141,18 @@ TEST_F(BadInputTest, TopicCreatedAgainAndAlreadyLongerFailsTheJob) {
   EXPECT_TRUE(absl::StrContains(reason, "created again")) << reason;
 }
 
+TEST_F(BadInputTest, TopicCreatedAgainWithFewerPartitionsFailsTheJob) {
+  const Job job = NewJob("fewer", "skip");
+  ASSERT_OK(ProduceSample(job.topics[0], 3, 1, 300));
+  ASSERT_OK(cluster_.Submit(job));
+  ASSERT_OK(cluster_.WaitCaughtUp(job.name).status());
+  CreateTopicAgain(job.topics[0], 1);
+  ASSERT_OK(cluster_.WaitForState(job.name, "failed"));
+  const std::string reason = cluster_.JobStatus(job.name).value().at("reason");
+  EXPECT_TRUE(absl::StrContains(reason, job.topics[0] + "[1] no longer exists")) << reason;
+  EXPECT_TRUE(absl::StrContains(reason, "Cancel the job")) << reason;
+}
+
 TEST_F(BadInputTest, FailedJobLeavesOthersRunning) {
   const Job failing = NewJob("failing", "fail"), sound = NewJob("sound", "fail");
   ASSERT_OK(cluster_.Submit(failing));

@@ -66,5 +66,20 @@ TEST_F(JobTopicsTest, APartitionThatIsFoundBeginsAtItsBegin) {
   EXPECT_EQ(found->added[0].start_offset(), 0);
 }
 
+TEST_F(JobTopicsTest, APartitionThatItsTopicNoLongerHasIsGone) {
+  const absl::StatusOr<std::string> topic = CreateTopic(3);
+  ASSERT_OK(topic.status());
+  const std::unique_ptr<JobTopics> topics = Open(*topic, START_EARLIEST);
+  const absl::StatusOr<std::vector<Partition>> known = topics->Resolve();
+  ASSERT_OK(known.status());
+  CreateTopicAgain(*topic, 1);
+
+  const absl::StatusOr<FoundPartitions> found = topics->Find(*known);
+  ASSERT_OK(found.status());
+  EXPECT_EQ(found->gone, (std::vector<uint32_t>{1, 2}));
+  EXPECT_EQ(found->begins, (std::vector<int64_t>{0, -1, -1}));
+  EXPECT_TRUE(found->added.empty());
+}
+
 }  // namespace
 }  // namespace tenfold

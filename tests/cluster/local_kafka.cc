@@ -108,6 +108,19 @@ absl::Status OwnKafka::Kill(int broker) const {
 
 void OwnKafka::Start(int broker) const { StartBrokers(dir_, absl::StrCat("--broker ", broker)); }
 
+std::filesystem::path OwnKafka::DataOf(int broker) const {
+  return std::filesystem::path(dir_) / "kafka" / absl::StrCat("broker-", broker) / "data";
+}
+
+void OwnKafka::SaveData(int broker) const {
+  std::filesystem::copy(DataOf(broker), DataOf(broker).string() + ".saved", std::filesystem::copy_options::recursive);
+}
+
+void OwnKafka::RestoreData(int broker) const {
+  std::filesystem::remove_all(DataOf(broker));
+  std::filesystem::rename(DataOf(broker).string() + ".saved", DataOf(broker));
+}
+
 std::string UniqueName(const std::string& prefix) {
   static std::atomic<int> names = 0;
   return absl::StrCat(prefix, "-", absl::ToUnixMillis(absl::Now()), "-", getpid(), "-", ++names);
@@ -156,6 +169,14 @@ void CreateTopicAgain(const std::string& topic, int partitions) {
   RunTool("org.apache.kafka.tools.TopicCommand", absl::StrCat("--delete --topic ", topic));
   RunTool("org.apache.kafka.tools.TopicCommand",
           absl::StrCat("--create --topic ", topic, " --partitions ", partitions, " --replication-factor 1"));
+}
+
+std::string CreateUncleanTopic(int leader, int follower) {
+  const std::string topic = UniqueName("events");
+  RunTool("org.apache.kafka.tools.TopicCommand",
+          absl::StrCat("--create --topic ", topic, " --replica-assignment ", leader, ":", follower,
+                       " --config unclean.leader.election.enable=true --config min.insync.replicas=1"));
+  return topic;
 }
 
 std::vector<std::map<std::string, std::string>> DescribeGroup(const std::string& group) {

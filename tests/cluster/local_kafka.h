@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -38,8 +39,13 @@ class OwnKafka {
   absl::Status Kill(int broker) const;
   // Again, on its old port, with its data; returns when it serves.
   void Start(int broker) const;
+  // Keeps a copy of a dead broker's data, and puts that copy in the place of its data.
+  void SaveData(int broker) const;
+  void RestoreData(int broker) const;
 
  private:
+  std::filesystem::path DataOf(int broker) const;
+
   const std::string dir_;
   FILE* const stop_;
   std::string brokers_;
@@ -50,6 +56,9 @@ std::string UniqueName(const std::string& prefix);
 
 // A new topic of three partitions and a unique name, or its name's "cannot create" error.
 absl::StatusOr<std::string> CreateTopic(int partitions = 3, int replication = 1);
+// A new topic of one partition on these two brokers. The second one may become its leader without the records that only the
+// first one has.
+std::string CreateUncleanTopic(int leader, int follower);
 // Adds partitions up to this many, and returns when the broker tells of them.
 absl::Status GrowTopic(const std::string& topic, int partitions);
 

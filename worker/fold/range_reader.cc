@@ -13,6 +13,8 @@ namespace {
 constexpr absl::Duration kRecheckAfter = absl::Seconds(15);
 // How long partitions that passed a check wait for the others.
 constexpr absl::Duration kCheckTogether = absl::Seconds(1);
+// How long a fold waits for the answer where a partition begins.
+constexpr absl::Duration kAskBegin = absl::Seconds(2);
 // The pause before a failed partition is read again, which discards what was fetched of all other partitions.
 constexpr absl::Duration kRetryFailedAfter = absl::Seconds(1);
 
@@ -56,7 +58,8 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
              cursors_[i].read == cursor.state->next_offset();
       if (same) {
         cursor.read = cursors_[i].read;
-        cursor.check = cursors_[i].check;
+        cursor.expected = cursors_[i].expected;
+        cursor.expected_next = cursors_[i].expected_next;
         cursor.anchor = cursors_[i].anchor;
         cursor.failure = cursors_[i].failure;
       }
@@ -69,10 +72,12 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
   for (Cursor& cursor : cursors_) {
     // Takes an anchor from before the topic may have been recreated, not one that may be of the new topic.
     if (!same) cursor.anchor = anchors_->Find(cursor.partition);
-    const int64_t last = cursor.state->last_offset();
-    if (cursor.anchor.offset < 0 || cursor.anchor.offset > last) SetAnchor(&cursor);
-    cursor.check = cursor.anchor.offset >= 0;
-    behind_ |= cursor.check && cursor.anchor.offset < last;
+    const Anchor last = LastFolded(cursor);
+    if (cursor.anchor.offset < 0 || cursor.anchor.offset > last.offset) SetAnchor(&cursor);
+    cursor.expected = cursor.anchor;
+    // The older anchor may be in what two logs have in common.
+    cursor.expected_next = cursor.anchor.offset < last.offset ? last : Anchor();
+    behind_ |= cursor.expected_next.offset >= 0;
   }
   doubtful_ = false;
   check_at_ = absl::Now() + kRecheckAfter;
@@ -80,8 +85,10 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
   return Assign();
 }
 
+Anchor RangeReader::LastFolded(const Cursor& cursor) { return {cursor.state->last_offset(), cursor.state->last_hash()}; }
+
 void RangeReader::SetAnchor(Cursor* cursor) {
-  cursor->anchor = {cursor->state->last_offset(), cursor->state->last_hash()};
+  cursor->anchor = LastFolded(*cursor);
   if (cursor->anchor.offset >= 0) anchors_->Set(cursor->partition, cursor->anchor);
 }
 
@@ -95,7 +102,7 @@ absl::Status RangeReader::Assign() {
   for (Cursor& cursor : cursors_) {
     cursor.read = cursor.state->next_offset();
     cursor.failure.clear();
-    starts.push_back({cursor.partition, cursor.check ? cursor.anchor.offset : cursor.read});
+    starts.push_back({cursor.partition, cursor.expected.offset >= 0 ? cursor.expected.offset : cursor.read});
   }
   retry_at_ = absl::InfiniteFuture();
   absl::Status assigned = reader_->Assign(starts);
@@ -105,44 +112,88 @@ absl::Status RangeReader::Assign() {
   return assigned;
 }
 
-absl::Status RangeReader::Poll(absl::Duration timeout) { return reader_->Poll(timeout, &records_, &events_); }
+absl::Status RangeReader::Poll(absl::Duration timeout) {
+  const absl::Status polled = reader_->Poll(timeout, &records_, &events_);
+  if (!reader_->TakeChanged()) return polled;
+  const auto has_folded = [](const Cursor& cursor) { return cursor.state->last_offset() >= 0; };
+  if (std::ranges::none_of(cursors_, has_folded)) return polled;
+  records_.clear();
+  events_.clear();
+  const absl::Status assigned = AssignAtLast();
+  return polled.ok() ? assigned : polled;
+}
+
+absl::Status RangeReader::AssignAtLast() {
+  behind_ = false;
+  for (Cursor& cursor : cursors_) {
+    cursor.expected = LastFolded(cursor);
+    cursor.expected_next = {};
+  }
+  return Assign();
+}
 
 std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* waiting_for) {
   for (const LogReader::Event& event : events_) {
     Cursor& cursor = cursors_[event.position];
     switch (event.kind) {
       case LogReader::Event::Kind::kEnd: {
-        cursor.check = false;
+        if (cursor.expected.offset >= 0 && event.next_offset > cursor.expected.offset) return cursor.Missing();
+        if (cursor.expected.offset >= 0) {
+          SetShorter(&cursor);
+          break;
+        }
         cursor.read = std::max(cursor.read, event.next_offset);
         const int64_t reached = exact ? std::min(event.next_offset, cursor.end) : event.next_offset;
         cursor.state->set_next_offset(std::max(cursor.state->next_offset(), reached));
         break;
       }
       case LogReader::Event::Kind::kOffsetLost:
-        if (cursor.check) {
-          // The anchor's record is gone. Whether more is lost shows without the check.
-          cursor.check = false;
+        if (cursor.expected.offset >= 0) {
+          const absl::StatusOr<int64_t> begin = reader_->Begin(event.position, kAskBegin);
+          if (!begin.ok()) {
+            SetFailure(&cursor, std::string(begin.status().message()));
+            break;
+          }
+          if (*begin <= cursor.expected.offset) {
+            SetShorter(&cursor);
+            break;
+          }
+          // Retention has dropped the expected record. Whether more is lost shows behind it.
+          cursor.expected = std::exchange(cursor.expected_next, {});
           if (absl::Status assigned = Assign(); !assigned.ok()) *waiting_for = std::string(assigned.message());
           return std::nullopt;
         }
         return absl::StrCat(cursor.Name(), " no longer has offset ", cursor.state->next_offset(),
                             ", from which the job has to go on: retention has dropped it, or the topic was created again");
       case LogReader::Event::Kind::kFailed:
-        cursor.failure = event.message;
-        LOG_EVERY_T(WARNING, 5) << event.message;
-        retry_at_ = std::min(retry_at_, absl::Now() + kRetryFailedAfter);
+        SetFailure(&cursor, event.message);
         break;
     }
   }
   return std::nullopt;
 }
 
+// The expected record may come back: a new leader tells late of all that it has. The driver ends the job if it does not.
+void RangeReader::SetShorter(Cursor* cursor) {
+  SetFailure(cursor, absl::StrCat(cursor->Name(), " ends at or before offset ", cursor->expected.offset,
+                                  ", up to which it is folded"));
+}
+
+void RangeReader::SetFailure(Cursor* cursor, std::string failure) {
+  LOG_EVERY_T(WARNING, 5) << failure;
+  cursor->failure = std::move(failure);
+  retry_at_ = std::min(retry_at_, absl::Now() + kRetryFailedAfter);
+}
+
 absl::Status RangeReader::CatchUp() {
-  if (!behind_ || std::ranges::all_of(cursors_, &Cursor::check)) return absl::OkStatus();
-  if (std::ranges::any_of(cursors_, &Cursor::check) && absl::Now() < catch_up_at_) return absl::OkStatus();
+  const auto is_behind = [](const Cursor& cursor) { return cursor.expected_next.offset >= 0; };
+  if (!behind_ || std::ranges::all_of(cursors_, is_behind)) return absl::OkStatus();
+  if (std::ranges::any_of(cursors_, is_behind) && absl::Now() < catch_up_at_) return absl::OkStatus();
   behind_ = false;
   for (Cursor& cursor : cursors_) {
-    if (!cursor.check) SetAnchor(&cursor);
+    if (is_behind(cursor)) continue;
+    SetAnchor(&cursor);
+    cursor.expected = cursor.anchor;
   }
   return Assign();
 }

@@ -1,8 +1,9 @@
 // The reader of one fold thread. It reads the partitions from where their states are, and checks that they are still the
 // partitions that were folded. Used by one thread at a time.
 //
-// librdkafka 2.0.2 reads on in a topic that was deleted and created again, and says nothing. So the reader now and then
-// begins at a record that was folded before (the anchor), which the fold compares by its hash before it goes on.
+// The last record that was folded is expected again, with the same hash, before anything is folded that comes from another
+// leader or over another connection. librdkafka 2.0.2 also reads on in a topic that was deleted and created again between
+// two fetches, and says nothing: so now and then an older record (the anchor) is expected too.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,9 @@ class RangeReader {
   // Ends the connections and forgets the cursors.
   void Close();
 
-  // Waits for records for at most `timeout`. UNAVAILABLE while Kafka is unavailable.
+  // Waits for records for at most `timeout`. UNAVAILABLE while Kafka is unavailable. What may come from another leader or
+  // over another connection than before is dropped, and read again from the last folded record on, which then has to be the
+  // same.
   absl::Status Poll(absl::Duration timeout);
   // The records of the last Poll. They must be folded before HandleEvents is called, which must follow every Poll.
   const std::vector<LogRecord>& records() const { return records_; }
@@ -73,8 +76,16 @@ class RangeReader {
   absl::Duration TakeWaited();
 
  private:
-  // Has the log read where the cursors begin, or at their anchors if those are to be checked.
+  // The last record of the partition that was folded; without an offset if there is none.
+  static Anchor LastFolded(const Cursor& cursor);
+  // Has the log read where the cursors begin, or at the records that are expected.
   absl::Status Assign();
+  // Has the log read at the last folded records, so that each is compared before anything behind it is folded.
+  absl::Status AssignAtLast();
+  // Nothing comes of the partition for now; it is read again in a moment.
+  void SetFailure(Cursor* cursor, std::string failure);
+  // The log does not have the expected record's offset yet.
+  void SetShorter(Cursor* cursor);
   // Makes the last folded record the one to be checked.
   void SetAnchor(Cursor* cursor);
 

@@ -10,6 +10,10 @@
 namespace tenfold {
 namespace {
 
+constexpr char kAnotherLog[] =
+    "the topic was created again, or a broker lost the end of its log; the published results count records that are gone. "
+    "Cancel the job and submit it anew";
+
 void CountBad(const LogRecord& record, BadReason reason, PartitionState* partition) {
   const auto bad = partition->mutable_bad();
   auto it = std::find_if(bad->begin(), bad->end(), [&](const BadCount& count) { return count.reason() >= reason; });
@@ -29,18 +33,26 @@ void CountBad(const LogRecord& record, BadReason reason, PartitionState* partiti
   sample->set_excerpt(std::string(record.value.substr(0, kMaxSampleBytes)));
 }
 
-// Checks that the record at the anchor is the one that was folded.
-std::optional<std::string> CheckAnchor(const LogRecord& record, const LogReader& log, Cursor* cursor) {
-  // A record beyond the anchor shows that the anchor's record was compacted away.
-  cursor->check = record.offset < cursor->anchor.offset;
-  if (record.offset != cursor->anchor.offset || log.Hash(record) == cursor->anchor.hash) return std::nullopt;
-  return absl::StrCat(cursor->Name(), " holds another record at offset ", record.offset,
-                      " than the one folded from there: the topic was created again; cancel the job and submit it anew");
+// Checks that the log still holds the expected record, of which `record` is the first at or beyond its offset.
+std::optional<std::string> CheckExpected(const LogRecord& record, const LogReader& log, Cursor* cursor) {
+  if (record.offset < cursor->expected.offset) return std::nullopt;
+  if (record.offset > cursor->expected.offset) return cursor->Missing();
+  if (log.Hash(record) != cursor->expected.hash) {
+    return absl::StrCat(cursor->Name(), " holds another record at offset ", record.offset,
+                        " than the one folded from there: ", kAnotherLog);
+  }
+  cursor->expected = std::exchange(cursor->expected_next, {});
+  return std::nullopt;
 }
 
 }  // namespace
 
 std::string Cursor::Name() const { return absl::StrCat(partition.topic, "[", partition.partition, "]"); }
+
+std::string Cursor::Missing() const {
+  return absl::StrCat(Name(), " has no record at offset ", expected.offset,
+                      " any more, where one was folded: ", kAnotherLog);
+}
 
 absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {
   absl::StatusOr<Decoder> decoder = Decoder::Create(spec);
@@ -59,8 +71,8 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
   size_t i = 0;
   for (const uint32_t position = records[0].position; i < records.size() && records[i].position == position; ++i) {
     const LogRecord& record = records[i];
-    if (cursor->check) [[unlikely]] {
-      if (std::optional<std::string> failure = CheckAnchor(record, log, cursor)) return failure;
+    if (cursor->expected.offset >= 0) [[unlikely]] {
+      if (std::optional<std::string> failure = CheckExpected(record, log, cursor)) return failure;
     }
     if (record.offset < next_offset) continue;
     read = record.offset + 1;

@@ -38,13 +38,17 @@ struct Cursor {
   // The last folded record of the poll under way.
   const LogRecord* last = nullptr;
   Anchor anchor;
-  // Whether the reader began at the anchor, to compare it with the folded record.
-  bool check = false;
+  // If it has an offset, a record that the log must have before anything is folded on: the reader began there. And the one
+  // that it must have after that.
+  Anchor expected;
+  Anchor expected_next;
   // Why no records of the partition come until the reader is assigned again; empty if nothing is wrong.
   std::string failure;
 
   // The partition as messages name it: "topic[2]".
   std::string Name() const;
+  // Why the job must fail if the expected record is not there, although the log has its offset.
+  std::string Missing() const;
 };
 
 class RecordFold {

@@ -1,0 +1,91 @@
+// What lies around a cluster is sick: its job stops and says what it is, or goes on without it, and never publishes what the
+// log does not have.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/cluster/local_kafka.h"
+#include "tests/cluster/mini_cluster.h"
+
+namespace tenfold {
+namespace {
+
+class NeighboursTest : public ::testing::Test {
+ protected:
+  // A job over a topic of one partition, on a Kafka of one broker, or on brokers 2 and 3 of three.
+  void Run(int brokers) {
+    kafka_ = std::make_unique<OwnKafka>(brokers);
+    if (brokers == 1) {
+      absl::StatusOr<std::string> topic = CreateTopic(1);
+      ASSERT_OK(topic.status());
+      job_.topics = {*topic};
+    } else {
+      job_.topics = {CreateUncleanTopic(2, 3)};
+    }
+    cluster_ = std::make_unique<MiniCluster>();
+    ASSERT_OK(cluster_->Start(1));
+    ASSERT_OK(cluster_->Submit(job_));
+  }
+
+  // The job folds this many events of one page, which no other call writes.
+  void Fold(const std::string& page, int events) {
+    ASSERT_OK(Produce(job_.topics[0], 0, std::vector<std::string>(static_cast<size_t>(events), page + "|1|1|1")));
+    ASSERT_OK(cluster_->WaitCaughtUp(job_.name).status());
+  }
+
+  // The job fails, and the reason says so.
+  void ExpectFails(const std::string& what) {
+    ASSERT_OK(cluster_->WaitForState(job_.name, "failed"));
+    const std::string reason = cluster_->JobStatus(job_.name).value().at("reason");
+    EXPECT_TRUE(absl::StrContains(reason, what)) << reason;
+    EXPECT_TRUE(absl::StrContains(reason, "ancel the job and submit it anew")) << reason;
+  }
+
+  // Ended in this order's reverse.
+  std::unique_ptr<OwnKafka> kafka_;
+  std::unique_ptr<MiniCluster> cluster_;
+  Job job_;
+};
+
+TEST_F(NeighboursTest, ALogThatLostItsEndAndGrewAgainFailsTheJob) {
+  ASSERT_NO_FATAL_FAILURE(Run(1));
+  ASSERT_NO_FATAL_FAILURE(Fold("common", 100));
+  ASSERT_OK(kafka_->Kill(1));
+  kafka_->SaveData(1);
+  kafka_->Start(1);
+  ASSERT_NO_FATAL_FAILURE(Fold("lost", 50));
+  ASSERT_OK(kafka_->Kill(1));
+  kafka_->RestoreData(1);
+  kafka_->Start(1);
+  ASSERT_OK(Produce(job_.topics[0], 0, std::vector<std::string>(120, "other|1|1|1")));
+  ASSERT_NO_FATAL_FAILURE(ExpectFails(job_.topics[0] + "[0] holds another record at offset 149"));
+  for (const std::string& line : cluster_->Published(job_.name)) EXPECT_FALSE(absl::StrContains(line, "other")) << line;
+}
+
+TEST_F(NeighboursTest, ALeaderWithoutTheLastRecordsFailsTheJob) {
+  ASSERT_NO_FATAL_FAILURE(Run(3));
+  ASSERT_NO_FATAL_FAILURE(Fold("common", 100));
+  ASSERT_OK(kafka_->Kill(3));
+  ASSERT_NO_FATAL_FAILURE(Fold("lost", 50));
+  ASSERT_OK(kafka_->Kill(2));
+  kafka_->Start(3);
+  ASSERT_OK(Produce(job_.topics[0], 0, std::vector<std::string>(120, "other|1|1|1")));
+  ASSERT_NO_FATAL_FAILURE(ExpectFails(job_.topics[0] + "[0] holds another record at offset 149"));
+  for (const std::string& line : cluster_->Published(job_.name)) EXPECT_FALSE(absl::StrContains(line, "other")) << line;
+}
+
+TEST_F(NeighboursTest, ABrokerThatComesBackWithAllOfItsLogChangesNothing) {
+  ASSERT_NO_FATAL_FAILURE(Run(1));
+  ASSERT_NO_FATAL_FAILURE(Fold("before", 100));
+  ASSERT_OK(kafka_->Kill(1));
+  kafka_->Start(1);
+  ASSERT_NO_FATAL_FAILURE(Fold("after", 100));
+  ASSERT_OK(cluster_->VerifyPublished(job_.name));
+}
+
+}  // namespace
+}  // namespace tenfold

@@ -1,0 +1,100 @@
+#include "worker/fold/record_fold.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "worker/fold/delta_table.h"
+
+namespace tenfold {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Optional;
+
+// Hashes a record to its offset times ten, or to what a test sets.
+class FakeLog : public LogReader {
+ public:
+  absl::Status Assign(const std::vector<Start>&) override { return absl::OkStatus(); }
+  absl::Status Poll(absl::Duration, std::vector<LogRecord>*, std::vector<Event>*) override { return absl::OkStatus(); }
+  bool TakeChanged() override { return false; }
+  absl::StatusOr<int64_t> Begin(uint32_t, absl::Duration) override { return 0; }
+  uint64_t Hash(const LogRecord& record) const override {
+    const auto set = hashes.find(record.offset);
+    return set != hashes.end() ? set->second : static_cast<uint64_t>(record.offset) * 10;
+  }
+  absl::Duration TakeWaited() override { return absl::ZeroDuration(); }
+
+  std::map<int64_t, uint64_t> hashes;
+};
+
+// A partition that is folded below offset 10, whose record at 9 was the last.
+class RecordFoldTest : public ::testing::Test {
+ protected:
+  RecordFoldTest() : fold_(RecordFold::Create(Spec()).value()) {
+    state_.set_next_offset(10);
+    Cursor& cursor = cursors_.emplace_back();
+    cursor.partition = {"events", 2};
+    cursor.state = &state_;
+    cursor.table = &table_;
+    cursor.end = 100;
+    cursor.expected = {9, 90};
+  }
+
+  static JobSpec Spec() {
+    JobSpec spec;
+    spec.mutable_fold()->mutable_format()->set_separator("|");
+    for (const char* field : {"page", "clicks"}) spec.mutable_fold()->mutable_format()->add_fields(field);
+    spec.mutable_fold()->set_key("page");
+    ScoreTerm* const term = spec.mutable_fold()->add_score();
+    term->set_constant("1");
+    term->set_field("clicks");
+    return spec;
+  }
+
+  // Folds records at these offsets, in one poll.
+  std::optional<std::string> Fold(const std::vector<int64_t>& offsets) {
+    std::vector<LogRecord> records;
+    for (const int64_t offset : offsets) records.push_back({.position = 0, .offset = offset, .value = "page1|1"});
+    return fold_.Fold(records, log_, /*exact=*/false, &cursors_);
+  }
+
+  FakeLog log_;
+  PartitionState state_;
+  DeltaTable table_;
+  std::vector<Cursor> cursors_;
+  RecordFold fold_;
+};
+
+TEST_F(RecordFoldTest, FoldsOnBehindTheExpectedRecord) {
+  EXPECT_EQ(Fold({9, 10, 12}), std::nullopt);
+  EXPECT_EQ(state_.next_offset(), 13);
+  EXPECT_EQ(state_.last_offset(), 12);
+  EXPECT_EQ(cursors_[0].records, 2u);
+}
+
+TEST_F(RecordFoldTest, AnotherRecordInItsPlaceFailsTheJob) {
+  log_.hashes[9] = 1;
+  EXPECT_THAT(Fold({9, 10}), Optional(HasSubstr("events[2] holds another record at offset 9")));
+  EXPECT_EQ(state_.next_offset(), 10);
+}
+
+// As where a topic was created again and filled by transactions of one record, each of which ends with a marker.
+TEST_F(RecordFoldTest, NoRecordInItsPlaceFailsTheJob) {
+  EXPECT_THAT(Fold({10, 12}), Optional(HasSubstr("events[2] has no record at offset 9 any more")));
+  EXPECT_EQ(state_.next_offset(), 10);
+}
+
+TEST_F(RecordFoldTest, TheRecordExpectedNextIsComparedBeforeWhatFollows) {
+  cursors_[0].expected = {5, 50};
+  cursors_[0].expected_next = {9, 90};
+  log_.hashes[9] = 1;
+  EXPECT_THAT(Fold({5, 6, 9, 10}), Optional(HasSubstr("events[2] holds another record at offset 9")));
+  EXPECT_EQ(state_.next_offset(), 10);
+}
+
+}  // namespace
+}  // namespace tenfold
