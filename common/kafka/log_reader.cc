@@ -198,7 +198,14 @@ class KafkaLogReader : public LogReader {
     DestroyMessages();
     Receive(KafkaMilliseconds(timeout));
     bool stale = false;
-    for (size_t i = 0; i < message_count_; ++i) Take(messages_[i], records, events, &stale);
+    for (size_t i = 0; i < message_count_; ++i) {
+      Take(messages_[i], records, events, &stale);
+      // Once for all records of a partition in a row: if their leader changed in between, the last one tells.
+      const bool is_last = i + 1 == message_count_ || messages_[i + 1]->err != RD_KAFKA_RESP_ERR_NO_ERROR ||
+                           messages_[i + 1]->rkt != messages_[i]->rkt ||
+                           messages_[i + 1]->partition != messages_[i]->partition;
+      if (is_last && messages_[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR) NoteBroker(messages_[i]);
+    }
     for (const auto& [error, message] : std::exchange(errors_, {})) TakeError(error, message, events);
     if (stale) {
       if (absl::Status status = AssignReading(); !status.ok()) return status;
@@ -339,10 +346,6 @@ class KafkaLogReader : public LogReader {
       case RD_KAFKA_RESP_ERR_NO_ERROR:
         if (!reading.heard) SetHeard(&reading, true);
         if (message->offset < reading.next_offset) return;
-        if (const int32_t broker = rd_kafka_message_broker_id(message); broker != reading.broker) {
-          moved_ |= reading.broker >= 0;
-          reading.broker = broker;
-        }
         reading.next_offset = message->offset + 1;
         records->push_back({last_position_, message->offset,
                             std::string_view(static_cast<const char*>(message->payload), message->len), message});
@@ -364,6 +367,15 @@ class KafkaLogReader : public LogReader {
         break;
     }
     React(last_position_, message->err, rd_kafka_message_errstr(message), events);
+  }
+
+  // Notes which broker the record came from.
+  void NoteBroker(const rd_kafka_message_t* record) {
+    if (record->rkt == nullptr || !Find(record)) return;
+    int32_t& known = reading_[last_position_].broker;
+    const int32_t broker = rd_kafka_message_broker_id(record);
+    moved_ |= known >= 0 && broker != known;
+    known = broker;
   }
 
   // Sets last_position_ to the message's position; records come in runs of a partition.
