@@ -20,7 +20,9 @@ constexpr size_t kMinSlots = 64;
 // Tables with fewer slots fit the caches, so that prefetching does not pay.
 constexpr size_t kPrefetchedSlots = 16 << 10;
 
-uint32_t TagOf(std::string_view key) { return static_cast<uint32_t>(XXH3_64bits(key.data(), key.size())); }
+uint32_t TagOf(std::string_view key, uint64_t seed) {
+  return static_cast<uint32_t>(XXH3_64bits_withSeed(key.data(), key.size(), seed));
+}
 
 }  // namespace
 
@@ -47,12 +49,12 @@ uint32_t KeyTable::FindOrAddTagged(std::string_view key, uint32_t tag) {
   return index;
 }
 
-uint32_t KeyTable::FindOrAdd(std::string_view key) { return FindOrAddTagged(key, TagOf(key)); }
+uint32_t KeyTable::FindOrAdd(std::string_view key) { return FindOrAddTagged(key, TagOf(key, seed_)); }
 
 void KeyTable::FindOrAdd(std::span<const std::string_view> keys, uint32_t* indexes) {
   CHECK_LE(keys.size(), kBlock);
   std::array<uint32_t, kBlock> tags;
-  for (size_t k = 0; k < keys.size(); ++k) tags[k] = TagOf(keys[k]);
+  for (size_t k = 0; k < keys.size(); ++k) tags[k] = TagOf(keys[k], seed_);
   if (slots_.size() >= kPrefetchedSlots) Prefetch({tags.data(), keys.size()});
   for (size_t k = 0; k < keys.size(); ++k) indexes[k] = FindOrAddTagged(keys[k], tags[k]);
 }
@@ -80,7 +82,7 @@ uint32_t KeyTable::FindTagged(std::string_view key, uint32_t tag) const {
 }
 
 std::optional<uint32_t> KeyTable::Find(std::string_view key) const {
-  const uint32_t index = FindTagged(key, TagOf(key));
+  const uint32_t index = FindTagged(key, TagOf(key, seed_));
   if (index == kNone) return std::nullopt;
   return index;
 }
@@ -88,7 +90,7 @@ std::optional<uint32_t> KeyTable::Find(std::string_view key) const {
 void KeyTable::Find(std::span<const std::string_view> keys, uint32_t* indexes) const {
   CHECK_LE(keys.size(), kBlock);
   std::array<uint32_t, kBlock> tags;
-  for (size_t k = 0; k < keys.size(); ++k) tags[k] = TagOf(keys[k]);
+  for (size_t k = 0; k < keys.size(); ++k) tags[k] = TagOf(keys[k], seed_);
   if (slots_.size() >= kPrefetchedSlots) Prefetch({tags.data(), keys.size()});
   for (size_t k = 0; k < keys.size(); ++k) indexes[k] = FindTagged(keys[k], tags[k]);
 }

@@ -18,6 +18,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/table/key_seed.h"
+
 namespace tenfold {
 
 class KeyTable {
@@ -72,6 +74,7 @@ class KeyTable {
   // Copies the key into the arena and returns its reference: place in the arena * 2^16 + length.
   uint64_t Store(std::string_view key);
 
+  uint64_t seed_ = KeySeed();
   // Their number is a power of two, or 0. A key's probe sequence begins at its tag's low bits.
   std::vector<Slot> slots_;
   std::vector<std::unique_ptr<ReferenceBlock>> references_;

@@ -26,7 +26,7 @@ bool UpperBounds::Halve() {
 }
 
 UpperBounds::Place UpperBounds::Find(std::string_view key) const {
-  const XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
+  const XXH128_hash_t hash = XXH3_128bits_withSeed(key.data(), key.size(), seed_);
   return {PlaceOf(hash.low64, cells_.size()), PlaceOf(hash.high64, cells_.size())};
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/number/units.h"
+#include "common/table/key_seed.h"
 
 namespace tenfold {
 
@@ -42,6 +43,7 @@ class UpperBounds {
  private:
   using Cell = uint16_t;
 
+  uint64_t seed_ = KeySeed();
   std::vector<Cell> cells_;
   // A cell of c says: at most c * 2^shift_.
   int shift_ = 0;
