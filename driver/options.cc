@@ -8,6 +8,8 @@
 #include "common/text/address.h"
 #include "common/text/byte_size.h"
 #include "common/text/duration.h"
+#include "common/text/shown_text.h"
+#include "jobs/spec/spec_rules.h"
 
 namespace tenfold {
 namespace {
@@ -24,6 +26,10 @@ std::string ReadLease(const std::string& text, uint32_t* lease_ms) {
 // Returns "" if the options are valid, else what is wrong with one of them.
 std::string Check(const DriverOptions& options) {
   if (const std::string wrong = CheckAddress(options.listen); !wrong.empty()) return "--listen: " + wrong;
+  if (const std::string wrong = CheckBrokers(options.driver.kafka); !wrong.empty()) return "--kafka: " + wrong;
+  for (const std::string& directory : options.driver.places.allowed) {
+    if (!directory.starts_with('/')) return "--sink-dirs: " + Quoted(directory) + " is no absolute path";
+  }
   if (options.driver.kept_batches == 0) return "--keep-batches: at least 1";
   if (options.driver.limits.sink_backlog == 0) return "--sink-backlog: at least 1";
   return "";
@@ -54,7 +60,8 @@ std::optional<int> ReadOptions(int argc, char** argv, DriverOptions* options) {
                  "Beyond it jobs are merged without totals, and candidates in parts: slower where very many keys are\n"
                  "equally hot, and as exact")
       ->capture_default_str();
-  app.add_option("--sink-dirs", driver.places.allowed, "Directories in which sinks may have an absolute path");
+  app.add_option("--sink-dirs", driver.places.allowed,
+                 "Directories, by their absolute paths, in which sinks may have an absolute path; none if not given");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
 
   std::string wrong = Check(*options);

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/number/units.h"
 #include "common/process/process.h"
 #include "fmt/format.h"
@@ -117,8 +119,9 @@ std::string ShardsText(const JobStatus& status) {
   for (const ShardStatus& shard : status.shards()) {
     owned[shard.owner()].push_back(shard.shard());
     if (shard.next_owner().empty()) continue;
-    moves.push_back(Printable(fmt::format("shard {} moves from {} to {}\n", shard.shard(),
-                                          shard.owner().empty() ? "nobody" : shard.owner(), shard.next_owner())));
+    moves.push_back(Printable(fmt::format("shard {} moves from {} to {}", shard.shard(),
+                                          shard.owner().empty() ? "nobody" : shard.owner(), shard.next_owner())) +
+                    "\n");
   }
   Rows rows = {{"WORKER", "SHARDS"}};
   for (auto& [owner, shards] : owned) {
@@ -137,8 +140,16 @@ std::string SinksText(const JobStatus& status) {
   return FormatTable(rows, {0});
 }
 
+// Returns " (for 1m10s)" if the job waits, by this machine's clock.
+std::string WaitedText(const JobStatus& status) {
+  if (status.state() != JOB_WAITING || status.waiting().since_us() == 0) return "";
+  const absl::Duration waited = absl::Now() - absl::FromUnixMicros(status.waiting().since_us());
+  return fmt::format(" (for {})",
+                     absl::FormatDuration(absl::Trunc(std::max(waited, absl::ZeroDuration()), absl::Seconds(1))));
+}
+
 std::string StatusText(const JobStatus& status) {
-  std::string text = Printable(Headline(status)) + "\n\n" + FactsText(status);
+  std::string text = Printable(Headline(status)) + WaitedText(status) + "\n\n" + FactsText(status);
   if (!status.partitions().empty()) text += "\n" + PartitionsText(status) + SamplesText(status);
   if (!status.shards().empty()) text += "\n" + ShardsText(status);
   if (!status.sinks().empty()) text += "\n" + SinksText(status);

@@ -310,7 +310,8 @@ class SpecReader {
 // Returns why the text cannot be parsed as YAML at all, and where; "" if it can.
 std::string CheckText(std::string_view text, size_t* offset) {
   *offset = 0;
-  if (text.size() > kMaxSpecBytes) return fmt::format("has {} bytes; a job spec has at most {}", text.size(), kMaxSpecBytes);
+  if (text.size() > kMaxSpecBytes)
+    return fmt::format("has more than {} bytes, the most that a job spec may have", kMaxSpecBytes);
   if (!IsUtf8(text)) return "is not UTF-8";
   // Control characters are not YAML, and yaml-cpp takes 0x04 for the end of the file.
   for (*offset = 0; *offset < text.size(); ++*offset) {

@@ -120,6 +120,8 @@ TEST_F(RefusalTest, DamagedJournalExitsWith65) {
 
 TEST_F(RefusalTest, WrongDaemonFlagExitsWith64) {
   ExpectDaemonRefused(cluster_.driver(), kExitUsage, "--no-such-flag", {.flags = {"--no-such-flag"}, .fault_point = ""});
+  ExpectDaemonRefused(cluster_.driver(), kExitUsage, "--sink-dirs: 'sinks' is no absolute path",
+                      {.flags = {"--sink-dirs", "sinks"}, .fault_point = ""});
   ExpectDaemonRefused(cluster_.worker(0), kExitUsage, "--no-such-flag", {.flags = {"--no-such-flag"}, .fault_point = ""});
 }
 

@@ -13,6 +13,7 @@ namespace {
 constexpr char kAnotherLog[] =
     "the topic was created again, or a broker lost the end of its log; the published results count records that are gone. "
     "Cancel the job and submit it anew";
+constexpr char kCompactedLog[] = "the topic is compacted (cleanup.policy), which a job cannot read exactly; or ";
 
 void CountBad(const LogRecord& record, BadReason reason, PartitionState* partition) {
   const auto bad = partition->mutable_bad();
@@ -51,7 +52,7 @@ std::string Cursor::Name() const { return absl::StrCat(partition.topic, "[", par
 
 std::string Cursor::Missing() const {
   return absl::StrCat(Name(), " has no record at offset ", expected.offset,
-                      " any more, where one was folded: ", kAnotherLog);
+                      " any more, where one was folded: ", kCompactedLog, kAnotherLog);
 }
 
 absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {

@@ -244,10 +244,19 @@ TEST_F(CliTest, StatusTextHasEverythingAndNoControlCharacters) {
               HasSubstr("topic          1           10   15    5        9  3: 1 wrong_field_count, 2 malformed_number"));
   EXPECT_THAT(out_, HasSubstr("a|\\x1b[2J\\xff|\\xc2\\x9b|é"));
   EXPECT_THAT(out_, HasSubstr("w1      0-1, 3"));
-  EXPECT_THAT(out_, HasSubstr("shard 3 moves from w1 to w2"));
+  EXPECT_THAT(out_, HasSubstr("\nshard 3 moves from w1 to w2\n"));
   EXPECT_THAT(out_, HasSubstr("file top.jsonl  batch 6    disk full"));
   EXPECT_THAT(out_, HasSubstr("score: 0.8*clicks - 1*like"));
   EXPECT_THAT(out_, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(CliTest, StatusSaysHowLongAJobWaits) {
+  driver_.jobs[0] = FullStatus();
+  driver_.jobs[0].set_state(JOB_WAITING);
+  driver_.jobs[0].mutable_waiting()->set_kind(WAITING_WORKERS);
+  driver_.jobs[0].mutable_waiting()->set_since_us(absl::ToUnixMicros(absl::Now() - absl::Milliseconds(3'600'000)));
+  EXPECT_EQ(Run({"status", "popularity"}), kExitOk);
+  EXPECT_THAT(out_, HasSubstr(" (for 1h"));
 }
 
 TEST_F(CliTest, OutputThatCannotBeWrittenIsAFailure) {

@@ -294,7 +294,7 @@ TEST(JobSpecTest, RefusesALargeSpecUnread) {
   std::string text = std::string(kSpec) + "# ";
   text.resize(64 << 10, 'x');
   EXPECT_THAT(Errors(text), IsEmpty());
-  EXPECT_THAT(Errors(text + "x"), ElementsAre(HasSubstr("65537 bytes")));
+  EXPECT_THAT(Errors(text + "x"), ElementsAre(HasSubstr("more than 65536 bytes")));
 }
 
 TEST(JobSpecTest, RefusesDeepNestingWithoutFollowingIt) {
