@@ -458,9 +458,8 @@ void JobMachine::OnReply(const Send<PrepareRequest>& sent, const absl::StatusOr<
   const ShardMoves::Prepared prepared = moves_.OnReply(sent.worker, sent.request, reply, now_us);
   if (!prepared.counts) return;
   // Nothing is decided while a record is being journalled; the shard is found doubtful, or ownerless, again.
-  const bool decides = attempt_.phase != PHASE_COMMIT && !appending_;
-  if (decides && prepared.orphaned) return Fail(prepared.failure, actions);
-  if (decides && prepared.doubtful) Doubt(*prepared.doubtful, sent.worker, now_us, actions);
+  if (CanDecide() && prepared.orphaned) return Fail(prepared.failure, actions);
+  if (CanDecide() && prepared.doubtful) Doubt(*prepared.doubtful, sent.worker, now_us, actions);
   Advance(now_us, actions);
 }
 
@@ -491,8 +490,7 @@ void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int6
   search_.OnAnswer(found, now_us);
   if (job_.IsOver()) return;
   // What is under way to the journal is decided; the next search finds the same.
-  const bool decides = attempt_.phase != PHASE_COMMIT && !appending_;
-  if (const std::string failure = search_.Failure(now_us); decides && !failure.empty()) return Fail(failure, actions);
+  if (const std::string failure = search_.Failure(now_us); CanDecide() && !failure.empty()) return Fail(failure, actions);
   if (found.ok()) {
     const bool can_refold = search_.HasEveryStart(*found);
     if (moves_.can_refold() && !can_refold) {

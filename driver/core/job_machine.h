@@ -81,6 +81,8 @@ class JobMachine {
   void OnReplayed(const Waiting& waiting, int64_t now_us);
   void ContinueMerge(int64_t now_us, Actions* actions);
   void Commit(int64_t now_us, Actions* actions);
+  // Whether no record is, or is about to be, under way to the journal.
+  bool CanDecide() const { return attempt_.phase != PHASE_COMMIT && !appending_; }
   // Ends the attempt without a batch; the next one starts at `retry_us`.
   void EndAttempt(Waiting waiting, int64_t now_us, int64_t retry_us);
   // A worker did not do its part of the attempt.
