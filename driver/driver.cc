@@ -13,6 +13,7 @@
 #include "common/process/random_id.h"
 #include "driver/call_slot.h"
 #include "glog/logging.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "jobs/spec/job_spec.h"
 
 namespace tenfold {
@@ -66,7 +67,7 @@ Driver::Driver(Options options)
     : options_(std::move(options)),
       started_wall_us_(absl::ToUnixMicros(absl::Now())),
       started_(std::chrono::steady_clock::now()),
-      cluster_(options_.limits) {}
+      cluster_(options_.cluster) {}
 
 Driver::~Driver() {
   Stop();
@@ -124,6 +125,19 @@ void Driver::RunLoop() {
 
 void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions) {
   cluster->OnJournaled(record, now_us, actions);
+  if (record.has_job_updated()) {
+    const std::string& id = record.job_updated().job_id();
+    const JobMachine* job = cluster->FindJob(id);
+    std::deque<std::promise<absl::StatusOr<JobParts>>>& waiting = updating_[id];
+    if (job == nullptr || waiting.empty()) return;
+    waiting.front().set_value(TakeReplaced(*job));
+    waiting.pop_front();
+  }
+  if (record.has_job_failed() || record.has_job_cancelled()) {
+    const std::string& id = record.has_job_failed() ? record.job_failed().job_id() : record.job_cancelled().job_id();
+    for (auto& waiting : updating_[id]) waiting.set_value(absl::FailedPreconditionError("the job is over"));
+    updating_.erase(id);
+  }
   if (!record.has_job_submitted()) return;
   const std::string& id = record.job_submitted().job_id();
   const absl::Status opened = OpenJob(*cluster->jobs().at(id));
@@ -136,17 +150,46 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
 absl::Status Driver::OpenJob(const JobMachine& machine) {
   const JournalledJob& job = machine.job();
   if (parts_.contains(job.job_id)) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, job.brokers, stop_.get_token());
+  absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, job.brokers(), stop_.get_token());
   if (!topics.ok()) return topics.status();
   JobParts& parts = parts_[job.job_id];
   parts.topics = *std::move(topics);
-  parts.sinks = std::make_shared<JobSinks>(JobSinks::Options{job.job_id, job.spec, &options_.places}, journal_.get());
-  if (job.last_batch.batch() > 0) {
-    parts.sinks->OnCommitted(job.last_batch.batch(), job.partitions);
-    parts.topics->SetGroupOffsets(job.partitions, NextOffsetsOf(job.last_batch));
-  }
+  parts.spec = job.spec;
+  OpenSinks(job, &parts);
+  if (job.last_batch.batch() > 0) parts.topics->SetGroupOffsets(job.partitions, NextOffsetsOf(job.last_batch));
   committed_.Set(job.job_id, job.last_batch.batch());
   return absl::OkStatus();
+}
+
+void Driver::OpenSinks(const JournalledJob& job, JobParts* parts) {
+  parts->sinks =
+      std::make_shared<JobSinks>(JobSinks::Options{job.job_id, job.spec, job.sinks_after, &options_.places}, journal_.get());
+  if (job.last_batch.batch() > 0) parts->sinks->OnCommitted(job.last_batch.batch(), job.partitions);
+}
+
+Driver::JobParts Driver::TakeReplaced(const JobMachine& machine) {
+  using google::protobuf::util::MessageDifferencer;
+  const JournalledJob& job = machine.job();
+  const auto it = parts_.find(job.job_id);
+  if (it == parts_.end()) return {};
+  JobParts& parts = it->second;
+  const JobSpec before = std::exchange(parts.spec, job.spec);
+  JobParts replaced;
+  JobSpec sinks_only;
+  *sinks_only.mutable_sinks() = job.spec.sinks();
+  JobSpec sinks_before;
+  *sinks_before.mutable_sinks() = before.sinks();
+  if (!MessageDifferencer::Equals(sinks_only, sinks_before)) replaced.sinks = std::move(parts.sinks);
+  if (MessageDifferencer::Equals(before.source(), job.spec.source())) return replaced;
+  // Where no client can be made of the new spec the parts go, and are opened again when they are needed, with the reason.
+  absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, job.brokers(), stop_.get_token());
+  if (!topics.ok()) {
+    replaced = std::move(parts);
+    parts_.erase(it);
+    return replaced;
+  }
+  replaced.topics = std::exchange(parts.topics, *std::move(topics));
+  return replaced;
 }
 
 // ---- actions ----
@@ -178,13 +221,23 @@ void Driver::Do(const QueryEnds& query) {
 void Driver::Do(const FindPartitions& find) {
   const JobMachine* job = cluster_.FindJob(find.job_id);
   if (job == nullptr) return;
-  const auto done = [this, find](const absl::StatusOr<FoundPartitions>& found) {
-    Post([find, found](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
-      cluster->OnPartitions(find.job_id, found, now_us, actions);
+  if (absl::Status opened = OpenJob(*job); !opened.ok()) {
+    Post([find, opened](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      cluster->OnPartitions(find.job_id, opened, now_us, actions);
+    });
+    return;
+  }
+  const std::shared_ptr<JobTopics>& topics = parts_.at(find.job_id).topics;
+  const auto done = [this, find, asked = std::weak_ptr(topics)](const absl::StatusOr<FoundPartitions>& found) {
+    Post([this, find, asked, found](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      // Topics that an update has replaced by now may be those of other brokers.
+      const auto parts = parts_.find(find.job_id);
+      const bool present =
+          parts != parts_.end() && !asked.owner_before(parts->second.topics) && !parts->second.topics.owner_before(asked);
+      if (present) cluster->OnPartitions(find.job_id, found, now_us, actions);
     });
   };
-  if (absl::Status opened = OpenJob(*job); !opened.ok()) return done(opened);
-  parts_.at(find.job_id).topics->FindPartitions(job->job().partitions, done);
+  topics->FindPartitions(job->job().partitions, done);
 }
 
 void Driver::Do(const QuerySinks& query) {
@@ -193,7 +246,7 @@ void Driver::Do(const QuerySinks& query) {
   SinkStatus slowest;
   // If the parts cannot be opened, the job learns the reason when it asks for the ends.
   slowest.set_delivered_batch(job->job().last_batch.batch());
-  if (const auto parts = parts_.find(query.job_id); parts != parts_.end()) {
+  if (const auto parts = parts_.find(query.job_id); parts != parts_.end() && parts->second.sinks != nullptr) {
     for (const SinkStatus& sink : parts->second.sinks->Status()) {
       if (sink.delivered_batch() < slowest.delivered_batch()) slowest = sink;
     }
@@ -215,8 +268,9 @@ void Driver::Do(const PublishBatch& publish) {
   const auto parts = parts_.find(publish.job_id);
   const JobMachine* job = cluster_.FindJob(publish.job_id);
   if (parts == parts_.end() || job == nullptr) return;
-  parts->second.sinks->OnCommitted(batch, job->job().partitions);
   parts->second.topics->SetGroupOffsets(job->job().partitions, NextOffsetsOf(publish.batch));
+  if (parts->second.sinks == nullptr) return;
+  parts->second.sinks->OnCommitted(batch, job->job().partitions);
   if (batch % kTrimEvery == 0 && batch > options_.kept_batches) {
     writer_->TrimLater(publish.job_id, std::min(batch - options_.kept_batches, parts->second.sinks->DeliveredByAll()) + 1);
   }
@@ -252,17 +306,11 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   JobSubmitted submitted;
   submitted.set_job_id(RandomId());
   *submitted.mutable_spec() = spec;
-  submitted.set_brokers(spec.source().brokers().empty() ? options_.kafka : spec.source().brokers());
   const CallSlot slot(&waiting_calls_);
   if (!slot.status().ok()) return slot.status();
-  {
-    const absl::StatusOr<std::unique_ptr<JobTopics>> topics =
-        JobTopics::Create(spec, submitted.brokers(), stop_.get_token());
-    if (!topics.ok()) return topics.status();
-    const absl::StatusOr<std::vector<Partition>> partitions = (*topics)->Resolve();
-    if (!partitions.ok()) return partitions.status();
-    submitted.mutable_partitions()->Add(partitions->begin(), partitions->end());
-  }
+  const absl::StatusOr<std::vector<Partition>> partitions = Resolve(spec);
+  if (!partitions.ok()) return partitions.status();
+  submitted.mutable_partitions()->Add(partitions->begin(), partitions->end());
   std::promise<absl::Status> promise;
   std::future<absl::Status> journaled = promise.get_future();
   const absl::StatusOr<bool> taken =
@@ -275,6 +323,73 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   if (absl::Status opened = journaled.get(); !opened.ok()) return opened;
   SubmitReply reply;
   reply.set_job_id(submitted.job_id());
+  return reply;
+}
+
+absl::StatusOr<std::vector<Partition>> Driver::Resolve(const JobSpec& spec) {
+  const std::string& brokers = spec.source().brokers().empty() ? options_.cluster.kafka : spec.source().brokers();
+  const absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(spec, brokers, stop_.get_token());
+  if (!topics.ok()) return topics.status();
+  absl::StatusOr<std::vector<Partition>> partitions = (*topics)->Resolve();
+  if (!partitions.ok()) return partitions.status();
+  if (absl::Status compacted = (*topics)->CheckCompacted(); !compacted.ok()) return compacted;
+  return partitions;
+}
+
+absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
+  const JobSpec& spec = request.spec();
+  if (const std::string unsound = CheckJobSpec(spec); !unsound.empty()) return absl::InvalidArgumentError(unsound);
+  if (absl::Status sinks = JobSinks::Check(spec, options_.places); !sinks.ok()) return sinks;
+  const absl::StatusOr<JobSpec> before = Ask<JobSpec>([&](ClusterMachine*, int64_t, Actions*) -> absl::StatusOr<JobSpec> {
+    const absl::StatusOr<const JobMachine*> job = FindJob(spec.name());
+    if (!job.ok()) return job.status();
+    return (*job)->job().spec;
+  });
+  if (!before.ok()) return before.status();
+  if (const std::string wrong = CheckUpdate(*before, spec); !wrong.empty()) return absl::FailedPreconditionError(wrong);
+  const CallSlot slot(&waiting_calls_);
+  if (!slot.status().ok()) return slot.status();
+  if (!google::protobuf::util::MessageDifferencer::Equals(before->source(), spec.source())) {
+    if (const auto resolved = Resolve(spec); !resolved.ok()) return resolved.status();
+  }
+  std::promise<absl::StatusOr<JobParts>> promise;
+  std::future<absl::StatusOr<JobParts>> journaled = promise.get_future();
+  const absl::StatusOr<std::string> job_id =
+      Ask<std::string>([&](ClusterMachine* cluster, int64_t now_us, Actions* actions) -> absl::StatusOr<std::string> {
+        const absl::StatusOr<const JobMachine*> found = FindJob(spec.name());
+        if (!found.ok()) return found.status();
+        const JournalledJob& job = (*found)->job();
+        // The job may be another one by now.
+        if (const std::string wrong = CheckUpdate(job.spec, spec); !wrong.empty())
+          return absl::FailedPreconditionError(wrong);
+        JobUpdated updated;
+        updated.set_job_id(job.job_id);
+        *updated.mutable_spec() = spec;
+        const std::vector<uint64_t> after =
+            JobSinks::After({job.job_id, job.spec, job.sinks_after, nullptr}, spec, job.last_batch.batch());
+        updated.mutable_sinks_after()->Add(after.begin(), after.end());
+        std::string id = job.job_id;
+        updating_[id].push_back(std::move(promise));
+        if (absl::Status update = cluster->Update(std::move(updated), now_us, actions); !update.ok()) {
+          updating_[id].pop_back();
+          return update;
+        }
+        return id;
+      });
+  if (!job_id.ok()) return job_id.status();
+  absl::StatusOr<JobParts> replaced = journaled.get();
+  if (!replaced.ok()) return replaced.status();
+  // Ending them takes a while, so this call does it on its thread; the sinks' files are then free for the new ones.
+  *replaced = {};
+  const absl::StatusOr<bool> opened = Ask<bool>([&](ClusterMachine* cluster, int64_t, Actions*) -> absl::StatusOr<bool> {
+    const JobMachine* job = cluster->FindJob(*job_id);
+    const auto parts = parts_.find(*job_id);
+    if (job != nullptr && parts != parts_.end() && parts->second.sinks == nullptr) OpenSinks(job->job(), &parts->second);
+    return true;
+  });
+  if (!opened.ok()) return opened.status();
+  UpdateReply reply;
+  reply.set_job_id(*job_id);
   return reply;
 }
 
@@ -311,7 +426,7 @@ absl::StatusOr<const JobMachine*> Driver::FindJob(const std::string& job) const 
 
 JobStatus Driver::StatusOf(const JobMachine& job) const {
   JobStatus status = job.Status();
-  if (const auto it = parts_.find(job.job().job_id); it != parts_.end()) {
+  if (const auto it = parts_.find(job.job().job_id); it != parts_.end() && it->second.sinks != nullptr) {
     for (SinkStatus& sink : it->second.sinks->Status()) *status.add_sinks() = std::move(sink);
   }
   return status;
@@ -354,7 +469,7 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     GetBatchReply reply;
     reply.set_job(job.spec.name());
     *reply.mutable_spec() = WithoutSecrets(job.spec);
-    reply.set_brokers(job.brokers);
+    reply.set_brokers(job.brokers());
     reply.mutable_partitions()->Add(job.partitions.begin(), job.partitions.end());
     *reply.mutable_batch() = job.last_batch;
     reply.set_lag((*machine)->lag());
@@ -382,6 +497,8 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     if (!batch.ok()) return batch.status();
     *reply->mutable_batch() = *std::move(batch);
   }
+  // An update may have changed how many keys a result has, since the batch.
+  if (reply->batch().k() != 0) reply->mutable_spec()->set_top(reply->batch().k());
   // Partitions may have been added since the batch.
   const int partitions = reply->batch().next_offsets_size();
   reply->mutable_partitions()->DeleteSubrange(partitions, reply->partitions_size() - partitions);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <future>
 #include <map>
@@ -34,11 +35,9 @@ namespace tenfold {
 class Driver {
  public:
   struct Options {
-    // The brokers of jobs whose spec names none.
-    std::string kafka;
     // Batches of a job that stay readable. Those that a sink has yet to take stay as well.
     uint64_t kept_batches = 10'000;
-    ClusterLimits limits;
+    ClusterOptions cluster;
     // Its data directory is the driver's.
     SinkPlaces places;
   };
@@ -53,6 +52,7 @@ class Driver {
   // the answer any more.
   absl::StatusOr<HeartbeatReply> Heartbeat(const HeartbeatRequest& request);
   absl::StatusOr<SubmitReply> Submit(const SubmitRequest& request);
+  absl::StatusOr<UpdateReply> Update(const UpdateRequest& request);
   absl::StatusOr<CancelReply> Cancel(const CancelRequest& request);
   absl::StatusOr<ListJobsReply> ListJobs();
   absl::StatusOr<JobStatus> GetStatus(const GetStatusRequest& request);
@@ -67,9 +67,13 @@ class Driver {
   // What a job needs besides its decisions.
   struct JobParts {
     std::shared_ptr<JobTopics> topics;
+    // Null while an update replaces them.
     std::shared_ptr<JobSinks> sinks;
+    // The spec that both were made of.
+    JobSpec spec;
   };
-  // The parts of a cancelled job. Every cancel that waits has them, and the first one ends them while the others wait.
+  // The parts of a cancelled job, or those that an update replaced. Every call that waits has them, and the first one ends
+  // them while the others wait.
   struct Closing {
     std::once_flag once;
     JobParts parts;
@@ -99,6 +103,10 @@ class Driver {
   void Do(const CloseJob& close);
   void OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions);
   absl::Status OpenJob(const JobMachine& job);
+  void OpenSinks(const JournalledJob& job, JobParts* parts);
+  // Takes what the job's present spec needs anew out of the parts.
+  JobParts TakeReplaced(const JobMachine& job);
+  absl::StatusOr<std::vector<Partition>> Resolve(const JobSpec& spec);
   absl::StatusOr<const JobMachine*> FindJob(const std::string& job) const;
   JobStatus StatusOf(const JobMachine& job) const;
 
@@ -116,6 +124,8 @@ class Driver {
   // Callers that wait until the record that makes or ends the job is journalled, by job id.
   std::map<std::string, std::promise<absl::Status>> submitting_;
   std::map<std::string, std::vector<std::shared_ptr<std::promise<std::shared_ptr<Closing>>>>> cancelling_;
+  // The same, in the order of the updates.
+  std::map<std::string, std::deque<std::promise<absl::StatusOr<JobParts>>>> updating_;
 
   EventQueue<Event> events_;
   CommittedBatches committed_;

@@ -11,6 +11,10 @@ grpc::Status DriverServiceImpl::Submit(grpc::ServerContext*, const SubmitRequest
   return Answer(driver_->Submit(*request), reply);
 }
 
+grpc::Status DriverServiceImpl::Update(grpc::ServerContext*, const UpdateRequest* request, UpdateReply* reply) {
+  return Answer(driver_->Update(*request), reply);
+}
+
 grpc::Status DriverServiceImpl::Cancel(grpc::ServerContext*, const CancelRequest* request, CancelReply* reply) {
   return Answer(driver_->Cancel(*request), reply);
 }

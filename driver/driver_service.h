@@ -13,6 +13,7 @@ class DriverServiceImpl final : public DriverService::Service {
 
   grpc::Status Heartbeat(grpc::ServerContext* context, const HeartbeatRequest* request, HeartbeatReply* reply) override;
   grpc::Status Submit(grpc::ServerContext* context, const SubmitRequest* request, SubmitReply* reply) override;
+  grpc::Status Update(grpc::ServerContext* context, const UpdateRequest* request, UpdateReply* reply) override;
   grpc::Status Cancel(grpc::ServerContext* context, const CancelRequest* request, CancelReply* reply) override;
   grpc::Status ListJobs(grpc::ServerContext* context, const ListJobsRequest* request, ListJobsReply* reply) override;
   grpc::Status GetStatus(grpc::ServerContext* context, const GetStatusRequest* request, JobStatus* reply) override;

@@ -6,7 +6,9 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "glog/logging.h"
 
 namespace tenfold {
@@ -16,6 +18,8 @@ constexpr absl::Duration kTimeout = absl::Seconds(3);
 // The timeout of a commit of the group's offsets, for which only the driver's end waits.
 constexpr absl::Duration kGroupTimeout = absl::Seconds(1);
 constexpr std::chrono::seconds kGroupInterval(1);
+// How often topics are looked at for having become compacted.
+constexpr absl::Duration kAskCompacted = absl::Minutes(1);
 
 std::vector<TopicPartition> ToTopicPartitions(const std::vector<Partition>& partitions) {
   std::vector<TopicPartition> list;
@@ -42,6 +46,7 @@ JobTopics::JobTopics(const JobSpec& spec, std::unique_ptr<LogClient> client, std
     : group_(absl::StrCat("tenfold-", spec.name())),
       topics_(spec.source().topics().begin(), spec.source().topics().end()),
       start_(spec.source().start()),
+      allow_compacted_(spec.source().allow_compacted()),
       client_(std::move(client)),
       stop_(std::move(stop)),
       group_thread_([this] { RunGroup(); }) {}
@@ -80,6 +85,29 @@ absl::StatusOr<std::vector<Partition>> JobTopics::Resolve() {
   return partitions;
 }
 
+std::string JobTopics::FindCompacted() {
+  MutexLock lock(&mutex_);
+  if (allow_compacted_ || absl::Now() < ask_compacted_at_) return compacted_;
+  const absl::StatusOr<std::vector<std::string>> policies = client_->CleanupPolicies(topics_, kTimeout);
+  if (!policies.ok()) return compacted_;
+  compacted_.clear();
+  for (size_t t = 0; t < topics_.size(); ++t) {
+    if (absl::StrContains((*policies)[t], "compact")) compacted_ = topics_[t];
+  }
+  ask_compacted_at_ = absl::Now() + kAskCompacted;
+  return compacted_;
+}
+
+absl::Status JobTopics::CheckCompacted() {
+  const std::string compacted = FindCompacted();
+  if (compacted.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "topic ", compacted,
+      " is compacted (its cleanup.policy): records that a batch counts vanish, so that no batch can be ",
+      "verified and no lost state counted again. Read a topic that is not, or accept that with allow_compacted: true in ",
+      "source.kafka"));
+}
+
 absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighWatermarks() {
   const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
   if (!all.ok()) return all.status();
@@ -97,6 +125,7 @@ absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& kn
   const std::set<TopicPartition> seen(known_partitions.begin(), known_partitions.end());
   const std::set<TopicPartition> there(all->begin(), all->end());
   FoundPartitions found;
+  found.compacted = FindCompacted();
   std::vector<TopicPartition> asked;
   for (size_t i = 0; i < known.size(); ++i) {
     if (there.contains(known_partitions[i])) {

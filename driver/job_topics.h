@@ -10,9 +10,12 @@
 #include <thread>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/kafka/log.h"
 #include "common/thread/event_queue.h"
+#include "common/thread/mutex.h"
 #include "driver/core/partition_search.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
@@ -29,6 +32,8 @@ class JobTopics {
 
   // The partitions of the job's topics, resolved to start offsets as the spec says.
   absl::StatusOr<std::vector<Partition>> Resolve();
+  // Why the spec does not allow the topics, or OK: one of them is compacted. OK as well where Kafka does not tell.
+  absl::Status CheckCompacted();
   // High watermarks of all partitions that the topics have now.
   absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> HighWatermarks();
   // The partitions that are new, and the offsets at which the known ones begin.
@@ -46,6 +51,8 @@ class JobTopics {
  private:
   JobTopics(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop);
   absl::StatusOr<std::vector<TopicPartition>> AllPartitions();
+  // The first topic that is compacted although the spec does not allow it, or "". Asks Kafka at most once a minute.
+  std::string FindCompacted();
   absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, LogClient::Position position);
   void RunGroup();
 
@@ -57,8 +64,13 @@ class JobTopics {
   const std::string group_;
   const std::vector<std::string> topics_;
   const StartPosition start_;
+  const bool allow_compacted_;
   const std::unique_ptr<LogClient> client_;
   const std::stop_token stop_;
+
+  Mutex mutex_;
+  std::string compacted_ ABSL_GUARDED_BY(mutex_);
+  absl::Time ask_compacted_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 
   TaskThread ends_;
   TaskThread metadata_;

@@ -26,12 +26,12 @@ std::string ReadLease(const std::string& text, uint32_t* lease_ms) {
 // Returns "" if the options are valid, else what is wrong with one of them.
 std::string Check(const DriverOptions& options) {
   if (const std::string wrong = CheckAddress(options.listen); !wrong.empty()) return "--listen: " + wrong;
-  if (const std::string wrong = CheckBrokers(options.driver.kafka); !wrong.empty()) return "--kafka: " + wrong;
+  if (const std::string wrong = CheckBrokers(options.driver.cluster.kafka); !wrong.empty()) return "--kafka: " + wrong;
   for (const std::string& directory : options.driver.places.allowed) {
     if (!directory.starts_with('/')) return "--sink-dirs: " + Quoted(directory) + " is no absolute path";
   }
   if (options.driver.kept_batches == 0) return "--keep-batches: at least 1";
-  if (options.driver.limits.sink_backlog == 0) return "--sink-backlog: at least 1";
+  if (options.driver.cluster.sink_backlog == 0) return "--sink-backlog: at least 1";
   return "";
 }
 
@@ -48,11 +48,12 @@ std::optional<int> ReadOptions(int argc, char** argv, DriverOptions* options) {
   app.add_option("--data-dir", driver.places.data_dir,
                  "Directory of the journal and of relative sinks; made if it is missing")
       ->required();
-  app.add_option("--kafka", driver.kafka, "Brokers of jobs whose spec names none, HOST:PORT[,HOST:PORT]")->required();
+  app.add_option("--kafka", driver.cluster.kafka, "Brokers of jobs whose spec names none, HOST:PORT[,HOST:PORT]")
+      ->required();
   app.add_option("--lease", lease, "A worker silent for so long loses its shards, 500ms to 10m")->capture_default_str();
   app.add_option("--keep-batches", driver.kept_batches, "Batches of a job that stay readable, 1 or more")
       ->capture_default_str();
-  app.add_option("--sink-backlog", driver.limits.sink_backlog,
+  app.add_option("--sink-backlog", driver.cluster.sink_backlog,
                  "Batches that a sink may have yet to take before its job waits for it, 1 or more")
       ->capture_default_str();
   app.add_option("--merge-memory", merge_memory,
@@ -65,14 +66,14 @@ std::optional<int> ReadOptions(int argc, char** argv, DriverOptions* options) {
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
 
   std::string wrong = Check(*options);
-  if (wrong.empty()) wrong = ReadLease(lease, &driver.limits.lease_ms);
+  if (wrong.empty()) wrong = ReadLease(lease, &driver.cluster.lease_ms);
   const absl::StatusOr<size_t> bytes = ParseByteSize(merge_memory);
   if (wrong.empty() && !bytes.ok()) wrong = "--merge-memory: " + std::string(bytes.status().message());
   if (!wrong.empty()) {
     std::cerr << "tenfold-driver: " << wrong << "\n";
     return kExitUsage;
   }
-  driver.limits.merge_memory = *bytes;
+  driver.cluster.merge_memory = *bytes;
   return std::nullopt;
 }
 

@@ -10,6 +10,7 @@
 #include "common/number/digest.h"
 #include "common/process/fault_point.h"
 #include "glog/logging.h"
+#include "google/protobuf/util/message_differencer.h"
 
 namespace tenfold {
 namespace {
@@ -99,6 +100,12 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
 }
 
 absl::Status WorkerJob::MakeFoldTasks(const AssignRequest& request) {
+  if (tasks_of_.brokers() != request.brokers() || tasks_of_.spec().on_bad_record() != request.spec().on_bad_record() ||
+      !google::protobuf::util::MessageDifferencer::Equals(tasks_of_.spec().source(), request.spec().source())) {
+    sums_task_.reset();
+    prepare_task_.reset();
+    tasks_of_ = request;
+  }
   const auto make = [&](bool needed, std::unique_ptr<FoldTask>* task) -> absl::Status {
     if (!needed) task->reset();
     if (!needed || *task != nullptr) return absl::OkStatus();

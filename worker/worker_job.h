@@ -61,7 +61,7 @@ class WorkerJob {
   // Does the plan; `unsound` receives the shards whose rows do not make their digest.
   absl::Status DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_, prepare_mutex_);
-  // Makes the fold tasks that the assignment needs, and ends those that it does not.
+  // Makes the fold tasks that the assignment needs, and ends those that it does not, or that read another source.
   absl::Status MakeFoldTasks(const AssignRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_, prepare_mutex_);
   absl::Status DropShards(const JobCore::AssignPlan& plan);
   absl::Status CreateShards(const AssignRequest& request, JobCore::AssignPlan* plan);
@@ -88,6 +88,8 @@ class WorkerJob {
   Mutex sums_mutex_;
   Mutex prepare_mutex_ ABSL_ACQUIRED_AFTER(sums_mutex_);
   std::unique_ptr<FoldTask> sums_task_ ABSL_GUARDED_BY(sums_mutex_);
+  // What both tasks were made of.
+  AssignRequest tasks_of_ ABSL_GUARDED_BY(sums_mutex_);
   PartialSums sums_ ABSL_GUARDED_BY(sums_mutex_);
   std::unique_ptr<FoldTask> prepare_task_ ABSL_GUARDED_BY(prepare_mutex_);
   // The spec of the present assignment, a copy for each lane.

@@ -51,6 +51,11 @@ class LogClient {
   virtual absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics,
                                                                absl::Duration timeout) = 0;
 
+  // Returns the cleanup policy of each topic, in the order given: "delete", "compact" or both; "" of those of which the
+  // broker does not tell it, since it cannot or this client has no right to it.
+  virtual absl::StatusOr<std::vector<std::string>> CleanupPolicies(const std::vector<std::string>& topics,
+                                                                   absl::Duration timeout) = 0;
+
   // Returns one offset for each partition, in the order given, with one request.
   virtual absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
                                                        absl::Duration timeout) = 0;

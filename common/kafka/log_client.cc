@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -39,6 +40,39 @@ class KafkaLogClient : public LogClient {
       counts.push_back(*count);
     }
     return counts;
+  }
+
+  absl::StatusOr<std::vector<std::string>> CleanupPolicies(const std::vector<std::string>& topics,
+                                                           absl::Duration timeout) override {
+    using ConfigResource = KafkaPtr<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy>;
+    std::vector<ConfigResource> resources;
+    std::vector<rd_kafka_ConfigResource_t*> asked;
+    for (const std::string& topic : topics) {
+      resources.emplace_back(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+      asked.push_back(resources.back().get());
+    }
+    std::vector<std::string> policies(topics.size());
+    absl::StatusOr<KafkaEvent> event =
+        Ask("ask for cleanup policies", RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout,
+            [&](const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+              rd_kafka_DescribeConfigs(committed_->get(), asked.data(), asked.size(), options, queue);
+            });
+    if (absl::IsFailedPrecondition(event.status())) return policies;
+    if (!event.ok()) return event.status();
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t** results =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event->get()), &count);
+    for (size_t i = 0; i < count; ++i) {
+      const auto topic = std::ranges::find(topics, rd_kafka_ConfigResource_name(results[i]));
+      size_t entries = 0;
+      const rd_kafka_ConfigEntry_t** configs = rd_kafka_ConfigResource_configs(results[i], &entries);
+      for (size_t e = 0; topic != topics.end() && e < entries; ++e) {
+        const char* value = rd_kafka_ConfigEntry_value(configs[e]);
+        if (rd_kafka_ConfigEntry_name(configs[e]) != std::string_view("cleanup.policy") || value == nullptr) continue;
+        policies[static_cast<size_t>(topic - topics.begin())] = value;
+      }
+    }
+    return policies;
   }
 
   absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,

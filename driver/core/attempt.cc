@@ -19,7 +19,7 @@ Waiting Attempt::Stuck(const JournalledJob& job) const {
         });
     if (!is_behind) continue;
     Waiting waiting = reply.waiting();
-    waiting.set_subject(job.brokers);
+    waiting.set_subject(job.brokers());
     return waiting;
   }
   return {};

@@ -37,6 +37,7 @@ BatchCommitted MakeBatchRecord(const JournalledJob& job, const Attempt& attempt,
   BatchCommitted batch;
   batch.set_job_id(job.job_id);
   batch.set_batch(job.last_batch.batch() + 1);
+  batch.set_k(job.spec.top());
   std::vector<int64_t> next_offsets(job.partitions.size());
   std::vector<Digest> digests(job.Shards());
   BatchTimings* timings = batch.mutable_timings();

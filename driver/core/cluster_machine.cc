@@ -21,6 +21,8 @@ const std::string& JobIdOf(const JournalRecord& record) {
       return record.shards_assigned().job_id();
     case JournalRecord::kBatchCommitted:
       return record.batch_committed().job_id();
+    case JournalRecord::kJobUpdated:
+      return record.job_updated().job_id();
     case JournalRecord::kJobFailed:
       return record.job_failed().job_id();
     case JournalRecord::kJobCancelled:
@@ -173,7 +175,7 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
   HeartbeatReply reply;
   reply.set_cluster_id(cluster_.cluster_id);
   reply.set_epoch(cluster_.epoch);
-  reply.set_lease_ms(cluster_.limits.lease_ms);
+  reply.set_lease_ms(cluster_.options.lease_ms);
   for (const std::string& job_id : request.job_ids()) {
     if (!jobs_.contains(job_id)) reply.add_dropped_job_ids(job_id);
   }
@@ -197,14 +199,27 @@ absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* acti
   if (!started_) return absl::UnavailableError("the driver is starting");
   const std::string& name = submitted.spec().name();
   if (const JobMachine* job = FindJob(name); job != nullptr || submitting_.contains(name)) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "the name ", name, " is taken by ", job != nullptr && job->state() == JOB_FAILED ? "a failed job" : "a job",
-        "; cancel that one first (tenfold cancel ", name, "), or choose another name"));
+    return absl::AlreadyExistsError(absl::StrCat("the name ", name, " is taken by ",
+                                                 job != nullptr && job->state() == JOB_FAILED ? "a failed job" : "a job",
+                                                 "; cancel that one first (tenfold cancel ", name,
+                                                 "), choose another name, or change the job (tenfold submit ", "--update)"));
   }
   submitting_[name] = submitted.job_id();
   JournalRecord record;
   *record.mutable_job_submitted() = submitted;
   actions->push_back(AppendRecord{std::move(record)});
+  return absl::OkStatus();
+}
+
+absl::Status ClusterMachine::Update(JobUpdated updated, int64_t now_us, Actions* actions) {
+  NotePause(now_us);
+  JobMachine* job = Find(updated.job_id());
+  if (job == nullptr) return absl::NotFoundError(absl::StrCat("there is no job ", updated.job_id()));
+  if (job->job().IsOver()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", job->name(), " has failed, and does not go on; cancel it and submit it anew"));
+  }
+  job->Update(std::move(updated), now_us, actions);
   return absl::OkStatus();
 }
 

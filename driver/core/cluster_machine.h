@@ -22,7 +22,7 @@ namespace tenfold {
 
 class ClusterMachine {
  public:
-  explicit ClusterMachine(const ClusterLimits& limits = {}) : cluster_(limits) {}
+  explicit ClusterMachine(const ClusterOptions& options = {}) : cluster_(options) {}
 
   // First every record of the journal, in its order. Then Start, which asks for what a driver journals when it begins: the
   // cluster's id if the journal is empty (`new_cluster_id`), and its epoch. Everything else follows when those are
@@ -43,6 +43,9 @@ class ClusterMachine {
 
   // ALREADY_EXISTS if the name is taken; else the job exists when its record is journalled.
   absl::Status Submit(const JobSubmitted& submitted, Actions* actions);
+  // NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has failed; else it has the spec when its record is
+  // journalled.
+  absl::Status Update(JobUpdated updated, int64_t now_us, Actions* actions);
   // NOT_FOUND if there is no such job.
   absl::Status Cancel(const std::string& job, Actions* actions);
 
@@ -73,7 +76,7 @@ class ClusterMachine {
   void Apply(const JournalRecord& record, int64_t now_us, Actions* actions);
   // Extends every lease by the time that the driver stood still. Called before an event is handled.
   void NotePause(int64_t now_us);
-  int64_t LeaseUs() const { return int64_t{cluster_.limits.lease_ms} * 1000; }
+  int64_t LeaseUs() const { return int64_t{cluster_.options.lease_ms} * 1000; }
   // How often OnTime is called at least if there is no event.
   int64_t TickUs() const;
   // Marks who is within its lease; tells the jobs if that changed.

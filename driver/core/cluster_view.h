@@ -1,4 +1,4 @@
-// What every job's decisions need to know of the cluster: its workers, its epoch and its limits. The machine owns the
+// What every job's decisions need to know of the cluster: its workers, its epoch and its options. The machine owns the
 // one object and changes it; jobs read it. Times are microseconds of the decisions' clock.
 #pragma once
 
@@ -29,7 +29,9 @@ struct WorkerInfo {
 };
 
 // The options of a driver on which its decisions depend.
-struct ClusterLimits {
+struct ClusterOptions {
+  // The brokers of jobs whose spec names none, HOST:PORT[,HOST:PORT].
+  std::string kafka = {};
   // A worker that is silent for so long is lost.
   uint32_t lease_ms = 3000;
   // A job waits for a sink that has yet to take so many batches.
@@ -42,11 +44,11 @@ struct ClusterLimits {
 };
 
 struct ClusterView {
-  explicit ClusterView(const ClusterLimits& given = {})
-      : limits(given),
+  explicit ClusterView(const ClusterOptions& given = {})
+      : options(given),
         merge_memory(std::make_shared<MergeMemory>(MergeMemory{.limit = given.merge_memory, .least = given.least_merge})) {}
 
-  const ClusterLimits limits;
+  const ClusterOptions options;
   const std::shared_ptr<MergeMemory> merge_memory;
   std::string cluster_id;
   uint64_t epoch = 0;

@@ -11,7 +11,7 @@
 #include "driver/core/batch_record.h"
 #include "driver/core/waiting_for.h"
 #include "glog/logging.h"
-#include "jobs/spec/job_spec.h"
+#include "google/protobuf/util/message_differencer.h"
 
 namespace tenfold {
 namespace {
@@ -37,14 +37,14 @@ void AddOffset(uint32_t partition, int64_t next_offset, google::protobuf::Repeat
 }
 
 BatchMerge::Options MergeOptions(const ClusterView& cluster, const JobSpec& spec) {
-  return {.top = spec.top(), .floor = cluster.limits.merge_floor, .memory = cluster.merge_memory};
+  return {.top = spec.top(), .floor = cluster.options.merge_floor, .memory = cluster.merge_memory};
 }
 
 }  // namespace
 
 JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted, int64_t submitted_at_us)
     : cluster_(cluster),
-      job_(submitted, submitted_at_us),
+      job_(submitted, submitted_at_us, cluster->options.kafka),
       acks_(cluster, &job_),
       moves_(cluster, &job_, &acks_),
       search_(&job_),
@@ -77,6 +77,15 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       break;
     case JournalRecord::kBatchCommitted:
       if (live) ApplyBatch(before, now_us, actions);
+      break;
+    case JournalRecord::kJobUpdated:
+      merge_.SetTop(job_.spec.top());
+      search_.Restart();
+      truncated_since_us_.reset();
+      // Every owner has to be told, by requests that come after all that were sent with the spec before.
+      acks_.Clear();
+      ++attempt_number_;
+      next_start_us_ = live ? now_us : 0;
       break;
     case JournalRecord::kJobFailed:
       merge_.Close();
@@ -128,6 +137,12 @@ void JobMachine::Cancel(Actions* actions) {
   Append(std::move(record), actions);
 }
 
+void JobMachine::Update(JobUpdated updated, int64_t now_us, Actions* actions) {
+  updates_.push_back(std::move(updated));
+  if (CanDecide()) EndAttempt({}, now_us, now_us);
+  Advance(now_us, actions);
+}
+
 // ---- what to do next ----
 
 void JobMachine::Advance(int64_t now_us, Actions* actions) {
@@ -136,6 +151,12 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
   if (cancel_asked_) return Cancel(actions);
   if (job_.failed) return;
   if (attempt_.phase == PHASE_IDLE) {
+    if (!updates_.empty()) {
+      JournalRecord record;
+      *record.mutable_job_updated() = std::move(updates_.front());
+      updates_.pop_front();
+      return Append(std::move(record), actions);
+    }
     if (std::optional<std::vector<ShardAssignment>> plan = moves_.Plan(now_us)) {
       JournalRecord record;
       ShardsAssigned* assigned = record.mutable_shards_assigned();
@@ -189,7 +210,7 @@ void JobMachine::BeginAttempt(int64_t now_us, Actions* actions) {
   attempt_ = {};
   attempt_.started_us = now_us;
   // The sinks are asked only when what is known of them no longer allows a batch.
-  if (job_.spec.sinks().empty() || job_.last_batch.batch() < delivered_ + cluster_->limits.sink_backlog)
+  if (job_.spec.sinks().empty() || job_.last_batch.batch() < delivered_ + cluster_->options.sink_backlog)
     return BeginPlan(now_us, actions);
   attempt_.phase = PHASE_SINKS;
   actions->push_back(QuerySinks{job_.job_id});
@@ -198,7 +219,7 @@ void JobMachine::BeginAttempt(int64_t now_us, Actions* actions) {
 void JobMachine::OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* actions) {
   if (attempt_.phase != PHASE_SINKS || job_.IsOver()) return;
   delivered_ = std::max(delivered_, slowest.delivered_batch());
-  if (job_.last_batch.batch() < delivered_ + cluster_->limits.sink_backlog) {
+  if (job_.last_batch.batch() < delivered_ + cluster_->options.sink_backlog) {
     BeginPlan(now_us, actions);
   } else {
     Waiting waiting = WaitingFor(WAITING_SINK);
@@ -213,6 +234,11 @@ void JobMachine::OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* act
 void JobMachine::BeginPlan(int64_t now_us, Actions* actions) {
   attempt_.phase = PHASE_PLAN;
   if (job_.assignment.size() < job_.Shards()) return EndAttempt(WaitingFor(WAITING_WORKERS), now_us, now_us + kRetryUs);
+  if (!search_.compacted().empty()) {
+    Waiting waiting = WaitingFor(WAITING_COMPACTED);
+    waiting.set_topic(search_.compacted());
+    return EndAttempt(std::move(waiting), now_us, now_us + kRetryKafkaUs);
+  }
   attempt_.started_us = now_us;
   actions->push_back(QueryEnds{job_.job_id, ++query_});
 }
@@ -221,7 +247,7 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
   if (attempt_.phase != PHASE_PLAN || query != query_ || job_.IsOver()) return;
   if (!ends.ok()) {
     truncated_since_us_.reset();
-    EndAttempt(WaitingForKafka(job_.brokers, ends.status().message()), now_us, now_us + kRetryKafkaUs);
+    EndAttempt(WaitingForKafka(job_.brokers(), ends.status().message()), now_us, now_us + kRetryKafkaUs);
     return Advance(now_us, actions);
   }
   if (ends->size() != job_.partitions.size()) return EndAttempt({}, now_us, now_us);
@@ -246,7 +272,7 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
   }
   const std::set<std::string> owners = job_.Owners();
   const bool told = std::all_of(owners.begin(), owners.end(), [&](const std::string& owner) { return acks_.Has(owner); });
-  if (attempt_.plan.lag == 0 && !job_.VectorGrew() && told && !moves_.replays()) {
+  if (attempt_.plan.lag == 0 && !job_.IsBatchDue() && told && !moves_.replays()) {
     EndAttempt({}, now_us,
                NextStart(attempt_.started_us, now_us, int64_t{job_.spec.batch_interval_ms()} * 1000, /*backlog=*/false));
     return Advance(now_us, actions);
@@ -272,7 +298,8 @@ void JobMachine::OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<A
   const RequestId& id = sent.request.id();
   acks_.SetAnswered(sent.worker);
   if (job_.IsOver() || id.epoch() != cluster_->epoch || id.assignment() != job_.assignment_number ||
-      sent.request.partitions_size() != static_cast<int>(job_.partitions.size())) {
+      sent.request.partitions_size() != static_cast<int>(job_.partitions.size()) ||
+      !google::protobuf::util::MessageDifferencer::Equals(sent.request.spec(), job_.spec)) {
     return Advance(now_us, actions);
   }
   const bool awaited = IsAwaited(PHASE_ASSIGN, sent.worker, id);
@@ -346,9 +373,9 @@ void JobMachine::OnFolded(int64_t now_us, Actions* actions) {
     acks_.Clear();
     return EndAttempt(std::move(unfit), now_us, now_us + kRetryUs);
   }
-  if (!job_.VectorGrew() && !attempt_.Moved(job_)) {
+  if (!job_.IsBatchDue() && !attempt_.Moved(job_)) {
     const bool is_stuck = attempt_.plan.lag > 0;
-    if (is_stuck && stuck.kind() == WAITING_NOT) stuck = WaitingForKafka(job_.brokers);
+    if (is_stuck && stuck.kind() == WAITING_NOT) stuck = WaitingForKafka(job_.brokers());
     const int64_t interval_us = int64_t{job_.spec.batch_interval_ms()} * 1000;
     const int64_t retry_us =
         is_stuck ? now_us + kRetryUs : NextStart(attempt_.started_us, now_us, interval_us, /*backlog=*/false);
@@ -545,31 +572,15 @@ uint64_t JobMachine::lag() const {
 }
 
 JobStatus JobMachine::Status() const {
-  JobStatus status;
-  status.set_job(name());
-  status.set_job_id(job_.job_id);
+  JobStatus status = job_.Status();
   status.set_state(state());
-  status.set_failure(job_.failure);
   if (state() == JOB_WAITING) *status.mutable_waiting() = waiting_;
-  *status.mutable_spec() = WithoutSecrets(job_.spec);
-  status.set_batch(job_.last_batch.batch());
   status.set_lag(lag());
   status.set_records_per_second(records_per_second_);
-  status.set_submitted_at_us(job_.submitted_at_us);
-  *status.mutable_last_batch() = job_.last_batch;
   for (size_t i = 0; i < job_.partitions.size(); ++i) {
-    PartitionStatus* partition = status.add_partitions();
-    partition->set_topic(job_.partitions[i].topic());
-    partition->set_partition(job_.partitions[i].partition());
-    partition->set_next_offset(job_.next_offsets[i]);
-    partition->set_end_offset(i < ends_.size() ? ends_[i] : -1);
+    PartitionStatus* partition = status.mutable_partitions(static_cast<int>(i));
+    if (i < ends_.size()) partition->set_end_offset(ends_[i]);
     *partition->mutable_counters() = counters_[i];
-  }
-  for (uint32_t s = 0; s < job_.assignment.size(); ++s) {
-    ShardStatus* shard = status.add_shards();
-    shard->set_shard(s);
-    shard->set_owner(job_.assignment[s].owner());
-    shard->set_next_owner(job_.assignment[s].next_owner());
   }
   return status;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,6 +55,8 @@ class JobMachine {
                Actions* actions);
   void OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_us, Actions* actions);
   void OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_us, Actions* actions);
+  // The user gives the job another spec. Asks for the record that does so to be journalled, once nothing else is under way.
+  void Update(JobUpdated updated, int64_t now_us, Actions* actions);
   // The user cancels the job. Asks for the record that ends it to be journalled.
   void Cancel(Actions* actions);
 
@@ -112,6 +115,8 @@ class JobMachine {
   // A record is on its way to the journal; nothing else is decided until it is there.
   bool appending_ = false;
   bool cancel_asked_ = false;
+  // Those that are not under way to the journal yet.
+  std::deque<JobUpdated> updates_;
 
   Attempt attempt_;
   uint64_t attempt_number_ = 0;

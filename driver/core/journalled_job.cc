@@ -5,14 +5,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "jobs/spec/job_spec.h"
 
 namespace tenfold {
 
-JournalledJob::JournalledJob(const JobSubmitted& submitted, int64_t submitted_at)
+JournalledJob::JournalledJob(const JobSubmitted& submitted, int64_t submitted_at, std::string brokers_of_driver)
     : job_id(submitted.job_id()),
-      spec(submitted.spec()),
-      brokers(submitted.brokers()),
+      driver_brokers(std::move(brokers_of_driver)),
       submitted_at_us(submitted_at),
+      spec(submitted.spec()),
       partitions(submitted.partitions().begin(), submitted.partitions().end()) {
   for (const Partition& partition : partitions) next_offsets.push_back(partition.start_offset());
 }
@@ -32,6 +33,10 @@ void JournalledJob::Apply(const JournalRecord& record) {
     case JournalRecord::kBatchCommitted:
       last_batch = record.batch_committed();
       std::copy(last_batch.next_offsets().begin(), last_batch.next_offsets().end(), next_offsets.begin());
+      break;
+    case JournalRecord::kJobUpdated:
+      spec = record.job_updated().spec();
+      sinks_after.assign(record.job_updated().sinks_after().begin(), record.job_updated().sinks_after().end());
       break;
     case JournalRecord::kJobFailed:
       failed = true;
@@ -67,8 +72,13 @@ bool JournalledJob::IsKnown(const Partition& partition) const {
   });
 }
 
-bool JournalledJob::VectorGrew() const {
-  return last_batch.batch() == 0 || last_batch.next_offsets_size() != static_cast<int>(partitions.size());
+bool JournalledJob::IsBatchDue() const {
+  return last_batch.batch() == 0 || last_batch.next_offsets_size() != static_cast<int>(partitions.size()) ||
+         last_batch.k() != spec.top();
+}
+
+const std::string& JournalledJob::brokers() const {
+  return spec.source().brokers().empty() ? driver_brokers : spec.source().brokers();
 }
 
 std::string JournalledJob::Name(uint32_t partition) const {
@@ -79,13 +89,38 @@ AssignRequest JournalledJob::MakeAssign(const std::string& worker, RequestId id)
   AssignRequest request;
   *request.mutable_id() = std::move(id);
   *request.mutable_spec() = spec;
-  request.set_brokers(brokers);
+  request.set_brokers(brokers());
   request.mutable_partitions()->Add(partitions.begin(), partitions.end());
   for (uint32_t s = 0; s < assignment.size(); ++s) {
     if (assignment[s].owner() == worker) request.add_owned(s);
     if (assignment[s].next_owner() == worker) request.add_prepared(s);
   }
   return request;
+}
+
+JobStatus JournalledJob::Status() const {
+  JobStatus status;
+  status.set_job(spec.name());
+  status.set_job_id(job_id);
+  status.set_failure(failure);
+  *status.mutable_spec() = WithoutSecrets(spec);
+  status.set_batch(last_batch.batch());
+  status.set_submitted_at_us(submitted_at_us);
+  *status.mutable_last_batch() = last_batch;
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    PartitionStatus* partition = status.add_partitions();
+    partition->set_topic(partitions[i].topic());
+    partition->set_partition(partitions[i].partition());
+    partition->set_next_offset(next_offsets[i]);
+    partition->set_end_offset(-1);
+  }
+  for (uint32_t s = 0; s < assignment.size(); ++s) {
+    ShardStatus* shard = status.add_shards();
+    shard->set_shard(s);
+    shard->set_owner(assignment[s].owner());
+    shard->set_next_owner(assignment[s].next_owner());
+  }
+  return status;
 }
 
 }  // namespace tenfold

@@ -8,13 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "driver.pb.h"
 #include "journal.pb.h"
 #include "worker.pb.h"
 
 namespace tenfold {
 
 struct JournalledJob {
-  explicit JournalledJob(const JobSubmitted& submitted, int64_t submitted_at_us);
+  // `driver_brokers` are those of jobs whose spec names none.
+  JournalledJob(const JobSubmitted& submitted, int64_t submitted_at_us, std::string driver_brokers);
 
   // A record of this job, in the journal's order.
   void Apply(const JournalRecord& record);
@@ -26,19 +28,25 @@ struct JournalledJob {
   // The workers that own a shard, sorted.
   std::set<std::string> Owners() const;
   bool IsKnown(const Partition& partition) const;
-  // A batch is due although no offset moved: the first one, and the first with partitions that were added.
-  bool VectorGrew() const;
+  // A batch is due although no offset moved: the first one, and the first with partitions that were added, or
+  // with another `top`.
+  bool IsBatchDue() const;
+  // HOST:PORT[,HOST:PORT]
+  const std::string& brokers() const;
   // "topic[2]" of a partition's index.
   std::string Name(uint32_t partition) const;
+  // What of the job's status is journalled.
+  JobStatus Status() const;
   // The request that tells the worker its shards of the present assignment.
   AssignRequest MakeAssign(const std::string& worker, RequestId id) const;
 
   const std::string job_id;
-  const JobSpec spec;
-  // HOST:PORT[,HOST:PORT]
-  const std::string brokers;
+  const std::string driver_brokers;
   const int64_t submitted_at_us;
 
+  JobSpec spec;
+  // As in JobUpdated; empty before the first.
+  std::vector<uint64_t> sinks_after;
   // In index order.
   std::vector<Partition> partitions;
   // Entry s is shard s; shorter than Shards() until partitions that were added are assigned.

@@ -19,6 +19,14 @@ bool PartitionSearch::Begin(int64_t now_us) {
   return under_way_ = true;
 }
 
+void PartitionSearch::Restart() {
+  under_way_ = false;
+  next_us_ = 0;
+  found_.clear();
+  compacted_.clear();
+  gone_.reset();
+}
+
 void PartitionSearch::OnAnswer(const absl::StatusOr<FoundPartitions>& found, int64_t now_us) {
   under_way_ = false;
   next_us_ = now_us + kIntervalUs;
@@ -27,6 +35,7 @@ void PartitionSearch::OnAnswer(const absl::StatusOr<FoundPartitions>& found, int
     return;
   }
   found_ = found->added;
+  compacted_ = found->compacted;
   if (found->gone.empty()) {
     gone_.reset();
   } else {

@@ -21,6 +21,8 @@ struct FoundPartitions {
   std::vector<int64_t> begins;
   // The indexes of partitions that the job has and its topics, which are there, do not.
   std::vector<uint32_t> gone;
+  // A topic that is compacted although the spec does not allow it; empty if there is none.
+  std::string compacted;
 };
 
 class PartitionSearch {
@@ -30,6 +32,8 @@ class PartitionSearch {
 
   // Whether a search is due; if so it is under way from now on, until OnAnswer.
   bool Begin(int64_t now_us);
+  // The job's topics may be others now: forgets what was found, and a search is due.
+  void Restart();
   // The answer to a search, or to somebody else's question for the same.
   void OnAnswer(const absl::StatusOr<FoundPartitions>& found, int64_t now_us);
   // Partitions to be journalled, each once.
@@ -39,6 +43,8 @@ class PartitionSearch {
   std::string Failure(int64_t now_us) const;
   // The process stood still for so long.
   void OnPaused(int64_t paused_us);
+  // A topic that the job must not read on as long as it is compacted, or "".
+  const std::string& compacted() const { return compacted_; }
   // Whether Kafka still has every partition's start, so that the job can be folded again from there.
   bool HasEveryStart(const FoundPartitions& found) const;
 
@@ -50,6 +56,7 @@ class PartitionSearch {
   bool under_way_ = false;
   int64_t next_us_ = 0;
   std::vector<Partition> found_;
+  std::string compacted_;
   // The first partition that is gone, and since when; unset if none is.
   std::optional<uint32_t> gone_;
   int64_t gone_since_us_ = 0;

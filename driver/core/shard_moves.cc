@@ -269,7 +269,12 @@ std::string ShardMoves::Doubt(uint32_t shard, const std::string& worker) {
     return absl::StrCat("the state of shard ", shard, " at worker ", worker, " has another digest than batch ",
                         job_->last_batch.batch(), ", and the log's start is gone, so that it cannot be folded again");
   }
-  if (++doubts_[shard] > 1) {
+  if (++doubts_[shard] > 1 && job_->spec.source().allow_compacted()) {
+    return absl::StrCat("shard ", shard, " cannot be counted again from the log, since its topics may be compacted ",
+                        "(allow_compacted): the log no longer has all records that batch ", job_->last_batch.batch(),
+                        " counts. Cancel the job and submit it anew");
+  }
+  if (doubts_[shard] > 1) {
     return absl::StrCat("shard ", shard, " folded again from the log has another digest than the journal: batch ",
                         job_->last_batch.batch(), " or one before it is doubtful");
   }

@@ -233,6 +233,13 @@ uint64_t BatchMerge::Keys() const {
   return keys;
 }
 
+void BatchMerge::SetTop(uint32_t top) {
+  if (std::exchange(options_.top, top) == top) return;
+  // Thresholds and known entries are of the best of another number.
+  thresholds_.clear();
+  Forget();
+}
+
 void BatchMerge::Forget() {
   known_.Clear();
   if (replica_ != nullptr) replica_->Clear();

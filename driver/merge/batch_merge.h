@@ -67,6 +67,8 @@ class BatchMerge {
   // Once done: the exact top k with its proof. The next attempt makes use of what was learnt by then.
   const GlobalTopK::Result& result() const { return *result_; }
 
+  // The result has another `top` from the next attempt on.
+  void SetTop(uint32_t top);
   // The workers' states are not what was believed, or the job is over: forgets everything that was kept of them.
   void Forget();
   // Drops all that takes memory, for a job that is over.
@@ -88,7 +90,7 @@ class BatchMerge {
   uint64_t ChangedKeys() const;
   uint64_t Keys() const;
 
-  const Options options_;
+  Options options_;
 
   // These belong to the present attempt.
   std::vector<MergeSource> workers_;

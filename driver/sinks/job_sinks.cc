@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -70,7 +71,8 @@ JobSinks::JobSinks(const Options& options, Journal* journal)
   for (const Sink& sink : options.spec.sinks()) {
     auto feed = std::make_unique<Feed>();
     feed->name = SinkName(sink);
-    feed->delivered = journal->Delivered(job_id_, feed->name);
+    const size_t i = feeds_.size();
+    feed->delivered = std::max(journal->Delivered(job_id_, feed->name), i < options.after.size() ? options.after[i] : 0);
     feed->target = MakeTarget(sink, options);
     feeds_.push_back(std::move(feed));
   }
@@ -78,6 +80,20 @@ JobSinks::JobSinks(const Options& options, Journal* journal)
     feed->thread = std::jthread([this, f = feed.get()](std::stop_token stop) { Run(f, stop); });
     pthread_setname_np(feed->thread.native_handle(), "sink");
   }
+}
+
+std::vector<uint64_t> JobSinks::After(const Options& job, const JobSpec& update, uint64_t last) {
+  std::map<std::string, uint64_t> had;
+  for (int i = 0; i < job.spec.sinks_size(); ++i) {
+    const size_t place = static_cast<size_t>(i);
+    had[SinkName(job.spec.sinks(i))] = place < job.after.size() ? job.after[place] : 0;
+  }
+  std::vector<uint64_t> after;
+  for (const Sink& sink : update.sinks()) {
+    const auto it = had.find(SinkName(sink));
+    after.push_back(it == had.end() ? last : it->second);
+  }
+  return after;
 }
 
 JobSinks::~JobSinks() {

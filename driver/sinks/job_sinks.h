@@ -26,6 +26,8 @@ class JobSinks {
   struct Options {
     std::string job_id;
     JobSpec spec;
+    // As in JobUpdated: entry i is of the spec's sink i, which gets the batches after this one; may be empty.
+    std::vector<uint64_t> after;
     // Outlives the object.
     const SinkPlaces* places = nullptr;
   };
@@ -33,6 +35,9 @@ class JobSinks {
   // INVALID_ARGUMENT for a path that is not allowed ("..", absolute outside the allowed directories): what a submit is
   // refused with.
   static absl::Status Check(const JobSpec& spec, const SinkPlaces& places);
+
+  // `sinks_after` of the record that gives a job the spec `update` after the batch `last`: a sink that it had goes on.
+  static std::vector<uint64_t> After(const Options& job, const JobSpec& update, uint64_t last);
 
   // Starts the threads; `journal` outlives the object. Trouble with a sink is no error: it is retried, and told by Status.
   JobSinks(const Options& options, Journal* journal);

@@ -57,6 +57,11 @@ std::string FactsText(const JobStatus& status) {
                {"state", StateName(status.state())},
                {"lag", fmt::format("{} records", status.lag())},
                {"rate", fmt::format("{:.0f} records/s", status.records_per_second())}};
+  if (status.spec().source().allow_compacted()) {
+    rows.push_back({"compacted",
+                    "topics may be: batches count what was there when it was folded; none can be verified, and "
+                    "lost state cannot be counted again"});
+  }
   if (status.batch() == 0) {
     rows.push_back({"batch", "none yet"});
     return FormatTable(rows, {});

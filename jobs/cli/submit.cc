@@ -20,6 +20,7 @@ namespace {
 
 struct Options {
   std::string file;
+  bool update = false;
   std::string job;
   OutputFormat output = OutputFormat::kText;
 };
@@ -55,15 +56,28 @@ int Validate(const Options& options) {
 }
 
 int Submit(const CliGlobals& globals, const Options& options) {
-  SubmitRequest request;
-  if (const int code = ReadSpecFile(options.file, request.mutable_spec()); code != kExitOk) return code;
+  JobSpec spec;
+  if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
   grpc::ClientContext context;
   const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
   SetDeadline(&context, kKafkaAnswerTimeout);
-  SubmitReply reply;
-  const grpc::Status status = driver->Submit(&context, request, &reply);
+  std::string job_id;
+  grpc::Status status;
+  if (options.update) {
+    UpdateRequest request;
+    *request.mutable_spec() = spec;
+    UpdateReply reply;
+    status = driver->Update(&context, request, &reply);
+    job_id = reply.job_id();
+  } else {
+    SubmitRequest request;
+    *request.mutable_spec() = spec;
+    SubmitReply reply;
+    status = driver->Submit(&context, request, &reply);
+    job_id = reply.job_id();
+  }
   if (!status.ok()) return ReportError(globals, status);
-  PrintData(JobIdLine(options, request.spec().name(), reply.job_id()));
+  PrintData(JobIdLine(options, spec.name(), job_id));
   return kExitOk;
 }
 
@@ -92,8 +106,12 @@ void AddValidate(CLI::App* app, const CliGlobals*, RunVerb* run) {
 
 void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app->add_subcommand("submit", "start a job; prints its job id");
+  CLI::App* verb = app->add_subcommand("submit", "start a job, or change one that runs; prints its job id");
   verb->add_option("FILE", options->file, "the job spec, in YAML")->required();
+  verb->add_flag(
+      "--update", options->update,
+      "give the job of this name the spec from its next batch on: all of it may differ but topics, start, format, "
+      "key, score and initial");
   AddOutputOption(verb, &options->output);
   verb->callback([=] { *run = [=] { return Submit(*globals, *options); }; });
 }

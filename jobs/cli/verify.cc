@@ -184,6 +184,21 @@ class LogPrefix {
   Progress progress_;
 };
 
+// Returns an error if one of the topics is compacted.
+absl::Status CheckNotCompacted(const LogConfig& config, const JobSpec& spec) {
+  absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
+  if (!client.ok()) return client.status();
+  const std::vector<std::string> topics(spec.source().topics().begin(), spec.source().topics().end());
+  const absl::StatusOr<std::vector<std::string>> policies = (*client)->CleanupPolicies(topics, kKafkaTimeout);
+  if (!policies.ok()) return policies.status();
+  for (size_t t = 0; t < topics.size(); ++t) {
+    if ((*policies)[t].find("compact") == std::string::npos) continue;
+    return absl::DataLossError(
+        fmt::format("topic {} is compacted, so that its log no longer has every record that the batch counts", topics[t]));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadIntoOracle(const LogConfig& config, const GetBatchReply& reply, Oracle* oracle) {
   std::vector<Range> ranges = Ranges(reply);
   if (ranges.empty()) return absl::OkStatus();
@@ -245,6 +260,10 @@ int Verify(const CliGlobals& globals, const Options& options) {
   if (const absl::Status status = ReadIntoOracle(config, reply, &oracle); !status.ok())
     return ReportUnverifiable(reply, status);
   const std::string difference = oracle.Difference(reply.batch());
+  if (!difference.empty()) {
+    if (const absl::Status kept = CheckNotCompacted(config, reply.spec()); !kept.ok())
+      return ReportUnverifiable(reply, kept);
+  }
   PrintVerdict(options, reply, difference);
   return difference.empty() ? kExitOk : kExitRefused;
 }

@@ -46,6 +46,11 @@ std::string WaitingText(const Waiting& waiting) {
       return IsSentence(waiting) ? waiting.detail() : fmt::format("records of Kafka at {}", waiting.subject());
     case WAITING_PARTITION:
       return WithDetail(fmt::format("{}[{}]", waiting.topic(), waiting.partition()), waiting.detail());
+    case WAITING_COMPACTED:
+      return fmt::format(
+          "topic {}, which has become compacted: records that a batch counts vanish. Set its cleanup.policy "
+          "back to delete, or accept that with allow_compacted: true in source.kafka",
+          waiting.topic());
     case WAITING_SINK:
       return WithDetail(fmt::format("sink {}, which is {} batch{} behind", waiting.subject(), waiting.batches(),
                                     waiting.batches() == 1 ? "" : "es"),

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,7 @@
 #include "common/text/utf8.h"
 #include "common/text/yaml_tree.h"
 #include "fmt/format.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/score_expression.h"
 #include "jobs/spec/spec_rules.h"
@@ -189,7 +191,13 @@ class SpecReader {
               Problem(value.offset, at, "is empty; leave it out to read from the driver's brokers");
             }
           }},
+         {"allow_compacted", [&](auto&... at) { source->set_allow_compacted(ReadBool(at...)); }},
+         {"allow_internal", [&](auto&... at) { source->set_allow_internal(ReadBool(at...)); }},
          {"properties", [this](auto&... at) { ReadProperties(at...); }}});
+  }
+
+  bool ReadBool(const YamlNode& node, const std::string& path) {
+    return ReadWord(node, path, {"true", "false"}) == std::optional<size_t>(0);
   }
 
   void ReadProperties(const YamlNode& node, const std::string& path) {
@@ -360,6 +368,39 @@ std::string CheckJobSpec(const JobSpec& spec) {
   }
   const std::vector<SpecViolation> violations = CheckSpecRules(spec);
   return violations.empty() ? "" : fmt::format("{}: {}", Shown(violations[0].path), violations[0].message);
+}
+
+std::string CheckUpdate(const JobSpec& before, const JobSpec& after) {
+  const auto same_list = [](const auto& a, const auto& b) {
+    return std::ranges::equal(a, b, [](const auto& x, const auto& y) {
+      if constexpr (std::is_same_v<decltype(x), const std::string&>) {
+        return x == y;
+      } else {
+        return google::protobuf::util::MessageDifferencer::Equals(x, y);
+      }
+    });
+  };
+  std::string part;
+  if (!google::protobuf::util::MessageDifferencer::Equals(before.fold().format(), after.fold().format())) {
+    part = "source.format";
+  } else if (before.fold().key() != after.fold().key()) {
+    part = "key";
+  } else if (!same_list(before.fold().score(), after.fold().score())) {
+    part = "score";
+  } else if (!same_list(before.fold().initial(), after.fold().initial())) {
+    part = "initial";
+  } else if (!same_list(before.source().topics(), after.source().topics())) {
+    part = "source.kafka.topics";
+  } else if (before.source().start() != after.source().start()) {
+    part = "source.kafka.start";
+  } else if (FoldHash(before) != FoldHash(after)) {
+    part = "what is folded";
+  }
+  if (part.empty()) return "";
+  return fmt::format(
+      "{} differs from the job's, whose state was folded by it. Submit the spec under another name, or cancel "
+      "the job and submit it anew",
+      part);
 }
 
 uint64_t FoldHash(const JobSpec& spec) {

@@ -28,6 +28,10 @@ std::string FormatSpecError(std::string_view file, const SpecError& error);
 // Checks a spec that a driver receives by the same rules. Returns "" or a sentence about the first violation.
 std::string CheckJobSpec(const JobSpec& spec);
 
+// Returns "" if a job that runs may get the spec `after` in place of `before`, else a sentence that names the first part
+// that decides its state and differs.
+std::string CheckUpdate(const JobSpec& before, const JobSpec& after);
+
 // Returns R2's fold hash, of the spec's whole message Fold, of the limits that a fold depends on, and of the fold's version.
 uint64_t FoldHash(const JobSpec& spec);
 

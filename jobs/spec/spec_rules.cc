@@ -39,6 +39,8 @@ bool IsJobName(std::string_view name) {
          std::all_of(name.begin(), name.end(), [](char c) { return IsLowerOrDigit(c) || c == '-'; });
 }
 
+bool IsInternalTopic(std::string_view topic) { return topic.starts_with("__"); }
+
 class RuleChecker {
  public:
   explicit RuleChecker(const JobSpec& spec) : spec_(spec) {}
@@ -75,6 +77,10 @@ class RuleChecker {
       const std::string path = ItemPath("source.kafka.topics", static_cast<size_t>(i));
       const std::string problem = CheckTopicName(source.topics(i));
       if (!problem.empty()) Violation(path, problem);
+      if (IsInternalTopic(source.topics(i)) && !source.allow_internal()) {
+        Violation(path, Quoted(source.topics(i)) + " is a topic of Kafka's own; read it with allow_internal: true",
+                  "source.kafka.allow_internal");
+      }
       if (!topics.insert(source.topics(i)).second) Violation(path, Quoted(source.topics(i)) + " is listed twice");
     }
     if (!StartPosition_IsValid(source.start())) Violation("source.kafka.start", "must be earliest or latest");

@@ -25,6 +25,8 @@ std::string ScoreText(const JobSpec& spec) {
 Json KafkaJson(const KafkaSource& source) {
   Json kafka = {{"topics", source.topics()}, {"start", source.start() == START_LATEST ? "latest" : "earliest"}};
   if (!source.brokers().empty()) kafka["brokers"] = source.brokers();
+  if (source.allow_compacted()) kafka["allow_compacted"] = true;
+  if (source.allow_internal()) kafka["allow_internal"] = true;
   // Sorts the properties, as a protobuf map has no order.
   const std::map<std::string, std::string> properties(source.properties().begin(), source.properties().end());
   if (!properties.empty()) kafka["properties"] = properties;

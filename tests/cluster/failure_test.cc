@@ -177,7 +177,7 @@ absl::Status ProducePages(const std::string& topic, int first, int keys, const s
 }
 
 TEST_F(FailureTest, FarMoreKeysThanFitInMemoryStayExact) {
-  const Daemon::Launch little{.flags = {"--memory", "64MiB"}, .fault_point = ""};
+  const Launch little{.flags = {"--memory", "64MiB"}, .fault_point = ""};
   ASSERT_OK(cluster_.driver().Start());
   for (int i : {0, 1}) ASSERT_OK(cluster_.worker(i).Start(little));
   ASSERT_OK(cluster_.Submit(job_));

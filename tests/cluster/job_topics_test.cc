@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/kafka/log.h"
 #include "gtest/gtest.h"
@@ -17,9 +19,10 @@ namespace {
 
 class JobTopicsTest : public ::testing::Test {
  protected:
-  std::unique_ptr<JobTopics> Open(const std::string& topic, StartPosition start) {
+  std::unique_ptr<JobTopics> Open(const std::string& topic, StartPosition start, bool allow_compacted = false) {
     JobSpec spec;
     spec.set_name("job");
+    spec.mutable_source()->set_allow_compacted(allow_compacted);
     spec.mutable_source()->add_topics(topic);
     spec.mutable_source()->set_start(start);
     absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(spec, KafkaBrokers(), stop_.get_token());
@@ -79,6 +82,24 @@ TEST_F(JobTopicsTest, APartitionThatItsTopicNoLongerHasIsGone) {
   EXPECT_EQ(found->gone, (std::vector<uint32_t>{1, 2}));
   EXPECT_EQ(found->begins, (std::vector<int64_t>{0, -1, -1}));
   EXPECT_TRUE(found->added.empty());
+}
+
+TEST_F(JobTopicsTest, ACompactedTopicIsRefusedUnlessTheSpecAllowsIt) {
+  const std::string topic = CreateTopicAs("--partitions 1 --replication-factor 1 --config cleanup.policy=compact");
+  const absl::Status refused = Open(topic, START_EARLIEST)->CheckCompacted();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_TRUE(absl::StrContains(refused.message(), absl::StrCat("topic ", topic, " is compacted"))) << refused;
+  EXPECT_TRUE(absl::StrContains(refused.message(), "allow_compacted: true")) << refused;
+  EXPECT_OK(Open(topic, START_EARLIEST, /*allow_compacted=*/true)->CheckCompacted());
+}
+
+TEST_F(JobTopicsTest, ATopicThatHasBecomeCompactedIsFound) {
+  const absl::StatusOr<std::string> topic = CreateTopic(1);
+  ASSERT_OK(topic.status());
+  ConfigureTopic(*topic, "cleanup.policy=[compact,delete]");
+  const absl::StatusOr<FoundPartitions> found = Open(*topic, START_EARLIEST)->Find({});
+  ASSERT_OK(found.status());
+  EXPECT_EQ(found->compacted, *topic);
 }
 
 }  // namespace

@@ -171,12 +171,20 @@ void CreateTopicAgain(const std::string& topic, int partitions) {
           absl::StrCat("--create --topic ", topic, " --partitions ", partitions, " --replication-factor 1"));
 }
 
-std::string CreateUncleanTopic(int leader, int follower) {
+std::string CreateTopicAs(const std::string& arguments) {
   const std::string topic = UniqueName("events");
-  RunTool("org.apache.kafka.tools.TopicCommand",
-          absl::StrCat("--create --topic ", topic, " --replica-assignment ", leader, ":", follower,
-                       " --config unclean.leader.election.enable=true --config min.insync.replicas=1"));
+  RunTool("org.apache.kafka.tools.TopicCommand", absl::StrCat("--create --topic ", topic, " ", arguments));
   return topic;
+}
+
+void ConfigureTopic(const std::string& topic, const std::string& setting) {
+  RunTool("kafka.admin.ConfigCommand",
+          absl::StrCat("--alter --entity-type topics --entity-name ", topic, " --add-config ", setting));
+}
+
+std::string CreateUncleanTopic(int leader, int follower) {
+  return CreateTopicAs(absl::StrCat("--replica-assignment ", leader, ":", follower,
+                                    " --config unclean.leader.election.enable=true --config min.insync.replicas=1"));
 }
 
 std::vector<std::map<std::string, std::string>> DescribeGroup(const std::string& group) {

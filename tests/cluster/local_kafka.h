@@ -56,6 +56,10 @@ std::string UniqueName(const std::string& prefix);
 
 // A new topic of three partitions and a unique name, or its name's "cannot create" error.
 absl::StatusOr<std::string> CreateTopic(int partitions = 3, int replication = 1);
+// A new topic that Kafka's own tool makes with these arguments.
+std::string CreateTopicAs(const std::string& arguments);
+// Sets one of the topic's own settings, NAME=VALUE.
+void ConfigureTopic(const std::string& topic, const std::string& setting);
 // A new topic of one partition on these two brokers. The second one may become its leader without the records that only the
 // first one has.
 std::string CreateUncleanTopic(int leader, int follower);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <deque>
@@ -124,6 +125,7 @@ absl::Status Daemon::Launched(const Launch& launch) {
   ChildProcess::Options options;
   options.argv = command_;
   options.argv.insert(options.argv.end(), launch.flags.begin(), launch.flags.end());
+  if (!launch.kafka.empty()) *(std::ranges::find(options.argv, "--kafka") + 1) = launch.kafka;
   options.environment = {{"TENFOLD_FAULT_POINT", launch.fault_point}};
   options.stdout_path = LogPath();
   options.stderr_path = LogPath();
@@ -193,12 +195,14 @@ std::string Daemon::LogTail() const {
 }
 
 std::string SpecText(const Job& job) {
+  std::string more_sinks;
+  for (const std::string& path : job.more_sinks) absl::StrAppend(&more_sinks, ", {file: {path: ", path, "}}");
   return absl::StrCat(
-      "name: ", job.name, "\nsource:\n  kafka: {topics: [", absl::StrJoin(job.topics, ", "),
+      "name: ", job.name, "\nsource:\n  kafka: {", job.kafka, "topics: [", absl::StrJoin(job.topics, ", "),
       "], start: earliest}\n  format: {delimited: {separator: \"|\", fields: [page, clicks, minutes, like]}}\n",
       "key: page\nscore: ", job.score, "\ntop: ", job.top, "\nbatch: {interval: ", job.interval,
       "}\ninitial: {page1: 0, quiet-page: -1.5}\nstate: {wal: ", job.wal, "}\non_bad_record: ", job.on_bad_record,
-      "\nsinks: [{file: {path: top.jsonl}}]\n");
+      "\nsinks: [{file: {path: top.jsonl}}", more_sinks, "]\n");
 }
 
 MiniCluster::MiniCluster(Host driver_host, std::vector<Host> worker_hosts)
@@ -284,12 +288,17 @@ std::string MiniCluster::WriteFile(const std::string& name, const std::string& t
   return path;
 }
 
-absl::Status MiniCluster::Submit(const Job& job) {
+absl::Status MiniCluster::Submit(const Job& job) { return RunSubmit({"submit"}, job); }
+
+absl::Status MiniCluster::Update(const Job& job) { return RunSubmit({"submit", "--update"}, job); }
+
+absl::Status MiniCluster::RunSubmit(std::vector<std::string> arguments, const Job& job) {
   const std::string text = SpecText(job);
   const std::string file = WriteFile(job.name + ".yaml", text);
   const std::vector<SpecError> errors = ReadJobSpec(text, &specs_[job.name]);
   if (!errors.empty()) return absl::InvalidArgumentError(FormatSpecError(file, errors[0]));
-  const CliResult result = RunCli({"submit", file});
+  arguments.push_back(file);
+  const CliResult result = RunCli(arguments);
   if (result.exit_code == 0) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("submit ended with exit code ", result.exit_code, ": ", result.err));
 }
@@ -330,7 +339,7 @@ absl::StatusOr<nlohmann::json> MiniCluster::WaitCaughtUp(const std::string& job)
       absl::StrCat("top --caught-up ended with exit code ", result.exit_code, ": ", result.out, result.err));
 }
 
-std::string MiniCluster::SinkFile(const std::string& job) const {
+std::string MiniCluster::SinkFile(const std::string& job, const std::string& path) const {
   namespace fs = std::filesystem;
   fs::path latest;
   fs::file_time_type made;
@@ -342,11 +351,11 @@ std::string MiniCluster::SinkFile(const std::string& job) const {
     latest = entry.path();
     made = time;
   }
-  return latest / "top.jsonl";
+  return latest / path;
 }
 
-std::vector<std::string> MiniCluster::Published(const std::string& job) const {
-  std::istringstream text(ReadFile(SinkFile(job)));
+std::vector<std::string> MiniCluster::Published(const std::string& job, const std::string& path) const {
+  std::istringstream text(ReadFile(SinkFile(job, path)));
   std::vector<std::string> lines;
   for (std::string line; std::getline(text, line) && !text.eof();) lines.push_back(line);
   return lines;

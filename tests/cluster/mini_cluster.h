@@ -36,16 +36,18 @@ namespace tenfold {
 // Polls until `condition` holds; DEADLINE_EXCEEDED, "waited S s for WHAT", if it does not in time.
 absl::Status WaitUntil(const std::string& what, absl::Duration timeout, const std::function<bool()>& condition);
 
+// What a daemon gets in one of its lives alone.
+struct Launch {
+  std::vector<std::string> flags;
+  // NAME or NAME:N (common/process/fault_point.h).
+  std::string fault_point;
+  // The driver's brokers in place of the tests'.
+  std::string kafka = {};
+};
+
 // A driver or worker over its lives: the same command, address and data directory, a new process each time.
 class Daemon {
  public:
-  // Of one life alone.
-  struct Launch {
-    std::vector<std::string> flags;
-    // NAME or NAME:N (common/process/fault_point.h).
-    std::string fault_point;
-  };
-
   // `command` is the program with its lasting flags; `directory` is made and gets the logs too.
   Daemon(std::string name, std::vector<std::string> command, std::string host, int port, std::string data_dir,
          std::string log_dir);
@@ -103,6 +105,10 @@ struct Job {
   std::string interval = "200ms";
   std::string score = "0.8*clicks + 0.8*minutes + 1*like";
   int top = 10;
+  // Lines of source.kafka, in flow style: "NAME: VALUE, ".
+  std::string kafka = {};
+  // Files of sinks besides top.jsonl.
+  std::vector<std::string> more_sinks = {};
 };
 std::string SpecText(const Job& job);
 
@@ -141,14 +147,16 @@ class MiniCluster {
   std::string WriteFile(const std::string& name, const std::string& text);
 
   absl::Status Submit(const Job& job);
+  // `submit --update`.
+  absl::Status Update(const Job& job);
   // `status JOB -o json`.
   absl::StatusOr<nlohmann::json> JobStatus(const std::string& job);
   absl::Status WaitForState(const std::string& job, const std::string& state);
   // The batch that `top JOB --caught-up` answers with.
   absl::StatusOr<nlohmann::json> WaitCaughtUp(const std::string& job);
 
-  // The file sink's lines so far, without a torn last one.
-  std::vector<std::string> Published(const std::string& job) const;
+  // The lines so far of the job's file sink with this path, without a torn last one.
+  std::vector<std::string> Published(const std::string& job, const std::string& path = "top.jsonl") const;
   absl::Status WaitForBatches(const std::string& job, size_t batches);
   absl::Status WaitForMoreBatches(const std::string& job, size_t batches);
 
@@ -157,8 +165,9 @@ class MiniCluster {
   absl::Status VerifyPublished(const std::string& job);
 
  private:
+  absl::Status RunSubmit(std::vector<std::string> arguments, const Job& job);
   // Of the last job of this name.
-  std::string SinkFile(const std::string& job) const;
+  std::string SinkFile(const std::string& job, const std::string& path) const;
 
   std::string dir_;
   const Host driver_host_;

@@ -22,7 +22,7 @@ void ExpectRefused(const CliResult& result, ExitCode exit_code, const std::strin
   EXPECT_TRUE(absl::StrContains(result.err, named)) << "'" << named << "' is not in: " << result.err;
 }
 
-void ExpectDaemonRefused(Daemon& daemon, ExitCode exit_code, const std::string& named, const Daemon::Launch& launch = {}) {
+void ExpectDaemonRefused(Daemon& daemon, ExitCode exit_code, const std::string& named, const Launch& launch = {}) {
   absl::StatusOr<int> ended = daemon.StartToFail(launch);
   ASSERT_OK(ended.status());
   EXPECT_EQ(*ended, exit_code) << daemon.LogTail();

@@ -57,10 +57,10 @@ void SimulatedWorld::AddRecords(SimulatedJob* job, size_t records) {
 SimulatedJob* SimulatedWorld::MakeJob(const std::string& id) {
   SimulatedJob& job = jobs[id];
   job.submitted.set_job_id(id);
-  job.submitted.set_brokers("simulated:9092");
   JobSpec* spec = job.submitted.mutable_spec();
   spec->set_name("job-" + id);
   spec->mutable_source()->add_topics("events");
+  spec->mutable_source()->set_brokers("simulated:9092");
   spec->mutable_fold()->mutable_format()->set_separator("|");
   for (const char* field : {"page", "clicks", "minutes", "like"}) spec->mutable_fold()->mutable_format()->add_fields(field);
   spec->mutable_fold()->set_key("page");

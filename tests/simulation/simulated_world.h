@@ -60,7 +60,7 @@ class SimulatedWorld {
   // By job id; never erased.
   std::map<std::string, SimulatedJob> jobs;
   // What this run gives its drivers and workers.
-  ClusterLimits limits;
+  ClusterOptions limits;
   size_t part_bytes = kMaxMessageBytes / 4;
   size_t max_kept_changes = kMaxKeptChanges;
 

@@ -17,8 +17,8 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 
 FoldShared::FoldShared(size_t cores) : ahead_turns(std::max<ptrdiff_t>(1, static_cast<ptrdiff_t>(cores) - 1)) {}
 
-FoldThread::FoldThread(RecordFold fold, LogConfig log, FoldShared* shared)
-    : fold_(std::move(fold)), reader_(std::move(log), &shared->anchors), shared_(shared) {}
+FoldThread::FoldThread(RecordFold fold, LogConfig log, bool compacted, FoldShared* shared)
+    : fold_(std::move(fold)), reader_(std::move(log), compacted, &shared->anchors), shared_(shared) {}
 
 void FoldThread::Start(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options) {
   if (!thread_.joinable()) thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });

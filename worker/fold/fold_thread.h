@@ -37,7 +37,7 @@ struct FoldShared {
 class FoldThread {
  public:
   // `shared` outlives the object.
-  FoldThread(RecordFold fold, LogConfig log, FoldShared* shared);
+  FoldThread(RecordFold fold, LogConfig log, bool compacted, FoldShared* shared);
   ~FoldThread() { given_.Abort(); }
 
   // Whether the last fold had no ranges, so that the thread keeps nothing.

@@ -25,7 +25,8 @@ absl::StatusOr<std::unique_ptr<KafkaFoldTask>> KafkaFoldTask::Create(const JobSp
   for (size_t i = 0; i < 2 * cores; ++i) {
     absl::StatusOr<RecordFold> fold = RecordFold::Create(spec);
     if (!fold.ok()) return fold.status();
-    task->threads_.push_back(std::make_unique<FoldThread>(*std::move(fold), log, &task->shared_));
+    task->threads_.push_back(
+        std::make_unique<FoldThread>(*std::move(fold), log, spec.source().allow_compacted(), &task->shared_));
   }
   return task;
 }

@@ -53,6 +53,7 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
       cursor.partition = {partition.topic(), partition.partition()};
       cursor.state = range.state.mutable_partitions(j);
       cursor.table = of_shard;
+      cursor.compacted = compacted_;
       cursor.end = range.ends[static_cast<size_t>(j)];
       same = same && i < cursors_.size() && cursors_[i].partition == cursor.partition &&
              cursors_[i].read == cursor.state->next_offset();
@@ -137,7 +138,11 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
     Cursor& cursor = cursors_[event.position];
     switch (event.kind) {
       case LogReader::Event::Kind::kEnd: {
-        if (cursor.expected.offset >= 0 && event.next_offset > cursor.expected.offset) return cursor.Missing();
+        if (cursor.expected.offset >= 0 && event.next_offset > cursor.expected.offset) {
+          if (!cursor.compacted) return cursor.Missing();
+          const Anchor next = std::exchange(cursor.expected_next, {});
+          cursor.expected = event.next_offset > next.offset ? Anchor() : next;
+        }
         if (cursor.expected.offset >= 0) {
           SetShorter(&cursor);
           break;

@@ -38,8 +38,9 @@ class Anchors {
 
 class RangeReader {
  public:
-  // `anchors` outlives the object.
-  RangeReader(LogConfig log, Anchors* anchors) : log_(std::move(log)), anchors_(anchors) {}
+  // `anchors` outlives the object. `compacted` says that topics may be.
+  RangeReader(LogConfig log, bool compacted, Anchors* anchors)
+      : log_(std::move(log)), compacted_(compacted), anchors_(anchors) {}
 
   // Makes cursors of the ranges, which outlive them, and has the log read where they begin; it goes on where it is if that
   // is where they begin and nothing calls for a check. `table` is asked for each shard's table. UNAVAILABLE while Kafka is.
@@ -90,6 +91,7 @@ class RangeReader {
   void SetAnchor(Cursor* cursor);
 
   LogConfig log_;
+  const bool compacted_;
   Anchors* const anchors_;
   std::unique_ptr<LogReader> reader_;
   std::vector<Cursor> cursors_;

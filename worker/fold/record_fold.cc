@@ -13,7 +13,8 @@ namespace {
 constexpr char kAnotherLog[] =
     "the topic was created again, or a broker lost the end of its log; the published results count records that are gone. "
     "Cancel the job and submit it anew";
-constexpr char kCompactedLog[] = "the topic is compacted (cleanup.policy), which a job cannot read exactly; or ";
+constexpr char kCompactedLog[] =
+    "the topic is compacted (cleanup.policy), which a job reads only with allow_compacted: true; or ";
 
 void CountBad(const LogRecord& record, BadReason reason, PartitionState* partition) {
   const auto bad = partition->mutable_bad();
@@ -37,7 +38,11 @@ void CountBad(const LogRecord& record, BadReason reason, PartitionState* partiti
 // Checks that the log still holds the expected record, of which `record` is the first at or beyond its offset.
 std::optional<std::string> CheckExpected(const LogRecord& record, const LogReader& log, Cursor* cursor) {
   if (record.offset < cursor->expected.offset) return std::nullopt;
-  if (record.offset > cursor->expected.offset) return cursor->Missing();
+  if (record.offset > cursor->expected.offset) {
+    if (!cursor->compacted) return cursor->Missing();
+    cursor->expected = std::exchange(cursor->expected_next, {});
+    return cursor->expected.offset < 0 ? std::nullopt : CheckExpected(record, log, cursor);
+  }
   if (log.Hash(record) != cursor->expected.hash) {
     return absl::StrCat(cursor->Name(), " holds another record at offset ", record.offset,
                         " than the one folded from there: ", kAnotherLog);

@@ -38,6 +38,8 @@ struct Cursor {
   // The last folded record of the poll under way.
   const LogRecord* last = nullptr;
   Anchor anchor;
+  // The topic may be compacted: a record that was folded may have vanished from the log.
+  bool compacted = false;
   // If it has an offset, a record that the log must have before anything is folded on: the reader began there. And the one
   // that it must have after that.
   Anchor expected;

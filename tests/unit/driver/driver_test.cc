@@ -83,7 +83,7 @@ class DriverTest : public ::testing::Test {
     driver_.reset();
     Driver::Options options;
     options.places.data_dir = directory_;
-    options.kafka = broker_->brokers();
+    options.cluster.kafka = broker_->brokers();
     auto driver = Driver::Start(std::move(options));
     ASSERT_TRUE(driver.ok()) << driver.status();
     driver_ = *std::move(driver);
@@ -192,7 +192,6 @@ TEST_F(DriverTest, ABatchComesWithAsManyPartitionsAsItHasOffsets) {
   records[1].mutable_epoch_started()->set_epoch(1);
   JobSubmitted* submitted = records[2].mutable_job_submitted();
   submitted->set_job_id("id");
-  submitted->set_brokers(broker_->brokers());
   ASSERT_TRUE(ReadJobSpec(kSpec, submitted->mutable_spec()).empty());
   submitted->add_partitions()->set_topic("events");
   BatchCommitted* batch = records[3].mutable_batch_committed();
@@ -253,7 +252,7 @@ class DriverWithAWorkerTest : public DriverTest {
     driver_.reset();
     Driver::Options options;
     options.places.data_dir = directory_;
-    options.kafka = broker_->brokers();
+    options.cluster.kafka = broker_->brokers();
     options.kept_batches = 30;
     driver_ = *Driver::Start(std::move(options));
     driver_service_ = std::make_unique<DriverServiceImpl>(driver_.get());

@@ -20,8 +20,8 @@ inline constexpr int64_t kIntervalUs = 1000 * kIntervalMs;
 inline JobSubmitted Submitted() {
   JobSubmitted submitted;
   submitted.set_job_id("id");
-  submitted.set_brokers("kafka:9092");
   submitted.mutable_spec()->set_name("job");
+  submitted.mutable_spec()->mutable_source()->set_brokers("kafka:9092");
   submitted.mutable_spec()->set_top(2);
   submitted.mutable_spec()->set_batch_interval_ms(kIntervalMs);
   submitted.mutable_spec()->add_sinks()->mutable_stdout();
@@ -35,7 +35,7 @@ inline JobSubmitted Submitted() {
 
 class JobMachineTest : public testing::Test {
  protected:
-  explicit JobMachineTest(const ClusterLimits& limits = {}) : cluster_(limits) {
+  explicit JobMachineTest(const ClusterOptions& options = {}) : cluster_(options) {
     cluster_.cluster_id = "cluster";
     cluster_.epoch = 3;
     for (const char* id : {"a", "b"}) {

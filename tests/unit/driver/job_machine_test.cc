@@ -194,6 +194,65 @@ TEST_F(JobMachineTest, ACancelEndsTheAttemptUnderWay) {
   EXPECT_FALSE(FoldAll(folds, 1, 1).has_batch_committed());
 }
 
+TEST_F(JobMachineTest, AnUpdateTellsEveryOwnerAndMakesABatchOfTheNewTop) {
+  CommitFirst();
+  JobUpdated updated;
+  updated.set_job_id("id");
+  *updated.mutable_spec() = Submitted().spec();
+  updated.mutable_spec()->set_top(1);
+  updated.mutable_spec()->mutable_source()->set_brokers("other:9092");
+  RunToFolds({11, 20});
+  job_.Update(updated, now_us_, &actions_);
+  const JournalRecord record = TakeRecord();
+  ASSERT_TRUE(record.has_job_updated());
+  Take<Send<FoldRequest>>();
+  Apply(record);
+  for (const QueryEnds& query : Take<QueryEnds>())
+    job_.OnEnds(query.query, absl::StatusOr<std::vector<int64_t>>({10, 20}), now_us_, &actions_);
+  const std::vector<Send<AssignRequest>> assigns = Take<Send<AssignRequest>>();
+  ASSERT_EQ(assigns.size(), 2u);
+  for (const Send<AssignRequest>& assign : assigns) {
+    EXPECT_EQ(assign.request.brokers(), "other:9092");
+    job_.OnReply(assign, AssignReply(), now_us_, &actions_);
+  }
+  const JournalRecord batch = FoldAll(Take<Send<FoldRequest>>(), 1, 1);
+  EXPECT_EQ(batch.batch_committed().k(), 1u);
+}
+
+TEST_F(JobMachineTest, AnAcknowledgementOfTheSpecBeforeTheUpdateCountsForNothing) {
+  job_.OnWorkersChanged(now_us_, &actions_);
+  Apply(TakeRecord());
+  now_us_ += kIntervalUs;
+  job_.OnTime(now_us_, &actions_);
+  for (const QueryEnds& query : Take<QueryEnds>())
+    job_.OnEnds(query.query, absl::StatusOr<std::vector<int64_t>>({10, 20}), now_us_, &actions_);
+  const std::vector<Send<AssignRequest>> before = Take<Send<AssignRequest>>();
+  JobUpdated updated;
+  updated.set_job_id("id");
+  *updated.mutable_spec() = Submitted().spec();
+  updated.mutable_spec()->set_on_bad_record(BAD_RECORD_FAIL);
+  job_.Update(updated, now_us_, &actions_);
+  Apply(TakeRecord());
+  for (const Send<AssignRequest>& assign : before) job_.OnReply(assign, AssignReply(), now_us_, &actions_);
+  for (const QueryEnds& query : Take<QueryEnds>())
+    job_.OnEnds(query.query, absl::StatusOr<std::vector<int64_t>>({10, 20}), now_us_, &actions_);
+  EXPECT_THAT(Take<Send<FoldRequest>>(), testing::IsEmpty());
+  EXPECT_THAT(Take<Send<AssignRequest>>(), testing::SizeIs(2));
+}
+
+TEST_F(JobMachineTest, ATopicThatHasBecomeCompactedHoldsTheJob) {
+  FoundPartitions found;
+  found.begins = {0, 0};
+  found.compacted = "events";
+  job_.OnPartitions(found, now_us_, &actions_);
+  EXPECT_THAT(RunToFold({11, 20}), testing::IsEmpty());
+  EXPECT_EQ(job_.waiting().kind(), WAITING_COMPACTED);
+  EXPECT_EQ(job_.waiting().topic(), "events");
+  found.compacted = "";
+  job_.OnPartitions(found, now_us_, &actions_);
+  EXPECT_THAT(RunToFold({11, 20}), testing::Not(testing::IsEmpty()));
+}
+
 TEST_F(JobMachineTest, ALookUpQuotesTheCompositionAndARefusedOneStartsANewAttempt) {
   const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
   FoldReply a = FoldedAs(folds[0], 5);

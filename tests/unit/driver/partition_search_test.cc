@@ -22,9 +22,9 @@ class PartitionSearchTest : public ::testing::Test {
     for (int32_t p = 0; p < 2; ++p) *submitted.add_partitions() = Of(p, 10);
     return submitted;
   }
-  static FoundPartitions Gone() { return {.added = {}, .begins = {10, -1}, .gone = {1}}; }
+  static FoundPartitions Gone() { return {.added = {}, .begins = {10, -1}, .gone = {1}, .compacted = ""}; }
 
-  JournalledJob job_{Submitted(), 0};
+  JournalledJob job_{Submitted(), 0, "kafka:9092"};
   PartitionSearch search_{&job_};
 };
 
@@ -38,7 +38,7 @@ TEST_F(PartitionSearchTest, SearchesOneAtATimeAndAgainAfterAWhile) {
 }
 
 TEST_F(PartitionSearchTest, TakesWhatIsNewOnce) {
-  search_.OnAnswer(FoundPartitions{.added = {Of(1, 10), Of(2, 0)}, .begins = {10, 10}, .gone = {}}, 0);
+  search_.OnAnswer(FoundPartitions{.added = {Of(1, 10), Of(2, 0)}, .begins = {10, 10}, .gone = {}, .compacted = ""}, 0);
   const std::vector<Partition> taken = search_.Take();
   ASSERT_EQ(taken.size(), 1u);
   EXPECT_EQ(taken[0].partition(), 2);
@@ -46,8 +46,8 @@ TEST_F(PartitionSearchTest, TakesWhatIsNewOnce) {
 }
 
 TEST_F(PartitionSearchTest, KnowsWhetherTheLogHasEveryStart) {
-  EXPECT_TRUE(search_.HasEveryStart({.added = {}, .begins = {10, 9}, .gone = {}}));
-  EXPECT_FALSE(search_.HasEveryStart({.added = {}, .begins = {10, 11}, .gone = {}}));
+  EXPECT_TRUE(search_.HasEveryStart({.added = {}, .begins = {10, 9}, .gone = {}, .compacted = ""}));
+  EXPECT_FALSE(search_.HasEveryStart({.added = {}, .begins = {10, 11}, .gone = {}, .compacted = ""}));
 }
 
 TEST_F(PartitionSearchTest, FailsOncePartitionsAreGoneForLong) {
@@ -59,7 +59,7 @@ TEST_F(PartitionSearchTest, FailsOncePartitionsAreGoneForLong) {
 
 TEST_F(PartitionSearchTest, DoesNotFailWhereTheyComeBackOrNobodyCouldSay) {
   search_.OnAnswer(Gone(), 0);
-  search_.OnAnswer(FoundPartitions{.added = {}, .begins = {10, 10}, .gone = {}}, 8 * kSecondUs);
+  search_.OnAnswer(FoundPartitions{.added = {}, .begins = {10, 10}, .gone = {}, .compacted = ""}, 8 * kSecondUs);
   search_.OnAnswer(Gone(), 9 * kSecondUs);
   EXPECT_EQ(search_.Failure(12 * kSecondUs), "");
   search_.OnAnswer(absl::UnavailableError("Kafka is away"), 18 * kSecondUs);

@@ -317,6 +317,18 @@ TEST(JobSpecTest, ChecksTopicNamesAsKafkaDoes) {
   EXPECT_THAT(Errors(With("[user-behavior-topic]", "[]")), ElementsAre(StartsWith("3:19: source.kafka.topics: is missing")));
 }
 
+TEST(JobSpecTest, ReadsWhichTopicsAreAllowed) {
+  const std::string internal = With("[user-behavior-topic]", "[__consumer_offsets]");
+  EXPECT_THAT(Errors(internal), ElementsAre(HasSubstr("source.kafka.topics[0]: '__consumer_offsets' is a topic of Kafka's "
+                                                      "own; read it with allow_internal: true")));
+  const JobSpec spec =
+      Read(absl::StrReplaceAll(internal, {{"topics:", "allow_internal: true, allow_compacted: true, topics:"}}));
+  EXPECT_TRUE(spec.source().allow_internal());
+  EXPECT_TRUE(spec.source().allow_compacted());
+  EXPECT_THAT(Errors(With("topics:", "allow_compacted: yes, topics:")),
+              ElementsAre(HasSubstr("source.kafka.allow_compacted: 'yes' is none of true, false")));
+}
+
 TEST(JobSpecTest, ChecksEveryBrokersAddress) {
   EXPECT_THAT(Errors(With("start:", "brokers: 'a:9092,b', start:")),
               ElementsAre(StartsWith("3:51: source.kafka.brokers: ")));
@@ -446,6 +458,24 @@ TEST(CheckJobSpecTest, RefusesALargeSpec) {
   JobSpec spec = Read(kSpec);
   (*spec.mutable_source()->mutable_properties())["ssl.ca.pem"] = std::string(1 << 20, 'x');
   EXPECT_THAT(CheckJobSpec(spec), HasSubstr("are allowed"));
+}
+
+TEST(CheckUpdateTest, NamesWhatDecidesTheStateAndDiffers) {
+  const JobSpec spec = Read(kSpec);
+  JobSpec after = spec;
+  after.set_top(3);
+  after.set_wal(WAL_OFF);
+  after.clear_sinks();
+  after.mutable_source()->set_brokers("other:9092");
+  EXPECT_EQ(CheckUpdate(spec, after), "");
+  const auto differs = [&](const std::string& from, const std::string& to) {
+    return CheckUpdate(spec, Read(With(from, to)));
+  };
+  EXPECT_THAT(differs("0.8*clicks", "0.9*clicks"), StartsWith("score differs from the job's"));
+  EXPECT_THAT(differs("key: page", "key: like"), StartsWith("key differs"));
+  EXPECT_THAT(differs("separator: \"|\"", "separator: \",\""), StartsWith("source.format differs"));
+  EXPECT_THAT(differs("[user-behavior-topic]", "[other]"), StartsWith("source.kafka.topics differs"));
+  EXPECT_THAT(differs("earliest", "latest"), StartsWith("source.kafka.start differs"));
 }
 
 TEST(FoldHashTest, DependsOnExactlyWhatAFoldDoes) {

@@ -43,6 +43,8 @@ class SpecGenerator {
     for (uint32_t i = 1 + Below(3); i > 0; --i)
       source->add_topics(absl::StrCat(Pick({"events", "1", "null", "a.b_c-d"}), i));
     source->set_start(static_cast<StartPosition>(Below(2)));
+    source->set_allow_compacted(Below(2) == 0);
+    source->set_allow_internal(Below(2) == 0);
     if (Below(2) == 0) source->set_brokers(Pick({"kafka:9092", "[::1]:9092,b:1"}));
     if (Below(2) == 0) (*source->mutable_properties())["client.id"] = Pick({"x", "yes", "a: b", "#1"});
     if (Below(3) == 0) (*source->mutable_properties())["sasl.password"] = Pick({"p'\"\\", " p ", "[1]"});

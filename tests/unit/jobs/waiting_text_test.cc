@@ -27,6 +27,7 @@ TEST(WaitingTextTest, NamesTheThing) {
   EXPECT_EQ(WaitingText(Kind(WAITING_DOUBTED_SHARD)), "shard 3, whose state is doubtful");
   EXPECT_EQ(WaitingText(Kind(WAITING_WORKER)), "worker w1");
   EXPECT_EQ(WaitingText(Kind(WAITING_SUM)), "a sum of events[2]");
+  EXPECT_TRUE(WaitingText(Kind(WAITING_COMPACTED)).starts_with("topic events, which has become compacted: "));
 }
 
 TEST(WaitingTextTest, SaysHowFarAShardIsFoldedAgain) {

@@ -88,6 +88,18 @@ TEST_F(RecordFoldTest, NoRecordInItsPlaceFailsTheJob) {
   EXPECT_EQ(state_.next_offset(), 10);
 }
 
+TEST_F(RecordFoldTest, WhereTopicsMayBeCompactedTheRecordMayVanishButNotChange) {
+  cursors_[0].compacted = true;
+  cursors_[0].expected = {5, 50};
+  cursors_[0].expected_next = {9, 90};
+  EXPECT_EQ(Fold({9, 10}), std::nullopt);
+  EXPECT_EQ(state_.next_offset(), 11);
+  cursors_[0].expected = {5, 50};
+  cursors_[0].expected_next = {9, 90};
+  log_.hashes[9] = 1;
+  EXPECT_THAT(Fold({7, 9}), Optional(HasSubstr("events[2] holds another record at offset 9")));
+}
+
 TEST_F(RecordFoldTest, TheRecordExpectedNextIsComparedBeforeWhatFollows) {
   cursors_[0].expected = {5, 50};
   cursors_[0].expected_next = {9, 90};

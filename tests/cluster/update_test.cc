@@ -1,0 +1,123 @@
+// A job that runs gets another spec, or its driver other brokers: it goes on from where it is.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/process/process.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/cluster/local_kafka.h"
+#include "tests/cluster/mini_cluster.h"
+
+namespace tenfold {
+namespace {
+
+using nlohmann::json;
+
+class UpdateTest : public ::testing::Test {
+ protected:
+  void Start() {
+    absl::StatusOr<std::string> topic = CreateTopic();
+    ASSERT_OK(topic.status());
+    job_.topics = {*topic};
+    ASSERT_OK(cluster_.Start(1));
+    ASSERT_OK(cluster_.Submit(job_));
+    ASSERT_OK(ProduceSample(*topic, 3, /*seed=*/1, 300));
+    ASSERT_OK(cluster_.WaitCaughtUp(job_.name).status());
+  }
+
+  // The batches of one sink, from the first it has.
+  std::vector<uint64_t> Batches(const std::string& path) const {
+    std::vector<uint64_t> batches;
+    for (const std::string& line : cluster_.Published(job_.name, path)) batches.push_back(json::parse(line).at("batch"));
+    return batches;
+  }
+
+  MiniCluster cluster_;
+  Job job_;
+};
+
+TEST_F(UpdateTest, AnotherTopIsPublishedAtOnceAndOlderBatchesStayVerifiable) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const uint64_t before = cluster_.WaitCaughtUp(job_.name).value().at("batch");
+  job_.top = 3;
+  ASSERT_OK(cluster_.Update(job_));
+  ASSERT_OK(cluster_.WaitForBatches(job_.name, before + 1));
+  EXPECT_EQ(json::parse(cluster_.Published(job_.name).back()).at("top").size(), 3u);
+  for (const uint64_t batch : {before, before + 1}) {
+    const CliResult verified = cluster_.RunCli({"verify", job_.name, "--batch", std::to_string(batch)});
+    EXPECT_EQ(verified.exit_code, kExitOk) << verified.out << verified.err;
+  }
+}
+
+TEST_F(UpdateTest, ASinkThatIsAddedGetsTheBatchesFromThereOnAndOthersMissNone) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const uint64_t before = cluster_.WaitCaughtUp(job_.name).value().at("batch");
+  job_.more_sinks = {"more.jsonl"};
+  ASSERT_OK(cluster_.Update(job_));
+  ASSERT_OK(cluster_.driver().Kill());
+  ASSERT_OK(cluster_.driver().Start());
+  ASSERT_OK(ProduceSample(job_.topics[0], 3, /*seed=*/2, 300));
+  ASSERT_OK(cluster_.VerifyPublished(job_.name));
+  ASSERT_OK(WaitUntil("the sink that was added", absl::Seconds(30), [&] {
+    const std::vector<uint64_t> more = Batches("more.jsonl");
+    return !more.empty() && more.back() == Batches("top.jsonl").back();
+  }));
+  std::vector<uint64_t> since = Batches("top.jsonl");
+  since.erase(since.begin(), since.begin() + static_cast<std::ptrdiff_t>(before));
+  EXPECT_EQ(Batches("more.jsonl"), since);
+}
+
+TEST_F(UpdateTest, WhatDecidesTheStateStays) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  job_.score = "2*clicks";
+  const absl::Status refused = cluster_.Update(job_);
+  EXPECT_TRUE(absl::StrContains(refused.message(), "score differs from the job's")) << refused;
+  EXPECT_EQ(cluster_.JobStatus(job_.name).value().at("spec").at("score"), "0.8*clicks + 0.8*minutes + 1*like");
+  job_.name = "nobody";
+  const absl::Status unknown = cluster_.Update(job_);
+  EXPECT_TRUE(absl::StrContains(unknown.message(), "there is no job nobody")) << unknown;
+}
+
+TEST(BrokersOfTheDriverTest, AJobWithoutItsOwnFollowsThem) {
+  const OwnKafka kafka(3);
+  const std::vector<std::string> brokers = absl::StrSplit(kafka.brokers(), ',');
+  MiniCluster cluster;
+  const Job job = {.topics = {CreateTopicAs("--replica-assignment 1")}};
+  ASSERT_OK(cluster.driver().Start({.flags = {}, .fault_point = "", .kafka = brokers[1]}));
+  ASSERT_OK(cluster.worker(0).Start());
+  ASSERT_OK(cluster.Submit(job));
+  ASSERT_OK(ProduceSample(job.topics[0], 1, /*seed=*/1, 300));
+  ASSERT_OK(cluster.WaitCaughtUp(job.name).status());
+
+  ASSERT_OK(kafka.Kill(2));
+  ASSERT_OK(cluster.driver().Kill());
+  ASSERT_OK(cluster.driver().Start({.flags = {}, .fault_point = "", .kafka = brokers[1]}));
+  ASSERT_OK(cluster.WaitForState(job.name, "waiting"));
+  ASSERT_OK(cluster.driver().Kill());
+  ASSERT_OK(cluster.worker(0).Kill());
+  ASSERT_OK(cluster.driver().Start({.flags = {}, .fault_point = "", .kafka = brokers[0]}));
+  ASSERT_OK(cluster.worker(0).Start());
+  ASSERT_OK(ProduceSample(job.topics[0], 1, /*seed=*/2, 300));
+  ASSERT_OK(cluster.VerifyPublished(job.name));
+}
+
+TEST_F(UpdateTest, ATopicThatHasBecomeCompactedHoldsTheJobUntilTheSpecAllowsIt) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  ConfigureTopic(job_.topics[0], "cleanup.policy=compact");
+  ASSERT_OK(cluster_.driver().Kill());
+  ASSERT_OK(cluster_.driver().Start());
+  ASSERT_OK(WaitUntil("the job to wait for its topic", absl::Seconds(30), [&] {
+    const std::string reason = cluster_.JobStatus(job_.name).value().at("reason");
+    return absl::StrContains(reason, absl::StrCat("topic ", job_.topics[0], ", which has become compacted"));
+  }));
+  job_.kafka = "allow_compacted: true, ";
+  ASSERT_OK(cluster_.Update(job_));
+  ASSERT_OK(cluster_.WaitForState(job_.name, "running"));
+}
+
+}  // namespace
+}  // namespace tenfold
