@@ -209,12 +209,12 @@ void Driver::Do(const Send<Request>& send) {
 void Driver::Do(const QueryEnds& query) {
   const JobMachine* job = cluster_.FindJob(query.job_id);
   if (job == nullptr) return;
-  const auto done = [this, query](const absl::StatusOr<std::vector<int64_t>>& ends) {
+  const auto done = [this, query](const Ends& ends) {
     Post([query, ends](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
       cluster->OnEnds(query, ends, now_us, actions);
     });
   };
-  if (absl::Status opened = OpenJob(*job); !opened.ok()) return done(opened);
+  if (absl::Status opened = OpenJob(*job); !opened.ok()) return done(Ends(job->job().partitions.size(), opened));
   parts_.at(query.job_id).topics->QueryEnds(job->job().partitions, done);
 }
 
@@ -473,6 +473,15 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     reply.mutable_partitions()->Add(job.partitions.begin(), job.partitions.end());
     *reply.mutable_batch() = job.last_batch;
     reply.set_lag((*machine)->lag());
+    for (size_t p = 0; p < job.partitions.size(); ++p) {
+      PartitionStatus stuck;
+      (*machine)->ends().Describe(static_cast<uint32_t>(p), &stuck);
+      if (stuck.problem().empty()) continue;
+      stuck.set_topic(job.partitions[p].topic());
+      stuck.set_partition(job.partitions[p].partition());
+      stuck.set_next_offset(job.next_offsets[p]);
+      *reply.add_stuck() = std::move(stuck);
+    }
     return reply;
   };
   absl::StatusOr<GetBatchReply> reply = Ask<GetBatchReply>(look);

@@ -1,7 +1,9 @@
 #include "driver/job_topics.h"
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -119,41 +121,56 @@ absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighW
 }
 
 absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& known) {
-  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
-  if (!all.ok()) return all.status();
-  const std::vector<TopicPartition> known_partitions = ToTopicPartitions(known);
-  const std::set<TopicPartition> seen(known_partitions.begin(), known_partitions.end());
-  const std::set<TopicPartition> there(all->begin(), all->end());
+  if (stop_.stop_requested()) return StoppingError();
+  const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(topics_, kTimeout);
+  // What is not known of one topic, since it is gone or refused, holds up no other.
+  if (std::ranges::none_of(counts, [](const auto& count) { return count.ok(); })) return counts.front().status();
+  std::map<std::string, int32_t> count_of;
+  for (size_t t = 0; t < topics_.size(); ++t) {
+    if (counts[t].ok()) count_of[topics_[t]] = *counts[t];
+  }
   FoundPartitions found;
   found.compacted = FindCompacted();
+  const std::vector<TopicPartition> known_partitions = ToTopicPartitions(known);
   std::vector<TopicPartition> asked;
   for (size_t i = 0; i < known.size(); ++i) {
-    if (there.contains(known_partitions[i])) {
+    const auto count = count_of.find(known_partitions[i].topic);
+    if (count == count_of.end()) continue;
+    if (known_partitions[i].partition < count->second) {
       asked.push_back(known_partitions[i]);
     } else {
       found.gone.push_back(static_cast<uint32_t>(i));
     }
   }
-  const size_t kept = asked.size();
-  for (const TopicPartition& partition : *all) {
-    if (!seen.contains(partition)) asked.push_back(partition);
+  const std::set<TopicPartition> seen(known_partitions.begin(), known_partitions.end());
+  for (const auto& [topic, count] : count_of) {
+    for (int32_t p = 0; p < count; ++p) {
+      if (!seen.contains({topic, p})) asked.push_back({topic, p});
+    }
   }
-  const absl::StatusOr<std::vector<int64_t>> begins = Offsets(asked, LogClient::Position::kBegin);
-  if (!begins.ok()) return begins.status();
-  auto begin = begins->begin();
-  for (const TopicPartition& partition : known_partitions) found.begins.push_back(there.contains(partition) ? *begin++ : -1);
-  for (size_t i = kept; i < asked.size(); ++i) {
+  const std::vector<absl::StatusOr<int64_t>> begins = client_->EachOffset(asked, LogClient::Position::kBegin, kTimeout);
+  std::map<TopicPartition, int64_t> begin_of;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    if (begins[i].ok()) begin_of[asked[i]] = *begins[i];
+  }
+  for (const TopicPartition& partition : known_partitions) {
+    const auto begin = begin_of.find(partition);
+    found.begins.push_back(begin == begin_of.end() ? -1 : begin->second);
+  }
+  for (const auto& [added, begin] : begin_of) {
+    if (seen.contains(added)) continue;
     Partition& partition = found.added.emplace_back();
-    partition.set_topic(asked[i].topic);
-    partition.set_partition(asked[i].partition);
-    partition.set_start_offset((*begins)[i]);
+    partition.set_topic(added.topic);
+    partition.set_partition(added.partition);
+    partition.set_start_offset(begin);
   }
   return found;
 }
 
 void JobTopics::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) {
   ends_.Post([this, list = ToTopicPartitions(partitions), done = std::move(done)] {
-    done(Offsets(list, LogClient::Position::kStableEnd));
+    if (stop_.stop_requested()) return done(Ends(list.size(), StoppingError()));
+    done(client_->EachOffset(list, LogClient::Position::kStableEnd, kTimeout));
   });
 }
 

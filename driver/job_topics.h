@@ -16,6 +16,7 @@
 #include "common/kafka/log.h"
 #include "common/thread/event_queue.h"
 #include "common/thread/mutex.h"
+#include "driver/core/action.h"
 #include "driver/core/partition_search.h"
 #include "job_spec.pb.h"
 #include "state.pb.h"
@@ -39,7 +40,8 @@ class JobTopics {
   // The partitions that are new, and the offsets at which the known ones begin.
   absl::StatusOr<FoundPartitions> Find(const std::vector<Partition>& known);
 
-  using EndsDone = std::function<void(absl::StatusOr<std::vector<int64_t>>)>;
+  // Gets the end of each partition, or why it is not known.
+  using EndsDone = std::function<void(Ends)>;
   void QueryEnds(const std::vector<Partition>& partitions, EndsDone done);
   using FoundDone = std::function<void(absl::StatusOr<FoundPartitions>)>;
   void FindPartitions(const std::vector<Partition>& known, FoundDone done);

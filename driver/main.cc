@@ -25,6 +25,7 @@ int Run(int argc, char** argv) {
   DriverOptions options;
   if (const std::optional<int> exit = ReadOptions(argc, argv, &options)) return *exit;
   BlockSignals();
+  RaiseOpenFiles();
   InitLogging("tenfold-driver");
   absl::StatusOr<std::unique_ptr<Driver>> driver = Driver::Start(std::move(options.driver));
   if (!driver.ok()) {

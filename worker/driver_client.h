@@ -13,18 +13,21 @@ namespace tenfold {
 
 class DriverClient {
  public:
-  // Connects with the first heartbeat, and again whenever the connection is lost.
+  // Connects with the first heartbeat, and again whenever the connection is lost, or an answer does not come: nobody says
+  // so where a connection is forgotten on its way, or the driver's name leads to another address now.
   explicit DriverClient(const std::string& address);
   ~DriverClient();
 
-  // PERMISSION_DENIED if the driver will never admit the worker; UNAVAILABLE or DEADLINE_EXCEEDED if it is not reached;
-  // CANCELLED once `stop` is asked for.
+  // PERMISSION_DENIED if the driver will never admit the worker, ABORTED if a younger process has its id; UNAVAILABLE or
+  // DEADLINE_EXCEEDED if it is not reached; CANCELLED once `stop` is asked for.
   absl::StatusOr<HeartbeatReply> Heartbeat(const HeartbeatRequest& request, absl::Duration timeout,
                                            const std::stop_token& stop);
 
  private:
+  const std::string address_;
   struct Connection;
-  const std::unique_ptr<Connection> connection_;
+  // Null if the next heartbeat has to connect anew.
+  std::unique_ptr<Connection> connection_;
 };
 
 }  // namespace tenfold

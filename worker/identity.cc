@@ -16,7 +16,7 @@ std::string PathOf(const std::string& data_dir) { return absl::StrCat(data_dir, 
 }  // namespace
 
 absl::StatusOr<Identity> ReadOrMakeIdentity(const std::string& data_dir) {
-  if (absl::Status made = MakeDirectory(data_dir); !made.ok()) return made;
+  if (absl::Status made = MakePrivateDirectory(data_dir); !made.ok()) return made;
   std::error_code error;
   const std::string path = PathOf(data_dir);
   Identity identity;

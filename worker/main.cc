@@ -37,6 +37,7 @@ int Run(int argc, char** argv) {
   if (const std::optional<int> exit = ReadOptions(argc, argv, &options)) return *exit;
   if (options.worker.memory.bytes != 0) KeepFreedMemoryLow();
   BlockSignals();
+  RaiseOpenFiles();
   InitLogging("tenfold-worker");
   const std::string data_dir = options.worker.data_dir;
   absl::StatusOr<std::unique_ptr<Worker>> worker = Worker::Open(std::move(options.worker));
@@ -49,10 +50,12 @@ int Run(int argc, char** argv) {
   LOG(INFO) << "listening on port " << port << ", known to the driver as " << (*worker)->advertised();
 
   (*worker)->StartHeartbeat([&](const absl::Status& status) {
-    std::cerr << "tenfold-worker: " << data_dir << ": " << status.message()
+    const bool elder = absl::IsAborted(status);
+    std::cerr << "tenfold-worker: " << data_dir << ": " << status.message() << (elder ? ". This process ends" : "")
               << "; give it an empty --data-dir to join this cluster\n";
+    LOG(ERROR) << "the worker ends: " << status.message();
     google::FlushLogFiles(google::INFO);
-    _exit(kExitData);
+    _exit(elder ? kExitRefused : kExitData);
   });
   WaitForSignal();
   LOG(INFO) << "stopping";

@@ -42,6 +42,7 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Open(Options options) {
   MutexLock lock(&worker->mutex_);
   worker->identity_ = *std::move(identity);
   if (absl::Status opened = worker->OpenStore(); !opened.ok()) return opened;
+  if (absl::Status opened = worker->disk_.Open(worker->options_.data_dir); !opened.ok()) return opened;
 
   std::map<std::string, std::vector<ShardState>> found;
   std::vector<ShardKey> unreadable;
@@ -135,7 +136,7 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
   while (!stop.stop_requested()) {
     const absl::Status beat = Beat(&driver, &lease_ms, stop);
     if (stop.stop_requested()) return;
-    if (absl::IsPermissionDenied(beat)) return refused(beat);
+    if (absl::IsPermissionDenied(beat) || absl::IsAborted(beat)) return refused(beat);
     if (beat.ok() != reached) {
       reached = beat.ok();
       if (reached) {
@@ -162,6 +163,7 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::s
   const absl::StatusOr<HeartbeatReply> reply = driver->Heartbeat(request, absl::Milliseconds(*lease_ms / 2), stop);
   if (!reply.ok()) return reply.status();
   *lease_ms = std::max<uint32_t>(reply->lease_ms(), kBeatsPerLease);
+  if (!reply->notice().empty()) LOG(WARNING) << "the driver says: " << reply->notice();
   {
     MutexLock lock(&mutex_);
     if (identity_.cluster_id.empty()) {
@@ -196,6 +198,20 @@ void Worker::DropJob(const std::string& job_id) {
   if (absl::Status dropped = job->Drop(); !dropped.ok()) {
     LOG(ERROR) << "states of job " << job_id << ", which is over, stay on disk until the next start: " << dropped.message();
   }
+}
+
+absl::StatusOr<PingReply> Worker::Ping(const PingRequest& request) {
+  {
+    MutexLock lock(&mutex_);
+    if (stopping_) return absl::UnavailableError("the worker is stopping");
+    if (request.worker_id() != identity_.worker_id) {
+      return absl::FailedPreconditionError(absl::StrCat(options_.advertise, " is the address of worker ",
+                                                        identity_.worker_id, "; --advertise names the wrong one"));
+    }
+  }
+  if (request.incarnation() != incarnation_) return absl::FailedPreconditionError("another process of it answers there");
+  if (absl::Status writes = disk_.Check(); !writes.ok()) return writes;
+  return PingReply();
 }
 
 absl::StatusOr<std::shared_ptr<WorkerJob>> Worker::FindJob(const RequestId& id) {

@@ -16,6 +16,7 @@
 #include "common/thread/mutex.h"
 #include "worker.pb.h"
 #include "worker/core/memory_budget.h"
+#include "worker/disk_probe.h"
 #include "worker/driver_client.h"
 #include "worker/identity.h"
 #include "worker/store/state_store.h"
@@ -50,6 +51,7 @@ class Worker {
   // Cuts short the requests that run, and refuses those that come.
   void Stop();
 
+  absl::StatusOr<PingReply> Ping(const PingRequest& request);
   // What proto/worker.proto says of each request, done by the request's job.
   template <typename Request>
   auto Handle(const Request& request) -> decltype(std::declval<WorkerJob&>().Handle(request)) {
@@ -78,6 +80,7 @@ class Worker {
   Options options_;
   const uint64_t incarnation_;
   std::unique_ptr<StateStore> store_;
+  DiskProbe disk_;
 
   Mutex mutex_;
   Identity identity_ ABSL_GUARDED_BY(mutex_);

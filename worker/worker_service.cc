@@ -3,6 +3,10 @@
 #include "common/net/rpc.h"
 
 namespace tenfold {
+grpc::Status WorkerServiceImpl::Ping(grpc::ServerContext*, const PingRequest* request, PingReply* reply) {
+  return Answer(worker_->Ping(*request), reply);
+}
+
 grpc::Status WorkerServiceImpl::Assign(grpc::ServerContext*, const AssignRequest* request, AssignReply* reply) {
   return Answer(worker_->Handle(*request), reply);
 }

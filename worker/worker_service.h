@@ -11,6 +11,7 @@ class WorkerServiceImpl final : public WorkerService::Service {
   // `worker` outlives the object.
   explicit WorkerServiceImpl(Worker* worker) : worker_(worker) {}
 
+  grpc::Status Ping(grpc::ServerContext* context, const PingRequest* request, PingReply* reply) override;
   grpc::Status Assign(grpc::ServerContext* context, const AssignRequest* request, AssignReply* reply) override;
   grpc::Status Prepare(grpc::ServerContext* context, const PrepareRequest* request, PrepareReply* reply) override;
   grpc::Status Fold(grpc::ServerContext* context, const FoldRequest* request, FoldReply* reply) override;

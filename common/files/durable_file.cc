@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -65,6 +66,11 @@ absl::Status MakeDirectory(const std::string& path, const std::string& base) {
     if (!synced.ok() && !(made == there && passed)) return synced;
     if (made == there) return absl::OkStatus();
   }
+}
+
+absl::Status MakePrivateDirectory(const std::string& path) {
+  if (absl::Status made = MakeDirectory(path); !made.ok()) return made;
+  return chmod(path.c_str(), S_IRWXU) == 0 ? absl::OkStatus() : ErrnoStatus("keep others out of the directory", path);
 }
 
 absl::Status SyncDirectory(const std::string& path) {

@@ -47,18 +47,26 @@ class LogClient {
   static absl::StatusOr<std::unique_ptr<LogClient>> Create(const LogConfig& config);
   virtual ~LogClient() = default;
 
-  // Returns the number of partitions of each topic, in the order given, from the brokers and not from a cache.
-  virtual absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics,
-                                                               absl::Duration timeout) = 0;
+  // Returns the number of partitions of each topic, in the order given, from the brokers and not from a cache; or why it is
+  // not known.
+  virtual std::vector<absl::StatusOr<int32_t>> EachPartitionCount(const std::vector<std::string>& topics,
+                                                                  absl::Duration timeout) = 0;
+  // The same, or the first error.
+  absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics, absl::Duration timeout);
 
   // Returns the cleanup policy of each topic, in the order given: "delete", "compact" or both; "" of those of which the
   // broker does not tell it, since it cannot or this client has no right to it.
   virtual absl::StatusOr<std::vector<std::string>> CleanupPolicies(const std::vector<std::string>& topics,
                                                                    absl::Duration timeout) = 0;
 
-  // Returns one offset for each partition, in the order given, with one request.
-  virtual absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
-                                                       absl::Duration timeout) = 0;
+  // Returns the offset of each partition, in the order given; or why it is not known: it has no leader, its broker does not
+  // answer, its topic is gone. With one request as long as all are known; afterwards each broker is asked by itself, so that
+  // one that does not answer delays the others little.
+  virtual std::vector<absl::StatusOr<int64_t>> EachOffset(const std::vector<TopicPartition>& partitions, Position position,
+                                                          absl::Duration timeout) = 0;
+  // The same, or the first error.
+  absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
+                                               absl::Duration timeout);
 
   // Commits next offsets for a consumer group, so that tools can show its lag; Tenfold never reads them back.
   virtual absl::Status CommitOffsets(const std::string& group, const std::vector<TopicPartition>& partitions,

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <string_view>
@@ -14,6 +15,9 @@ namespace tenfold {
 namespace {
 
 constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
+// Where partitions are in trouble: how long one broker may take to answer, and how long one that did not is left alone.
+constexpr absl::Duration kLeaderTimeout = absl::Seconds(1);
+constexpr absl::Duration kAskLeaderAfter = absl::Seconds(3);
 
 absl::Status MissingTopic(const std::string& topic, const std::string& brokers) {
   return absl::NotFoundError(absl::StrCat("topic ", topic, " does not exist on Kafka at ", brokers));
@@ -30,14 +34,13 @@ class KafkaLogClient : public LogClient {
     return KafkaHandle::Create(config, std::move(options));
   }
 
-  absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics,
-                                                       absl::Duration timeout) override {
+  std::vector<absl::StatusOr<int32_t>> EachPartitionCount(const std::vector<std::string>& topics,
+                                                          absl::Duration timeout) override {
     const absl::Time deadline = absl::Now() + timeout;
-    std::vector<int32_t> counts;
+    std::vector<absl::StatusOr<int32_t>> counts;
     for (const std::string& topic : topics) {
-      absl::StatusOr<int32_t> count = PartitionCount(topic, deadline);
-      if (!count.ok()) return count.status();
-      counts.push_back(*count);
+      const absl::StatusOr<std::vector<Leader>> leaders = Leaders(topic, deadline);
+      counts.push_back(leaders.ok() ? absl::StatusOr<int32_t>(static_cast<int32_t>(leaders->size())) : leaders.status());
     }
     return counts;
   }
@@ -75,19 +78,18 @@ class KafkaLogClient : public LogClient {
     return policies;
   }
 
-  absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
-                                               absl::Duration timeout) override {
-    if (partitions.empty()) return std::vector<int64_t>();
+  std::vector<absl::StatusOr<int64_t>> EachOffset(const std::vector<TopicPartition>& partitions, Position position,
+                                                  absl::Duration timeout) override {
+    if (partitions.empty()) return {};
     absl::StatusOr<KafkaHandle*> handle = HandleFor(position);
-    if (!handle.ok()) return handle.status();
+    if (!handle.ok()) return std::vector<absl::StatusOr<int64_t>>(partitions.size(), handle.status());
     const int64_t query = position == Position::kBegin ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
     const absl::Time deadline = absl::Now() + timeout;
-    std::vector<int64_t> offsets;
-    const rd_kafka_resp_err_t error =
-        Retry(**handle, deadline, [&] { return QueryOffsets(**handle, partitions, query, deadline, &offsets); });
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return offsets;
-    if (IsTransient(error)) return (*handle)->Unreachable();
-    return ExplainPartitions(partitions, error, deadline);
+    if (!trouble_) {
+      std::vector<absl::StatusOr<int64_t>> offsets = QueryOffsets(**handle, partitions, query, absl::Now() + timeout / 2);
+      if (std::ranges::all_of(offsets, [](const auto& offset) { return offset.ok(); })) return offsets;
+    }
+    return OffsetsByLeader(**handle, partitions, query, deadline);
   }
 
   // Not by AlterConsumerGroupOffsets, which aborts the process when brokers go during the call (librdkafka 2.0.2:
@@ -126,12 +128,13 @@ class KafkaLogClient : public LogClient {
 
   absl::Status CreateTopic(const std::string& topic, int partitions, int replication, absl::Duration timeout) override {
     const absl::Time deadline = absl::Now() + timeout;
-    absl::StatusOr<int32_t> count = PartitionCount(topic, deadline);
+    const auto count_now = [&] { return EachPartitionCount({topic}, deadline - absl::Now()).front(); };
+    absl::StatusOr<int32_t> count = count_now();
     if (absl::IsNotFound(count.status())) {
       if (absl::Status status = RequestTopic(topic, partitions, replication, deadline); !status.ok()) return status;
       // Brokers learn of a new topic one after the other.
       do {
-        count = PartitionCount(topic, deadline);
+        count = count_now();
         if (!absl::IsNotFound(count.status())) break;
         absl::SleepFor(kRetryPause);
       } while (absl::Now() < deadline);
@@ -182,10 +185,14 @@ class KafkaLogClient : public LogClient {
     }
   }
 
-  absl::StatusOr<int32_t> PartitionCount(const std::string& name, absl::Time deadline) {
+  // A partition's leader, -1 if it has none.
+  using Leader = int32_t;
+
+  // Returns the leaders of the topic's partitions, in their order.
+  absl::StatusOr<std::vector<Leader>> Leaders(const std::string& name, absl::Time deadline) {
     const KafkaTopic topic(rd_kafka_topic_new(committed_->get(), name.c_str(), nullptr));
     if (topic == nullptr) return absl::InvalidArgumentError(absl::StrCat("'", name, "' is no name of a Kafka topic"));
-    int32_t count = 0;
+    std::vector<Leader> leaders;
     const rd_kafka_resp_err_t error = Retry(*committed_, deadline, [&] {
       const rd_kafka_metadata_t* raw = nullptr;
       const rd_kafka_resp_err_t failure =
@@ -193,12 +200,18 @@ class KafkaLogClient : public LogClient {
       if (failure != RD_KAFKA_RESP_ERR_NO_ERROR) return failure;
       const KafkaMetadata metadata(raw);
       if (metadata->topic_cnt != 1) return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-      count = metadata->topics[0].partition_cnt;
-      return metadata->topics[0].err;
+      const rd_kafka_metadata_topic_t& found = metadata->topics[0];
+      leaders.assign(static_cast<size_t>(found.partition_cnt), -1);
+      for (int i = 0; i < found.partition_cnt; ++i) {
+        const rd_kafka_metadata_partition_t& partition = found.partitions[i];
+        if (partition.id >= 0 && partition.id < found.partition_cnt)
+          leaders[static_cast<size_t>(partition.id)] = partition.leader;
+      }
+      return found.err;
     });
     switch (error) {
       case RD_KAFKA_RESP_ERR_NO_ERROR:
-        return count;
+        return leaders;
       case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
       case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
         return MissingTopic(name, config_.brokers);
@@ -212,38 +225,102 @@ class KafkaLogClient : public LogClient {
     }
   }
 
-  static rd_kafka_resp_err_t QueryOffsets(const KafkaHandle& handle, const std::vector<TopicPartition>& partitions,
-                                          int64_t query, absl::Time deadline, std::vector<int64_t>* offsets) {
-    const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
-    for (const TopicPartition& partition : partitions) {
-      rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = query;
+  // Asks for all of them with one request, until all are known or it is no use.
+  static std::vector<absl::StatusOr<int64_t>> QueryOffsets(KafkaHandle& handle,
+                                                           const std::vector<TopicPartition>& partitions, int64_t query,
+                                                           absl::Time deadline) {
+    std::vector<absl::StatusOr<int64_t>> offsets(partitions.size(), absl::UnknownError("not asked"));
+    const rd_kafka_resp_err_t error = Retry(handle, deadline, [&] {
+      const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+      for (const TopicPartition& partition : partitions) {
+        rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition)->offset = query;
+      }
+      const rd_kafka_resp_err_t failure =
+          rd_kafka_offsets_for_times(handle.get(), list.get(), KafkaMilliseconds(deadline - absl::Now()));
+      if (failure != RD_KAFKA_RESP_ERR_NO_ERROR) return failure;
+      rd_kafka_resp_err_t first = RD_KAFKA_RESP_ERR_NO_ERROR;
+      for (int i = 0; i < list->cnt; ++i) {
+        rd_kafka_resp_err_t of_one = list->elems[i].err;
+        // librdkafka 2.0.2 reports success although this partition was not answered in time.
+        if (of_one == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset < 0) of_one = RD_KAFKA_RESP_ERR__TIMED_OUT;
+        if (of_one == RD_KAFKA_RESP_ERR_NO_ERROR) {
+          offsets[static_cast<size_t>(i)] = list->elems[i].offset;
+        } else if (first == RD_KAFKA_RESP_ERR_NO_ERROR) {
+          first = of_one;
+        }
+      }
+      return first;
+    });
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      if (offsets[i].ok()) continue;
+      const std::string name = PartitionName(partitions[i].topic, partitions[i].partition);
+      offsets[i] =
+          IsTransient(error)
+              ? handle.Unreachable()
+              : absl::FailedPreconditionError(absl::StrCat("look up the offset of ", name, ": ", rd_kafka_err2str(error)));
     }
-    const rd_kafka_resp_err_t error =
-        rd_kafka_offsets_for_times(handle.get(), list.get(), KafkaMilliseconds(deadline - absl::Now()));
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
-    offsets->clear();
-    for (int i = 0; i < list->cnt; ++i) {
-      if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) return list->elems[i].err;
-      // librdkafka 2.0.2 reports success although this partition was not answered in time.
-      if (list->elems[i].offset < 0) return RD_KAFKA_RESP_ERR__TIMED_OUT;
-      offsets->push_back(list->elems[i].offset);
-    }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
+    return offsets;
   }
 
-  // Finds the partition for which an offset query failed, since librdkafka returns one error for all of them.
-  absl::Status ExplainPartitions(const std::vector<TopicPartition>& partitions, rd_kafka_resp_err_t error,
-                                 absl::Time deadline) {
+  // Asks each broker for the partitions that it leads. One that has just failed is not asked for a moment.
+  std::vector<absl::StatusOr<int64_t>> OffsetsByLeader(KafkaHandle& handle, const std::vector<TopicPartition>& partitions,
+                                                       int64_t query, absl::Time deadline) {
+    std::map<std::string, absl::StatusOr<std::vector<Leader>>> topics;
     for (const TopicPartition& partition : partitions) {
-      absl::StatusOr<int32_t> count = PartitionCount(partition.topic, deadline);
-      if (!count.ok()) return count.status();
-      if (partition.partition < *count) continue;
-      return absl::NotFoundError(absl::StrCat(PartitionName(partition.topic, partition.partition), " does not exist: topic ",
-                                              partition.topic, " has ", *count, " partitions"));
+      if (!topics.contains(partition.topic)) topics.emplace(partition.topic, Leaders(partition.topic, deadline));
     }
-    return absl::FailedPreconditionError(
-        absl::StrCat("look up offsets of ", PartitionName(partitions[0].topic, partitions[0].partition),
-                     partitions.size() > 1 ? " and others" : "", ": ", rd_kafka_err2str(error)));
+    std::vector<absl::StatusOr<int64_t>> offsets(partitions.size(), absl::UnknownError("not asked"));
+    std::map<Leader, std::vector<size_t>> by_leader;
+    for (size_t i = 0; i < partitions.size(); ++i) {
+      const TopicPartition& partition = partitions[i];
+      const std::string name = PartitionName(partition.topic, partition.partition);
+      const absl::StatusOr<std::vector<Leader>>& leaders = topics.at(partition.topic);
+      if (!leaders.ok()) {
+        offsets[i] = leaders.status();
+      } else if (static_cast<size_t>(partition.partition) >= leaders->size()) {
+        offsets[i] = absl::NotFoundError(
+            absl::StrCat(name, " does not exist: topic ", partition.topic, " has ", leaders->size(), " partitions"));
+      } else if (const Leader leader = (*leaders)[static_cast<size_t>(partition.partition)]; leader < 0) {
+        offsets[i] = absl::UnavailableError(absl::StrCat(name, " has no leader"));
+      } else {
+        by_leader[leader].push_back(i);
+      }
+    }
+    bool trouble = false;
+    for (const auto& [leader, indexes] : by_leader) {
+      std::vector<TopicPartition> led;
+      for (const size_t i : indexes) led.push_back(partitions[i]);
+      std::vector<absl::StatusOr<int64_t>> asked(led.size(), absl::UnavailableError("its broker did not answer"));
+      if (!FailedJustNow(leader)) asked = QueryOffsets(handle, led, query, std::min(deadline, absl::Now() + kLeaderTimeout));
+      bool answered = true;
+      for (size_t i = 0; i < led.size(); ++i) {
+        answered &= !absl::IsUnavailable(asked[i].status());
+        if (absl::IsUnavailable(asked[i].status())) {
+          asked[i] = absl::UnavailableError(absl::StrCat(PartitionName(led[i].topic, led[i].partition),
+                                                         ": its leader, broker ", leader, ", does not answer"));
+        }
+        offsets[indexes[i]] = std::move(asked[i]);
+      }
+      NoteLeader(leader, answered);
+    }
+    for (const absl::StatusOr<int64_t>& offset : offsets) trouble |= !offset.ok();
+    trouble_ = trouble;
+    return offsets;
+  }
+
+  bool FailedJustNow(Leader leader) {
+    MutexLock lock(&mutex_);
+    const auto it = ask_leader_at_.find(leader);
+    return it != ask_leader_at_.end() && absl::Now() < it->second;
+  }
+  void NoteLeader(Leader leader, bool answered) {
+    MutexLock lock(&mutex_);
+    const auto it = ask_leader_at_.find(leader);
+    if (answered) {
+      ask_leader_at_.erase(leader);
+    } else if (it == ask_leader_at_.end() || absl::Now() >= it->second) {
+      ask_leader_at_[leader] = absl::Now() + kAskLeaderAfter;
+    }
   }
 
   // Sends an admin request and waits for its result.
@@ -296,14 +373,40 @@ class KafkaLogClient : public LogClient {
   // A client that sees what a read_committed consumer sees; it also serves all requests for which that does not matter.
   const std::unique_ptr<KafkaHandle> committed_;
 
+  // The last offsets asked for were not all known.
+  std::atomic<bool> trouble_ = false;
+
   Mutex mutex_;
+  // When brokers that did not answer are asked again.
+  std::map<Leader, absl::Time> ask_leader_at_ ABSL_GUARDED_BY(mutex_);
   // A read_uncommitted client, created when the high watermark is first asked for.
   std::unique_ptr<KafkaHandle> uncommitted_ ABSL_GUARDED_BY(mutex_);
   // One client for each group, created when the group's offsets are first committed.
   std::map<std::string, std::unique_ptr<KafkaHandle>> groups_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Returns all values, or the first error.
+template <typename Value>
+absl::StatusOr<std::vector<Value>> AllOf(const std::vector<absl::StatusOr<Value>>& each) {
+  std::vector<Value> all;
+  for (const absl::StatusOr<Value>& one : each) {
+    if (!one.ok()) return one.status();
+    all.push_back(*one);
+  }
+  return all;
+}
+
 }  // namespace
+
+absl::StatusOr<std::vector<int32_t>> LogClient::PartitionCounts(const std::vector<std::string>& topics,
+                                                                absl::Duration timeout) {
+  return AllOf(EachPartitionCount(topics, timeout));
+}
+
+absl::StatusOr<std::vector<int64_t>> LogClient::Offsets(const std::vector<TopicPartition>& partitions, Position position,
+                                                        absl::Duration timeout) {
+  return AllOf(EachOffset(partitions, position, timeout));
+}
 
 absl::StatusOr<std::unique_ptr<LogClient>> LogClient::Create(const LogConfig& config) {
   absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = KafkaLogClient::MakeHandle(config, "read_committed");

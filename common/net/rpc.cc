@@ -29,6 +29,10 @@ constexpr int kInitialBackoffMs = 100;
 constexpr int kMaxBackoffMs = 1000;
 // gRPC's "minimum reconnect backoff" is how long one attempt to connect may take.
 constexpr int kConnectTimeoutMs = 2000;
+// Without them a connection that is forgotten on its way (a NAT, a proxy, a host that vanished) stays "ready" for 16
+// minutes.
+constexpr int kKeepaliveMs = 2000;
+constexpr int kKeepaliveTimeoutMs = 3000;
 
 // Binds the address to learn why gRPC could not, as gRPC does not report it. Empty if binding succeeds.
 std::string WhyNotBound(const Address& address) {
@@ -70,6 +74,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kInitialBackoffMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   // Every channel has its own connection and backoff, even if another one of the process has the same address.
@@ -85,6 +92,9 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& add
   grpc::ServerBuilder builder;
   // By default two servers would share the port silently (#17298).
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // By default a server ends connections whose client pings as often as ours (too_many_pings, #33661).
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kKeepaliveMs / 2);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
   grpc::ResourceQuota quota;

@@ -11,7 +11,8 @@
 
 namespace tenfold {
 
-// Returns a channel that connects with its first call and reconnects within about a second. It ignores http_proxy.
+// Returns a channel that connects with its first call and reconnects within about a second. While calls are in flight it
+// pings the peer, and gives a connection up that is dead for 5 s. It ignores http_proxy.
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address);
 
 // Starts a server that listens on HOST:PORT, or on any free port if PORT is 0; `port` receives the port.

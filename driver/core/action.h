@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "journal.pb.h"
 #include "worker.pb.h"
 
@@ -16,6 +17,10 @@ namespace tenfold {
 // add what".
 template <typename Request>
 struct ReplyTo;
+template <>
+struct ReplyTo<PingRequest> {
+  using Type = PingReply;
+};
 template <>
 struct ReplyTo<AssignRequest> {
   using Type = AssignReply;
@@ -43,7 +48,10 @@ struct Send {
   Request request;
 };
 
-// Asks Kafka for the last stable offset of every partition of the job, in one call. Answered by OnEnds.
+// By partition index: the last stable offset of each, or a sentence on why it is not known.
+using Ends = std::vector<absl::StatusOr<int64_t>>;
+
+// Asks Kafka for the last stable offset of every partition of the job, in one call. Answered by OnEnds with Ends.
 struct QueryEnds {
   std::string job_id;
   uint64_t query = 0;
@@ -76,8 +84,9 @@ struct CloseJob {
   std::string job_id;
 };
 
-using Action = std::variant<Send<AssignRequest>, Send<PrepareRequest>, Send<FoldRequest>, Send<LookUpRequest>, QueryEnds,
-                            FindPartitions, QuerySinks, AppendRecord, PublishBatch, CloseJob>;
+using Action =
+    std::variant<Send<PingRequest>, Send<AssignRequest>, Send<PrepareRequest>, Send<FoldRequest>, Send<LookUpRequest>,
+                 QueryEnds, FindPartitions, QuerySinks, AppendRecord, PublishBatch, CloseJob>;
 using Actions = std::vector<Action>;
 
 }  // namespace tenfold

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/text/address.h"
 #include "glog/logging.h"
 
 namespace tenfold {
@@ -30,6 +31,16 @@ const std::string& JobIdOf(const JournalRecord& record) {
     default:
       return none;
   }
+}
+
+absl::Status CheckHeartbeat(const HeartbeatRequest& request) {
+  if (request.worker_id().empty() || request.incarnation() == 0)
+    return absl::InvalidArgumentError("the heartbeat names no worker, or no process");
+  const absl::StatusOr<Address> address = ParseAddress(request.address());
+  if (!address.ok()) return absl::InvalidArgumentError(absl::StrCat("--advertise: ", address.status().message()));
+  if (address->IsWildcard() || address->port == 0)
+    return absl::InvalidArgumentError(absl::StrCat("--advertise: ", request.address(), " is no address to connect to"));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -108,16 +119,14 @@ void ClusterMachine::OnJournaled(const JournalRecord& record, int64_t now_us, Ac
 void ClusterMachine::OnTime(int64_t now_us, Actions* actions) {
   NotePause(now_us);
   if (!started_) return;
-  CheckLeases(now_us, actions);
+  CheckMembers(now_us, actions);
   for (auto& [id, job] : jobs_) job->OnTime(now_us, actions);
 }
 
 int64_t ClusterMachine::NextTimeUs() const {
   if (!started_) return std::numeric_limits<int64_t>::max();
   int64_t next = last_time_us_ + TickUs();
-  for (const auto& [id, worker] : cluster_.workers) {
-    if (worker.live) next = std::min(next, worker.last_heard_us + LeaseUs());
-  }
+  next = std::min(next, members_.NextTimeUs());
   if (cluster_.awaiting_until_us != 0) next = std::min(next, cluster_.awaiting_until_us);
   for (const auto& [id, job] : jobs_) next = std::min(next, job->NextTimeUs());
   return next;
@@ -130,25 +139,29 @@ void ClusterMachine::NotePause(int64_t now_us) {
   // A busy machine is a little late now and then, which is no pause.
   if (!started_ || paused_us <= TickUs()) return;
   LOG(WARNING) << "the driver stood still for " << paused_us / 1000 << " ms; leases are longer by that";
-  for (auto& [id, worker] : cluster_.workers) worker.last_heard_us = std::min(now_us, worker.last_heard_us + paused_us);
+  members_.OnPaused(paused_us, now_us);
   if (cluster_.awaiting_until_us != 0) cluster_.awaiting_until_us += paused_us;
   for (auto& [id, job] : jobs_) job->OnPaused(paused_us);
 }
 
-void ClusterMachine::CheckLeases(int64_t now_us, Actions* actions) {
-  bool changed = false;
-  for (auto& [id, worker] : cluster_.workers) {
-    if (!worker.live || now_us - worker.last_heard_us < LeaseUs()) continue;
-    LOG(WARNING) << "worker " << id << " at " << worker.address << " is lost: nothing heard for "
-                 << (now_us - worker.last_heard_us) / 1000 << " ms";
-    worker.live = false;
-    changed = true;
-  }
+void ClusterMachine::CheckMembers(int64_t now_us, Actions* actions) {
+  bool changed = members_.Check(now_us);
   if (cluster_.awaiting_until_us != 0 && now_us >= cluster_.awaiting_until_us) {
     cluster_.awaiting_until_us = 0;
     changed = true;
   }
-  if (changed) TellWorkersChanged(now_us, actions);
+  if (changed) {
+    CountShards();
+    TellWorkersChanged(now_us, actions);
+  }
+  for (Send<PingRequest>& ping : members_.Pings(now_us)) actions->push_back(std::move(ping));
+}
+
+void ClusterMachine::OnReply(const Send<PingRequest>& sent, const absl::StatusOr<PingReply>& reply, int64_t now_us,
+                             Actions* actions) {
+  NotePause(now_us);
+  members_.OnPingEnded(sent.request, reply.status(), now_us);
+  CheckMembers(now_us, actions);
 }
 
 void ClusterMachine::TellWorkersChanged(int64_t now_us, Actions* actions) {
@@ -159,29 +172,26 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
                                                            Actions* actions) {
   NotePause(now_us);
   if (!started_) return absl::UnavailableError("the driver is starting");
+  if (const absl::Status sound = CheckHeartbeat(request); !sound.ok()) return sound;
   if (!request.cluster_id().empty() && request.cluster_id() != cluster_.cluster_id) {
     return absl::PermissionDeniedError(absl::StrCat("the worker's data directory belongs to cluster ", request.cluster_id(),
                                                     ", this driver's cluster is ", cluster_.cluster_id));
   }
-  WorkerInfo& worker = cluster_.workers[request.worker_id()];
-  const bool changed = !worker.live || worker.incarnation != request.incarnation() || worker.address != request.address();
-  if (changed) LOG(INFO) << "worker " << request.worker_id() << " at " << request.address() << " is there";
-  worker.address = request.address();
-  worker.incarnation = request.incarnation();
-  worker.last_heard_us = now_us;
-  worker.live = true;
-  worker.job_ids = {request.job_ids().begin(), request.job_ids().end()};
+  const absl::StatusOr<bool> changed = members_.OnHeartbeat(request, now_us);
+  if (!changed.ok()) return changed.status();
 
   HeartbeatReply reply;
   reply.set_cluster_id(cluster_.cluster_id);
   reply.set_epoch(cluster_.epoch);
   reply.set_lease_ms(cluster_.options.lease_ms);
+  reply.set_notice(members_.TakeNotice(request.worker_id()));
   for (const std::string& job_id : request.job_ids()) {
     if (!jobs_.contains(job_id)) reply.add_dropped_job_ids(job_id);
   }
-  if (changed) {
+  if (*changed) {
     CountShards();
     TellWorkersChanged(now_us, actions);
+    CheckMembers(now_us, actions);
   }
   return reply;
 }
@@ -231,8 +241,7 @@ absl::Status ClusterMachine::Cancel(const std::string& job, Actions* actions) {
   return absl::OkStatus();
 }
 
-void ClusterMachine::OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us,
-                            Actions* actions) {
+void ClusterMachine::OnEnds(const QueryEnds& query, const Ends& ends, int64_t now_us, Actions* actions) {
   NotePause(now_us);
   if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_us, actions);
 }
@@ -273,7 +282,9 @@ ListWorkersReply ClusterMachine::Workers() const {
     WorkerStatus* status = reply.add_workers();
     status->set_worker(id);
     status->set_address(worker.address);
-    status->set_state(worker.live ? WORKER_LIVE : WORKER_LOST);
+    status->set_state(worker.state);
+    status->set_since_us(worker.since_us);
+    status->set_problem(worker.problem);
     status->set_shards(static_cast<uint32_t>(worker.shards));
   }
   return reply;

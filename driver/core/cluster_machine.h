@@ -16,6 +16,7 @@
 #include "driver.pb.h"
 #include "driver/core/action.h"
 #include "driver/core/job_machine.h"
+#include "driver/core/membership.h"
 #include "journal.pb.h"
 
 namespace tenfold {
@@ -38,7 +39,7 @@ class ClusterMachine {
   void OnTime(int64_t now_us, Actions* actions);
   int64_t NextTimeUs() const;
 
-  // PERMISSION_DENIED for a worker of another cluster.
+  // PERMISSION_DENIED for a worker of another cluster, ABORTED for a process whose worker has a younger one.
   absl::StatusOr<HeartbeatReply> OnHeartbeat(const HeartbeatRequest& request, int64_t now_us, Actions* actions);
 
   // ALREADY_EXISTS if the name is taken; else the job exists when its record is journalled.
@@ -50,15 +51,17 @@ class ClusterMachine {
   absl::Status Cancel(const std::string& job, Actions* actions);
 
   // Events of one job; those of a job that is gone are ignored.
-  void OnEnds(const QueryEnds& query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions);
+  void OnEnds(const QueryEnds& query, const Ends& ends, int64_t now_us, Actions* actions);
   void OnPartitions(const std::string& job_id, const absl::StatusOr<FoundPartitions>& found, int64_t now_us,
                     Actions* actions);
   void OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions);
   template <typename Request>
   void OnReply(const Send<Request>& sent, const absl::StatusOr<ReplyOf<Request>>& reply, int64_t now_us, Actions* actions) {
     NotePause(now_us);
+    if (!absl::IsUnavailable(reply.status())) members_.OnAnswer(sent.worker, sent.request.id().incarnation(), now_us);
     if (JobMachine* job = Find(sent.request.id().job_id())) job->OnReply(sent, reply, now_us, actions);
   }
+  void OnReply(const Send<PingRequest>& sent, const absl::StatusOr<PingReply>& reply, int64_t now_us, Actions* actions);
 
   const ClusterView& view() const { return cluster_; }
   // By job id; cancelled jobs are gone.
@@ -79,12 +82,13 @@ class ClusterMachine {
   int64_t LeaseUs() const { return int64_t{cluster_.options.lease_ms} * 1000; }
   // How often OnTime is called at least if there is no event.
   int64_t TickUs() const;
-  // Marks who is within its lease; tells the jobs if that changed.
-  void CheckLeases(int64_t now_us, Actions* actions);
+  // Finds out who can be used, tells the jobs if that changed, and sends pings that are due.
+  void CheckMembers(int64_t now_us, Actions* actions);
   void TellWorkersChanged(int64_t now_us, Actions* actions);
   void CountShards();
 
   ClusterView cluster_;
+  Membership members_{&cluster_};
   std::map<std::string, std::unique_ptr<JobMachine>> jobs_;
   // Jobs that are submitted and not journalled yet; their names are taken.
   std::map<std::string, std::string> submitting_;

@@ -4,12 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 
 #include "common/limits.h"
+#include "driver.pb.h"
 #include "driver/merge/merge_memory.h"
 
 namespace tenfold {
@@ -20,8 +22,22 @@ struct WorkerInfo {
   // Which process of the worker was heard last.
   uint64_t incarnation = 0;
   int64_t last_heard_us = 0;
-  // It was heard within its lease.
-  bool live = false;
+  // Only a live one is used (driver/core/membership.h).
+  WorkerState state = WORKER_LOST;
+  int64_t since_us = 0;
+  // When the process answered a call last, 0 if it never did; and since when calls fail, 0 if the last one was answered.
+  int64_t answered_us = 0;
+  int64_t failing_since_us = 0;
+  // Why it cannot be used, to follow its name; empty if it can, or is lost.
+  std::string problem;
+  // Whether a ping is in flight, when it was sent, and when the next one may be at the earliest.
+  bool pinged = false;
+  int64_t pinged_us = 0;
+  int64_t ping_at_us = 0;
+  // Processes that were heard before, the latest last.
+  std::deque<uint64_t> former;
+  // A sentence for its log.
+  std::string notice;
   // The jobs of which it has states.
   std::set<std::string> job_ids;
   // How many shards it owns, over all jobs.
@@ -57,10 +73,14 @@ struct ClusterView {
   // By worker id; lost ones too.
   std::map<std::string, WorkerInfo> workers;
 
+  const WorkerInfo* Find(const std::string& worker) const {
+    const auto it = workers.find(worker);
+    return it != workers.end() ? &it->second : nullptr;
+  }
   // Nullptr unless the worker is live.
   const WorkerInfo* FindLive(const std::string& worker) const {
-    const auto it = workers.find(worker);
-    return it != workers.end() && it->second.live ? &it->second : nullptr;
+    const WorkerInfo* found = Find(worker);
+    return found != nullptr && found->state == WORKER_LIVE ? found : nullptr;
   }
   bool IsLive(const std::string& worker) const { return FindLive(worker) != nullptr; }
 };

@@ -48,6 +48,7 @@ JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted
       acks_(cluster, &job_),
       moves_(cluster, &job_, &acks_),
       search_(&job_),
+      ends_(&job_),
       merge_(MergeOptions(*cluster, submitted.spec())),
       counters_(job_.partitions.size()),
       overhead_ms_(submitted.spec().batch_interval_ms() / 4) {}
@@ -104,7 +105,7 @@ void JobMachine::ApplyBatch(const BatchCommitted& before, int64_t now_us, Action
   const BatchCommitted& batch = job_.last_batch;
   actions->push_back(PublishBatch{job_.job_id, batch});
   const Attempt attempt = std::exchange(attempt_, {});
-  SetWaiting(attempt.stuck, now_us);
+  SetWaiting(attempt.stuck.kind() == WAITING_NOT ? ends_.Stuck() : attempt.stuck, now_us);
 
   const int64_t interval_us = int64_t{job_.spec.batch_interval_ms()} * 1000;
   const int64_t since_us =
@@ -185,7 +186,7 @@ void JobMachine::AssignOutsideAttempt(Actions* actions) {
   const std::set<std::string> owners = job_.Owners();
   for (const auto& [worker_id, worker] : cluster_->workers) {
     const std::string& id = worker_id;
-    if (!worker.live || acks_.Has(id) || acks_.IsAsked(id) || acks_.Rests(id)) continue;
+    if (worker.state != WORKER_LIVE || acks_.Has(id) || acks_.IsAsked(id) || acks_.Rests(id)) continue;
     // An attempt tells the owners itself. If none can begin, because a shard has no live owner, they are told here.
     const bool owns = owners.contains(id);
     if (owns && attempt_.phase != PHASE_IDLE) continue;
@@ -233,7 +234,7 @@ void JobMachine::OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* act
 
 void JobMachine::BeginPlan(int64_t now_us, Actions* actions) {
   attempt_.phase = PHASE_PLAN;
-  if (job_.assignment.size() < job_.Shards()) return EndAttempt(WaitingFor(WAITING_WORKERS), now_us, now_us + kRetryUs);
+  if (job_.assignment.size() < job_.Shards()) return EndAttempt(WaitingForWorkers(*cluster_), now_us, now_us + kRetryUs);
   if (!search_.compacted().empty()) {
     Waiting waiting = WaitingFor(WAITING_COMPACTED);
     waiting.set_topic(search_.compacted());
@@ -243,21 +244,23 @@ void JobMachine::BeginPlan(int64_t now_us, Actions* actions) {
   actions->push_back(QueryEnds{job_.job_id, ++query_});
 }
 
-void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions) {
+void JobMachine::OnEnds(uint64_t query, const Ends& ends, int64_t now_us, Actions* actions) {
   if (attempt_.phase != PHASE_PLAN || query != query_ || job_.IsOver()) return;
-  if (!ends.ok()) {
+  if (ends.size() != job_.partitions.size()) return EndAttempt({}, now_us, now_us);
+  ends_.Take(ends, now_us);
+  const Waiting stuck = ends_.Stuck();
+  const bool waits = stuck.kind() != WAITING_NOT && job_.spec.on_stuck_partition() == STUCK_PARTITION_WAIT;
+  if (waits || !ends_.nothing_known().ok()) {
     truncated_since_us_.reset();
-    EndAttempt(WaitingForKafka(job_.brokers(), ends.status().message()), now_us, now_us + kRetryKafkaUs);
+    EndAttempt(WaitingForKafka(job_.brokers(), stuck.detail()), now_us, now_us + kRetryKafkaUs);
     return Advance(now_us, actions);
   }
-  if (ends->size() != job_.partitions.size()) return EndAttempt({}, now_us, now_us);
-  ends_ = *ends;
   attempt_.ends_at_us = now_us;
-  attempt_.plan = PlanBatch(job_.next_offsets, ends_);
+  attempt_.plan = PlanBatch(job_.next_offsets, ends_.Known());
   if (!attempt_.plan.truncated.empty()) {
     const uint32_t p = attempt_.plan.truncated.front();
     const std::string detail =
-        absl::StrCat("ends at ", ends_[p], ", below offset ", job_.next_offsets[p],
+        absl::StrCat("ends at ", ends_.end(p), ", below offset ", job_.next_offsets[p],
                      " up to which it is folded: it was created again or truncated. Cancel the job and submit it anew");
     if (!truncated_since_us_) truncated_since_us_ = now_us;
     if (now_us - *truncated_since_us_ >= kTruncatedForUs) return Fail(absl::StrCat(job_.Name(p), " ", detail), actions);
@@ -273,7 +276,7 @@ void JobMachine::OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t
   const std::set<std::string> owners = job_.Owners();
   const bool told = std::all_of(owners.begin(), owners.end(), [&](const std::string& owner) { return acks_.Has(owner); });
   if (attempt_.plan.lag == 0 && !job_.IsBatchDue() && told && !moves_.replays()) {
-    EndAttempt({}, now_us,
+    EndAttempt(stuck, now_us,
                NextStart(attempt_.started_us, now_us, int64_t{job_.spec.batch_interval_ms()} * 1000, /*backlog=*/false));
     return Advance(now_us, actions);
   }
@@ -560,26 +563,18 @@ bool JobMachine::IsAwaited(JobPhase phase, const std::string& worker, const Requ
 JobState JobMachine::state() const {
   if (job_.cancelled) return JOB_CANCELLED;
   if (job_.failed) return JOB_FAILED;
-  return waiting_.kind() == WAITING_NOT ? JOB_RUNNING : JOB_WAITING;
-}
-
-uint64_t JobMachine::lag() const {
-  uint64_t lag = 0;
-  for (size_t i = 0; i < std::min(ends_.size(), job_.next_offsets.size()); ++i) {
-    if (ends_[i] > job_.next_offsets[i]) lag += static_cast<uint64_t>(ends_[i] - job_.next_offsets[i]);
-  }
-  return lag;
+  return waiting_.kind() == WAITING_NOT || waiting_.kind() == WAITING_STUCK ? JOB_RUNNING : JOB_WAITING;
 }
 
 JobStatus JobMachine::Status() const {
   JobStatus status = job_.Status();
   status.set_state(state());
-  if (state() == JOB_WAITING) *status.mutable_waiting() = waiting_;
+  if (!job_.IsOver() && waiting_.kind() != WAITING_NOT) *status.mutable_waiting() = waiting_;
   status.set_lag(lag());
   status.set_records_per_second(records_per_second_);
   for (size_t i = 0; i < job_.partitions.size(); ++i) {
     PartitionStatus* partition = status.mutable_partitions(static_cast<int>(i));
-    if (i < ends_.size()) partition->set_end_offset(ends_[i]);
+    ends_.Describe(static_cast<uint32_t>(i), partition);
     *partition->mutable_counters() = counters_[i];
   }
   return status;

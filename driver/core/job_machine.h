@@ -21,6 +21,7 @@
 #include "driver/core/attempt.h"
 #include "driver/core/cluster_view.h"
 #include "driver/core/journalled_job.h"
+#include "driver/core/partition_ends.h"
 #include "driver/core/partition_search.h"
 #include "driver/core/shard_moves.h"
 #include "driver/merge/batch_merge.h"
@@ -46,7 +47,7 @@ class JobMachine {
   void OnTime(int64_t now_us, Actions* actions);
   // The process stood still for `paused_us`, so that time does not count for what has to last for a while.
   void OnPaused(int64_t paused_us);
-  void OnEnds(uint64_t query, const absl::StatusOr<std::vector<int64_t>>& ends, int64_t now_us, Actions* actions);
+  void OnEnds(uint64_t query, const Ends& ends, int64_t now_us, Actions* actions);
   void OnPartitions(const absl::StatusOr<FoundPartitions>& found, int64_t now_us, Actions* actions);
   // `slowest` is the sink that has taken the fewest batches.
   void OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* actions);
@@ -69,7 +70,9 @@ class JobMachine {
   // What the job waits for; of kind WAITING_NOT if it does not.
   const Waiting& waiting() const { return waiting_; }
   // Offsets between the last batch and the ends as last seen.
-  uint64_t lag() const;
+  uint64_t lag() const { return ends_.lag(); }
+  // Which partitions give nothing, why and since when.
+  const PartitionEnds& ends() const { return ends_; }
   // The status without the sinks.
   JobStatus Status() const;
 
@@ -110,6 +113,7 @@ class JobMachine {
   AssignmentAcks acks_;
   ShardMoves moves_;
   PartitionSearch search_;
+  PartitionEnds ends_;
   BatchMerge merge_;
 
   // A record is on its way to the journal; nothing else is decided until it is there.
@@ -125,8 +129,7 @@ class JobMachine {
   uint64_t query_ = 0;
   int64_t next_start_us_ = 0;
 
-  // The partitions' ends as last seen, and their counters at the last batch.
-  std::vector<int64_t> ends_;
+  // The partitions' counters at the last batch.
   std::vector<PartitionState> counters_;
   // The average time of a batch without its fold; a guess at first, since the first batch may have a backlog.
   uint32_t overhead_ms_;

@@ -17,7 +17,8 @@ namespace tenfold {
 struct FoundPartitions {
   // Partitions that the job does not have.
   std::vector<Partition> added;
-  // The first offsets that Kafka still has of those that it has, by partition index; -1 for those that are gone.
+  // The first offsets that Kafka still has of those that it has, by partition index; -1 for those that are gone, or
+  // of which it is not known.
   std::vector<int64_t> begins;
   // The indexes of partitions that the job has and its topics, which are there, do not.
   std::vector<uint32_t> gone;

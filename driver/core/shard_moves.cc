@@ -40,7 +40,8 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
   input.shards = job_->Shards();
   input.can_refold = can_refold_;
   for (const auto& [id, worker] : cluster_->workers) {
-    if (worker.live) input.live[id] = worker.shards;
+    if (worker.state == WORKER_LIVE) input.live[id] = worker.shards;
+    if (worker.state == WORKER_JOINING) input.awaited.insert(id);
   }
   for (const ShardAssignment& shard : job_->assignment) {
     for (const std::string& worker : {shard.owner(), shard.next_owner()}) {
@@ -97,6 +98,7 @@ std::optional<Waiting> ShardMoves::MissingOwner() const {
     waiting.set_kind(owner.empty() ? WAITING_SHARD : alone ? WAITING_ONLY_OWNER : WAITING_OWNER);
     waiting.set_worker(owner);
     waiting.set_shard(s);
+    if (const WorkerInfo* info = cluster_->Find(owner)) waiting.set_detail(info->problem);
     if (!next.empty()) *waiting.mutable_refold() = Progress(s);
     return waiting;
   }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "driver/core/cluster_view.h"
 #include "state.pb.h"
 #include "waiting.pb.h"
 
@@ -12,6 +13,17 @@ namespace tenfold {
 inline Waiting WaitingFor(WaitingKind kind) {
   Waiting waiting;
   waiting.set_kind(kind);
+  return waiting;
+}
+
+// For any worker to be there that can be used; says what is wrong with one that is there and cannot.
+inline Waiting WaitingForWorkers(const ClusterView& cluster) {
+  Waiting waiting = WaitingFor(WAITING_WORKERS);
+  for (const auto& [id, worker] : cluster.workers) {
+    if (worker.problem.empty()) continue;
+    waiting.set_worker(id);
+    waiting.set_detail(worker.problem);
+  }
   return waiting;
 }
 

@@ -362,6 +362,9 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& data_d
     status = CreateJournal(data_dir, dir);
     if (!status.ok()) return status;
   }
+  // Specs may hold passwords.
+  status = MakePrivateDirectory(dir);
+  if (!status.ok()) return status;
   absl::StatusOr<JournalContents> contents = CheckJournal(dir);
   if (!contents.ok()) return contents.status();
   auto mark = std::make_unique<AppendedMark>();

@@ -3,10 +3,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "common/process/process.h"
 #include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
+#include "jobs/show/result_json.h"
 #include "jobs/show/status_json.h"
 #include "nlohmann/json.hpp"
 
@@ -39,7 +41,15 @@ int List(const CliGlobals& globals, OutputFormat output) {
   return kExitOk;
 }
 
-const char* WorkerStateName(WorkerState state) { return state == WORKER_LIVE ? "live" : "lost"; }
+std::string WorkerStateName(WorkerState state) {
+  return absl::AsciiStrToLower(WorkerState_Name(state)).substr(sizeof("WORKER_") - 1);
+}
+
+// Returns "unreachable (for 12s)"; of a live worker "live" alone.
+std::string WorkerStateText(const WorkerStatus& worker) {
+  const std::string name = WorkerStateName(worker.state());
+  return worker.state() == WORKER_LIVE ? name : name + ForText(worker.since_us());
+}
 
 std::string WorkersJson(const ListWorkersReply& reply) {
   auto workers = nlohmann::ordered_json::array();
@@ -47,15 +57,18 @@ std::string WorkersJson(const ListWorkersReply& reply) {
     workers.push_back({{"worker", worker.worker()},
                        {"address", worker.address()},
                        {"state", WorkerStateName(worker.state())},
+                       {"since", FormatTime(worker.since_us())},
+                       {"problem", worker.problem()},
                        {"shards", worker.shards()}});
   }
   return DumpJson(workers) + "\n";
 }
 
 std::string WorkersTable(const ListWorkersReply& reply) {
-  std::vector<std::vector<std::string>> rows = {{"WORKER", "ADDRESS", "STATE", "SHARDS"}};
+  std::vector<std::vector<std::string>> rows = {{"WORKER", "ADDRESS", "STATE", "SHARDS", "PROBLEM"}};
   for (const WorkerStatus& worker : reply.workers()) {
-    rows.push_back({worker.worker(), worker.address(), WorkerStateName(worker.state()), std::to_string(worker.shards())});
+    rows.push_back(
+        {worker.worker(), worker.address(), WorkerStateText(worker), std::to_string(worker.shards()), worker.problem()});
   }
   return FormatTable(rows, {3});
 }

@@ -7,6 +7,8 @@
 #include <map>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/process/process.h"
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
@@ -33,6 +35,12 @@ void AddOutputOption(CLI::App* verb, OutputFormat* format) {
           [](const std::string& name) { return kFormats.contains(name) ? "" : "'" + name + "' is neither text nor json"; })
       ->default_str("text")
       ->type_name("FORMAT");
+}
+
+std::string ForText(int64_t since_us) {
+  if (since_us == 0) return "";
+  const absl::Duration passed = std::max(absl::Now() - absl::FromUnixMicros(since_us), absl::ZeroDuration());
+  return fmt::format(" (for {})", absl::FormatDuration(absl::Trunc(passed, absl::Seconds(1))));
 }
 
 bool PrintData(std::string_view data) {

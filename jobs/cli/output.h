@@ -1,6 +1,7 @@
 // Output of the verbs: data on stdout, sentences on stderr, tables for people.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,9 @@ int EndOutput(int code);
 
 // Prints "tenfold: SENTENCE" on stderr, with unprintable bytes escaped.
 void PrintError(std::string_view sentence);
+
+// Returns " (for 1m10s)" of what began then, by this machine's clock; "" for 0.
+std::string ForText(int64_t since_us);
 
 // Returns a table with columns padded to their widest cell; the first row is the header. Unprintable bytes are escaped.
 // `right_aligned` lists the indexes of the columns of numbers.

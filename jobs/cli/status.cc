@@ -6,8 +6,6 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "common/number/units.h"
 #include "common/process/process.h"
 #include "fmt/format.h"
@@ -81,7 +79,7 @@ std::string FactsText(const JobStatus& status) {
 }
 
 std::string PartitionsText(const JobStatus& status) {
-  Rows rows = {{"TOPIC", "PARTITION", "NEXT OFFSET", "END", "LAG", "RECORDS", "BAD"}};
+  Rows rows = {{"TOPIC", "PARTITION", "NEXT OFFSET", "END", "LAG", "RECORDS", "BAD", "PROBLEM"}};
   for (const PartitionStatus& partition : status.partitions()) {
     const bool seen = partition.end_offset() >= 0;
     std::map<BadReason, uint64_t> bad;
@@ -89,7 +87,8 @@ std::string PartitionsText(const JobStatus& status) {
     rows.push_back({partition.topic(), std::to_string(partition.partition()), std::to_string(partition.next_offset()),
                     seen ? std::to_string(partition.end_offset()) : "?",
                     seen ? std::to_string(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : "?",
-                    std::to_string(partition.counters().records()), BadText(bad)});
+                    std::to_string(partition.counters().records()), BadText(bad),
+                    partition.problem() + ForText(partition.since_us())});
   }
   return FormatTable(rows, {1, 2, 3, 4, 5});
 }
@@ -145,16 +144,8 @@ std::string SinksText(const JobStatus& status) {
   return FormatTable(rows, {0});
 }
 
-// Returns " (for 1m10s)" if the job waits, by this machine's clock.
-std::string WaitedText(const JobStatus& status) {
-  if (status.state() != JOB_WAITING || status.waiting().since_us() == 0) return "";
-  const absl::Duration waited = absl::Now() - absl::FromUnixMicros(status.waiting().since_us());
-  return fmt::format(" (for {})",
-                     absl::FormatDuration(absl::Trunc(std::max(waited, absl::ZeroDuration()), absl::Seconds(1))));
-}
-
 std::string StatusText(const JobStatus& status) {
-  std::string text = Printable(Headline(status)) + WaitedText(status) + "\n\n" + FactsText(status);
+  std::string text = Printable(Headline(status)) + ForText(status.waiting().since_us()) + "\n\n" + FactsText(status);
   if (!status.partitions().empty()) text += "\n" + PartitionsText(status) + SamplesText(status);
   if (!status.shards().empty()) text += "\n" + ShardsText(status);
   if (!status.sinks().empty()) text += "\n" + SinksText(status);

@@ -44,10 +44,15 @@ std::string TopText(const GetBatchReply& reply) {
   for (const Entry& entry : batch.top()) {
     rows.push_back({std::to_string(rows.size()), entry.key(), FormatUnits(FromProto(entry.sum()))});
   }
-  return fmt::format("{}, batch {} of {}: {} records, {} bad, {} in this batch, lag {}\n", reply.job(), batch.batch(),
-                     FormatTime(batch.published_at_us()), batch.records(), batch.bad_records(), batch.batch_records(),
-                     reply.lag()) +
-         FormatTable(rows, {0, 2});
+  std::string text = fmt::format("{}, batch {} of {}: {} records, {} bad, {} in this batch, lag {}\n", reply.job(),
+                                 batch.batch(), FormatTime(batch.published_at_us()), batch.records(), batch.bad_records(),
+                                 batch.batch_records(), reply.lag());
+  for (const PartitionStatus& stuck : reply.stuck()) {
+    text += Printable(fmt::format("goes on without {}[{}]{}: {}", stuck.topic(), stuck.partition(),
+                                  ForText(stuck.since_us()), stuck.problem())) +
+            "\n";
+  }
+  return text + FormatTable(rows, {0, 2});
 }
 
 std::string Render(OutputFormat output, const GetBatchReply& reply) {

@@ -35,7 +35,9 @@ Json PartitionJson(const PartitionStatus& partition) {
           {"end_offset", seen ? Json(partition.end_offset()) : Json()},
           {"lag", seen ? Json(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : Json()},
           {"records", partition.counters().records()},
-          {"bad_records", bad}};
+          {"bad_records", bad},
+          {"problem", partition.problem()},
+          {"since", OptionalTime(partition.since_us())}};
 }
 
 Json SamplesJson(const JobStatus& status) {
@@ -85,6 +87,10 @@ std::string Headline(const JobStatus& status) {
     case JOB_CANCELLED:
       return fmt::format("{} is cancelled", status.job());
     default:
+      if (status.waiting().kind() == WAITING_STUCK) {
+        return fmt::format("{} goes on without {} of {} partitions: {}", status.job(), status.waiting().partitions(),
+                           status.partitions_size(), WaitingText(status.waiting()));
+      }
       return KeepsUp(status) ? fmt::format("{} is keeping up", status.job())
                              : fmt::format("{} is behind by {} records", status.job(), status.lag());
   }

@@ -19,20 +19,25 @@ std::string RefoldText(const RefoldProgress& refold) {
 std::string WithDetail(std::string text, const std::string& detail) { return detail.empty() ? text : text + ": " + detail; }
 
 // Whether the text is a whole sentence.
-bool IsSentence(const Waiting& waiting) { return waiting.kind() == WAITING_KAFKA && !waiting.detail().empty(); }
+bool IsSentence(const Waiting& waiting) {
+  return waiting.kind() == WAITING_STUCK || (waiting.kind() == WAITING_KAFKA && !waiting.detail().empty());
+}
 
 }  // namespace
 
 std::string WaitingText(const Waiting& waiting) {
   switch (waiting.kind()) {
     case WAITING_WORKERS:
+      if (!waiting.detail().empty())
+        return fmt::format("a worker: worker {} is heard, but {}", waiting.worker(), waiting.detail());
       return "a worker: none has joined";
     case WAITING_OWNER:
-      return fmt::format("worker {}, which owns shard {}{}", waiting.worker(), waiting.shard(),
-                         RefoldText(waiting.refold()));
+      return fmt::format("worker {}, which owns shard {}{}{}", waiting.worker(), waiting.shard(),
+                         waiting.detail().empty() ? "" : " and " + waiting.detail(), RefoldText(waiting.refold()));
     case WAITING_ONLY_OWNER:
-      return fmt::format("worker {}, which owns shard {} and alone has its state, since the log's start is gone",
-                         waiting.worker(), waiting.shard());
+      return WithDetail(fmt::format("worker {}, which owns shard {} and alone has its state, since the log's start is gone",
+                                    waiting.worker(), waiting.shard()),
+                        waiting.detail().empty() ? "" : "it " + waiting.detail());
     case WAITING_SHARD:
       return fmt::format("{}shard {}{}", waiting.refold().worker().empty() ? "a worker that takes " : "", waiting.shard(),
                          RefoldText(waiting.refold()));
@@ -51,6 +56,9 @@ std::string WaitingText(const Waiting& waiting) {
           "topic {}, which has become compacted: records that a batch counts vanish. Set its cleanup.policy "
           "back to delete, or accept that with allow_compacted: true in source.kafka",
           waiting.topic());
+    case WAITING_STUCK:
+      return waiting.partitions() < 2 ? waiting.detail()
+                                      : fmt::format("{} (and {} more)", waiting.detail(), waiting.partitions() - 1);
     case WAITING_SINK:
       return WithDetail(fmt::format("sink {}, which is {} batch{} behind", waiting.subject(), waiting.batches(),
                                     waiting.batches() == 1 ? "" : "es"),

@@ -62,6 +62,7 @@ class SpecReader {
          {"initial", [this](auto&... at) { ReadInitial(at...); }},
          {"state", [this](auto&... at) { ReadMap(at..., {{"wal", [this](auto&... in) { ReadWal(in...); }}}); }},
          {"on_bad_record", [this](auto&... at) { ReadOnBadRecord(at...); }},
+         {"on_stuck_partition", [this](auto&... at) { ReadOnStuckPartition(at...); }},
          {"sinks", [this](auto&... at) { ReadSinks(at...); }}});
   }
 
@@ -267,6 +268,12 @@ class SpecReader {
   void ReadOnBadRecord(const YamlNode& node, const std::string& path) {
     if (const auto word = ReadWord(node, path, {"skip", "fail"})) {
       spec_->set_on_bad_record(*word == 0 ? BAD_RECORD_SKIP : BAD_RECORD_FAIL);
+    }
+  }
+
+  void ReadOnStuckPartition(const YamlNode& node, const std::string& path) {
+    if (const auto word = ReadWord(node, path, {"continue", "wait"})) {
+      spec_->set_on_stuck_partition(*word == 0 ? STUCK_PARTITION_CONTINUE : STUCK_PARTITION_WAIT);
     }
   }
 

@@ -166,6 +166,8 @@ class RuleChecker {
     }
     if (!WalMode_IsValid(spec_.wal())) Violation("state.wal", "must be sync, async or off");
     if (!BadRecordPolicy_IsValid(spec_.on_bad_record())) Violation("on_bad_record", "must be skip or fail");
+    if (!StuckPartitionPolicy_IsValid(spec_.on_stuck_partition()))
+      Violation("on_stuck_partition", "must be continue or wait");
   }
 
   void CheckInitial() {

@@ -165,8 +165,12 @@ absl::Status GrowTopic(const std::string& topic, int partitions) {
   return absl::OkStatus();
 }
 
-void CreateTopicAgain(const std::string& topic, int partitions) {
+void DeleteTopic(const std::string& topic) {
   RunTool("org.apache.kafka.tools.TopicCommand", absl::StrCat("--delete --topic ", topic));
+}
+
+void CreateTopicAgain(const std::string& topic, int partitions) {
+  DeleteTopic(topic);
   RunTool("org.apache.kafka.tools.TopicCommand",
           absl::StrCat("--create --topic ", topic, " --partitions ", partitions, " --replication-factor 1"));
 }

@@ -66,6 +66,7 @@ std::string CreateUncleanTopic(int leader, int follower);
 // Adds partitions up to this many, and returns when the broker tells of them.
 absl::Status GrowTopic(const std::string& topic, int partitions);
 
+void DeleteTopic(const std::string& topic);
 // Deletes a topic and creates it anew, empty, under the same name.
 void CreateTopicAgain(const std::string& topic, int partitions);
 

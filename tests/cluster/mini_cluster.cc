@@ -125,7 +125,7 @@ absl::Status Daemon::Launched(const Launch& launch) {
   ChildProcess::Options options;
   options.argv = command_;
   options.argv.insert(options.argv.end(), launch.flags.begin(), launch.flags.end());
-  if (!launch.kafka.empty()) *(std::ranges::find(options.argv, "--kafka") + 1) = launch.kafka;
+  for (const auto& [flag, value] : launch.instead) *(std::ranges::find(options.argv, flag) + 1) = value;
   options.environment = {{"TENFOLD_FAULT_POINT", launch.fault_point}};
   options.stdout_path = LogPath();
   options.stderr_path = LogPath();

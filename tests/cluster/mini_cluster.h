@@ -41,8 +41,8 @@ struct Launch {
   std::vector<std::string> flags;
   // NAME or NAME:N (common/process/fault_point.h).
   std::string fault_point;
-  // The driver's brokers in place of the tests'.
-  std::string kafka = {};
+  // Values of flags that the command has in all lives, in place of those.
+  std::map<std::string, std::string> instead = {};
 };
 
 // A driver or worker over its lives: the same command, address and data directory, a new process each time.

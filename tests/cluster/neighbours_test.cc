@@ -86,5 +86,68 @@ TEST_F(NeighboursTest, ABrokerThatComesBackWithAllOfItsLogChangesNothing) {
   ASSERT_OK(cluster_->VerifyPublished(job_.name));
 }
 
+// One partition gives nothing: the others go on, and everybody can see which one it is.
+class StuckPartitionTest : public ::testing::Test {
+ protected:
+  void Start(const std::vector<std::string>& topics) {
+    cluster_ = std::make_unique<MiniCluster>();
+    job_.topics = topics;
+    ASSERT_OK(cluster_->Start(1));
+    ASSERT_OK(cluster_->Submit(job_));
+    for (const std::string& topic : topics) ASSERT_OK(ProduceSample(topic, 1, /*seed=*/1, 300));
+    ASSERT_OK(cluster_->WaitCaughtUp(job_.name).status());
+  }
+  absl::Status WaitForRecords(uint64_t records) {
+    return WaitUntil(absl::StrCat(records, " records"), absl::Seconds(40), [&] {
+      const std::vector<std::string> lines = cluster_->Published(job_.name);
+      return !lines.empty() && nlohmann::json::parse(lines.back()).at("records") == records;
+    });
+  }
+  // The job runs without the partition of this topic, and says why in these words.
+  void ExpectGoesOnWithout(const std::string& topic, const std::string& why) {
+    const nlohmann::json status = cluster_->JobStatus(job_.name).value();
+    EXPECT_EQ(status.at("state"), "running");
+    EXPECT_TRUE(absl::StrContains(status.at("summary").get<std::string>(), "goes on without 1 of 2 partitions: ")) << status;
+    EXPECT_TRUE(absl::StrContains(status.at("reason").get<std::string>(), why)) << status;
+    for (const nlohmann::json& partition : status.at("partitions"))
+      EXPECT_EQ(partition.at("problem").get<std::string>().empty(), partition.at("topic") != topic) << status;
+    EXPECT_TRUE(absl::StrContains(cluster_->RunCli({"top", job_.name}).out, absl::StrCat("goes on without ", topic, "[0]")));
+  }
+
+  std::unique_ptr<MiniCluster> cluster_;
+  Job job_;
+};
+
+TEST_F(StuckPartitionTest, OneWhoseBrokerIsDeadHoldsUpNoOther) {
+  const OwnKafka kafka(3);
+  const std::string alive = CreateTopicAs("--replica-assignment 1");
+  const std::string dead = CreateTopicAs("--replica-assignment 3");
+  ASSERT_NO_FATAL_FAILURE(Start({alive, dead}));
+  ASSERT_OK(kafka.Kill(3));
+  ASSERT_OK(ProduceSample(alive, 1, /*seed=*/2, 100));
+  ASSERT_OK(WaitForRecords(700));
+  ASSERT_OK(WaitUntil("the leader to be gone", absl::Seconds(30), [&] {
+    return absl::StrContains(cluster_->JobStatus(job_.name).value().at("reason").get<std::string>(), "has no leader");
+  }));
+  ExpectGoesOnWithout(dead, dead + "[0] has no leader");
+  ASSERT_OK(ProduceSample(alive, 1, /*seed=*/3, 100));
+  ASSERT_OK(WaitForRecords(800));
+  kafka.Start(3);
+  ASSERT_OK(ProduceSample(dead, 1, /*seed=*/4, 100));
+  ASSERT_OK(WaitForRecords(900));
+  ASSERT_OK(cluster_->VerifyPublished(job_.name));
+  cluster_.reset();
+}
+
+TEST_F(StuckPartitionTest, ATopicThatWasDeletedHoldsUpNoOther) {
+  const std::string kept = CreateTopic(1).value();
+  const std::string deleted = CreateTopic(1).value();
+  ASSERT_NO_FATAL_FAILURE(Start({kept, deleted}));
+  DeleteTopic(deleted);
+  ASSERT_OK(ProduceSample(kept, 1, /*seed=*/2, 100));
+  ASSERT_OK(WaitForRecords(700));
+  ExpectGoesOnWithout(deleted, absl::StrCat("topic ", deleted, " does not exist"));
+}
+
 }  // namespace
 }  // namespace tenfold

@@ -87,7 +87,7 @@ TEST(BrokersOfTheDriverTest, AJobWithoutItsOwnFollowsThem) {
   const std::vector<std::string> brokers = absl::StrSplit(kafka.brokers(), ',');
   MiniCluster cluster;
   const Job job = {.topics = {CreateTopicAs("--replica-assignment 1")}};
-  ASSERT_OK(cluster.driver().Start({.flags = {}, .fault_point = "", .kafka = brokers[1]}));
+  ASSERT_OK(cluster.driver().Start({.flags = {}, .fault_point = "", .instead = {{"--kafka", brokers[1]}}}));
   ASSERT_OK(cluster.worker(0).Start());
   ASSERT_OK(cluster.Submit(job));
   ASSERT_OK(ProduceSample(job.topics[0], 1, /*seed=*/1, 300));
@@ -95,11 +95,11 @@ TEST(BrokersOfTheDriverTest, AJobWithoutItsOwnFollowsThem) {
 
   ASSERT_OK(kafka.Kill(2));
   ASSERT_OK(cluster.driver().Kill());
-  ASSERT_OK(cluster.driver().Start({.flags = {}, .fault_point = "", .kafka = brokers[1]}));
+  ASSERT_OK(cluster.driver().Start({.flags = {}, .fault_point = "", .instead = {{"--kafka", brokers[1]}}}));
   ASSERT_OK(cluster.WaitForState(job.name, "waiting"));
   ASSERT_OK(cluster.driver().Kill());
   ASSERT_OK(cluster.worker(0).Kill());
-  ASSERT_OK(cluster.driver().Start({.flags = {}, .fault_point = "", .kafka = brokers[0]}));
+  ASSERT_OK(cluster.driver().Start({.flags = {}, .fault_point = "", .instead = {{"--kafka", brokers[0]}}}));
   ASSERT_OK(cluster.worker(0).Start());
   ASSERT_OK(ProduceSample(job.topics[0], 1, /*seed=*/2, 300));
   ASSERT_OK(cluster.VerifyPublished(job.name));

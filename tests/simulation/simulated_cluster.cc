@@ -106,8 +106,10 @@ void SimulatedCluster::CrashWorker(SimulatedWorker* worker) {
   } else if (!restores_ && world_.Chance(0.1) && worker->store()->Damage(true, journalled, world_.random())) {
     world_.Hit("fault: row and digest damaged on disk");
   }
-  const auto others = std::count_if(workers_.begin(), workers_.end(), [](const auto& other) { return !other->gone; });
-  if (others > 1 && world_.Chance(0.1)) {
+  const bool others = std::any_of(workers_.begin(), workers_.end(), [&](const auto& other) {
+    return other.get() != worker && !other->gone && !other->uncallable;
+  });
+  if (others && world_.Chance(0.1)) {
     world_.Hit("fault: worker gone for good");
     worker->gone = true;
     return;
@@ -171,7 +173,13 @@ void SimulatedCluster::RareFault() {
       return;
     case 4:
       if (world_.Chance(0.3)) Truncate(&job, *driver);
-      if (!world_.Chance(0.1)) return;
+      if (!world_.Chance(0.3)) return;
+      world_.Hit("fault: worker heard and not reached for a while");
+      worker->uncallable_until_ms = world_.now_ms() + static_cast<int64_t>(world_.Draw(12'000));
+      if (!world_.Chance(0.3) || std::ranges::none_of(workers_, [&](const auto& other) {
+            return other.get() != worker && !other->gone && !other->uncallable;
+          }))
+        return;
       world_.Hit("fault: worker heard and never reached again");
       worker->uncallable = true;
       return;

@@ -82,7 +82,8 @@ void SimulatedDriver::Pause(int64_t ms) {
   paused_until_ms_ = world_->now_ms() + ms;
   heard_before_pause_.clear();
   for (const auto& [id, worker] : machine_->view().workers) {
-    if (worker.live && worker.last_heard_us > world_->now_us() - 1'000'000) heard_before_pause_.push_back(id);
+    if (worker.state == WORKER_LIVE && worker.last_heard_us > world_->now_us() - 1'000'000)
+      heard_before_pause_.push_back(id);
   }
 }
 
@@ -93,7 +94,8 @@ void SimulatedDriver::OnTick() {
   Actions actions;
   machine_->OnTime(world_->now_us(), &actions);
   for (const std::string& id : std::exchange(heard_before_pause_, {})) {
-    if (!machine_->view().workers.at(id).live) world_->Fail(absl::StrCat(id, " is lost because the driver stood still"));
+    if (machine_->view().workers.at(id).state == WORKER_LOST)
+      world_->Fail(absl::StrCat(id, " is lost because the driver stood still"));
   }
   Do(&actions);
 }
@@ -287,15 +289,24 @@ void SimulatedDriver::Do(const Send<Request>& send) {
 
 void SimulatedDriver::Do(const QueryEnds& query) {
   Later(static_cast<int64_t>(world_->Draw(20)), [this, query](Actions* actions) {
-    if (world_->Fault(0.03)) {
-      world_->Hit("fault: Kafka unreachable");
-      return machine_->OnEnds(query, absl::UnavailableError("Kafka is not reachable"), world_->now_us(), actions);
-    }
     const JobMachine* job = machine_->FindJob(query.job_id);
     if (job == nullptr) return;
+    const size_t partitions = job->job().partitions.size();
+    if (world_->Fault(0.03)) {
+      world_->Hit("fault: Kafka unreachable");
+      const Ends none(partitions, absl::UnavailableError("Kafka is not reachable"));
+      return machine_->OnEnds(query, none, world_->now_us(), actions);
+    }
     const SimulatedLog& log = world_->jobs.at(query.job_id).log;
-    std::vector<int64_t> ends;
-    for (size_t p = 0; p < job->job().partitions.size(); ++p) ends.push_back(log.End(p));
+    Ends ends;
+    for (size_t p = 0; p < partitions; ++p) {
+      if (world_->Fault(0.02)) {
+        world_->Hit("fault: partition without a leader");
+        ends.emplace_back(absl::UnavailableError("no leader"));
+      } else {
+        ends.emplace_back(log.End(p));
+      }
+    }
     machine_->OnEnds(query, ends, world_->now_us(), actions);
   });
 }
@@ -448,18 +459,13 @@ bool SimulatedDriver::IsCaughtUp(const std::string& job_id) const {
   const JobMachine* machine = machine_ == nullptr ? nullptr : machine_->FindJob(job_id);
   if (machine != nullptr) {
     const Waiting& waiting = machine->waiting();
-    // An owner that does not answer, or a next owner that does not fold, and will not.
-    const std::string& named = waiting.kind() == WAITING_WORKER ? waiting.worker() : waiting.refold().worker();
-    if (workers_have(
-            [&](const SimulatedWorker& worker) { return worker.uncallable && worker.up() && worker.id() == named; }))
-      return true;
     // The log's start is gone, and with it a worker that had the state.
     const std::vector<ShardAssignment>& assignment = machine->job().assignment;
     const auto owns = [&](const std::string& id) {
       return std::any_of(assignment.begin(), assignment.end(), [&](const auto& shard) { return shard.owner() == id; });
     };
     if (!log.begins.empty() && waiting.kind() == WAITING_ONLY_OWNER &&
-        workers_have([&](const SimulatedWorker& worker) { return worker.gone && owns(worker.id()); }))
+        workers_have([&](const SimulatedWorker& worker) { return (worker.gone || worker.uncallable) && owns(worker.id()); }))
       return true;
   }
   if (static_cast<size_t>(job.last.next_offsets_size()) != log.partitions.size()) return false;

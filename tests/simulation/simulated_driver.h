@@ -101,6 +101,7 @@ class SimulatedDriver {
   void Do(const CloseJob&) {}
 
   // Counts what a request, and its reply, are about.
+  void Note(const std::string&, const PingRequest&) {}
   void Note(const std::string& worker, const AssignRequest& request);
   void Note(const std::string& worker, const PrepareRequest& request);
   void Note(const std::string& worker, const FoldRequest& request);

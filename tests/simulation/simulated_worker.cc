@@ -48,7 +48,7 @@ HeartbeatRequest SimulatedWorker::Heartbeat() const {
   request.set_cluster_id(SimulatedWorld::kCluster);
   request.set_worker_id(id_);
   request.set_incarnation(incarnation_);
-  request.set_address(id_);
+  request.set_address(id_ + ":1");
   for (const auto& [id, job] : jobs_) request.add_job_ids(id);
   return request;
 }

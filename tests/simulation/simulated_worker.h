@@ -2,6 +2,7 @@
 // lost or damaged; it may be cut off from the drivers, heard but never reached, or refuse everything for a while.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -36,10 +37,16 @@ class SimulatedWorker {
   // The process ends; with it goes what the store may lose.
   void Crash();
 
+  // Answers, if the process can be reached.
+  absl::StatusOr<PingReply> Visit(const PingRequest& ping) {
+    if (!CanBeReached()) return absl::UnavailableError("no route");
+    if (ping.incarnation() != incarnation_) return absl::FailedPreconditionError("another process");
+    return PingReply();
+  }
   // Does the request, if the process can be reached.
   template <typename Request>
   absl::StatusOr<ReplyOf<Request>> Visit(const Request& request) {
-    if (!up_ || uncallable || cut_until_ms > world_->now_ms()) return absl::UnavailableError("no route");
+    if (!CanBeReached()) return absl::UnavailableError("no route");
     if (Refuses()) return absl::FailedPreconditionError("not now");
     WorkerJob* job = JobAt(request.id().job_id(), std::is_same_v<Request, AssignRequest>);
     if (job == nullptr) return absl::FailedPreconditionError("the job is not assigned to the worker");
@@ -47,6 +54,7 @@ class SimulatedWorker {
     if (std::exchange(store_failed_, false)) crash_(this);
     return reply;
   }
+  bool CanBeReached() const { return up_ && !uncallable && std::max(cut_until_ms, uncallable_until_ms) <= world_->now_ms(); }
   bool Refuses() const { return refuses_until_ms > world_->now_ms(); }
 
   HeartbeatRequest Heartbeat() const;
@@ -57,6 +65,8 @@ class SimulatedWorker {
   bool gone = false;
   // Heard, but never reached again.
   bool uncallable = false;
+  // Heard, but not reached until then.
+  int64_t uncallable_until_ms = 0;
   // Neither heard nor reached until then.
   int64_t cut_until_ms = 0;
   // Reached, but refuses everything until then.

@@ -43,7 +43,9 @@ void RangeReader::Close() {
 absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
                                   const std::function<DeltaTable*(uint32_t)>& table) {
   std::vector<Cursor> cursors;
-  bool same = reader_ != nullptr && absl::Now() < retry_at_;
+  bool same = reader_ != nullptr;
+  // Whether one that failed is asked for: reading it again throws away what was fetched of the others.
+  bool retry = false;
   for (JobCore::ShardRange& range : *ranges) {
     DeltaTable* const of_shard = table(range.state.id().shard());
     for (int j = 0; j < range.state.partitions_size(); ++j) {
@@ -63,10 +65,11 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
         cursor.expected_next = cursors_[i].expected_next;
         cursor.anchor = cursors_[i].anchor;
         cursor.failure = cursors_[i].failure;
+        retry |= !cursor.failure.empty() && cursor.state->next_offset() < cursor.end;
       }
     }
   }
-  same = same && cursors.size() == cursors_.size();
+  same = same && cursors.size() == cursors_.size() && !(retry && absl::Now() >= retry_at_);
   cursors_ = std::move(cursors);
   if (same && !doubtful_ && absl::Now() < check_at_) return absl::OkStatus();
   behind_ = false;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "worker/decode/bad_record_text.h"
 
 namespace tenfold {
 namespace {
@@ -92,8 +93,9 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
     if (reason == BAD_NONE) [[likely]] {
       table->Add(key, units);
     } else if (fail_on_bad_) {
-      return absl::StrCat(cursor->Name(), " has a bad record at offset ", record.offset, ": ", BadReason_Name(reason),
-                          "; the job's on_bad_record is fail");
+      return absl::StrCat(cursor->Name(), " has a bad record at offset ", record.offset, ": ",
+                          BadRecordText(spec_, record.value, reason),
+                          ". The job's on_bad_record is fail: cancel it and submit it with skip, or with records mended");
     } else {
       CountBad(record, reason, cursor->state);
     }

@@ -32,6 +32,13 @@ TEST_F(DurableFileTest, MakesADirectoryAndThoseAboveIt) {
   EXPECT_EQ(MakeDirectory((dir_ / "a/b/c/").string(), dir_.string()), absl::OkStatus()) << "it is there already";
 }
 
+TEST_F(DurableFileTest, KeepsOthersOutOfAPrivateDirectory) {
+  fs::create_directories(dir_ / "a");
+  fs::permissions(dir_ / "a", fs::perms::all);
+  EXPECT_EQ(MakePrivateDirectory((dir_ / "a").string()), absl::OkStatus());
+  EXPECT_EQ(fs::status(dir_ / "a").permissions(), fs::perms::owner_all);
+}
+
 TEST_F(DurableFileTest, TwoDotsAfterASymbolicLinkAreThoseOfItsTarget) {
   fs::create_directories(dir_ / "there/x");
   fs::create_directory_symlink(dir_ / "there/x", dir_ / "link");

@@ -34,8 +34,24 @@ class ClusterMachineTest : public testing::Test {
         if (const auto* append = std::get_if<AppendRecord>(&action))
           machine_.OnJournaled(append->record, now_us_, &actions_);
         if (const auto* query = std::get_if<QueryEnds>(&action)) query_ = *query;
+        if (const auto* ping = std::get_if<Send<PingRequest>>(&action))
+          machine_.OnReply(*ping, PingReply(), now_us_, &actions_);
       }
     }
+  }
+  // The worker answers every call.
+  void AnswerPings() {
+    Actions others;
+    Actions actions;
+    actions.swap(actions_);
+    for (Action& action : actions) {
+      if (const auto* ping = std::get_if<Send<PingRequest>>(&action)) {
+        machine_.OnReply(*ping, PingReply(), now_us_, &others);
+      } else {
+        others.push_back(std::move(action));
+      }
+    }
+    for (Action& action : others) actions_.push_back(std::move(action));
   }
 
   void Submit(const std::string& id = "id") {
@@ -51,17 +67,21 @@ class ClusterMachineTest : public testing::Test {
   void Beat() {
     HeartbeatRequest request;
     request.set_worker_id("w");
+    request.set_incarnation(7);
+    request.set_address("host:1");
     EXPECT_TRUE(machine_.OnHeartbeat(request, now_us_, &actions_).ok());
+    AnswerPings();
   }
   // As the driver does: at each time that is due.
   void RunUntil(int64_t us) {
     while (machine_.NextTimeUs() <= us) {
       now_us_ = std::max(now_us_, machine_.NextTimeUs());
       machine_.OnTime(now_us_, &actions_);
+      AnswerPings();
     }
     now_us_ = us;
   }
-  bool IsLive() const { return machine_.view().workers.at("w").live; }
+  bool IsLive() const { return machine_.view().workers.at("w").state == WORKER_LIVE; }
 
   ClusterMachine machine_{{.lease_ms = kLeaseMs}};
   Actions actions_;
@@ -111,7 +131,7 @@ TEST_F(ClusterMachineTest, APauseIsNotedBeforeAnyEvent) {
   Submit();
   Beat();
   JournalAll();
-  const std::vector<int64_t> truncated = {kStartOffset - 1};
+  const Ends truncated = {kStartOffset - 1};
   machine_.OnEnds(query_, truncated, now_us_, &actions_);
   RunUntil(now_us_ + 1'000'000);
   JournalAll();

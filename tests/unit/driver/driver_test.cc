@@ -143,6 +143,8 @@ TEST_F(DriverTest, RefusesCallsThatWouldWaitBeyondTheLimitAndAnswersTheOthers) {
   EXPECT_TRUE(absl::IsResourceExhausted(driver_->GetEnds(ends).status())) << "it would wait for Kafka";
   HeartbeatRequest heartbeat;
   heartbeat.set_worker_id("w");
+  heartbeat.set_incarnation(1);
+  heartbeat.set_address("127.0.0.1:1");
   EXPECT_TRUE(driver_->Heartbeat(heartbeat).ok());
 
   nobody_waits = true;

@@ -39,7 +39,7 @@ class JobMachineTest : public testing::Test {
     cluster_.cluster_id = "cluster";
     cluster_.epoch = 3;
     for (const char* id : {"a", "b"}) {
-      cluster_.workers[id].live = true;
+      cluster_.workers[id].state = WORKER_LIVE;
       cluster_.workers[id].incarnation = 7;
     }
   }
@@ -78,7 +78,8 @@ class JobMachineTest : public testing::Test {
     if (const JournalRecord assigned = TakeRecord(); assigned.has_shards_assigned()) Apply(assigned);
     now_us_ += kIntervalUs;
     job_.OnTime(now_us_, &actions_);
-    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, ends, now_us_, &actions_);
+    for (const QueryEnds& query : Take<QueryEnds>())
+      job_.OnEnds(query.query, Ends(ends.begin(), ends.end()), now_us_, &actions_);
     for (const Send<AssignRequest>& send : Take<Send<AssignRequest>>()) {
       job_.OnReply(send, AssignReply(), now_us_, &actions_);
     }

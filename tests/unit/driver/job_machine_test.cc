@@ -207,8 +207,7 @@ TEST_F(JobMachineTest, AnUpdateTellsEveryOwnerAndMakesABatchOfTheNewTop) {
   ASSERT_TRUE(record.has_job_updated());
   Take<Send<FoldRequest>>();
   Apply(record);
-  for (const QueryEnds& query : Take<QueryEnds>())
-    job_.OnEnds(query.query, absl::StatusOr<std::vector<int64_t>>({10, 20}), now_us_, &actions_);
+  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends{10, 20}, now_us_, &actions_);
   const std::vector<Send<AssignRequest>> assigns = Take<Send<AssignRequest>>();
   ASSERT_EQ(assigns.size(), 2u);
   for (const Send<AssignRequest>& assign : assigns) {
@@ -224,8 +223,7 @@ TEST_F(JobMachineTest, AnAcknowledgementOfTheSpecBeforeTheUpdateCountsForNothing
   Apply(TakeRecord());
   now_us_ += kIntervalUs;
   job_.OnTime(now_us_, &actions_);
-  for (const QueryEnds& query : Take<QueryEnds>())
-    job_.OnEnds(query.query, absl::StatusOr<std::vector<int64_t>>({10, 20}), now_us_, &actions_);
+  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends{10, 20}, now_us_, &actions_);
   const std::vector<Send<AssignRequest>> before = Take<Send<AssignRequest>>();
   JobUpdated updated;
   updated.set_job_id("id");
@@ -234,8 +232,7 @@ TEST_F(JobMachineTest, AnAcknowledgementOfTheSpecBeforeTheUpdateCountsForNothing
   job_.Update(updated, now_us_, &actions_);
   Apply(TakeRecord());
   for (const Send<AssignRequest>& assign : before) job_.OnReply(assign, AssignReply(), now_us_, &actions_);
-  for (const QueryEnds& query : Take<QueryEnds>())
-    job_.OnEnds(query.query, absl::StatusOr<std::vector<int64_t>>({10, 20}), now_us_, &actions_);
+  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends{10, 20}, now_us_, &actions_);
   EXPECT_THAT(Take<Send<FoldRequest>>(), testing::IsEmpty());
   EXPECT_THAT(Take<Send<AssignRequest>>(), testing::SizeIs(2));
 }
@@ -281,13 +278,13 @@ TEST_F(JobMachineTest, ATopicThatStaysShorterThanWhatIsFoldedFailsTheJob) {
   EXPECT_FALSE(TakeRecord().has_job_failed()) << "a broker that has just taken over may be behind for a moment";
   now_us_ += 10'000'000;
   job_.OnTime(now_us_, &actions_);
-  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, std::vector<int64_t>{4, 20}, now_us_, &actions_);
+  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends{4, 20}, now_us_, &actions_);
   EXPECT_THAT(TakeRecord().job_failed().reason(), HasSubstr("events[0] ends at 4, below offset 10"));
 }
 
 TEST_F(JobMachineTest, ATruncatedTopicFailsTheJobAlsoWhileAShardHasNoLiveOwner) {
   CommitFirst();
-  cluster_.workers["a"].live = false;
+  cluster_.workers["a"].state = WORKER_LOST;
   RunToFold({4, 20});
   now_us_ += 10'000'000;
   RunToFold({4, 20});
@@ -310,7 +307,7 @@ TEST_F(JobMachineTest, AShardThatDisagreesWithTheJournalIsTakenFromItsWorker) {
 
 TEST_F(JobMachineTest, SaysHowFarAShardThatItWaitsForIsFoldedAgain) {
   CommitFirst();
-  cluster_.workers["b"].live = false;
+  cluster_.workers["b"].state = WORKER_LOST;
   // That the shard moves is decided, then done.
   EXPECT_THAT(RunToFold({10, 20}), IsEmpty());
   EXPECT_THAT(RunToFold({10, 20}), IsEmpty());
@@ -357,10 +354,10 @@ TEST_F(JobWithASinkTest, WaitsForASinkThatIsTooFarBehind) {
 TEST_F(JobMachineTest, SaysWhatItWaitsForAsData) {
   job_.OnWorkersChanged(now_us_, &actions_);
   Apply(TakeRecord());
-  const auto waiting = [&](const absl::StatusOr<std::vector<int64_t>>& ends) {
+  const auto waiting = [&](const absl::Status& trouble) {
     now_us_ += kIntervalUs;
     job_.OnTime(now_us_, &actions_);
-    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, ends, now_us_, &actions_);
+    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends(2, trouble), now_us_, &actions_);
     return job_.Status().waiting();
   };
   const Waiting first = waiting(absl::UnavailableError("Kafka at kafka:9092 is not reachable: Connection refused"));
@@ -372,6 +369,45 @@ TEST_F(JobMachineTest, SaysWhatItWaitsForAsData) {
   const Waiting second = waiting(absl::UnavailableError("Kafka at kafka:9092 does not answer in time"));
   EXPECT_EQ(second.detail(), "Kafka at kafka:9092 does not answer in time");
   EXPECT_EQ(second.since_us(), first.since_us()) << "it still waits for the same thing";
+}
+
+TEST_F(JobMachineTest, GoesOnWithoutAPartitionWhoseEndIsNotKnown) {
+  CommitFirst();
+  now_us_ += kIntervalUs;
+  job_.OnTime(now_us_, &actions_);
+  const int64_t since_us = now_us_;
+  for (const QueryEnds& query : Take<QueryEnds>())
+    job_.OnEnds(query.query, {absl::UnavailableError("events[0] has no leader"), 25}, now_us_, &actions_);
+  const std::vector<Send<FoldRequest>> folds = Take<Send<FoldRequest>>();
+  ASSERT_THAT(folds, SizeIs(2));
+  const JournalRecord batch = FoldAll(folds, 1, 1);
+  EXPECT_THAT(batch.batch_committed().next_offsets(), testing::ElementsAre(10, 25));
+  Apply(batch);
+  EXPECT_EQ(job_.state(), JOB_RUNNING);
+  const JobStatus status = job_.Status();
+  EXPECT_EQ(WaitingText(status.waiting()), "events[0] has no leader");
+  EXPECT_EQ(status.partitions(0).problem(), "events[0] has no leader");
+  EXPECT_EQ(status.partitions(0).since_us(), since_us);
+  EXPECT_EQ(status.partitions(0).end_offset(), 10) << "as last seen";
+  EXPECT_EQ(status.partitions(1).problem(), "");
+
+  RunToFold({11, 25});
+  EXPECT_EQ(job_.Status().partitions(0).problem(), "");
+}
+
+TEST_F(JobMachineTest, WaitsForAStuckPartitionWhereTheSpecSaysSo) {
+  CommitFirst();
+  JobUpdated updated;
+  updated.set_job_id("id");
+  *updated.mutable_spec() = Submitted().spec();
+  updated.mutable_spec()->set_on_stuck_partition(STUCK_PARTITION_WAIT);
+  job_.Update(updated, now_us_, &actions_);
+  Apply(TakeRecord());
+  for (const QueryEnds& query : Take<QueryEnds>())
+    job_.OnEnds(query.query, {absl::UnavailableError("events[0] has no leader"), 25}, now_us_, &actions_);
+  EXPECT_THAT(Take<Send<FoldRequest>>(), IsEmpty());
+  EXPECT_EQ(job_.state(), JOB_WAITING);
+  EXPECT_EQ(WaitingText(job_.waiting()), "events[0] has no leader");
 }
 
 void SetStuck(FoldReply* reply) {

@@ -28,7 +28,7 @@ TEST(JobTopicsTest, BeginsNoCallOnceItIsToStop) {
   EXPECT_TRUE(absl::IsUnavailable((*topics)->HighWatermarks().status()));
   EXPECT_TRUE(absl::IsUnavailable((*topics)->Find(partitions).status()));
   std::promise<absl::Status> ends;
-  (*topics)->QueryEnds(partitions, [&](const absl::StatusOr<std::vector<int64_t>>& got) { ends.set_value(got.status()); });
+  (*topics)->QueryEnds(partitions, [&](const Ends& got) { ends.set_value(got.front().status()); });
   EXPECT_TRUE(absl::IsUnavailable(ends.get_future().get()));
   (*topics)->SetGroupOffsets(partitions, {1});
   topics->reset();

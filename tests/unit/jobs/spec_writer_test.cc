@@ -29,6 +29,7 @@ class SpecGenerator {
     spec.set_batch_interval_ms(10 + Below(3'600'000 - 9));
     spec.set_wal(static_cast<WalMode>(Below(3)));
     spec.set_on_bad_record(static_cast<BadRecordPolicy>(Below(2)));
+    spec.set_on_stuck_partition(static_cast<StuckPartitionPolicy>(Below(2)));
     if (Below(2) == 0) spec.add_sinks()->mutable_stdout();
     for (uint32_t i = Below(3); i > 0; --i)
       spec.add_sinks()->mutable_file()->set_path(absl::StrCat(Pick({"top", "a b", "é: #x", "'q' \"q\""}), i, ".jsonl"));
@@ -94,8 +95,8 @@ TEST(SpecWriterTest, WritesTheKeysInTheOrderInWhichTheyAreDocumented) {
   const nlohmann::ordered_json json = SpecJson(SpecGenerator(1).Draw());
   for (const auto& [key, value] : json.items()) keys.push_back(key);
   std::erase(keys, "initial");
-  EXPECT_THAT(keys,
-              ::testing::ElementsAre("name", "source", "key", "score", "top", "batch", "state", "on_bad_record", "sinks"));
+  EXPECT_THAT(keys, ::testing::ElementsAre("name", "source", "key", "score", "top", "batch", "state", "on_bad_record",
+                                           "on_stuck_partition", "sinks"));
 }
 
 }  // namespace

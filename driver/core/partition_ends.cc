@@ -1,0 +1,56 @@
+#include "driver/core/partition_ends.h"
+
+#include <algorithm>
+
+#include "driver/core/waiting_for.h"
+
+namespace tenfold {
+
+void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
+  ends_.resize(ends.size(), -1);
+  nothing_known_ = absl::OkStatus();
+  if (!ends.empty() && std::ranges::none_of(ends, [](const auto& end) { return end.ok(); }))
+    nothing_known_ = ends.front().status();
+  for (uint32_t p = 0; p < ends.size(); ++p) {
+    if (ends[p].ok()) {
+      ends_[p] = *ends[p];
+      stuck_.erase(p);
+    } else {
+      const auto [it, is_new] = stuck_.try_emplace(p);
+      if (is_new) it->second.since_us = now_us;
+      it->second.why = std::string(ends[p].status().message());
+    }
+  }
+}
+
+std::vector<int64_t> PartitionEnds::Known() const {
+  std::vector<int64_t> known = ends_;
+  for (const auto& [p, problem] : stuck_) known[p] = job_->next_offsets[p];
+  return known;
+}
+
+uint64_t PartitionEnds::lag() const {
+  uint64_t lag = 0;
+  for (size_t i = 0; i < std::min(ends_.size(), job_->next_offsets.size()); ++i) {
+    if (ends_[i] > job_->next_offsets[i]) lag += static_cast<uint64_t>(ends_[i] - job_->next_offsets[i]);
+  }
+  return lag;
+}
+
+Waiting PartitionEnds::Stuck() const {
+  if (stuck_.empty()) return {};
+  const auto& [p, problem] = *stuck_.begin();
+  Waiting waiting = WaitingForPartition(WAITING_STUCK, job_->partitions[p], problem.why);
+  waiting.set_partitions(static_cast<uint32_t>(stuck_.size()));
+  return waiting;
+}
+
+void PartitionEnds::Describe(uint32_t partition, PartitionStatus* status) const {
+  status->set_end_offset(end(partition));
+  const auto it = stuck_.find(partition);
+  if (it == stuck_.end()) return;
+  status->set_problem(it->second.why);
+  status->set_since_us(it->second.since_us);
+}
+
+}  // namespace tenfold

@@ -1,0 +1,79 @@
+#include "worker/decode/bad_record_text.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "common/limits.h"
+#include "common/number/decimal.h"
+#include "common/text/shown_text.h"
+#include "fmt/format.h"
+
+namespace tenfold {
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+// The slips by which a number that people read as one is none. `last` says that the field ends the record.
+std::string SlipOf(std::string_view text, bool last) {
+  if (text.empty()) return "; the field is empty";
+  if (last && text.ends_with('\r')) return "; the record ends with CRLF, write it without";
+  if (text.starts_with(kByteOrderMark)) return "; the record begins with a byte order mark, write it without";
+  if (text.front() == '"' || text.front() == '\'') return "; it is in quotes, write it without";
+  if (text.front() == ' ' || text.back() == ' ') return "; it has a space beside it, write it without";
+  if (text.find(',') != std::string_view::npos) return "; it has a comma, write a point";
+  return "";
+}
+
+std::string NumberText(const JobSpec& spec, const std::vector<std::string_view>& fields, BadReason reason) {
+  const auto& names = spec.fold().format().fields();
+  const NumberError error = reason == BAD_MALFORMED_NUMBER ? NumberError::kMalformed : NumberError::kOutOfRange;
+  for (const ScoreTerm& term : spec.fold().score()) {
+    const auto place = static_cast<size_t>(std::ranges::find(names, term.field()) - names.begin());
+    Number number;
+    if (place >= fields.size() || ParseNumber(fields[place], &number) != error) continue;
+    if (error == NumberError::kOutOfRange) {
+      return fmt::format("{} has more than {} digits, or an exponent beyond {}: {}", term.field(), kMaxNumberDigits,
+                         kMaxNumberExponent, Quoted(fields[place]));
+    }
+    return fmt::format("{} is no number: {}{}", term.field(), Quoted(fields[place]),
+                       SlipOf(fields[place], place + 1 == fields.size()));
+  }
+  return "its contribution does not fit 64 bits of units of 1e-9";
+}
+
+}  // namespace
+
+std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason reason) {
+  const std::string& key = spec.fold().key();
+  const std::string& separator = spec.fold().format().separator();
+  std::vector<std::string_view> fields;
+  if (value.size() <= kMaxRecordBytes && separator.size() == 1) {
+    for (size_t begin = 0; begin <= value.size();) {
+      const size_t end = std::min(value.find(separator[0], begin), value.size());
+      fields.push_back(value.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  switch (reason) {
+    case BAD_EMPTY_RECORD:
+      return "it is empty";
+    case BAD_RECORD_TOO_LARGE:
+      return fmt::format("it has {} bytes; {} are allowed", value.size(), kMaxRecordBytes);
+    case BAD_WRONG_FIELD_COUNT:
+      return fmt::format("it has {} fields and the format {}: {}", fields.size(), spec.fold().format().fields_size(),
+                         Quoted(value));
+    case BAD_EMPTY_KEY:
+      return fmt::format("its key, {}, is empty: {}", key, Quoted(value));
+    case BAD_KEY_TOO_LONG:
+      return fmt::format("its key, {}, has more than {} bytes: {}", key, kMaxKeyBytes, Quoted(value));
+    case BAD_KEY_NOT_UTF8:
+      return fmt::format("its key, {}, is not UTF-8: {}", key, Quoted(value));
+    case BAD_MALFORMED_NUMBER:
+    case BAD_NUMBER_OUT_OF_RANGE:
+      return NumberText(spec, fields, reason);
+    default:
+      return "";
+  }
+}
+
+}  // namespace tenfold
