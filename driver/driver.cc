@@ -352,6 +352,7 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
   if (!google::protobuf::util::MessageDifferencer::Equals(before->source(), spec.source())) {
     if (const auto resolved = Resolve(spec); !resolved.ok()) return resolved.status();
   }
+  MutexLock one(&update_mutex_);
   std::promise<absl::StatusOr<JobParts>> promise;
   std::future<absl::StatusOr<JobParts>> journaled = promise.get_future();
   const absl::StatusOr<std::string> job_id =

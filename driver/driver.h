@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/thread/event_queue.h"
+#include "common/thread/mutex.h"
 #include "driver.pb.h"
 #include "driver/committed_batches.h"
 #include "driver/core/cluster_machine.h"
@@ -127,6 +128,8 @@ class Driver {
   // The same, in the order of the updates.
   std::map<std::string, std::deque<std::promise<absl::StatusOr<JobParts>>>> updating_;
 
+  // One update at a time, so that the sinks of one have ended before those of the next are opened.
+  Mutex update_mutex_;
   EventQueue<Event> events_;
   CommittedBatches committed_;
   std::stop_source stop_;

@@ -7,8 +7,14 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 namespace tenfold {
+namespace {
+
+constexpr absl::Duration kHangsAfter = absl::Seconds(5);
+
+}  // namespace
 
 DiskProbe::~DiskProbe() {
   if (fd_ >= 0) close(fd_);
@@ -21,15 +27,27 @@ absl::Status DiskProbe::Open(const std::string& data_dir) {
 }
 
 absl::Status DiskProbe::Check() {
-  if (under_way_.exchange(true))
-    return absl::FailedPreconditionError(absl::StrCat("its disk does not take a write: ", path_));
+  MutexLock lock(&mutex_);
+  if (began_ == absl::InfiniteFuture()) {
+    began_ = absl::Now();
+    writer_.Post([this] { Write(); });
+  } else if (absl::Now() - began_ > kHangsAfter) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("its disk has not taken a write for ", absl::ToInt64Seconds(absl::Now() - began_), " s: ", path_));
+  }
+  return last_;
+}
+
+void DiskProbe::Write() {
   const char byte = 0;
   const bool written = pwrite(fd_, &byte, 1, 0) == 1 && fdatasync(fd_) == 0;
   const int error = errno;
-  under_way_ = false;
+  MutexLock lock(&mutex_);
+  began_ = absl::InfiniteFuture();
   // A file that was never written needs room; any other kind of trouble is the disk's.
-  if (written || error == ENOSPC || error == EDQUOT) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("its disk fails: ", path_, ": ", std::strerror(error)));
+  const bool fails = !written && error != ENOSPC && error != EDQUOT;
+  last_ = fails ? absl::FailedPreconditionError(absl::StrCat("its disk fails: ", path_, ": ", std::strerror(error)))
+                : absl::OkStatus();
 }
 
 }  // namespace tenfold

@@ -1,10 +1,12 @@
 // Whether the worker's disk takes writes: a worker whose disk hangs still sends heartbeats. Thread-safe.
 #pragma once
 
-#include <atomic>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/thread/event_queue.h"
+#include "common/thread/mutex.h"
 
 namespace tenfold {
 
@@ -13,14 +15,21 @@ class DiskProbe {
   ~DiskProbe();
   // Makes the file DIR/probe, which is overwritten from then on, so that a full disk does not matter.
   absl::Status Open(const std::string& data_dir);
-  // Writes durably; as long as the disk hangs this does not return, and further calls are FAILED_PRECONDITION at once. The
-  // message follows the worker's name.
+  // Begins a durable write unless one is under way, and says how the last one ended; FAILED_PRECONDITION if the one under way
+  // has not ended for 5 s, since a busy disk may take that long. The message follows the worker's name.
   absl::Status Check();
 
  private:
+  void Write();
+
   std::string path_;
   int fd_ = -1;
-  std::atomic<bool> under_way_ = false;
+  Mutex mutex_;
+  absl::Status last_ ABSL_GUARDED_BY(mutex_);
+  // When the write under way began; in the future if none is.
+  absl::Time began_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  // The last member, since its thread uses the others.
+  TaskThread writer_;
 };
 
 }  // namespace tenfold

@@ -15,8 +15,7 @@ namespace tenfold {
 namespace {
 
 constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
-// Where partitions are in trouble: how long one broker may take to answer, and how long one that did not is left alone.
-constexpr absl::Duration kLeaderTimeout = absl::Seconds(1);
+// How long a broker that did not answer is left alone.
 constexpr absl::Duration kAskLeaderAfter = absl::Seconds(3);
 
 absl::Status MissingTopic(const std::string& topic, const std::string& brokers) {
@@ -265,6 +264,7 @@ class KafkaLogClient : public LogClient {
   // Asks each broker for the partitions that it leads. One that has just failed is not asked for a moment.
   std::vector<absl::StatusOr<int64_t>> OffsetsByLeader(KafkaHandle& handle, const std::vector<TopicPartition>& partitions,
                                                        int64_t query, absl::Time deadline) {
+    const absl::Duration share = (deadline - absl::Now()) / 2;
     std::map<std::string, absl::StatusOr<std::vector<Leader>>> topics;
     for (const TopicPartition& partition : partitions) {
       if (!topics.contains(partition.topic)) topics.emplace(partition.topic, Leaders(partition.topic, deadline));
@@ -291,7 +291,7 @@ class KafkaLogClient : public LogClient {
       std::vector<TopicPartition> led;
       for (const size_t i : indexes) led.push_back(partitions[i]);
       std::vector<absl::StatusOr<int64_t>> asked(led.size(), absl::UnavailableError("its broker did not answer"));
-      if (!FailedJustNow(leader)) asked = QueryOffsets(handle, led, query, std::min(deadline, absl::Now() + kLeaderTimeout));
+      if (!FailedJustNow(leader)) asked = QueryOffsets(handle, led, query, std::min(deadline, absl::Now() + share));
       bool answered = true;
       for (size_t i = 0; i < led.size(); ++i) {
         answered &= !absl::IsUnavailable(asked[i].status());

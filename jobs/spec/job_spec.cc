@@ -388,7 +388,9 @@ std::string CheckUpdate(const JobSpec& before, const JobSpec& after) {
     });
   };
   std::string part;
-  if (!google::protobuf::util::MessageDifferencer::Equals(before.fold().format(), after.fold().format())) {
+  if (before.name() != after.name()) {
+    part = "name";
+  } else if (!google::protobuf::util::MessageDifferencer::Equals(before.fold().format(), after.fold().format())) {
     part = "source.format";
   } else if (before.fold().key() != after.fold().key()) {
     part = "key";

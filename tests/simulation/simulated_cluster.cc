@@ -157,7 +157,9 @@ void SimulatedCluster::RareFault() {
   auto& [id, job] = *std::next(world_.jobs.begin(), static_cast<std::ptrdiff_t>(world_.Draw(world_.jobs.size())));
   SimulatedDriver* driver = AnyDriver();
   SimulatedWorker* worker = AnyWorker();
-  switch (world_.Draw(6)) {
+  switch (world_.Draw(7)) {
+    case 5:
+      return driver->Update(id, static_cast<uint32_t>(1 + world_.Draw(10)));
     case 0:
       return driver->Pause(static_cast<int64_t>(world_.Draw(15'000)));
     case 1:

@@ -133,6 +133,18 @@ void SimulatedDriver::Cancel(const std::string& job_id, int64_t delay_ms) {
   });
 }
 
+void SimulatedDriver::Update(const std::string& job_id, uint32_t top) {
+  Later(0, [this, job_id, top](Actions* actions) {
+    const JobMachine* job = machine_->FindJob(job_id);
+    if (job == nullptr || job->state() == JOB_FAILED) return;
+    JobUpdated updated;
+    updated.set_job_id(job_id);
+    *updated.mutable_spec() = job->job().spec;
+    updated.mutable_spec()->set_top(top);
+    machine_->Update(std::move(updated), world_->now_us(), actions).IgnoreError();
+  });
+}
+
 // ---- the journal ----
 
 void SimulatedDriver::Journal(const JournalRecord& record) {
@@ -140,6 +152,10 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
   if (record.has_job_submitted()) {
     const JobSubmitted& submitted = record.job_submitted();
     jobs_[submitted.job_id()].partitions.assign(submitted.partitions().begin(), submitted.partitions().end());
+    jobs_[submitted.job_id()].top = submitted.spec().top();
+  } else if (record.has_job_updated()) {
+    world_->Hit("step: job updated");
+    jobs_.at(record.job_updated().job_id()).top = record.job_updated().spec().top();
   } else if (record.has_partitions_added()) {
     world_->Hit("step: partitions added");
     Job& job = jobs_.at(record.partitions_added().job_id());
@@ -172,9 +188,12 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   if (batch.batch() != job.last.batch() + 1) return fail("follows batch ", job.last.batch());
   const auto partitions = static_cast<size_t>(batch.next_offsets_size());
   if (partitions > job.partitions.size()) return fail("has more partitions than are journalled");
-  if (job.oracle == nullptr || partitions != job.checked.size()) {
+  if (batch.k() != job.top) return fail("is of another top than its job");
+  if (job.oracle == nullptr || partitions != job.checked.size() || job.top != job.oracle_top) {
     // More partitions, maybe more shards: from the start.
-    job.oracle = std::make_unique<Oracle>(source.submitted.spec(), partitions);
+    JobSpec spec = source.submitted.spec();
+    spec.set_top(job.oracle_top = job.top);
+    job.oracle = std::make_unique<Oracle>(spec, partitions);
     job.checked.clear();
     for (size_t p = 0; p < partitions; ++p) job.checked.push_back(job.partitions[p].start_offset());
   }

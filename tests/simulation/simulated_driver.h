@@ -26,6 +26,7 @@ class SimulatedDriver {
   // What the journal says of a job.
   struct Followed {
     std::vector<Partition> partitions;
+    uint32_t top = 0;
     BatchCommitted last;
     bool failed = false;
     bool cancelled = false;
@@ -53,6 +54,8 @@ class SimulatedDriver {
   void Beat(SimulatedWorker* worker);
   void Submit(const std::string& job_id, int64_t delay_ms);
   void Cancel(const std::string& job_id, int64_t delay_ms);
+  // Gives the job another top.
+  void Update(const std::string& job_id, uint32_t top);
 
   const Followed& followed(const std::string& job_id) const;
   // Whether the last batch has all there is, or the job is over, or it waits for what will not come and says so.
@@ -76,6 +79,8 @@ class SimulatedDriver {
     Job(const Job& other) : Followed(other), delivered(other.delivered) {}
 
     std::vector<int64_t> checked;
+    // Of so many keys.
+    uint32_t oracle_top = 0;
     std::unique_ptr<Oracle> oracle;
     uint64_t delivered = 0;
     // The last Folds were those of a merge by changes; by which process, and what they quoted to each worker.
