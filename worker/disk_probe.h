@@ -15,8 +15,8 @@ class DiskProbe {
   ~DiskProbe();
   // Makes the file DIR/probe, which is overwritten from then on, so that a full disk does not matter.
   absl::Status Open(const std::string& data_dir);
-  // Begins a durable write unless one is under way, and says how the last one ended; FAILED_PRECONDITION if the one under way
-  // has not ended for 5 s, since a busy disk may take that long. The message follows the worker's name.
+  // Begins a durable write unless one is under way, and says how the last one ended; FAILED_PRECONDITION if the one under
+  // way has not ended for 5 s, since a busy disk may take that long. The message follows the worker's name.
   absl::Status Check();
 
  private:

@@ -57,7 +57,8 @@ std::string WorkersJson(const ListWorkersReply& reply) {
     workers.push_back({{"worker", worker.worker()},
                        {"address", worker.address()},
                        {"state", WorkerStateName(worker.state())},
-                       {"since", FormatTime(worker.since_us())},
+                       {"since", worker.since_us() == 0 ? nlohmann::ordered_json()
+                                                        : nlohmann::ordered_json(FormatTime(worker.since_us()))},
                        {"problem", worker.problem()},
                        {"shards", worker.shards()}});
   }
@@ -70,6 +71,7 @@ std::string WorkersTable(const ListWorkersReply& reply) {
     rows.push_back(
         {worker.worker(), worker.address(), WorkerStateText(worker), std::to_string(worker.shards()), worker.problem()});
   }
+  DropEmptyLastColumn(&rows);
   return FormatTable(rows, {3});
 }
 

@@ -61,6 +61,11 @@ int EndOutput(int code) {
 
 void PrintError(std::string_view sentence) { fmt::print(stderr, "tenfold: {}\n", Printable(sentence)); }
 
+void DropEmptyLastColumn(std::vector<std::vector<std::string>>* rows) {
+  if (!std::all_of(rows->begin() + 1, rows->end(), [](const auto& row) { return row.back().empty(); })) return;
+  for (std::vector<std::string>& row : *rows) row.pop_back();
+}
+
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows, const std::vector<size_t>& right_aligned) {
   std::vector<std::vector<std::string>> cells = rows;
   std::vector<size_t> widths;

@@ -30,6 +30,9 @@ void PrintError(std::string_view sentence);
 // Returns " (for 1m10s)" of what began then, by this machine's clock; "" for 0.
 std::string ForText(int64_t since_us);
 
+// Takes the last column out of a table if nothing is in it but its header.
+void DropEmptyLastColumn(std::vector<std::vector<std::string>>* rows);
+
 // Returns a table with columns padded to their widest cell; the first row is the header. Unprintable bytes are escaped.
 // `right_aligned` lists the indexes of the columns of numbers.
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows, const std::vector<size_t>& right_aligned);

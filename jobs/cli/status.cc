@@ -90,6 +90,7 @@ std::string PartitionsText(const JobStatus& status) {
                     std::to_string(partition.counters().records()), BadText(bad),
                     partition.problem() + ForText(partition.since_us())});
   }
+  DropEmptyLastColumn(&rows);
   return FormatTable(rows, {1, 2, 3, 4, 5});
 }
 
