@@ -22,6 +22,8 @@ constexpr absl::Duration kGroupTimeout = absl::Seconds(1);
 constexpr std::chrono::seconds kGroupInterval(1);
 // How often topics are looked at for having become compacted.
 constexpr absl::Duration kAskCompacted = absl::Minutes(1);
+// And where Kafka did not answer, since the answer is waited for.
+constexpr absl::Duration kAskCompactedAgain = absl::Seconds(10);
 
 std::vector<TopicPartition> ToTopicPartitions(const std::vector<Partition>& partitions) {
   std::vector<TopicPartition> list;
@@ -91,12 +93,12 @@ std::string JobTopics::FindCompacted() {
   MutexLock lock(&mutex_);
   if (allow_compacted_ || absl::Now() < ask_compacted_at_) return compacted_;
   const absl::StatusOr<std::vector<std::string>> policies = client_->CleanupPolicies(topics_, kTimeout);
+  ask_compacted_at_ = absl::Now() + (policies.ok() ? kAskCompacted : kAskCompactedAgain);
   if (!policies.ok()) return compacted_;
   compacted_.clear();
   for (size_t t = 0; t < topics_.size(); ++t) {
     if (absl::StrContains((*policies)[t], "compact")) compacted_ = topics_[t];
   }
-  ask_compacted_at_ = absl::Now() + kAskCompacted;
   return compacted_;
 }
 

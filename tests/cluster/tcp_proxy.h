@@ -31,7 +31,7 @@ class TcpProxy {
     int server = -1;
   };
   void Run(const std::stop_token& stop);
-  void Accept();
+  void Accept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Forwards what there is; false if the connection has ended.
   static bool Forward(int from, int to);
 
