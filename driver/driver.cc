@@ -20,6 +20,8 @@ namespace tenfold {
 namespace {
 
 constexpr uint32_t kMaxWaitMs = 60'000;
+// How long Kafka may take to tell of a spec's topics. The caller waits 10 s.
+constexpr absl::Duration kResolveTimeout = absl::Seconds(8);
 // After how many batches of a job the old ones are trimmed from the journal.
 constexpr uint64_t kTrimEvery = 100;
 constexpr uint64_t kAllBatches = std::numeric_limits<uint64_t>::max();
@@ -175,16 +177,14 @@ Driver::JobParts Driver::TakeReplaced(const JobMachine& machine) {
   JobParts& parts = it->second;
   const JobSpec before = std::exchange(parts.spec, job.spec);
   JobParts replaced;
-  JobSpec sinks_only;
-  *sinks_only.mutable_sinks() = job.spec.sinks();
-  JobSpec sinks_before;
-  *sinks_before.mutable_sinks() = before.sinks();
-  if (!MessageDifferencer::Equals(sinks_only, sinks_before)) replaced.sinks = std::move(parts.sinks);
+  if (!std::ranges::equal(before.sinks(), job.spec.sinks(), MessageDifferencer::Equals))
+    replaced.sinks = std::move(parts.sinks);
   if (MessageDifferencer::Equals(before.source(), job.spec.source())) return replaced;
   // Where no client can be made of the new spec the parts go, and are opened again when they are needed, with the reason.
   absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, job.brokers(), stop_.get_token());
   if (!topics.ok()) {
-    replaced = std::move(parts);
+    replaced.topics = std::move(parts.topics);
+    if (parts.sinks != nullptr) replaced.sinks = std::move(parts.sinks);
     parts_.erase(it);
     return replaced;
   }
@@ -229,15 +229,19 @@ void Driver::Do(const FindPartitions& find) {
   }
   const std::shared_ptr<JobTopics>& topics = parts_.at(find.job_id).topics;
   const auto done = [this, find, asked = std::weak_ptr(topics)](const absl::StatusOr<FoundPartitions>& found) {
-    Post([this, find, asked, found](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
-      // Topics that an update has replaced by now may be those of other brokers.
-      const auto parts = parts_.find(find.job_id);
-      const bool present =
-          parts != parts_.end() && !asked.owner_before(parts->second.topics) && !parts->second.topics.owner_before(asked);
-      if (present) cluster->OnPartitions(find.job_id, found, now_us, actions);
-    });
+    PostFound(find.job_id, asked, found);
   };
   topics->FindPartitions(job->job().partitions, done);
+}
+
+void Driver::PostFound(const std::string& job_id, std::weak_ptr<JobTopics> asked,
+                       const absl::StatusOr<FoundPartitions>& found) {
+  Post([this, job_id, asked = std::move(asked), found](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+    const auto parts = parts_.find(job_id);
+    const bool present =
+        parts != parts_.end() && !asked.owner_before(parts->second.topics) && !parts->second.topics.owner_before(asked);
+    if (present) cluster->OnPartitions(job_id, found, now_us, actions);
+  });
 }
 
 void Driver::Do(const QuerySinks& query) {
@@ -327,12 +331,13 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
 }
 
 absl::StatusOr<std::vector<Partition>> Driver::Resolve(const JobSpec& spec) {
-  const std::string& brokers = spec.source().brokers().empty() ? options_.cluster.kafka : spec.source().brokers();
-  const absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(spec, brokers, stop_.get_token());
+  const absl::StatusOr<std::unique_ptr<JobTopics>> topics =
+      JobTopics::Create(spec, BrokersOf(spec, options_.cluster.kafka), stop_.get_token());
   if (!topics.ok()) return topics.status();
-  absl::StatusOr<std::vector<Partition>> partitions = (*topics)->Resolve();
+  const absl::Time deadline = absl::Now() + kResolveTimeout;
+  absl::StatusOr<std::vector<Partition>> partitions = (*topics)->Resolve(deadline);
   if (!partitions.ok()) return partitions.status();
-  if (absl::Status compacted = (*topics)->CheckCompacted(); !compacted.ok()) return compacted;
+  if (absl::Status compacted = (*topics)->CheckCompacted(deadline); !compacted.ok()) return compacted;
   return partitions;
 }
 
@@ -474,15 +479,7 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     reply.mutable_partitions()->Add(job.partitions.begin(), job.partitions.end());
     *reply.mutable_batch() = job.last_batch;
     reply.set_lag((*machine)->lag());
-    for (size_t p = 0; p < job.partitions.size(); ++p) {
-      PartitionStatus stuck;
-      (*machine)->ends().Describe(static_cast<uint32_t>(p), &stuck);
-      if (stuck.problem().empty()) continue;
-      stuck.set_topic(job.partitions[p].topic());
-      stuck.set_partition(job.partitions[p].partition());
-      stuck.set_next_offset(job.next_offsets[p]);
-      *reply.add_stuck() = std::move(stuck);
-    }
+    (*machine)->ends().AddStuck(reply.mutable_stuck());
     return reply;
   };
   absl::StatusOr<GetBatchReply> reply = Ask<GetBatchReply>(look);
@@ -531,11 +528,9 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
   if (!job.ok()) return job.status();
   const CallSlot slot(&waiting_calls_);
   if (!slot.status().ok()) return slot.status();
-  absl::StatusOr<FoundPartitions> found = job->topics->Find(job->partitions);
+  const absl::StatusOr<FoundPartitions> found = job->topics->Find(job->partitions);
   if (!found.ok()) return found.status();
-  Post([id = job->id, found = *std::move(found)](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
-    cluster->OnPartitions(id, found, now_us, actions);
-  });
+  PostFound(job->id, job->topics, found);
   const absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> watermarks = job->topics->HighWatermarks();
   if (!watermarks.ok()) return watermarks.status();
   GetEndsReply reply;

@@ -73,8 +73,7 @@ class Driver {
     // The spec that both were made of.
     JobSpec spec;
   };
-  // The parts of a cancelled job, or those that an update replaced. Every call that waits has them, and the first one ends
-  // them while the others wait.
+  // The parts of a cancelled job. Every cancel that waits has them, and the first one ends them while the others wait.
   struct Closing {
     std::once_flag once;
     JobParts parts;
@@ -101,6 +100,9 @@ class Driver {
   void Do(const QuerySinks& query);
   void Do(const AppendRecord& append);
   void Do(const PublishBatch& publish);
+  // Tells the job what its topics have, unless an update has replaced those that were asked, since they may be other
+  // brokers'.
+  void PostFound(const std::string& job_id, std::weak_ptr<JobTopics> asked, const absl::StatusOr<FoundPartitions>& found);
   void Do(const CloseJob& close);
   void OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions);
   absl::Status OpenJob(const JobMachine& job);
@@ -125,7 +127,7 @@ class Driver {
   // Callers that wait until the record that makes or ends the job is journalled, by job id.
   std::map<std::string, std::promise<absl::Status>> submitting_;
   std::map<std::string, std::vector<std::shared_ptr<std::promise<std::shared_ptr<Closing>>>>> cancelling_;
-  // The same, in the order of the updates.
+  // Callers of Update that wait for their record and get the parts that it replaced, by job id, in the records' order.
   std::map<std::string, std::deque<std::promise<absl::StatusOr<JobParts>>>> updating_;
 
   // One update at a time, so that the sinks of one have ended before those of the next are opened.

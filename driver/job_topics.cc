@@ -8,7 +8,6 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
@@ -17,12 +16,14 @@ namespace tenfold {
 namespace {
 
 constexpr absl::Duration kTimeout = absl::Seconds(3);
+// How long several calls may take that make up one answer.
+constexpr absl::Duration kAnswerTimeout = absl::Seconds(6);
 // The timeout of a commit of the group's offsets, for which only the driver's end waits.
 constexpr absl::Duration kGroupTimeout = absl::Seconds(1);
 constexpr std::chrono::seconds kGroupInterval(1);
 // How often topics are looked at for having become compacted.
 constexpr absl::Duration kAskCompacted = absl::Minutes(1);
-// And where Kafka did not answer, since the answer is waited for.
+// How long Kafka is not asked again where it did not answer that, since the search waits for the answer.
 constexpr absl::Duration kAskCompactedAgain = absl::Seconds(10);
 
 std::vector<TopicPartition> ToTopicPartitions(const std::vector<Partition>& partitions) {
@@ -55,11 +56,23 @@ JobTopics::JobTopics(const JobSpec& spec, std::unique_ptr<LogClient> client, std
       stop_(std::move(stop)),
       group_thread_([this] { RunGroup(); }) {}
 
-JobTopics::~JobTopics() { group_offsets_.Abort(); }
+JobTopics::~JobTopics() {
+  closing_.request_stop();
+  group_offsets_.Abort();
+}
 
-absl::StatusOr<std::vector<TopicPartition>> JobTopics::AllPartitions() {
+absl::StatusOr<absl::Duration> JobTopics::CallTime(absl::Time deadline) const {
   if (stop_.stop_requested()) return StoppingError();
-  const absl::StatusOr<std::vector<int32_t>> counts = client_->PartitionCounts(topics_, kTimeout);
+  if (closing_.stop_requested()) return absl::UnavailableError("the job's topics are others now");
+  const absl::Duration left = deadline - absl::Now();
+  if (left <= absl::ZeroDuration()) return absl::UnavailableError("Kafka takes too long to answer");
+  return std::min(left, kTimeout);
+}
+
+absl::StatusOr<std::vector<TopicPartition>> JobTopics::AllPartitions(absl::Time deadline) {
+  const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+  if (!time.ok()) return time.status();
+  const absl::StatusOr<std::vector<int32_t>> counts = client_->PartitionCounts(topics_, *time);
   if (!counts.ok()) return counts.status();
   std::vector<TopicPartition> partitions;
   for (size_t t = 0; t < topics_.size(); ++t) {
@@ -69,16 +82,17 @@ absl::StatusOr<std::vector<TopicPartition>> JobTopics::AllPartitions() {
 }
 
 absl::StatusOr<std::vector<int64_t>> JobTopics::Offsets(const std::vector<TopicPartition>& partitions,
-                                                        LogClient::Position position) {
-  if (stop_.stop_requested()) return StoppingError();
-  return client_->Offsets(partitions, position, kTimeout);
+                                                        LogClient::Position position, absl::Time deadline) {
+  const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+  if (!time.ok()) return time.status();
+  return client_->Offsets(partitions, position, *time);
 }
 
-absl::StatusOr<std::vector<Partition>> JobTopics::Resolve() {
-  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
+absl::StatusOr<std::vector<Partition>> JobTopics::Resolve(absl::Time deadline) {
+  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions(deadline);
   if (!all.ok()) return all.status();
   const auto position = start_ == START_LATEST ? LogClient::Position::kStableEnd : LogClient::Position::kBegin;
-  const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, position);
+  const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, position, deadline);
   if (!offsets.ok()) return offsets.status();
   std::vector<Partition> partitions(all->size());
   for (size_t i = 0; i < all->size(); ++i) {
@@ -89,33 +103,37 @@ absl::StatusOr<std::vector<Partition>> JobTopics::Resolve() {
   return partitions;
 }
 
-std::string JobTopics::FindCompacted() {
+absl::StatusOr<std::string> JobTopics::FindCompacted(absl::Time deadline) {
+  if (allow_compacted_) return "";
   MutexLock lock(&mutex_);
-  if (allow_compacted_ || absl::Now() < ask_compacted_at_) return compacted_;
-  const absl::StatusOr<std::vector<std::string>> policies = client_->CleanupPolicies(topics_, kTimeout);
-  ask_compacted_at_ = absl::Now() + (policies.ok() ? kAskCompacted : kAskCompactedAgain);
-  if (!policies.ok()) return compacted_;
-  compacted_.clear();
-  for (size_t t = 0; t < topics_.size(); ++t) {
-    if (absl::StrContains((*policies)[t], "compact")) compacted_ = topics_[t];
-  }
-  return compacted_;
+  if (compacted_ && absl::Now() < ask_compacted_at_) return *compacted_;
+  const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+  if (!time.ok()) return time.status();
+  absl::StatusOr<std::string> compacted = client_->FindCompacted(topics_, *time);
+  const bool answered = !absl::IsUnavailable(compacted.status());
+  if (!answered && !compacted_) return compacted.status();
+  ask_compacted_at_ = absl::Now() + (answered ? kAskCompacted : kAskCompactedAgain);
+  if (compacted.ok()) compacted_ = *std::move(compacted);
+  if (!compacted_) compacted_ = "";
+  return *compacted_;
 }
 
-absl::Status JobTopics::CheckCompacted() {
-  const std::string compacted = FindCompacted();
-  if (compacted.empty()) return absl::OkStatus();
+absl::Status JobTopics::CheckCompacted(absl::Time deadline) {
+  const absl::StatusOr<std::string> compacted = FindCompacted(deadline);
+  if (!compacted.ok()) return compacted.status();
+  if (compacted->empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
-      "topic ", compacted,
+      "topic ", *compacted,
       " is compacted (its cleanup.policy): records that a batch counts vanish, so that no batch can be ",
       "verified and no lost state counted again. Read a topic that is not, or accept that with allow_compacted: true in ",
       "source.kafka"));
 }
 
 absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighWatermarks() {
-  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions();
+  const absl::Time deadline = absl::Now() + kAnswerTimeout;
+  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions(deadline);
   if (!all.ok()) return all.status();
-  const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, LogClient::Position::kHighWatermark);
+  const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, LogClient::Position::kHighWatermark, deadline);
   if (!offsets.ok()) return offsets.status();
   std::vector<std::pair<TopicPartition, int64_t>> watermarks;
   for (size_t i = 0; i < all->size(); ++i) watermarks.emplace_back((*all)[i], (*offsets)[i]);
@@ -123,8 +141,10 @@ absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighW
 }
 
 absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& known) {
-  if (stop_.stop_requested()) return StoppingError();
-  const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(topics_, kTimeout);
+  const absl::Time deadline = absl::Now() + kAnswerTimeout;
+  absl::StatusOr<absl::Duration> time = CallTime(deadline);
+  if (!time.ok()) return time.status();
+  const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(topics_, *time);
   // What is not known of one topic, since it is gone or refused, holds up no other.
   if (std::ranges::none_of(counts, [](const auto& count) { return count.ok(); })) return counts.front().status();
   std::map<std::string, int32_t> count_of;
@@ -132,7 +152,9 @@ absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& kn
     if (counts[t].ok()) count_of[topics_[t]] = *counts[t];
   }
   FoundPartitions found;
-  found.compacted = FindCompacted();
+  absl::StatusOr<std::string> compacted = FindCompacted(deadline);
+  if (!compacted.ok()) return compacted.status();
+  found.compacted = *std::move(compacted);
   const std::vector<TopicPartition> known_partitions = ToTopicPartitions(known);
   std::vector<TopicPartition> asked;
   for (size_t i = 0; i < known.size(); ++i) {
@@ -150,7 +172,9 @@ absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& kn
       if (!seen.contains({topic, p})) asked.push_back({topic, p});
     }
   }
-  const std::vector<absl::StatusOr<int64_t>> begins = client_->EachOffset(asked, LogClient::Position::kBegin, kTimeout);
+  time = CallTime(deadline);
+  if (!time.ok()) return time.status();
+  const std::vector<absl::StatusOr<int64_t>> begins = client_->EachOffset(asked, LogClient::Position::kBegin, *time);
   std::map<TopicPartition, int64_t> begin_of;
   for (size_t i = 0; i < asked.size(); ++i) {
     if (begins[i].ok()) begin_of[asked[i]] = *begins[i];
@@ -171,8 +195,8 @@ absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& kn
 
 void JobTopics::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) {
   ends_.Post([this, list = ToTopicPartitions(partitions), done = std::move(done)] {
-    if (stop_.stop_requested()) return done(Ends(list.size(), StoppingError()));
-    done(client_->EachOffset(list, LogClient::Position::kStableEnd, kTimeout));
+    const absl::StatusOr<absl::Duration> time = CallTime(absl::InfiniteFuture());
+    done(time.ok() ? client_->EachOffset(list, LogClient::Position::kStableEnd, *time) : Ends(list.size(), time.status()));
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -28,13 +29,13 @@ class JobTopics {
   // Once `stop` is asked for no further call to Kafka is begun: what needs one is UNAVAILABLE, or is not done.
   static absl::StatusOr<std::unique_ptr<JobTopics>> Create(const JobSpec& spec, const std::string& brokers,
                                                            std::stop_token stop);
-  // Waits for the call in flight, which ends by its timeout of 3 s.
+  // Waits for the call in flight, which ends by its timeout of 3 s; no other is begun.
   ~JobTopics();
 
   // The partitions of the job's topics, resolved to start offsets as the spec says.
-  absl::StatusOr<std::vector<Partition>> Resolve();
-  // Why the spec does not allow the topics, or OK: one of them is compacted. OK as well where Kafka does not tell.
-  absl::Status CheckCompacted();
+  absl::StatusOr<std::vector<Partition>> Resolve(absl::Time deadline);
+  // Why the spec does not allow the topics, or OK: one of them is compacted. OK as well where Kafka refuses to tell.
+  absl::Status CheckCompacted(absl::Time deadline);
   // High watermarks of all partitions that the topics have now.
   absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> HighWatermarks();
   // The partitions that are new, and the offsets at which the known ones begin.
@@ -52,10 +53,14 @@ class JobTopics {
 
  private:
   JobTopics(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop);
-  absl::StatusOr<std::vector<TopicPartition>> AllPartitions();
-  // The first topic that is compacted although the spec does not allow it, or "". Asks Kafka at most once a minute.
-  std::string FindCompacted();
-  absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, LogClient::Position position);
+  // How long a call to Kafka may take that has to end by the deadline; UNAVAILABLE if none may begin.
+  absl::StatusOr<absl::Duration> CallTime(absl::Time deadline) const;
+  absl::StatusOr<std::vector<TopicPartition>> AllPartitions(absl::Time deadline);
+  // The first topic that is compacted although the spec does not allow it, or "". Asks Kafka at most once a minute; an error
+  // as long as it has never answered.
+  absl::StatusOr<std::string> FindCompacted(absl::Time deadline);
+  absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, LogClient::Position position,
+                                               absl::Time deadline);
   void RunGroup();
 
   struct GroupOffsets {
@@ -69,9 +74,11 @@ class JobTopics {
   const bool allow_compacted_;
   const std::unique_ptr<LogClient> client_;
   const std::stop_token stop_;
+  std::stop_source closing_;
 
   Mutex mutex_;
-  std::string compacted_ ABSL_GUARDED_BY(mutex_);
+  // Unset as long as Kafka has not answered.
+  std::optional<std::string> compacted_ ABSL_GUARDED_BY(mutex_);
   absl::Time ask_compacted_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 
   TaskThread ends_;

@@ -53,19 +53,21 @@ WorkerClient::~WorkerClient() {
   while (!under_way_.empty()) idle_.Wait(&mutex_);
 }
 
-std::shared_ptr<WorkerClient::Peer> WorkerClient::PeerAt(const std::string& address) {
+WorkerClient::Peer* WorkerClient::PeerAt(const std::string& address) {
   const absl::Time now = absl::Now();
   std::erase_if(retired_, [&](const auto& peer) { return peer->calls == 0 && now - peer->retired_at > kRetire; });
-  std::shared_ptr<Peer>& peer = peers_[address];
-  if (doubtful_.erase(address) > 0 && peer != nullptr) {
+  std::unique_ptr<Peer>& peer = peers_[address];
+  // A connection that is being made, which may take long, is not begun anew.
+  if (doubtful_.erase(address) > 0 && peer != nullptr && peer->channel->GetState(false) == GRPC_CHANNEL_READY) {
     peer->retired_at = now;
-    retired_.push_back(std::exchange(peer, nullptr));
+    retired_.push_back(std::move(peer));
   }
   if (peer == nullptr) {
-    peer = std::make_shared<Peer>();
-    peer->stub = WorkerService::NewStub(MakeChannel(address));
+    peer = std::make_unique<Peer>();
+    peer->channel = MakeChannel(address);
+    peer->stub = WorkerService::NewStub(peer->channel);
   }
-  return peer;
+  return peer.get();
 }
 
 template <typename Request>
@@ -83,7 +85,7 @@ void WorkerClient::Call(const std::string& address, const Request& request, Done
   Peer* peer = nullptr;
   {
     MutexLock lock(&mutex_);
-    peer = PeerAt(address).get();
+    peer = PeerAt(address);
     ++peer->calls;
     under_way_.insert(&call->context);
   }
@@ -97,7 +99,7 @@ void WorkerClient::Call(const std::string& address, const Request& request, Done
       call->done(absl::UnavailableError(absl::StrCat(address, ": ", late ? "no answer in time" : status.error_message())));
     }
     MutexLock lock(&mutex_);
-    if (std::is_same_v<Request, PingRequest> && !IsPeersAnswer(status)) doubtful_.insert(address);
+    if (std::is_same_v<Request, PingRequest> && !status.ok()) doubtful_.insert(address);
     --peer->calls;
     if (peer->retired_at != absl::InfiniteFuture()) peer->retired_at = absl::Now();
     under_way_.erase(&call->context);

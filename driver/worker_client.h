@@ -36,20 +36,22 @@ class WorkerClient {
   // A connection to an address.
   struct Peer {
     std::unique_ptr<WorkerService::Stub> stub;
+    std::shared_ptr<grpc::Channel> channel;
     int calls = 0;
     absl::Time retired_at = absl::InfiniteFuture();
   };
-  std::shared_ptr<Peer> PeerAt(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Peer* PeerAt(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Mutex mutex_;
   CondVar idle_;
   // By address.
-  std::map<std::string, std::shared_ptr<Peer>> peers_ ABSL_GUARDED_BY(mutex_);
-  // Addresses at which nobody answered a ping: the connection may be dead, so the next call makes a new one.
+  std::map<std::string, std::unique_ptr<Peer>> peers_ ABSL_GUARDED_BY(mutex_);
+  // Addresses at which a ping failed: the connection may be dead, or lead to another process, so the next call makes a new
+  // one.
   std::set<std::string> doubtful_ ABSL_GUARDED_BY(mutex_);
   // Kept until their calls are long over: gRPC 1.51 aborts ("prior > 0") if the last reference to a channel goes where one
   // of its calls ends.
-  std::vector<std::shared_ptr<Peer>> retired_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Peer>> retired_ ABSL_GUARDED_BY(mutex_);
   std::set<grpc::ClientContext*> under_way_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -17,6 +17,7 @@ constexpr absl::Duration kHangsAfter = absl::Seconds(5);
 }  // namespace
 
 DiskProbe::~DiskProbe() {
+  writer_.reset();
   if (fd_ >= 0) close(fd_);
 }
 
@@ -30,7 +31,7 @@ absl::Status DiskProbe::Check() {
   MutexLock lock(&mutex_);
   if (began_ == absl::InfiniteFuture()) {
     began_ = absl::Now();
-    writer_.Post([this] { Write(); });
+    writer_->Post([this] { Write(); });
   } else if (absl::Now() - began_ > kHangsAfter) {
     return absl::FailedPreconditionError(
         absl::StrCat("its disk has not taken a write for ", absl::ToInt64Seconds(absl::Now() - began_), " s: ", path_));

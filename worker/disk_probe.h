@@ -1,6 +1,7 @@
 // Whether the worker's disk takes writes: a worker whose disk hangs still sends heartbeats. Thread-safe.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -28,8 +29,8 @@ class DiskProbe {
   absl::Status last_ ABSL_GUARDED_BY(mutex_);
   // When the write under way began; in the future if none is.
   absl::Time began_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
-  // The last member, since its thread uses the others.
-  TaskThread writer_;
+  // Its thread uses the others.
+  std::unique_ptr<TaskThread> writer_ = std::make_unique<TaskThread>();
 };
 
 }  // namespace tenfold

@@ -26,8 +26,10 @@ class DriverClient {
  private:
   const std::string address_;
   struct Connection;
-  // Null if the next heartbeat has to connect anew.
+  // Null before the first heartbeat.
   std::unique_ptr<Connection> connection_;
+  // The last heartbeat had no answer, so the connection may be dead.
+  bool doubtful_ = false;
 };
 
 }  // namespace tenfold

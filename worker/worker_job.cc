@@ -101,6 +101,7 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
 
 absl::Status WorkerJob::MakeFoldTasks(const AssignRequest& request) {
   if (tasks_of_.brokers() != request.brokers() || tasks_of_.spec().on_bad_record() != request.spec().on_bad_record() ||
+      tasks_of_.spec().batch_interval_ms() != request.spec().batch_interval_ms() ||
       !google::protobuf::util::MessageDifferencer::Equals(tasks_of_.spec().source(), request.spec().source())) {
     sums_task_.reset();
     prepare_task_.reset();

@@ -12,6 +12,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 
 namespace tenfold {
 namespace {
@@ -70,7 +71,10 @@ absl::Status MakeDirectory(const std::string& path, const std::string& base) {
 
 absl::Status MakePrivateDirectory(const std::string& path) {
   if (absl::Status made = MakeDirectory(path); !made.ok()) return made;
-  return chmod(path.c_str(), S_IRWXU) == 0 ? absl::OkStatus() : ErrnoStatus("keep others out of the directory", path);
+  if (chmod(path.c_str(), S_IRWXU) == 0) return absl::OkStatus();
+  if (errno != EPERM) return ErrnoStatus("keep others out of the directory", path);
+  LOG(WARNING) << path << " belongs to another user, so that it stays open to whom it is open now";
+  return absl::OkStatus();
 }
 
 absl::Status SyncDirectory(const std::string& path) {

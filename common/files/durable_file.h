@@ -14,7 +14,8 @@ namespace tenfold {
 // first. If `base`, an ancestor of `path`, is given, every directory from `path` up to `base` is synced for the same reason.
 absl::Status MakeDirectory(const std::string& path, const std::string& base = "");
 
-// The same, and nobody but its owner may look into it; what was there before may be open to others.
+// The same, and nobody but its owner may look into it; what was there before may be open to others. A directory of another
+// user stays as it is, and a warning says so.
 absl::Status MakePrivateDirectory(const std::string& path);
 
 // Makes the directory's entries durable: files that were created in it, renamed or deleted.

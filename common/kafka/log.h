@@ -54,10 +54,9 @@ class LogClient {
   // The same, or the first error.
   absl::StatusOr<std::vector<int32_t>> PartitionCounts(const std::vector<std::string>& topics, absl::Duration timeout);
 
-  // Returns the cleanup policy of each topic, in the order given: "delete", "compact" or both; "" of those of which the
-  // broker does not tell it, since it cannot or this client has no right to it.
-  virtual absl::StatusOr<std::vector<std::string>> CleanupPolicies(const std::vector<std::string>& topics,
-                                                                   absl::Duration timeout) = 0;
+  // Returns the first of the topics that is compacted, by its cleanup policy, or "". FAILED_PRECONDITION if the broker
+  // refuses to tell the policy of one, since it cannot or this client has no right to it, and no other is compacted.
+  virtual absl::StatusOr<std::string> FindCompacted(const std::vector<std::string>& topics, absl::Duration timeout) = 0;
 
   // Returns the offset of each partition, in the order given; or why it is not known: it has no leader, its broker does not
   // answer, its topic is gone. With one request as long as all are known; afterwards each broker is asked by itself, so that

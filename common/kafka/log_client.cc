@@ -3,9 +3,11 @@
 #include <cstdlib>
 #include <functional>
 #include <map>
+#include <set>
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/kafka/kafka_handles.h"
@@ -21,6 +23,10 @@ constexpr absl::Duration kAskLeaderAfter = absl::Seconds(3);
 
 absl::Status MissingTopic(const std::string& topic, const std::string& brokers) {
   return absl::NotFoundError(absl::StrCat("topic ", topic, " does not exist on Kafka at ", brokers));
+}
+
+bool AllKnown(const std::vector<absl::StatusOr<int64_t>>& offsets) {
+  return std::ranges::all_of(offsets, [](const auto& offset) { return offset.ok(); });
 }
 
 class KafkaLogClient : public LogClient {
@@ -45,10 +51,8 @@ class KafkaLogClient : public LogClient {
     return counts;
   }
 
-  absl::StatusOr<std::vector<std::string>> CleanupPolicies(const std::vector<std::string>& topics,
-                                                           absl::Duration timeout) override {
-    std::vector<std::string> policies(topics.size());
-    if (IsMock(timeout)) return policies;
+  absl::StatusOr<std::string> FindCompacted(const std::vector<std::string>& topics, absl::Duration timeout) override {
+    if (IsMock(timeout)) return "";
     using ConfigResource = KafkaPtr<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy>;
     std::vector<ConfigResource> resources;
     std::vector<rd_kafka_ConfigResource_t*> asked;
@@ -61,22 +65,30 @@ class KafkaLogClient : public LogClient {
             [&](const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
               rd_kafka_DescribeConfigs(committed_->get(), asked.data(), asked.size(), options, queue);
             });
-    if (absl::IsFailedPrecondition(event.status())) return policies;
     if (!event.ok()) return event.status();
     size_t count = 0;
     const rd_kafka_ConfigResource_t** results =
         rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event->get()), &count);
+    std::set<std::string_view> compacted;
+    absl::Status refused;
     for (size_t i = 0; i < count; ++i) {
-      const auto topic = std::ranges::find(topics, rd_kafka_ConfigResource_name(results[i]));
+      if (const rd_kafka_resp_err_t error = rd_kafka_ConfigResource_error(results[i]); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        refused = absl::FailedPreconditionError(absl::StrCat("ask for the cleanup policy of topic ",
+                                                             rd_kafka_ConfigResource_name(results[i]), ": ",
+                                                             rd_kafka_err2str(error)));
+      }
       size_t entries = 0;
       const rd_kafka_ConfigEntry_t** configs = rd_kafka_ConfigResource_configs(results[i], &entries);
-      for (size_t e = 0; topic != topics.end() && e < entries; ++e) {
+      for (size_t e = 0; e < entries; ++e) {
         const char* value = rd_kafka_ConfigEntry_value(configs[e]);
         if (rd_kafka_ConfigEntry_name(configs[e]) != std::string_view("cleanup.policy") || value == nullptr) continue;
-        policies[static_cast<size_t>(topic - topics.begin())] = value;
+        if (absl::StrContains(value, "compact")) compacted.insert(rd_kafka_ConfigResource_name(results[i]));
       }
     }
-    return policies;
+    const auto first = std::ranges::find_if(topics, [&](const std::string& topic) { return compacted.contains(topic); });
+    if (first != topics.end()) return *first;
+    if (!refused.ok()) return refused;
+    return "";
   }
 
   std::vector<absl::StatusOr<int64_t>> EachOffset(const std::vector<TopicPartition>& partitions, Position position,
@@ -88,7 +100,7 @@ class KafkaLogClient : public LogClient {
     const absl::Time deadline = absl::Now() + timeout;
     if (!trouble_) {
       std::vector<absl::StatusOr<int64_t>> offsets = QueryOffsets(**handle, partitions, query, absl::Now() + timeout / 2);
-      if (std::ranges::all_of(offsets, [](const auto& offset) { return offset.ok(); })) return offsets;
+      if (AllKnown(offsets)) return offsets;
     }
     return OffsetsByLeader(**handle, partitions, query, deadline);
   }
@@ -263,10 +275,10 @@ class KafkaLogClient : public LogClient {
     return offsets;
   }
 
-  // Asks each broker for the partitions that it leads. One that has just failed is not asked for a moment.
+  // Asks each broker for the partitions that it leads; those that failed last come last, and one that has just failed is not
+  // asked for a moment. A broker that is silent leaves time for those that follow.
   std::vector<absl::StatusOr<int64_t>> OffsetsByLeader(KafkaHandle& handle, const std::vector<TopicPartition>& partitions,
                                                        int64_t query, absl::Time deadline) {
-    const absl::Duration share = (deadline - absl::Now()) / 2;
     std::map<std::string, absl::StatusOr<std::vector<Leader>>> topics;
     for (const TopicPartition& partition : partitions) {
       if (!topics.contains(partition.topic)) topics.emplace(partition.topic, Leaders(partition.topic, deadline));
@@ -288,28 +300,37 @@ class KafkaLogClient : public LogClient {
         by_leader[leader].push_back(i);
       }
     }
-    bool trouble = false;
-    for (const auto& [leader, indexes] : by_leader) {
+    size_t not_asked = by_leader.size();
+    for (const Leader leader : BestFirst(by_leader)) {
+      const std::vector<size_t>& indexes = by_leader.at(leader);
+      const absl::Duration left = deadline - absl::Now();
+      const absl::Duration share = left / static_cast<double>(not_asked--);
       std::vector<TopicPartition> led;
       for (const size_t i : indexes) led.push_back(partitions[i]);
-      std::vector<absl::StatusOr<int64_t>> asked(led.size(), absl::UnavailableError("its broker did not answer"));
-      if (!FailedJustNow(leader)) asked = QueryOffsets(handle, led, query, std::min(deadline, absl::Now() + share));
-      bool answered = true;
-      for (size_t i = 0; i < led.size(); ++i) {
-        answered &= !absl::IsUnavailable(asked[i].status());
-        if (absl::IsUnavailable(asked[i].status())) {
-          asked[i] = absl::UnavailableError(absl::StrCat(PartitionName(led[i].topic, led[i].partition),
-                                                         ": its leader, broker ", leader, ", does not answer"));
-        }
-        offsets[indexes[i]] = std::move(asked[i]);
+      std::vector<absl::StatusOr<int64_t>> asked(led.size(), absl::UnavailableError("not asked"));
+      if (!FailedJustNow(leader) && left > absl::ZeroDuration()) {
+        asked = QueryOffsets(handle, led, query, absl::Now() + share);
+        NoteLeader(leader, std::ranges::none_of(asked, [](const auto& one) { return absl::IsUnavailable(one.status()); }));
       }
-      NoteLeader(leader, answered);
+      for (size_t i = 0; i < led.size(); ++i) {
+        offsets[indexes[i]] = std::move(asked[i]);
+        if (!absl::IsUnavailable(offsets[indexes[i]].status())) continue;
+        offsets[indexes[i]] = absl::UnavailableError(absl::StrCat(PartitionName(led[i].topic, led[i].partition),
+                                                                  ": its leader, broker ", leader, ", does not answer"));
+      }
     }
-    for (const absl::StatusOr<int64_t>& offset : offsets) trouble |= !offset.ok();
-    trouble_ = trouble;
+    trouble_ = !AllKnown(offsets);
     return offsets;
   }
 
+  // The leaders, those that answered when they were asked last first.
+  std::vector<Leader> BestFirst(const std::map<Leader, std::vector<size_t>>& by_leader) {
+    MutexLock lock(&mutex_);
+    std::vector<Leader> leaders;
+    for (const auto& [leader, indexes] : by_leader) leaders.push_back(leader);
+    std::ranges::stable_partition(leaders, [&](Leader leader) { return !ask_leader_at_.contains(leader); });
+    return leaders;
+  }
   bool FailedJustNow(Leader leader) {
     MutexLock lock(&mutex_);
     const auto it = ask_leader_at_.find(leader);
@@ -317,10 +338,9 @@ class KafkaLogClient : public LogClient {
   }
   void NoteLeader(Leader leader, bool answered) {
     MutexLock lock(&mutex_);
-    const auto it = ask_leader_at_.find(leader);
     if (answered) {
       ask_leader_at_.erase(leader);
-    } else if (it == ask_leader_at_.end() || absl::Now() >= it->second) {
+    } else {
       ask_leader_at_[leader] = absl::Now() + kAskLeaderAfter;
     }
   }

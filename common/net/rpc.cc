@@ -29,8 +29,8 @@ constexpr int kInitialBackoffMs = 100;
 constexpr int kMaxBackoffMs = 1000;
 // gRPC's "minimum reconnect backoff" is how long one attempt to connect may take.
 constexpr int kConnectTimeoutMs = 2000;
-// Without them a connection that is forgotten on its way (a NAT, a proxy, a host that vanished) stays "ready" for 16
-// minutes.
+// Keepalives give dead connections up: without them one that is forgotten on its way (a NAT, a proxy, a host that
+// vanished) stays "ready" for 16 minutes.
 constexpr int kKeepaliveMs = 2000;
 constexpr int kKeepaliveTimeoutMs = 3000;
 

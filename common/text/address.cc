@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/text/shown_text.h"
 
 namespace tenfold {
 namespace {
@@ -47,5 +48,11 @@ absl::StatusOr<Address> ParseAddress(std::string_view text) {
 }
 
 std::string CheckAddress(const std::string& text) { return std::string(ParseAddress(text).status().message()); }
+
+std::string CheckPeerAddress(std::string_view text) {
+  const absl::StatusOr<Address> address = ParseAddress(text);
+  if (!address.ok()) return std::string(address.status().message());
+  return address->IsWildcard() || address->port == 0 ? Quoted(text) + " is no address to connect to" : "";
+}
 
 }  // namespace tenfold

@@ -26,4 +26,7 @@ absl::StatusOr<Address> ParseAddress(std::string_view text);
 // Returns "" if the text is an address, else ParseAddress's sentence, as CLI11 expects of a check.
 std::string CheckAddress(const std::string& text);
 
+// Returns "" if the text is an address that others can connect to, with a host and a port, else a sentence that quotes it.
+std::string CheckPeerAddress(std::string_view text);
+
 }  // namespace tenfold

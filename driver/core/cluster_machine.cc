@@ -36,11 +36,8 @@ const std::string& JobIdOf(const JournalRecord& record) {
 absl::Status CheckHeartbeat(const HeartbeatRequest& request) {
   if (request.worker_id().empty() || request.incarnation() == 0)
     return absl::InvalidArgumentError("the heartbeat names no worker, or no process");
-  const absl::StatusOr<Address> address = ParseAddress(request.address());
-  if (!address.ok()) return absl::InvalidArgumentError(absl::StrCat("--advertise: ", address.status().message()));
-  if (address->IsWildcard() || address->port == 0)
-    return absl::InvalidArgumentError(absl::StrCat("--advertise: ", request.address(), " is no address to connect to"));
-  return absl::OkStatus();
+  const std::string wrong = CheckPeerAddress(request.address());
+  return wrong.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrCat("--advertise: ", wrong));
 }
 
 }  // namespace
@@ -51,7 +48,7 @@ void ClusterMachine::Replay(const JournalRecord& record) {
 }
 
 void ClusterMachine::Start(const std::string& new_cluster_id, int64_t now_us, Actions* actions) {
-  cluster_.awaiting_until_us = now_us + LeaseUs();
+  cluster_.awaiting_until_us = now_us + cluster_.LeaseUs();
   last_time_us_ = now_us;
   if (cluster_.cluster_id.empty()) {
     JournalRecord created;
@@ -119,7 +116,7 @@ void ClusterMachine::OnJournaled(const JournalRecord& record, int64_t now_us, Ac
 void ClusterMachine::OnTime(int64_t now_us, Actions* actions) {
   NotePause(now_us);
   if (!started_) return;
-  CheckMembers(now_us, actions);
+  CheckMembers(/*changed=*/false, now_us, actions);
   for (auto& [id, job] : jobs_) job->OnTime(now_us, actions);
 }
 
@@ -132,7 +129,7 @@ int64_t ClusterMachine::NextTimeUs() const {
   return next;
 }
 
-int64_t ClusterMachine::TickUs() const { return std::max<int64_t>(1000, LeaseUs() / 4); }
+int64_t ClusterMachine::TickUs() const { return std::max<int64_t>(1000, cluster_.LeaseUs() / 4); }
 
 void ClusterMachine::NotePause(int64_t now_us) {
   const int64_t paused_us = now_us - std::exchange(last_time_us_, now_us) - TickUs();
@@ -144,15 +141,15 @@ void ClusterMachine::NotePause(int64_t now_us) {
   for (auto& [id, job] : jobs_) job->OnPaused(paused_us);
 }
 
-void ClusterMachine::CheckMembers(int64_t now_us, Actions* actions) {
-  bool changed = members_.Check(now_us);
+void ClusterMachine::CheckMembers(bool changed, int64_t now_us, Actions* actions) {
+  changed |= members_.Check(now_us);
   if (cluster_.awaiting_until_us != 0 && now_us >= cluster_.awaiting_until_us) {
     cluster_.awaiting_until_us = 0;
     changed = true;
   }
   if (changed) {
     CountShards();
-    TellWorkersChanged(now_us, actions);
+    for (auto& [id, job] : jobs_) job->OnWorkersChanged(now_us, actions);
   }
   for (Send<PingRequest>& ping : members_.Pings(now_us)) actions->push_back(std::move(ping));
 }
@@ -161,11 +158,7 @@ void ClusterMachine::OnReply(const Send<PingRequest>& sent, const absl::StatusOr
                              Actions* actions) {
   NotePause(now_us);
   members_.OnPingEnded(sent.request, reply.status(), now_us);
-  CheckMembers(now_us, actions);
-}
-
-void ClusterMachine::TellWorkersChanged(int64_t now_us, Actions* actions) {
-  for (auto& [id, job] : jobs_) job->OnWorkersChanged(now_us, actions);
+  CheckMembers(/*changed=*/false, now_us, actions);
 }
 
 absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatRequest& request, int64_t now_us,
@@ -188,11 +181,7 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
   for (const std::string& job_id : request.job_ids()) {
     if (!jobs_.contains(job_id)) reply.add_dropped_job_ids(job_id);
   }
-  if (*changed) {
-    CountShards();
-    TellWorkersChanged(now_us, actions);
-    CheckMembers(now_us, actions);
-  }
+  if (*changed) CheckMembers(/*changed=*/true, now_us, actions);
   return reply;
 }
 
@@ -212,7 +201,7 @@ absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* acti
     return absl::AlreadyExistsError(absl::StrCat("the name ", name, " is taken by ",
                                                  job != nullptr && job->state() == JOB_FAILED ? "a failed job" : "a job",
                                                  "; cancel that one first (tenfold cancel ", name,
-                                                 "), choose another name, or change the job (tenfold submit ", "--update)"));
+                                                 "), choose another name, or change the job (tenfold submit --update)"));
   }
   submitting_[name] = submitted.job_id();
   JournalRecord record;

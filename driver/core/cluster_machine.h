@@ -58,7 +58,7 @@ class ClusterMachine {
   template <typename Request>
   void OnReply(const Send<Request>& sent, const absl::StatusOr<ReplyOf<Request>>& reply, int64_t now_us, Actions* actions) {
     NotePause(now_us);
-    if (!absl::IsUnavailable(reply.status())) members_.OnAnswer(sent.worker, sent.request.id().incarnation(), now_us);
+    if (reply.ok()) members_.OnAnswer(sent.worker, sent.request.id().incarnation(), now_us);
     if (JobMachine* job = Find(sent.request.id().job_id())) job->OnReply(sent, reply, now_us, actions);
   }
   void OnReply(const Send<PingRequest>& sent, const absl::StatusOr<PingReply>& reply, int64_t now_us, Actions* actions);
@@ -79,12 +79,10 @@ class ClusterMachine {
   void Apply(const JournalRecord& record, int64_t now_us, Actions* actions);
   // Extends every lease by the time that the driver stood still. Called before an event is handled.
   void NotePause(int64_t now_us);
-  int64_t LeaseUs() const { return int64_t{cluster_.options.lease_ms} * 1000; }
   // How often OnTime is called at least if there is no event.
   int64_t TickUs() const;
-  // Finds out who can be used, tells the jobs if that changed, and sends pings that are due.
-  void CheckMembers(int64_t now_us, Actions* actions);
-  void TellWorkersChanged(int64_t now_us, Actions* actions);
+  // Finds out who can be used, tells the jobs if that changed or is known to have `changed`, and sends pings that are due.
+  void CheckMembers(bool changed, int64_t now_us, Actions* actions);
   void CountShards();
 
   ClusterView cluster_;

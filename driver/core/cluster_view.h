@@ -73,6 +73,7 @@ struct ClusterView {
   // By worker id; lost ones too.
   std::map<std::string, WorkerInfo> workers;
 
+  int64_t LeaseUs() const { return int64_t{options.lease_ms} * 1000; }
   const WorkerInfo* Find(const std::string& worker) const {
     const auto it = workers.find(worker);
     return it != workers.end() ? &it->second : nullptr;

@@ -11,7 +11,6 @@
 #include "driver/core/batch_record.h"
 #include "driver/core/waiting_for.h"
 #include "glog/logging.h"
-#include "google/protobuf/util/message_differencer.h"
 
 namespace tenfold {
 namespace {
@@ -82,10 +81,11 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
     case JournalRecord::kJobUpdated:
       merge_.SetTop(job_.spec.top());
       search_.Restart();
+      moves_.OnUpdated();
       truncated_since_us_.reset();
       // Every owner has to be told, by requests that come after all that were sent with the spec before.
       acks_.Clear();
-      ++attempt_number_;
+      spec_attempt_ = ++attempt_number_;
       next_start_us_ = live ? now_us : 0;
       break;
     case JournalRecord::kJobFailed:
@@ -240,6 +240,8 @@ void JobMachine::BeginPlan(int64_t now_us, Actions* actions) {
     waiting.set_topic(search_.compacted());
     return EndAttempt(std::move(waiting), now_us, now_us + kRetryKafkaUs);
   }
+  // OnPartitions goes on from here.
+  if (!search_.answered() && !job_.spec.source().allow_compacted()) return;
   attempt_.started_us = now_us;
   actions->push_back(QueryEnds{job_.job_id, ++query_});
 }
@@ -250,7 +252,7 @@ void JobMachine::OnEnds(uint64_t query, const Ends& ends, int64_t now_us, Action
   ends_.Take(ends, now_us);
   const Waiting stuck = ends_.Stuck();
   const bool waits = stuck.kind() != WAITING_NOT && job_.spec.on_stuck_partition() == STUCK_PARTITION_WAIT;
-  if (waits || !ends_.nothing_known().ok()) {
+  if (waits || ends_.nothing_known()) {
     truncated_since_us_.reset();
     EndAttempt(WaitingForKafka(job_.brokers(), stuck.detail()), now_us, now_us + kRetryKafkaUs);
     return Advance(now_us, actions);
@@ -301,8 +303,7 @@ void JobMachine::OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<A
   const RequestId& id = sent.request.id();
   acks_.SetAnswered(sent.worker);
   if (job_.IsOver() || id.epoch() != cluster_->epoch || id.assignment() != job_.assignment_number ||
-      sent.request.partitions_size() != static_cast<int>(job_.partitions.size()) ||
-      !google::protobuf::util::MessageDifferencer::Equals(sent.request.spec(), job_.spec)) {
+      sent.request.partitions_size() != static_cast<int>(job_.partitions.size()) || id.attempt() < spec_attempt_) {
     return Advance(now_us, actions);
   }
   const bool awaited = IsAwaited(PHASE_ASSIGN, sent.worker, id);
@@ -517,21 +518,23 @@ void JobMachine::OnPaused(int64_t paused_us) {
 }
 
 void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int64_t now_us, Actions* actions) {
+  const bool is_first = !search_.answered();
   search_.OnAnswer(found, now_us);
   if (job_.IsOver()) return;
   // What is under way to the journal is decided; the next search finds the same.
   if (const std::string failure = search_.Failure(now_us); CanDecide() && !failure.empty()) return Fail(failure, actions);
-  if (found.ok()) {
-    const bool can_refold = search_.HasEveryStart(*found);
-    if (moves_.can_refold() && !can_refold) {
-      LOG(WARNING) << "job " << name()
-                   << ": the log no longer has the job's start; its shards do not move, and verify cannot "
-                   << "recompute its batches";
-    }
-    moves_.SetCanRefold(can_refold);
+  if (found.ok()) moves_.OnFound(*found);
+  const bool is_awaited = is_first && attempt_.phase == PHASE_PLAN;
+  if (is_awaited && !found.ok()) {
+    EndAttempt(WaitingForKafka(job_.brokers(), found.status().message()), now_us, now_us + kRetryKafkaUs);
+  } else if (is_awaited) {
+    BeginPlan(now_us, actions);
+  } else if (!search_.compacted().empty() && attempt_.phase != PHASE_IDLE && CanDecide()) {
+    EndAttempt({}, now_us, now_us);
   }
   Advance(now_us, actions);
 }
+
 
 // ---- requests ----
 
@@ -572,10 +575,10 @@ JobStatus JobMachine::Status() const {
   if (!job_.IsOver() && waiting_.kind() != WAITING_NOT) *status.mutable_waiting() = waiting_;
   status.set_lag(lag());
   status.set_records_per_second(records_per_second_);
-  for (size_t i = 0; i < job_.partitions.size(); ++i) {
-    PartitionStatus* partition = status.mutable_partitions(static_cast<int>(i));
-    ends_.Describe(static_cast<uint32_t>(i), partition);
-    *partition->mutable_counters() = counters_[i];
+  for (uint32_t p = 0; p < job_.partitions.size(); ++p) {
+    PartitionStatus* partition = status.add_partitions();
+    *partition = ends_.Status(p);
+    *partition->mutable_counters() = counters_[p];
   }
   return status;
 }

@@ -119,11 +119,13 @@ class JobMachine {
   // A record is on its way to the journal; nothing else is decided until it is there.
   bool appending_ = false;
   bool cancel_asked_ = false;
-  // Those that are not under way to the journal yet.
+  // Updates that are asked for and not under way to the journal yet.
   std::deque<JobUpdated> updates_;
 
   Attempt attempt_;
   uint64_t attempt_number_ = 0;
+  // The first attempt with the present spec.
+  uint64_t spec_attempt_ = 0;
   // The numbers of the last request to a worker and of the last QueryEnds.
   uint64_t step_ = 0;
   uint64_t query_ = 0;

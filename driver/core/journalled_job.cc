@@ -9,6 +9,10 @@
 
 namespace tenfold {
 
+const std::string& BrokersOf(const JobSpec& spec, const std::string& driver_brokers) {
+  return spec.source().brokers().empty() ? driver_brokers : spec.source().brokers();
+}
+
 JournalledJob::JournalledJob(const JobSubmitted& submitted, int64_t submitted_at, std::string brokers_of_driver)
     : job_id(submitted.job_id()),
       driver_brokers(std::move(brokers_of_driver)),
@@ -77,10 +81,6 @@ bool JournalledJob::IsBatchDue() const {
          last_batch.k() != spec.top();
 }
 
-const std::string& JournalledJob::brokers() const {
-  return spec.source().brokers().empty() ? driver_brokers : spec.source().brokers();
-}
-
 std::string JournalledJob::Name(uint32_t partition) const {
   return absl::StrCat(partitions[partition].topic(), "[", partitions[partition].partition(), "]");
 }
@@ -107,13 +107,6 @@ JobStatus JournalledJob::Status() const {
   status.set_batch(last_batch.batch());
   status.set_submitted_at_us(submitted_at_us);
   *status.mutable_last_batch() = last_batch;
-  for (size_t i = 0; i < partitions.size(); ++i) {
-    PartitionStatus* partition = status.add_partitions();
-    partition->set_topic(partitions[i].topic());
-    partition->set_partition(partitions[i].partition());
-    partition->set_next_offset(next_offsets[i]);
-    partition->set_end_offset(-1);
-  }
   for (uint32_t s = 0; s < assignment.size(); ++s) {
     ShardStatus* shard = status.add_shards();
     shard->set_shard(s);

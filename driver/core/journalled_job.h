@@ -14,6 +14,9 @@
 
 namespace tenfold {
 
+// Returns the brokers that a job with this spec reads from: its own or, if it names none, the driver's.
+const std::string& BrokersOf(const JobSpec& spec, const std::string& driver_brokers);
+
 struct JournalledJob {
   // `driver_brokers` are those of jobs whose spec names none.
   JournalledJob(const JobSubmitted& submitted, int64_t submitted_at_us, std::string driver_brokers);
@@ -32,10 +35,10 @@ struct JournalledJob {
   // with another `top`.
   bool IsBatchDue() const;
   // HOST:PORT[,HOST:PORT]
-  const std::string& brokers() const;
+  const std::string& brokers() const { return BrokersOf(spec, driver_brokers); }
   // "topic[2]" of a partition's index.
   std::string Name(uint32_t partition) const;
-  // What of the job's status is journalled.
+  // Returns the part of the job's status that is journalled, without the partitions.
   JobStatus Status() const;
   // The request that tells the worker its shards of the present assignment.
   AssignRequest MakeAssign(const std::string& worker, RequestId id) const;

@@ -13,10 +13,20 @@ namespace {
 // How many former processes of a worker are remembered, to know them again.
 constexpr size_t kFormer = 16;
 
-// A worker that has not answered for this part of its lease is pinged, and has as long to answer.
 constexpr int64_t kPingsPerLease = 2;
 
 }  // namespace
+
+WorkerInfo* Membership::FindProcess(const std::string& worker, uint64_t incarnation) {
+  const auto it = cluster_->workers.find(worker);
+  return it == cluster_->workers.end() || it->second.incarnation != incarnation ? nullptr : &it->second;
+}
+
+int64_t Membership::PingAfterUs() const { return cluster_->LeaseUs() / kPingsPerLease; }
+
+int64_t Membership::PingDueUs(const WorkerInfo& worker) const {
+  return std::max(worker.ping_at_us, worker.answered_us == 0 ? 0 : worker.answered_us + PingAfterUs());
+}
 
 void Membership::SetState(WorkerInfo* worker, WorkerState state, int64_t now_us) {
   if (worker->state == state) return;
@@ -36,7 +46,7 @@ absl::StatusOr<bool> Membership::OnHeartbeat(const HeartbeatRequest& request, in
                                            worker.address, ": one data directory is a copy of the other"));
   }
   const bool is_new = worker.incarnation != request.incarnation() || worker.address != request.address();
-  if (is_new && worker.incarnation != 0 && worker.incarnation != request.incarnation()) {
+  if (worker.incarnation != 0 && worker.incarnation != request.incarnation()) {
     worker.former.push_back(worker.incarnation);
     if (worker.former.size() > kFormer) worker.former.pop_front();
   }
@@ -63,28 +73,29 @@ std::string Membership::TakeNotice(const std::string& worker) {
 }
 
 void Membership::OnAnswer(const std::string& id, uint64_t incarnation, int64_t now_us) {
-  const auto it = cluster_->workers.find(id);
-  if (it == cluster_->workers.end() || it->second.incarnation != incarnation) return;
-  it->second.answered_us = now_us;
-  it->second.failing_since_us = 0;
-  it->second.problem.clear();
+  WorkerInfo* const worker = FindProcess(id, incarnation);
+  if (worker == nullptr) return;
+  worker->answered_us = now_us;
+  worker->failing_since_us = 0;
+  worker->problem.clear();
 }
 
 void Membership::OnPingEnded(const PingRequest& ping, const absl::Status& status, int64_t now_us) {
-  const auto it = cluster_->workers.find(ping.worker_id());
-  if (it == cluster_->workers.end() || it->second.incarnation != ping.incarnation()) return;
-  WorkerInfo& worker = it->second;
-  worker.pinged = false;
+  WorkerInfo* const worker = FindProcess(ping.worker_id(), ping.incarnation());
+  if (worker == nullptr) return;
+  worker->pinged = false;
+  if (worker->state == WORKER_LOST) return;
   if (status.ok()) return OnAnswer(ping.worker_id(), ping.incarnation(), now_us);
-  if (worker.answered_us > worker.pinged_us) return;
-  if (worker.failing_since_us == 0) worker.failing_since_us = worker.pinged_us;
-  worker.problem = absl::StrCat("does not answer calls: ", status.message());
+  if (worker->answered_us > worker->pinged_us) return;
+  if (worker->failing_since_us == 0) worker->failing_since_us = worker->pinged_us;
+  worker->problem = absl::StrCat("does not answer calls: ", status.message());
 }
 
 void Membership::OnPaused(int64_t paused_us, int64_t now_us) {
   for (auto& [id, worker] : cluster_->workers) {
     worker.last_heard_us = std::min(now_us, worker.last_heard_us + paused_us);
     if (worker.failing_since_us != 0) worker.failing_since_us = std::min(now_us, worker.failing_since_us + paused_us);
+    worker.pinged_us = std::min(now_us, worker.pinged_us + paused_us);
   }
 }
 
@@ -92,8 +103,8 @@ bool Membership::Check(int64_t now_us) {
   bool changed = false;
   for (auto& [id, worker] : cluster_->workers) {
     const WorkerState before = worker.state;
-    const bool fails = worker.failing_since_us != 0 && now_us - worker.failing_since_us >= LeaseUs();
-    if (now_us - worker.last_heard_us >= LeaseUs()) {
+    const bool fails = worker.failing_since_us != 0 && now_us - worker.failing_since_us >= cluster_->LeaseUs();
+    if (now_us - worker.last_heard_us >= cluster_->LeaseUs()) {
       SetState(&worker, WORKER_LOST, now_us);
     } else if (fails) {
       SetState(&worker, WORKER_UNREACHABLE, now_us);
@@ -119,17 +130,15 @@ bool Membership::Check(int64_t now_us) {
 std::vector<Send<PingRequest>> Membership::Pings(int64_t now_us) {
   std::vector<Send<PingRequest>> pings;
   for (auto& [id, worker] : cluster_->workers) {
-    const int64_t pause_us = LeaseUs() / kPingsPerLease;
-    const bool due = worker.answered_us == 0 || now_us - worker.answered_us >= pause_us;
-    if (worker.state == WORKER_LOST || worker.pinged || !due || now_us < worker.ping_at_us) continue;
+    if (worker.state == WORKER_LOST || worker.pinged || now_us < PingDueUs(worker)) continue;
     worker.pinged = true;
     worker.pinged_us = now_us;
     // One that refuses at once is not asked thousands of times a second.
-    worker.ping_at_us = now_us + pause_us / 4;
+    worker.ping_at_us = now_us + PingAfterUs() / 4;
     PingRequest ping;
     ping.set_worker_id(id);
     ping.set_incarnation(worker.incarnation);
-    ping.set_within_ms(static_cast<uint32_t>(std::max<int64_t>(1, pause_us / 1000)));
+    ping.set_within_ms(static_cast<uint32_t>(std::max<int64_t>(1, PingAfterUs() / 1000)));
     pings.push_back({id, std::move(ping)});
   }
   return pings;
@@ -139,12 +148,10 @@ int64_t Membership::NextTimeUs() const {
   int64_t next = std::numeric_limits<int64_t>::max();
   for (const auto& [id, worker] : cluster_->workers) {
     if (worker.state == WORKER_LOST) continue;
-    next = std::min(next, worker.last_heard_us + LeaseUs());
+    next = std::min(next, worker.last_heard_us + cluster_->LeaseUs());
     if (worker.failing_since_us != 0 && worker.state != WORKER_UNREACHABLE)
-      next = std::min(next, worker.failing_since_us + LeaseUs());
-    if (worker.pinged) continue;
-    next = std::min(
-        next, std::max(worker.ping_at_us, worker.answered_us == 0 ? 0 : worker.answered_us + LeaseUs() / kPingsPerLease));
+      next = std::min(next, worker.failing_since_us + cluster_->LeaseUs());
+    if (!worker.pinged) next = std::min(next, PingDueUs(worker));
   }
   return next;
 }

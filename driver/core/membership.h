@@ -24,7 +24,7 @@ class Membership {
   // Returns whether who can be used, or which process is a worker's, is another than before. ABORTED for a process that is
   // heard although a younger one has its worker id; the younger one's next reply gets a notice.
   absl::StatusOr<bool> OnHeartbeat(const HeartbeatRequest& request, int64_t now_us);
-  // What the worker's log is to say; once each.
+  // Returns a sentence for the worker's log, each once; "" if there is none.
   std::string TakeNotice(const std::string& worker);
   // This process of the worker answered a call.
   void OnAnswer(const std::string& worker, uint64_t incarnation, int64_t now_us);
@@ -41,7 +41,12 @@ class Membership {
   int64_t NextTimeUs() const;
 
  private:
-  int64_t LeaseUs() const { return int64_t{cluster_->options.lease_ms} * 1000; }
+  // The worker, if this is its present process; else nullptr.
+  WorkerInfo* FindProcess(const std::string& worker, uint64_t incarnation);
+  // How long a worker may answer nothing before it is pinged, and may take to answer that.
+  int64_t PingAfterUs() const;
+  // When the worker is to be pinged, if no ping is in flight.
+  int64_t PingDueUs(const WorkerInfo& worker) const;
   static void SetState(WorkerInfo* worker, WorkerState state, int64_t now_us);
 
   ClusterView* const cluster_;

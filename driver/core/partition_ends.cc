@@ -8,9 +8,6 @@ namespace tenfold {
 
 void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
   ends_.resize(ends.size(), -1);
-  nothing_known_ = absl::OkStatus();
-  if (!ends.empty() && std::ranges::none_of(ends, [](const auto& end) { return end.ok(); }))
-    nothing_known_ = ends.front().status();
   for (uint32_t p = 0; p < ends.size(); ++p) {
     if (ends[p].ok()) {
       ends_[p] = *ends[p];
@@ -45,12 +42,21 @@ Waiting PartitionEnds::Stuck() const {
   return waiting;
 }
 
-void PartitionEnds::Describe(uint32_t partition, PartitionStatus* status) const {
-  status->set_end_offset(end(partition));
-  const auto it = stuck_.find(partition);
-  if (it == stuck_.end()) return;
-  status->set_problem(it->second.why);
-  status->set_since_us(it->second.since_us);
+PartitionStatus PartitionEnds::Status(uint32_t partition) const {
+  PartitionStatus status;
+  status.set_topic(job_->partitions[partition].topic());
+  status.set_partition(job_->partitions[partition].partition());
+  status.set_next_offset(job_->next_offsets[partition]);
+  status.set_end_offset(end(partition));
+  if (const auto it = stuck_.find(partition); it != stuck_.end()) {
+    status.set_problem(it->second.why);
+    status.set_since_us(it->second.since_us);
+  }
+  return status;
+}
+
+void PartitionEnds::AddStuck(google::protobuf::RepeatedPtrField<PartitionStatus>* stuck) const {
+  for (const auto& [p, problem] : stuck_) *stuck->Add() = Status(p);
 }
 
 }  // namespace tenfold

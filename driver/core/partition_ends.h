@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "driver.pb.h"
 #include "driver/core/action.h"
 #include "driver/core/journalled_job.h"
@@ -29,12 +28,15 @@ class PartitionEnds {
   // Offsets between the last batch and the ends as last seen.
   uint64_t lag() const;
 
-  // OK if some end is known, or there are no partitions; else why the first one is not.
-  const absl::Status& nothing_known() const { return nothing_known_; }
-  // Of kind WAITING_STUCK if some partitions give nothing, with the first of them; else WAITING_NOT.
+  // Whether no partition's end is known, although there are partitions.
+  bool nothing_known() const { return !ends_.empty() && stuck_.size() == ends_.size(); }
+  // Returns what the job goes on without: of kind WAITING_STUCK, with the first partition that gives nothing, or
+  // WAITING_NOT if all give something.
   Waiting Stuck() const;
-  // Sets end, problem and since.
-  void Describe(uint32_t partition, PartitionStatus* status) const;
+  // Returns the partition's status without its counters.
+  PartitionStatus Status(uint32_t partition) const;
+  // Adds the status of each partition that gives nothing.
+  void AddStuck(google::protobuf::RepeatedPtrField<PartitionStatus>* stuck) const;
 
  private:
   struct Problem {
@@ -44,7 +46,6 @@ class PartitionEnds {
 
   const JournalledJob* const job_;
   std::vector<int64_t> ends_;
-  absl::Status nothing_known_;
   // By partition index.
   std::map<uint32_t, Problem> stuck_;
 };

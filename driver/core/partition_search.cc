@@ -22,8 +22,9 @@ bool PartitionSearch::Begin(int64_t now_us) {
 void PartitionSearch::Restart() {
   under_way_ = false;
   next_us_ = 0;
+  answered_ = false;
   found_.clear();
-  compacted_.clear();
+  if (job_->spec.source().allow_compacted()) compacted_.clear();
   gone_.reset();
 }
 
@@ -34,6 +35,7 @@ void PartitionSearch::OnAnswer(const absl::StatusOr<FoundPartitions>& found, int
     gone_.reset();
     return;
   }
+  answered_ = true;
   found_ = found->added;
   compacted_ = found->compacted;
   if (found->gone.empty()) {
@@ -57,14 +59,6 @@ std::vector<Partition> PartitionSearch::Take() {
   // Two searches may have found the same partition before it was journalled.
   std::erase_if(found_, [this](const Partition& partition) { return job_->IsKnown(partition); });
   return std::exchange(found_, {});
-}
-
-bool PartitionSearch::HasEveryStart(const FoundPartitions& found) const {
-  const size_t both = std::min(found.begins.size(), job_->partitions.size());
-  for (size_t i = 0; i < both; ++i) {
-    if (found.begins[i] > job_->partitions[i].start_offset()) return false;
-  }
-  return true;
 }
 
 int64_t PartitionSearch::NextTimeUs() const { return under_way_ ? std::numeric_limits<int64_t>::max() : next_us_; }

@@ -33,7 +33,8 @@ class PartitionSearch {
 
   // Whether a search is due; if so it is under way from now on, until OnAnswer.
   bool Begin(int64_t now_us);
-  // The job's topics may be others now: forgets what was found, and a search is due.
+  // The job's topics may be others now: a search is due, and until it has an answer what was found does not count. A hold
+  // remains where the spec does not allow compacted topics.
   void Restart();
   // The answer to a search, or to somebody else's question for the same.
   void OnAnswer(const absl::StatusOr<FoundPartitions>& found, int64_t now_us);
@@ -44,10 +45,10 @@ class PartitionSearch {
   std::string Failure(int64_t now_us) const;
   // The process stood still for so long.
   void OnPaused(int64_t paused_us);
+  // Whether a search has succeeded since the start, or Restart.
+  bool answered() const { return answered_; }
   // A topic that the job must not read on as long as it is compacted, or "".
   const std::string& compacted() const { return compacted_; }
-  // Whether Kafka still has every partition's start, so that the job can be folded again from there.
-  bool HasEveryStart(const FoundPartitions& found) const;
 
   // When the next search is due; the maximum while one is under way.
   int64_t NextTimeUs() const;
@@ -55,6 +56,7 @@ class PartitionSearch {
  private:
   const JournalledJob* const job_;
   bool under_way_ = false;
+  bool answered_ = false;
   int64_t next_us_ = 0;
   std::vector<Partition> found_;
   std::string compacted_;

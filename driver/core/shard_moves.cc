@@ -35,10 +35,11 @@ bool Lists(const Shards& shards, uint32_t shard) {
 // ---- the assignment ----
 
 std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) const {
+  if (refolding_ == Refolding::kNotKnown && !job_->assignment.empty()) return std::nullopt;
   AssignmentInput input;
   input.current = job_->assignment;
   input.shards = job_->Shards();
-  input.can_refold = can_refold_;
+  input.can_refold = refolding_ == Refolding::kPossible;
   for (const auto& [id, worker] : cluster_->workers) {
     if (worker.state == WORKER_LIVE) input.live[id] = worker.shards;
     if (worker.state == WORKER_JOINING) input.awaited.insert(id);
@@ -88,14 +89,42 @@ void ShardMoves::OnWorkersChanged() {
   });
 }
 
+void ShardMoves::OnFound(const FoundPartitions& found) {
+  const size_t both = std::min(found.begins.size(), job_->partitions.size());
+  bool is_gone = false;
+  bool all_known = true;
+  for (size_t p = 0; p < both; ++p) {
+    is_gone |= found.begins[p] > job_->partitions[p].start_offset();
+    all_known &= found.begins[p] >= 0;
+  }
+  const Refolding before = refolding_;
+  is_gone |= !all_known && before == Refolding::kStartGone;
+  if (job_->spec.source().allow_compacted() || !found.compacted.empty()) {
+    refolding_ = Refolding::kCompacted;
+  } else {
+    refolding_ = is_gone ? Refolding::kStartGone : Refolding::kPossible;
+  }
+  if (refolding_ == Refolding::kStartGone && before != Refolding::kStartGone) {
+    LOG(WARNING) << "job " << job_->spec.name() << ": the log no longer has the job's start; its shards do not move, and "
+                 << "verify cannot recompute its batches";
+  }
+}
+
+void ShardMoves::OnUpdated() {
+  refolding_ = job_->spec.source().allow_compacted() ? Refolding::kCompacted : Refolding::kNotKnown;
+  preparing_.clear();
+}
+
 std::optional<Waiting> ShardMoves::MissingOwner() const {
   for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
     const std::string& owner = job_->assignment[s].owner();
     const std::string& next = job_->assignment[s].next_owner();
     if (!owner.empty() && cluster_->IsLive(owner)) continue;
     Waiting waiting;
-    const bool alone = !owner.empty() && next.empty() && !can_refold_;
+    const bool moves = refolding_ == Refolding::kPossible || refolding_ == Refolding::kNotKnown;
+    const bool alone = !owner.empty() && next.empty() && !moves;
     waiting.set_kind(owner.empty() ? WAITING_SHARD : alone ? WAITING_ONLY_OWNER : WAITING_OWNER);
+    waiting.set_compacted(alone && refolding_ == Refolding::kCompacted);
     waiting.set_worker(owner);
     waiting.set_shard(s);
     if (const WorkerInfo* info = cluster_->Find(owner)) waiting.set_detail(info->problem);
@@ -153,7 +182,7 @@ ShardMoves::Prepared ShardMoves::OnReply(const std::string& worker, const Prepar
   if (reply->has_failure()) {
     LOG(ERROR) << "job " << job_->spec.name() << ": worker " << worker
                << " cannot fold its shards from the start: " << reply->failure().reason();
-    can_refold_ = false;
+    refolding_ = Refolding::kStartGone;
     prepared.failure = reply->failure().reason();
     prepared.orphaned = std::any_of(job_->assignment.begin(), job_->assignment.end(), [&](const ShardAssignment& shard) {
       return shard.next_owner() == worker && shard.owner().empty();
@@ -267,16 +296,16 @@ std::optional<uint32_t> ShardMoves::FindDoubtful(const FoldReply& reply) const {
 }
 
 std::string ShardMoves::Doubt(uint32_t shard, const std::string& worker) {
-  if (!can_refold_) {
+  if (refolding_ == Refolding::kStartGone) {
     return absl::StrCat("the state of shard ", shard, " at worker ", worker, " has another digest than batch ",
                         job_->last_batch.batch(), ", and the log's start is gone, so that it cannot be folded again");
   }
-  if (++doubts_[shard] > 1 && job_->spec.source().allow_compacted()) {
-    return absl::StrCat("shard ", shard, " cannot be counted again from the log, since its topics may be compacted ",
-                        "(allow_compacted): the log no longer has all records that batch ", job_->last_batch.batch(),
-                        " counts. Cancel the job and submit it anew");
-  }
-  if (doubts_[shard] > 1) {
+  if (++doubts_[shard] > 1) {
+    if (refolding_ == Refolding::kCompacted) {
+      return absl::StrCat("shard ", shard, " cannot be counted again from the log, since its topics may be compacted ",
+                          "(allow_compacted): the log no longer has all records that batch ", job_->last_batch.batch(),
+                          " counts. Cancel the job and submit it anew");
+    }
     return absl::StrCat("shard ", shard, " folded again from the log has another digest than the journal: batch ",
                         job_->last_batch.batch(), " or one before it is doubtful");
   }

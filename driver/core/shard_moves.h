@@ -17,6 +17,7 @@
 #include "driver/core/assignment_acks.h"
 #include "driver/core/cluster_view.h"
 #include "driver/core/journalled_job.h"
+#include "driver/core/partition_search.h"
 #include "waiting.pb.h"
 #include "worker.pb.h"
 
@@ -26,7 +27,9 @@ class ShardMoves {
  public:
   // All outlive the object.
   ShardMoves(const ClusterView* cluster, const JournalledJob* job, AssignmentAcks* acks)
-      : cluster_(cluster), job_(job), acks_(acks) {}
+      : cluster_(cluster), job_(job), acks_(acks) {
+    OnUpdated();
+  }
 
   // ---- the assignment ----
 
@@ -35,9 +38,11 @@ class ShardMoves {
   // A new assignment is journalled: preparations begin anew.
   void OnAssigned();
   void OnWorkersChanged();
-  // Whether the log still has the job's start. Without it shards do not move, and wait for their owner.
-  bool can_refold() const { return can_refold_; }
-  void SetCanRefold(bool can_refold) { can_refold_ = can_refold; }
+  // Kafka has told what it has of the log.
+  void OnFound(const FoundPartitions& found);
+  // The job has another spec: Kafka has to tell again, and what is being prepared does not count, since it was asked for
+  // under the former one.
+  void OnUpdated();
   // What the first shard without a live owner waits for; nullopt if every shard has one.
   std::optional<Waiting> MissingOwner() const;
 
@@ -71,10 +76,20 @@ class ShardMoves {
   std::optional<uint32_t> FindDoubtful(const FoldReply& reply) const;
   // The worker's state of the shard disagrees with the journal: nobody has the shard until the worker has dropped that
   // state, and then it is folded again. Returns why the job has to stop instead, or nothing: the start of the log is gone,
-  // or the shard was folded again once already and the journal is what is doubtful.
+  // or the shard was folded again once already, and what is doubtful is the journal, or a log that was compacted.
   std::string Doubt(uint32_t shard, const std::string& worker);
 
  private:
+  // Whether a shard can be folded again from the log. Only where it can do shards move; else they wait for their owner.
+  enum class Refolding {
+    // Kafka has yet to tell; the assignment stays as it is.
+    kNotKnown,
+    kPossible,
+    // Kafka no longer has the job's start.
+    kStartGone,
+    // The topics are compacted, or may be, since the spec allows it: the log may miss what a batch counts.
+    kCompacted,
+  };
   struct PrepareUnderWay {
     uint64_t step = 0;
     uint64_t incarnation = 0;
@@ -102,7 +117,7 @@ class ShardMoves {
   const JournalledJob* const job_;
   AssignmentAcks* const acks_;
 
-  bool can_refold_ = true;
+  Refolding refolding_;
   // By worker id.
   std::map<std::string, PrepareUnderWay> preparing_;
   // Cleared with each assignment, by shard: the next owner of those that may change hands; how often the preparation has

@@ -8,7 +8,6 @@
 #include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
-#include "jobs/show/result_json.h"
 #include "jobs/show/status_json.h"
 #include "nlohmann/json.hpp"
 
@@ -57,8 +56,7 @@ std::string WorkersJson(const ListWorkersReply& reply) {
     workers.push_back({{"worker", worker.worker()},
                        {"address", worker.address()},
                        {"state", WorkerStateName(worker.state())},
-                       {"since", worker.since_us() == 0 ? nlohmann::ordered_json()
-                                                        : nlohmann::ordered_json(FormatTime(worker.since_us()))},
+                       {"since", OptionalTime(worker.since_us())},
                        {"problem", worker.problem()},
                        {"shards", worker.shards()}});
   }

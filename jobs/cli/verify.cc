@@ -189,14 +189,11 @@ absl::Status CheckNotCompacted(const LogConfig& config, const JobSpec& spec) {
   absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
   if (!client.ok()) return client.status();
   const std::vector<std::string> topics(spec.source().topics().begin(), spec.source().topics().end());
-  const absl::StatusOr<std::vector<std::string>> policies = (*client)->CleanupPolicies(topics, kKafkaTimeout);
-  if (!policies.ok()) return policies.status();
-  for (size_t t = 0; t < topics.size(); ++t) {
-    if ((*policies)[t].find("compact") == std::string::npos) continue;
-    return absl::DataLossError(
-        fmt::format("topic {} is compacted, so that its log no longer has every record that the batch counts", topics[t]));
-  }
-  return absl::OkStatus();
+  const absl::StatusOr<std::string> compacted = (*client)->FindCompacted(topics, kKafkaTimeout);
+  if (absl::IsUnavailable(compacted.status())) return compacted.status();
+  if (!compacted.ok() || compacted->empty()) return absl::OkStatus();
+  return absl::DataLossError(
+      fmt::format("topic {} is compacted, so that its log no longer has every record that the batch counts", *compacted));
 }
 
 absl::Status ReadIntoOracle(const LogConfig& config, const GetBatchReply& reply, Oracle* oracle) {

@@ -23,8 +23,6 @@ bool KeepsUp(const JobStatus& status) {
   return static_cast<double>(status.lag()) <= 2 * usual_batch;
 }
 
-Json OptionalTime(int64_t time_us) { return time_us == 0 ? Json() : Json(FormatTime(time_us)); }
-
 Json PartitionJson(const PartitionStatus& partition) {
   Json bad = Json::object();
   for (const BadCount& count : partition.counters().bad()) bad[ReasonName(count.reason())] = count.count();
@@ -63,6 +61,8 @@ Json TimingsJson(const BatchTimings& timings) {
 }
 
 }  // namespace
+
+Json OptionalTime(int64_t time_us) { return time_us == 0 ? Json() : Json(FormatTime(time_us)); }
 
 std::string DumpJson(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 

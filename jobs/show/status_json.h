@@ -12,6 +12,8 @@ namespace tenfold {
 // Returns the JSON on one line; bytes that are not UTF-8 are replaced.
 std::string DumpJson(const nlohmann::ordered_json& json);
 
+// Returns the time, or null for 0.
+nlohmann::ordered_json OptionalTime(int64_t time_us);
 // Returns "waiting", "running", "failed" or "cancelled".
 std::string StateName(JobState state);
 // Returns the name of a reason, for example "wrong_field_count".

@@ -35,8 +35,10 @@ std::string WaitingText(const Waiting& waiting) {
       return fmt::format("worker {}, which owns shard {}{}{}", waiting.worker(), waiting.shard(),
                          waiting.detail().empty() ? "" : " and " + waiting.detail(), RefoldText(waiting.refold()));
     case WAITING_ONLY_OWNER:
-      return WithDetail(fmt::format("worker {}, which owns shard {} and alone has its state, since the log's start is gone",
-                                    waiting.worker(), waiting.shard()),
+      return WithDetail(fmt::format("worker {}, which owns shard {} and alone has its state, since {}", waiting.worker(),
+                                    waiting.shard(),
+                                    waiting.compacted() ? "a compacted log does not keep every record"
+                                                        : "the log's start is gone"),
                         waiting.detail().empty() ? "" : "it " + waiting.detail());
     case WAITING_SHARD:
       return fmt::format("{}shard {}{}", waiting.refold().worker().empty() ? "a worker that takes " : "", waiting.shard(),

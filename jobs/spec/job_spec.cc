@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -378,27 +377,19 @@ std::string CheckJobSpec(const JobSpec& spec) {
 }
 
 std::string CheckUpdate(const JobSpec& before, const JobSpec& after) {
-  const auto same_list = [](const auto& a, const auto& b) {
-    return std::ranges::equal(a, b, [](const auto& x, const auto& y) {
-      if constexpr (std::is_same_v<decltype(x), const std::string&>) {
-        return x == y;
-      } else {
-        return google::protobuf::util::MessageDifferencer::Equals(x, y);
-      }
-    });
-  };
+  using google::protobuf::util::MessageDifferencer;
   std::string part;
   if (before.name() != after.name()) {
     part = "name";
-  } else if (!google::protobuf::util::MessageDifferencer::Equals(before.fold().format(), after.fold().format())) {
+  } else if (!MessageDifferencer::Equals(before.fold().format(), after.fold().format())) {
     part = "source.format";
   } else if (before.fold().key() != after.fold().key()) {
     part = "key";
-  } else if (!same_list(before.fold().score(), after.fold().score())) {
+  } else if (!std::ranges::equal(before.fold().score(), after.fold().score(), MessageDifferencer::Equals)) {
     part = "score";
-  } else if (!same_list(before.fold().initial(), after.fold().initial())) {
+  } else if (!std::ranges::equal(before.fold().initial(), after.fold().initial(), MessageDifferencer::Equals)) {
     part = "initial";
-  } else if (!same_list(before.source().topics(), after.source().topics())) {
+  } else if (!std::ranges::equal(before.source().topics(), after.source().topics())) {
     part = "source.kafka.topics";
   } else if (before.source().start() != after.source().start()) {
     part = "source.kafka.start";

@@ -246,9 +246,7 @@ std::string CheckBrokers(std::string_view brokers) {
   while (true) {
     const size_t comma = brokers.find(',');
     const std::string_view broker = brokers.substr(0, comma);
-    const absl::StatusOr<Address> address = ParseAddress(broker);
-    if (!address.ok()) return std::string(address.status().message());
-    if (address->IsWildcard() || address->port == 0) return Quoted(broker) + " is no address to connect to";
+    if (std::string wrong = CheckPeerAddress(broker); !wrong.empty()) return wrong;
     if (comma == std::string_view::npos) return "";
     brokers.remove_prefix(comma + 1);
   }

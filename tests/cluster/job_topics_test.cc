@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/kafka/log.h"
 #include "gtest/gtest.h"
@@ -16,6 +17,8 @@
 
 namespace tenfold {
 namespace {
+
+absl::Time Soon() { return absl::Now() + absl::Seconds(5); }
 
 class JobTopicsTest : public ::testing::Test {
  protected:
@@ -45,7 +48,7 @@ TEST_F(JobTopicsTest, StartLatestIsBeforeATransactionThatIsOpen) {
   for (int i = 0; i < 5; ++i) ASSERT_OK((*writer)->Append(*topic, 0, "page2|1|1|1"));
   ASSERT_OK((*writer)->Flush(absl::Seconds(30)));
 
-  const absl::StatusOr<std::vector<Partition>> resolved = Open(*topic, START_LATEST)->Resolve();
+  const absl::StatusOr<std::vector<Partition>> resolved = Open(*topic, START_LATEST)->Resolve(Soon());
   ASSERT_OK(resolved.status());
   ASSERT_EQ(resolved->size(), 1u);
   EXPECT_EQ(resolved->front().start_offset(), 2);
@@ -57,7 +60,7 @@ TEST_F(JobTopicsTest, APartitionThatIsFoundBeginsAtItsBegin) {
   const absl::StatusOr<std::string> topic = CreateTopic(1);
   ASSERT_OK(topic.status());
   const std::unique_ptr<JobTopics> topics = Open(*topic, START_LATEST);
-  const absl::StatusOr<std::vector<Partition>> known = topics->Resolve();
+  const absl::StatusOr<std::vector<Partition>> known = topics->Resolve(Soon());
   ASSERT_OK(known.status());
   ASSERT_OK(GrowTopic(*topic, 2));
   ASSERT_OK(Produce(*topic, 1, {"page1|1|1|1", "page1|1|1|1"}));
@@ -73,7 +76,7 @@ TEST_F(JobTopicsTest, APartitionThatItsTopicNoLongerHasIsGone) {
   const absl::StatusOr<std::string> topic = CreateTopic(3);
   ASSERT_OK(topic.status());
   const std::unique_ptr<JobTopics> topics = Open(*topic, START_EARLIEST);
-  const absl::StatusOr<std::vector<Partition>> known = topics->Resolve();
+  const absl::StatusOr<std::vector<Partition>> known = topics->Resolve(Soon());
   ASSERT_OK(known.status());
   CreateTopicAgain(*topic, 1);
 
@@ -86,11 +89,11 @@ TEST_F(JobTopicsTest, APartitionThatItsTopicNoLongerHasIsGone) {
 
 TEST_F(JobTopicsTest, ACompactedTopicIsRefusedUnlessTheSpecAllowsIt) {
   const std::string topic = CreateTopicAs("--partitions 1 --replication-factor 1 --config cleanup.policy=compact");
-  const absl::Status refused = Open(topic, START_EARLIEST)->CheckCompacted();
+  const absl::Status refused = Open(topic, START_EARLIEST)->CheckCompacted(Soon());
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_TRUE(absl::StrContains(refused.message(), absl::StrCat("topic ", topic, " is compacted"))) << refused;
   EXPECT_TRUE(absl::StrContains(refused.message(), "allow_compacted: true")) << refused;
-  EXPECT_OK(Open(topic, START_EARLIEST, /*allow_compacted=*/true)->CheckCompacted());
+  EXPECT_OK(Open(topic, START_EARLIEST, /*allow_compacted=*/true)->CheckCompacted(Soon()));
 }
 
 TEST_F(JobTopicsTest, ATopicThatHasBecomeCompactedIsFound) {

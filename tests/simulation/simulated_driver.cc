@@ -335,8 +335,18 @@ void SimulatedDriver::Do(const FindPartitions& find) {
     const JobMachine* job = machine_->FindJob(find.job_id);
     if (job == nullptr) return;
     const SimulatedLog& log = world_->jobs.at(find.job_id).log;
+    if (world_->Fault(0.05)) {
+      world_->Hit("fault: search without an answer");
+      machine_->OnPartitions(find.job_id, absl::UnavailableError("does not answer"), world_->now_us(), actions);
+      return;
+    }
     FoundPartitions found;
-    for (size_t p = 0; p < job->job().partitions.size(); ++p) found.begins.push_back(log.Begin(p));
+    if (world_->Fault(0.02)) {
+      world_->Hit("fault: topic compacted for a while");
+      found.compacted = "events";
+    }
+    for (size_t p = 0; p < job->job().partitions.size(); ++p)
+      found.begins.push_back(world_->Fault(0.02) ? -1 : log.Begin(p));
     for (size_t p = job->job().partitions.size(); p < log.partitions.size(); ++p) {
       Partition& partition = found.added.emplace_back();
       partition.set_topic("events");

@@ -64,12 +64,10 @@ class RecordFold {
                                   std::vector<Cursor>* cursors);
 
  private:
-  RecordFold(const JobSpec& spec, Decoder decoder)
-      : fail_on_bad_(spec.on_bad_record() == BAD_RECORD_FAIL), spec_(spec), decoder_(std::move(decoder)) {}
+  RecordFold(const JobSpec& spec, Decoder decoder) : spec_(spec), decoder_(std::move(decoder)) {}
   // Folds the first of `left`, and those after it up to one of another partition, and takes them off.
   std::optional<std::string> FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact, Cursor* cursor);
 
-  bool fail_on_bad_;
   JobSpec spec_;
   Decoder decoder_;
 };

@@ -33,6 +33,8 @@ class ClusterMachineTest : public testing::Test {
       for (const Action& action : actions) {
         if (const auto* append = std::get_if<AppendRecord>(&action))
           machine_.OnJournaled(append->record, now_us_, &actions_);
+        if (const auto* find = std::get_if<FindPartitions>(&action))
+          machine_.OnPartitions(find->job_id, FoundPartitions(), now_us_, &actions_);
         if (const auto* query = std::get_if<QueryEnds>(&action)) query_ = *query;
         if (const auto* ping = std::get_if<Send<PingRequest>>(&action))
           machine_.OnReply(*ping, PingReply(), now_us_, &actions_);

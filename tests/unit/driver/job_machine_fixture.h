@@ -72,14 +72,34 @@ class JobMachineTest : public testing::Test {
     job_.Apply(record, now_us_, &actions_);
   }
 
+  // Kafka tells what it has of the topics, if it is asked.
+  void AnswerSearch() {
+    for (const FindPartitions& find : Take<FindPartitions>()) {
+      EXPECT_EQ(find.job_id, "id");
+      job_.OnPartitions(found_, now_us_, &actions_);
+    }
+  }
+  // Kafka tells that and these ends, if it is asked.
+  void AnswerEnds(const Ends& ends) {
+    AnswerSearch();
+    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, ends, now_us_, &actions_);
+  }
+  // The user gives the job this spec in place of Submitted's; returns the record that is asked for.
+  JournalRecord Update(const JobSpec& spec) {
+    JobUpdated updated;
+    updated.set_job_id("id");
+    *updated.mutable_spec() = spec;
+    job_.Update(std::move(updated), now_us_, &actions_);
+    return TakeRecord();
+  }
+
   // Assigns the shards and plans, up to the Folds.
   std::vector<Send<FoldRequest>> RunToFold(std::vector<int64_t> ends) {
     job_.OnWorkersChanged(now_us_, &actions_);
     if (const JournalRecord assigned = TakeRecord(); assigned.has_shards_assigned()) Apply(assigned);
     now_us_ += kIntervalUs;
     job_.OnTime(now_us_, &actions_);
-    for (const QueryEnds& query : Take<QueryEnds>())
-      job_.OnEnds(query.query, Ends(ends.begin(), ends.end()), now_us_, &actions_);
+    AnswerEnds(Ends(ends.begin(), ends.end()));
     for (const Send<AssignRequest>& send : Take<Send<AssignRequest>>()) {
       job_.OnReply(send, AssignReply(), now_us_, &actions_);
     }
@@ -135,6 +155,7 @@ class JobMachineTest : public testing::Test {
   ClusterView cluster_;
   JobMachine job_{&cluster_, Submitted(), 0};
   Actions actions_;
+  FoundPartitions found_{.added = {}, .begins = {0, 0}, .gone = {}, .compacted = ""};
   int64_t now_us_ = 100'000'000;
 };
 

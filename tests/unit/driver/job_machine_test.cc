@@ -196,18 +196,15 @@ TEST_F(JobMachineTest, ACancelEndsTheAttemptUnderWay) {
 
 TEST_F(JobMachineTest, AnUpdateTellsEveryOwnerAndMakesABatchOfTheNewTop) {
   CommitFirst();
-  JobUpdated updated;
-  updated.set_job_id("id");
-  *updated.mutable_spec() = Submitted().spec();
-  updated.mutable_spec()->set_top(1);
-  updated.mutable_spec()->mutable_source()->set_brokers("other:9092");
+  JobSpec spec = Submitted().spec();
+  spec.set_top(1);
+  spec.mutable_source()->set_brokers("other:9092");
   RunToFolds({11, 20});
-  job_.Update(updated, now_us_, &actions_);
-  const JournalRecord record = TakeRecord();
+  const JournalRecord record = Update(spec);
   ASSERT_TRUE(record.has_job_updated());
   Take<Send<FoldRequest>>();
   Apply(record);
-  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends{10, 20}, now_us_, &actions_);
+  AnswerEnds({10, 20});
   const std::vector<Send<AssignRequest>> assigns = Take<Send<AssignRequest>>();
   ASSERT_EQ(assigns.size(), 2u);
   for (const Send<AssignRequest>& assign : assigns) {
@@ -223,31 +220,111 @@ TEST_F(JobMachineTest, AnAcknowledgementOfTheSpecBeforeTheUpdateCountsForNothing
   Apply(TakeRecord());
   now_us_ += kIntervalUs;
   job_.OnTime(now_us_, &actions_);
-  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends{10, 20}, now_us_, &actions_);
+  AnswerEnds({10, 20});
   const std::vector<Send<AssignRequest>> before = Take<Send<AssignRequest>>();
-  JobUpdated updated;
-  updated.set_job_id("id");
-  *updated.mutable_spec() = Submitted().spec();
-  updated.mutable_spec()->set_on_bad_record(BAD_RECORD_FAIL);
-  job_.Update(updated, now_us_, &actions_);
-  Apply(TakeRecord());
+  JobSpec spec = Submitted().spec();
+  spec.set_on_bad_record(BAD_RECORD_FAIL);
+  Apply(Update(spec));
   for (const Send<AssignRequest>& assign : before) job_.OnReply(assign, AssignReply(), now_us_, &actions_);
-  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends{10, 20}, now_us_, &actions_);
+  AnswerEnds({10, 20});
   EXPECT_THAT(Take<Send<FoldRequest>>(), testing::IsEmpty());
   EXPECT_THAT(Take<Send<AssignRequest>>(), testing::SizeIs(2));
 }
 
 TEST_F(JobMachineTest, ATopicThatHasBecomeCompactedHoldsTheJob) {
-  FoundPartitions found;
-  found.begins = {0, 0};
-  found.compacted = "events";
-  job_.OnPartitions(found, now_us_, &actions_);
+  found_.compacted = "events";
   EXPECT_THAT(RunToFold({11, 20}), testing::IsEmpty());
   EXPECT_EQ(job_.waiting().kind(), WAITING_COMPACTED);
   EXPECT_EQ(job_.waiting().topic(), "events");
-  found.compacted = "";
-  job_.OnPartitions(found, now_us_, &actions_);
+  found_.compacted = "";
+  job_.OnPartitions(found_, now_us_, &actions_);
   EXPECT_THAT(RunToFold({11, 20}), testing::Not(testing::IsEmpty()));
+}
+
+TEST_F(JobMachineTest, ACompactedTopicEndsTheAttemptUnderWay) {
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({10, 20});
+  found_.compacted = "events";
+  job_.OnPartitions(found_, now_us_, &actions_);
+  EXPECT_FALSE(FoldAll(folds, 1, 1).has_batch_committed());
+  EXPECT_EQ(job_.waiting().kind(), WAITING_COMPACTED);
+}
+
+TEST_F(JobMachineTest, AfterAStartTheTopicsAreLookedAtBeforeTheFirstBatch) {
+  job_.OnWorkersChanged(now_us_, &actions_);
+  Apply(TakeRecord());
+  EXPECT_THAT(Take<QueryEnds>(), testing::IsEmpty());
+  const std::vector<FindPartitions> searches = Take<FindPartitions>();
+  ASSERT_THAT(searches, SizeIs(1));
+  job_.OnPartitions(absl::UnavailableError("Kafka is away"), now_us_, &actions_);
+  EXPECT_THAT(Take<QueryEnds>(), testing::IsEmpty());
+  EXPECT_EQ(job_.waiting().kind(), WAITING_KAFKA);
+  EXPECT_EQ(job_.waiting().detail(), "Kafka is away");
+  now_us_ += 10 * kIntervalUs;
+  job_.OnTime(now_us_, &actions_);
+  EXPECT_THAT(Take<QueryEnds>(), testing::IsEmpty());
+  AnswerSearch();
+  EXPECT_THAT(Take<QueryEnds>(), SizeIs(1));
+}
+
+TEST_F(JobMachineTest, AnUpdateThatDoesNotAllowCompactedTopicsKeepsTheHold) {
+  found_.compacted = "events";
+  RunToFold({10, 20});
+  JobSpec spec = Submitted().spec();
+  spec.set_top(3);
+  Apply(Update(spec));
+  now_us_ += kIntervalUs;
+  job_.OnTime(now_us_, &actions_);
+  EXPECT_EQ(job_.waiting().kind(), WAITING_COMPACTED);
+  spec.mutable_source()->set_allow_compacted(true);
+  // Then nobody asks.
+  found_.compacted = "";
+  Apply(Update(spec));
+  EXPECT_THAT(RunToFold({10, 20}), testing::Not(testing::IsEmpty()));
+}
+
+TEST_F(JobMachineTest, AShardOfACompactedTopicWaitsForItsOwner) {
+  JobSpec spec = Submitted().spec();
+  spec.mutable_source()->set_allow_compacted(true);
+  Apply(Update(spec));
+  CommitFirst();
+  cluster_.workers["b"].state = WORKER_LOST;
+  job_.OnWorkersChanged(now_us_, &actions_);
+  EXPECT_FALSE(TakeRecord().has_shards_assigned());
+  RunToFold({11, 20});
+  EXPECT_EQ(job_.waiting().kind(), WAITING_ONLY_OWNER);
+  EXPECT_TRUE(job_.waiting().compacted());
+}
+
+TEST_F(JobMachineTest, NoShardMovesBeforeKafkaHasToldWhatItHas) {
+  CommitFirst();
+  Apply(Update(Submitted().spec()));
+  cluster_.workers["b"].state = WORKER_LOST;
+  job_.OnWorkersChanged(now_us_, &actions_);
+  EXPECT_FALSE(TakeRecord().has_shards_assigned());
+  const auto moves_where_partitions_begin_at = [&](std::vector<int64_t> begins) {
+    found_.begins = std::move(begins);
+    job_.OnPartitions(found_, now_us_, &actions_);
+    AnswerEnds({10, 20});
+    return TakeRecord().has_shards_assigned();
+  };
+  EXPECT_FALSE(moves_where_partitions_begin_at({0, 1}));
+  EXPECT_EQ(job_.waiting().kind(), WAITING_ONLY_OWNER);
+  EXPECT_FALSE(moves_where_partitions_begin_at({0, -1})) << "it is not known whether the start of partition 1 is back";
+  EXPECT_TRUE(moves_where_partitions_begin_at({0, 0}));
+}
+
+TEST_F(JobMachineTest, APreparationOfTheSpecBeforeTheUpdateCountsForNothing) {
+  CommitFirst();
+  cluster_.workers["b"].state = WORKER_LOST;
+  RunToFold({10, 20});
+  const std::vector<Send<PrepareRequest>> prepares = Take<Send<PrepareRequest>>();
+  ASSERT_THAT(prepares, SizeIs(1));
+  Apply(Update(Submitted().spec()));
+  PrepareReply reply;
+  reply.mutable_failure()->set_reason("the log's start is gone");
+  job_.OnReply(prepares[0], reply, now_us_, &actions_);
+  EXPECT_THAT(RunToFold({10, 20}), testing::IsEmpty());
+  EXPECT_EQ(job_.waiting().kind(), WAITING_OWNER);
 }
 
 TEST_F(JobMachineTest, ALookUpQuotesTheCompositionAndARefusedOneStartsANewAttempt) {
@@ -278,7 +355,7 @@ TEST_F(JobMachineTest, ATopicThatStaysShorterThanWhatIsFoldedFailsTheJob) {
   EXPECT_FALSE(TakeRecord().has_job_failed()) << "a broker that has just taken over may be behind for a moment";
   now_us_ += 10'000'000;
   job_.OnTime(now_us_, &actions_);
-  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends{4, 20}, now_us_, &actions_);
+  AnswerEnds({4, 20});
   EXPECT_THAT(TakeRecord().job_failed().reason(), HasSubstr("events[0] ends at 4, below offset 10"));
 }
 
@@ -357,7 +434,7 @@ TEST_F(JobMachineTest, SaysWhatItWaitsForAsData) {
   const auto waiting = [&](const absl::Status& trouble) {
     now_us_ += kIntervalUs;
     job_.OnTime(now_us_, &actions_);
-    for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends(2, trouble), now_us_, &actions_);
+    AnswerEnds(Ends(2, trouble));
     return job_.Status().waiting();
   };
   const Waiting first = waiting(absl::UnavailableError("Kafka at kafka:9092 is not reachable: Connection refused"));
@@ -376,8 +453,7 @@ TEST_F(JobMachineTest, GoesOnWithoutAPartitionWhoseEndIsNotKnown) {
   now_us_ += kIntervalUs;
   job_.OnTime(now_us_, &actions_);
   const int64_t since_us = now_us_;
-  for (const QueryEnds& query : Take<QueryEnds>())
-    job_.OnEnds(query.query, {absl::UnavailableError("events[0] has no leader"), 25}, now_us_, &actions_);
+  AnswerEnds({absl::UnavailableError("events[0] has no leader"), 25});
   const std::vector<Send<FoldRequest>> folds = Take<Send<FoldRequest>>();
   ASSERT_THAT(folds, SizeIs(2));
   const JournalRecord batch = FoldAll(folds, 1, 1);
@@ -397,14 +473,10 @@ TEST_F(JobMachineTest, GoesOnWithoutAPartitionWhoseEndIsNotKnown) {
 
 TEST_F(JobMachineTest, WaitsForAStuckPartitionWhereTheSpecSaysSo) {
   CommitFirst();
-  JobUpdated updated;
-  updated.set_job_id("id");
-  *updated.mutable_spec() = Submitted().spec();
-  updated.mutable_spec()->set_on_stuck_partition(STUCK_PARTITION_WAIT);
-  job_.Update(updated, now_us_, &actions_);
-  Apply(TakeRecord());
-  for (const QueryEnds& query : Take<QueryEnds>())
-    job_.OnEnds(query.query, {absl::UnavailableError("events[0] has no leader"), 25}, now_us_, &actions_);
+  JobSpec spec = Submitted().spec();
+  spec.set_on_stuck_partition(STUCK_PARTITION_WAIT);
+  Apply(Update(spec));
+  AnswerEnds({absl::UnavailableError("events[0] has no leader"), 25});
   EXPECT_THAT(Take<Send<FoldRequest>>(), IsEmpty());
   EXPECT_EQ(job_.state(), JOB_WAITING);
   EXPECT_EQ(WaitingText(job_.waiting()), "events[0] has no leader");

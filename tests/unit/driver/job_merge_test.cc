@@ -241,7 +241,7 @@ TEST_F(JobMergedByChangesTest, MergesByThresholdsWhereTheMemoryDoesNotSuffice) {
   for (const Send<FoldRequest>& send : folds) Reply(send, Changed(send, "page", 5));
   EXPECT_FALSE(TakeRecord().has_batch_committed());
   EXPECT_EQ(cluster_.merge_memory->used, 0u);
-  for (const QueryEnds& query : Take<QueryEnds>()) job_.OnEnds(query.query, Ends{12, 22}, now_us_, &actions_);
+  AnswerEnds({12, 22});
   folds = Take<Send<FoldRequest>>();
   ASSERT_THAT(folds, SizeIs(2));
   EXPECT_EQ(folds[0].request.highest().depth(), 4u);

@@ -100,6 +100,32 @@ TEST_F(MembershipTest, WhileJobsAreAnsweredThereAreNoPings) {
   EXPECT_THAT(members_.Pings(now_us_), IsEmpty()) << "one is in flight";
 }
 
+TEST_F(MembershipTest, APingThatIsInFlightWhileTheDriverStandsStillCostsNoLease) {
+  Join();
+  now_us_ += kLeaseUs / 2;
+  EXPECT_TRUE(Beat().ok());
+  const std::vector<Send<PingRequest>> pings = members_.Pings(now_us_);
+  ASSERT_THAT(pings, SizeIs(1));
+  now_us_ += 10 * kLeaseUs;
+  members_.OnPaused(10 * kLeaseUs, now_us_);
+  EXPECT_TRUE(Beat().ok());
+  members_.OnPingEnded(pings[0].request, absl::UnavailableError("no answer in time"), now_us_);
+  members_.Check(now_us_);
+  EXPECT_EQ(worker().state, WORKER_LIVE);
+}
+
+TEST_F(MembershipTest, OfALostWorkerNothingIsSaidButThat) {
+  Join();
+  now_us_ += kLeaseUs / 2;
+  const std::vector<Send<PingRequest>> pings = members_.Pings(now_us_);
+  ASSERT_THAT(pings, SizeIs(1));
+  now_us_ += kLeaseUs;
+  members_.Check(now_us_);
+  EXPECT_EQ(worker().state, WORKER_LOST);
+  members_.OnPingEnded(pings[0].request, absl::UnavailableError("no answer in time"), now_us_);
+  EXPECT_EQ(worker().problem, "");
+}
+
 TEST_F(MembershipTest, AnAnswerOfAnEarlierProcessCountsForNothing) {
   Join();
   EXPECT_TRUE(Beat(2).value());

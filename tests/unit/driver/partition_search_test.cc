@@ -45,9 +45,17 @@ TEST_F(PartitionSearchTest, TakesWhatIsNewOnce) {
   EXPECT_TRUE(search_.Take().empty());
 }
 
-TEST_F(PartitionSearchTest, KnowsWhetherTheLogHasEveryStart) {
-  EXPECT_TRUE(search_.HasEveryStart({.added = {}, .begins = {10, 9}, .gone = {}, .compacted = ""}));
-  EXPECT_FALSE(search_.HasEveryStart({.added = {}, .begins = {10, 11}, .gone = {}, .compacted = ""}));
+TEST_F(PartitionSearchTest, ANewSpecNeedsANewAnswerAndEndsAHoldOnlyIfItAllowsThat) {
+  search_.OnAnswer(FoundPartitions{.added = {}, .begins = {10, 10}, .gone = {}, .compacted = "events"}, 0);
+  EXPECT_TRUE(search_.answered());
+  search_.Restart();
+  EXPECT_FALSE(search_.answered());
+  EXPECT_EQ(search_.compacted(), "events");
+  search_.OnAnswer(absl::UnavailableError("Kafka is away"), kSecondUs);
+  EXPECT_FALSE(search_.answered());
+  job_.spec.mutable_source()->set_allow_compacted(true);
+  search_.Restart();
+  EXPECT_EQ(search_.compacted(), "");
 }
 
 TEST_F(PartitionSearchTest, FailsOncePartitionsAreGoneForLong) {
