@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/limits.h"
+#include "common/process/process.h"
 #include "common/process/random_id.h"
 #include "driver/call_slot.h"
 #include "glog/logging.h"
@@ -37,7 +38,8 @@ absl::Status StoppingError() { return absl::UnavailableError("the driver is stop
 absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(Options options) {
   std::unique_ptr<Driver> driver(new Driver(std::move(options)));
   Driver* const d = driver.get();
-  absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(d->options_.places.data_dir, [d] { return d->NowUs(); });
+  absl::StatusOr<std::unique_ptr<Journal>> journal =
+      Journal::Open(d->options_.places.data_dir, [d] { return d->NowUs(); }, d->disk_.env());
   if (!journal.ok()) return journal.status();
   d->journal_ = *std::move(journal);
   std::set<std::string> cancelled;
@@ -61,7 +63,9 @@ absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(Options options) {
     }
   }
   d->loop_thread_ = std::jthread([d] { d->RunLoop(); });
-  d->Post([](ClusterMachine* cluster, int64_t now_us, Actions* actions) { cluster->Start(RandomId(), now_us, actions); });
+  d->Post([](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+    cluster->Start(RandomId(), RandomNumber(), now_us, actions);
+  });
   return driver;
 }
 
@@ -69,16 +73,25 @@ Driver::Driver(Options options)
     : options_(std::move(options)),
       started_wall_us_(absl::ToUnixMicros(absl::Now())),
       started_(std::chrono::steady_clock::now()),
+      disk_({.fail = [](const std::string& sentence) { EndWith("driver", sentence); }, .is_ending = IsEnding, .files = {}}),
       cluster_(options_.cluster) {}
 
 Driver::~Driver() {
+  Close();
+  parts_.clear();
+}
+
+void Driver::Close() {
   Stop();
   // Calls that complete from here on still post events.
   events_.Close();
   if (loop_thread_.joinable()) loop_thread_.join();
   writer_.reset();
   workers_.reset();
-  parts_.clear();
+  for (const auto& [id, parts] : parts_) {
+    if (parts.sinks != nullptr) parts.sinks->Stop();
+  }
+  for (auto& [id, parts] : parts_) parts.sinks.reset();
 }
 
 void Driver::Stop() {
@@ -152,7 +165,7 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
 absl::Status Driver::OpenJob(const JobMachine& machine) {
   const JournalledJob& job = machine.job();
   if (parts_.contains(job.job_id)) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, job.brokers(), stop_.get_token());
+  absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, LogOf(job.spec), stop_.get_token());
   if (!topics.ok()) return topics.status();
   JobParts& parts = parts_[job.job_id];
   parts.topics = *std::move(topics);
@@ -181,7 +194,7 @@ Driver::JobParts Driver::TakeReplaced(const JobMachine& machine) {
     replaced.sinks = std::move(parts.sinks);
   if (MessageDifferencer::Equals(before.source(), job.spec.source())) return replaced;
   // Where no client can be made of the new spec the parts go, and are opened again when they are needed, with the reason.
-  absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, job.brokers(), stop_.get_token());
+  absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, LogOf(job.spec), stop_.get_token());
   if (!topics.ok()) {
     replaced.topics = std::move(parts.topics);
     if (parts.sinks != nullptr) replaced.sinks = std::move(parts.sinks);
@@ -307,8 +320,21 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   const JobSpec& spec = request.spec();
   if (const std::string unsound = CheckJobSpec(spec); !unsound.empty()) return absl::InvalidArgumentError(unsound);
   if (absl::Status sinks = JobSinks::Check(spec, options_.places); !sinks.ok()) return sinks;
+  if (!request.job_id().empty() && !IsRandomId(request.job_id()))
+    return absl::InvalidArgumentError("the job id of the request is not 16 hexadecimal digits");
+  // A request that is sent again, since its answer was lost.
+  const absl::StatusOr<bool> is_there = Ask<bool>([&](ClusterMachine* cluster, int64_t, Actions*) -> absl::StatusOr<bool> {
+    const JobMachine* job = request.job_id().empty() ? nullptr : cluster->FindJob(request.job_id());
+    return job != nullptr && google::protobuf::util::MessageDifferencer::Equals(job->job().spec, spec);
+  });
+  if (!is_there.ok()) return is_there.status();
+  if (*is_there) {
+    SubmitReply reply;
+    reply.set_job_id(request.job_id());
+    return reply;
+  }
   JobSubmitted submitted;
-  submitted.set_job_id(RandomId());
+  submitted.set_job_id(request.job_id().empty() ? RandomId() : request.job_id());
   *submitted.mutable_spec() = spec;
   const CallSlot slot(&waiting_calls_);
   if (!slot.status().ok()) return slot.status();
@@ -330,9 +356,16 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   return reply;
 }
 
+LogConfig Driver::LogOf(const JobSpec& spec) const {
+  LogConfig log;
+  log.brokers = BrokersOf(spec, options_.cluster.kafka);
+  log.properties = {spec.source().properties().begin(), spec.source().properties().end()};
+  log.property_dirs = options_.property_dirs;
+  return log;
+}
+
 absl::StatusOr<std::vector<Partition>> Driver::Resolve(const JobSpec& spec) {
-  const absl::StatusOr<std::unique_ptr<JobTopics>> topics =
-      JobTopics::Create(spec, BrokersOf(spec, options_.cluster.kafka), stop_.get_token());
+  const absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(spec, LogOf(spec), stop_.get_token());
   if (!topics.ok()) return topics.status();
   const absl::Time deadline = absl::Now() + kResolveTimeout;
   absl::StatusOr<std::vector<Partition>> partitions = (*topics)->Resolve(deadline);
@@ -400,21 +433,25 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
 }
 
 absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
+  CancelReply reply;
   auto promise = std::make_shared<std::promise<std::shared_ptr<Closing>>>();
   std::future<std::shared_ptr<Closing>> closed = promise->get_future();
-  const absl::StatusOr<std::string> job_id =
-      Ask<std::string>([&](ClusterMachine* cluster, int64_t, Actions* actions) -> absl::StatusOr<std::string> {
-        const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
-        if (!job.ok()) return job.status();
-        const std::string id = (*job)->job().job_id;
-        cancelling_[id].push_back(promise);
-        if (absl::Status cancelled = cluster->Cancel(id, actions); !cancelled.ok()) return cancelled;
-        return id;
-      });
+  const absl::StatusOr<std::string> job_id = Ask<std::string>([&](ClusterMachine* cluster, int64_t,
+                                                                  Actions* actions) -> absl::StatusOr<std::string> {
+    if (const JobStatus* done = cluster->FindCancelled(request.job()); done != nullptr && done->job_id() == request.job()) {
+      promise->set_value(std::make_shared<Closing>());
+      return done->job_id();
+    }
+    const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
+    if (!job.ok()) return job.status();
+    const std::string id = (*job)->job().job_id;
+    cancelling_[id].push_back(promise);
+    if (absl::Status cancelled = cluster->Cancel(id, actions); !cancelled.ok()) return cancelled;
+    return id;
+  });
   if (!job_id.ok()) return job_id.status();
   const std::shared_ptr<Closing> closing = closed.get();
   std::call_once(closing->once, [&] { closing->parts = {}; });
-  CancelReply reply;
   reply.set_job_id(*job_id);
   return reply;
 }
@@ -432,6 +469,15 @@ absl::StatusOr<const JobMachine*> Driver::FindJob(const std::string& job) const 
 
 JobStatus Driver::StatusOf(const JobMachine& job) const {
   JobStatus status = job.Status();
+  if (const std::optional<RocksDisk::Wait> wait = disk_.Waiting(); wait && !job.job().IsOver()) {
+    status.set_state(JOB_WAITING);
+    Waiting* waiting = status.mutable_waiting();
+    waiting->Clear();
+    waiting->set_kind(WAITING_DISK);
+    waiting->set_subject(wait->what);
+    waiting->set_detail(wait->reason);
+    waiting->set_since_us(absl::ToUnixMicros(wait->since));
+  }
   if (const auto it = parts_.find(job.job().job_id); it != parts_.end() && it->second.sinks != nullptr) {
     for (SinkStatus& sink : it->second.sinks->Status()) *status.add_sinks() = std::move(sink);
   }

@@ -19,6 +19,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/files/rocks_disk.h"
+#include "common/kafka/log.h"
+#include "common/kafka/property_value.h"
 #include "common/thread/event_queue.h"
 #include "common/thread/mutex.h"
 #include "driver.pb.h"
@@ -41,6 +44,8 @@ class Driver {
     ClusterOptions cluster;
     // Its data directory is the driver's.
     SinkPlaces places;
+    // Where the files lie that Kafka properties name.
+    std::vector<std::string> property_dirs = DefaultPropertyDirs();
   };
 
   // Reads the journal and goes on where it ends. The errors are Journal::Open's.
@@ -63,6 +68,9 @@ class Driver {
 
   // Requests that wait return UNAVAILABLE from now on, those for Kafka within 3 s.
   void Stop();
+  // Ends the decisions and the sinks, all jobs' at once, within a second or two. What is left are clients of Kafka, each of
+  // which may take seconds to end, so that a process exits without them. Requests are still answered, as after Stop.
+  void Close();
 
  private:
   // What a job needs besides its decisions.
@@ -110,6 +118,8 @@ class Driver {
   // Takes what the job's present spec needs anew out of the parts.
   JobParts TakeReplaced(const JobMachine& job);
   absl::StatusOr<std::vector<Partition>> Resolve(const JobSpec& spec);
+  // How to reach the spec's Kafka.
+  LogConfig LogOf(const JobSpec& spec) const;
   absl::StatusOr<const JobMachine*> FindJob(const std::string& job) const;
   JobStatus StatusOf(const JobMachine& job) const;
 
@@ -117,6 +127,8 @@ class Driver {
   // The decisions' clock: wall time at the start, then steady.
   const int64_t started_wall_us_;
   const std::chrono::steady_clock::time_point started_;
+  // The journal's files.
+  RocksDisk disk_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<JournalWriter> writer_;
   std::unique_ptr<WorkerClient> workers_;

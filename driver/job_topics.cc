@@ -37,12 +37,9 @@ absl::Status StoppingError() { return absl::UnavailableError("the driver is stop
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<JobTopics>> JobTopics::Create(const JobSpec& spec, const std::string& brokers,
+absl::StatusOr<std::unique_ptr<JobTopics>> JobTopics::Create(const JobSpec& spec, const LogConfig& log,
                                                              std::stop_token stop) {
-  LogConfig config;
-  config.brokers = brokers;
-  config.properties = {spec.source().properties().begin(), spec.source().properties().end()};
-  absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
+  absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(log);
   if (!client.ok()) return client.status();
   return std::unique_ptr<JobTopics>(new JobTopics(spec, *std::move(client), std::move(stop)));
 }

@@ -27,8 +27,7 @@ namespace tenfold {
 class JobTopics {
  public:
   // Once `stop` is asked for no further call to Kafka is begun: what needs one is UNAVAILABLE, or is not done.
-  static absl::StatusOr<std::unique_ptr<JobTopics>> Create(const JobSpec& spec, const std::string& brokers,
-                                                           std::stop_token stop);
+  static absl::StatusOr<std::unique_ptr<JobTopics>> Create(const JobSpec& spec, const LogConfig& log, std::stop_token stop);
   // Waits for the call in flight, which ends by its timeout of 3 s; no other is begun.
   ~JobTopics();
 

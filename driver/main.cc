@@ -1,5 +1,4 @@
 // tenfold-driver: admits jobs and workers, plans and merges batches, and publishes the top ten.
-#include <chrono>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -15,6 +14,9 @@
 
 namespace tenfold {
 namespace {
+
+// How long calls under way may take once the process is to end.
+constexpr absl::Duration kStopWithin = absl::Seconds(3);
 
 int Refuse(const absl::Status& status, int code) {
   std::cerr << "tenfold-driver: " << status.message() << "\n";
@@ -34,15 +36,16 @@ int Run(int argc, char** argv) {
   }
   DriverServiceImpl service(driver->get());
   int port = 0;
-  const absl::StatusOr<std::unique_ptr<grpc::Server>> server = StartServer(options.listen, &service, &port);
+  absl::StatusOr<std::unique_ptr<grpc::Server>> server = StartServer(options.listen, &service, &port);
   if (!server.ok()) return Refuse(server.status(), kExitRefused);
   LOG(INFO) << "listening on " << Address{ParseAddress(options.listen)->host, port}.ToString();
 
   WaitForSignal();
   LOG(INFO) << "stopping";
   (*driver)->Stop();
-  (*server)->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
-  return kExitOk;
+  StopServer(*std::move(server), kStopWithin);
+  (*driver)->Close();
+  ExitNow(kExitOk);
 }
 
 }  // namespace

@@ -30,6 +30,9 @@ std::string Check(const DriverOptions& options) {
   for (const std::string& directory : options.driver.places.allowed) {
     if (!directory.starts_with('/')) return "--sink-dirs: " + Quoted(directory) + " is no absolute path";
   }
+  for (const std::string& directory : options.driver.property_dirs) {
+    if (!directory.starts_with('/')) return "--property-dirs: " + Quoted(directory) + " is no absolute path";
+  }
   if (options.driver.kept_batches == 0) return "--keep-batches: at least 1";
   if (options.driver.cluster.sink_backlog == 0) return "--sink-backlog: at least 1";
   return "";
@@ -63,6 +66,14 @@ std::optional<int> ReadOptions(int argc, char** argv, DriverOptions* options) {
       ->capture_default_str();
   app.add_option("--sink-dirs", driver.places.allowed,
                  "Directories, by their absolute paths, in which sinks may have an absolute path; none if not given");
+  app.add_option("--property-dirs", driver.property_dirs,
+                 "Directories, by their absolute paths, of the files that a job's Kafka properties may name: certificates,\n"
+                 "keys, and secrets (${file:PATH})")
+      ->capture_default_str();
+  app.add_flag(
+      "--restored", driver.cluster.restored,
+      "The journal is a restored backup: workers that have obeyed a later driver obey this one from now on. For one\n"
+      "start, and only if that driver is gone for good");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
 
   std::string wrong = Check(*options);

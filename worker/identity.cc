@@ -16,7 +16,6 @@ std::string PathOf(const std::string& data_dir) { return absl::StrCat(data_dir, 
 }  // namespace
 
 absl::StatusOr<Identity> ReadOrMakeIdentity(const std::string& data_dir) {
-  if (absl::Status made = MakePrivateDirectory(data_dir); !made.ok()) return made;
   std::error_code error;
   const std::string path = PathOf(data_dir);
   Identity identity;
@@ -30,6 +29,7 @@ absl::StatusOr<Identity> ReadOrMakeIdentity(const std::string& data_dir) {
   while (file >> word) {
     if (word == "worker") file >> identity.worker_id;
     if (word == "cluster") file >> identity.cluster_id;
+    if (word == "epoch") file >> identity.epoch;
   }
   if (identity.worker_id.empty()) {
     return absl::DataLossError(
@@ -40,7 +40,8 @@ absl::StatusOr<Identity> ReadOrMakeIdentity(const std::string& data_dir) {
 
 absl::Status WriteIdentity(const std::string& data_dir, const Identity& identity) {
   const std::string cluster = identity.cluster_id.empty() ? "" : absl::StrCat("cluster ", identity.cluster_id, "\n");
-  return ReplaceFile(PathOf(data_dir), absl::StrCat("worker ", identity.worker_id, "\n", cluster));
+  const std::string epoch = identity.epoch == 0 ? "" : absl::StrCat("epoch ", identity.epoch, "\n");
+  return ReplaceFile(PathOf(data_dir), absl::StrCat("worker ", identity.worker_id, "\n", cluster, epoch));
 }
 
 }  // namespace tenfold

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <future>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "common/net/rpc.h"
@@ -27,6 +29,14 @@ void KeepFreedMemoryLow() {
   mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
+constexpr std::chrono::seconds kOpenAtOnce(1);
+// How long calls under way may take once the process is to end.
+constexpr absl::Duration kStopWithin = absl::Seconds(3);
+
+ExitCode ExitCodeOf(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsInvalidArgument(status) ? kExitData : kExitRefused;
+}
+
 int Refuse(const absl::Status& status, int code) {
   std::cerr << "tenfold-worker: " << status.message() << "\n";
   return code;
@@ -40,15 +50,23 @@ int Run(int argc, char** argv) {
   RaiseOpenFiles();
   InitLogging("tenfold-worker");
   const std::string data_dir = options.worker.data_dir;
-  absl::StatusOr<std::unique_ptr<Worker>> worker = Worker::Open(std::move(options.worker));
-  if (!worker.ok()) return Refuse(worker.status(), absl::IsDataLoss(worker.status()) ? kExitData : kExitRefused);
+  absl::StatusOr<std::unique_ptr<Worker>> worker = Worker::Create(std::move(options.worker));
+  if (!worker.ok()) return Refuse(worker.status(), ExitCodeOf(worker.status()));
   WorkerServiceImpl service(worker->get());
   int port = 0;
-  const absl::StatusOr<std::unique_ptr<grpc::Server>> server = StartServer(options.listen, &service, &port);
+  absl::StatusOr<std::unique_ptr<grpc::Server>> server = StartServer(options.listen, &service, &port);
   if (!server.ok()) return Refuse(server.status(), kExitRefused);
   if (options.advertise_listen) (*worker)->SetAdvertised(Address{ParseAddress(options.listen)->host, port}.ToString());
   LOG(INFO) << "listening on port " << port << ", known to the driver as " << (*worker)->advertised();
 
+  // States that open at once are open before the driver hears of the worker. If they have to wait for room on the disk, the
+  // driver learns that from the worker.
+  std::promise<void> opened;
+  const std::jthread opener([&] {
+    if (const absl::Status open = (*worker)->OpenStates(); !open.ok()) _exit(Refuse(open, ExitCodeOf(open)));
+    opened.set_value();
+  });
+  opened.get_future().wait_for(kOpenAtOnce);
   (*worker)->StartHeartbeat([&](const absl::Status& status) {
     const bool elder = absl::IsAborted(status);
     std::cerr << "tenfold-worker: " << data_dir << ": " << status.message() << (elder ? ". This process ends" : "")
@@ -60,8 +78,9 @@ int Run(int argc, char** argv) {
   WaitForSignal();
   LOG(INFO) << "stopping";
   (*worker)->Stop();
-  (*server)->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
-  return kExitOk;
+  StopServer(*std::move(server), kStopWithin);
+  (*worker)->Close();
+  ExitNow(kExitOk);
 }
 
 }  // namespace

@@ -31,6 +31,9 @@ std::string Check(const WorkerOptions& options) {
                                       std::pair("--advertise: ", worker.advertise)}) {
     if (const std::string wrong = CheckAddress(address); !wrong.empty()) return flag + wrong;
   }
+  for (const std::string& directory : worker.property_dirs) {
+    if (!directory.starts_with('/')) return "--property-dirs: " + directory + " is no absolute path";
+  }
   if (ParseAddress(worker.advertise)->IsWildcard())
     return "--advertise: the driver cannot reach " + worker.advertise + "; give an address of this host";
   return "";
@@ -58,6 +61,10 @@ std::optional<int> ReadOptions(int argc, char** argv, WorkerOptions* options) {
          "What the worker may use of memory, such as 256MiB or 2GiB. Totals that do not fit are read from disk: slower,\n"
          "and as exact. No limit if not given")
       ->option_text("SIZE");
+  app.add_option("--property-dirs", worker.property_dirs,
+                 "Directories, by their absolute paths, of the files that a job's Kafka properties may name: certificates,\n"
+                 "keys, and secrets (${file:PATH})")
+      ->capture_default_str();
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
 
   options->advertise_listen = worker.advertise.empty();

@@ -1,18 +1,19 @@
 #include "worker/worker.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/files/durable_file.h"
 #include "common/process/process.h"
 #include "common/process/random_id.h"
 #include "glog/logging.h"
+#include "worker/core/obedience.h"
 #include "worker/fold/kafka_fold_task.h"
 
 namespace tenfold {
@@ -33,21 +34,35 @@ absl::Duration PatienceOf(uint32_t interval_ms) {
 
 }  // namespace
 
-Worker::Worker(Options options) : options_(std::move(options)), incarnation_(RandomNumber()) {}
+Worker::Worker(Options options)
+    : options_(std::move(options)),
+      incarnation_(RandomNumber()),
+      disk_({.fail = [](const std::string& sentence) { EndWith("worker", sentence); }, .is_ending = IsEnding, .files = {}}) {
+}
 
-absl::StatusOr<std::unique_ptr<Worker>> Worker::Open(Options options) {
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(Options options) {
   std::unique_ptr<Worker> worker(new Worker(std::move(options)));
-  absl::StatusOr<Identity> identity = ReadOrMakeIdentity(worker->options_.data_dir);
+  const std::string& data_dir = worker->options_.data_dir;
+  std::error_code error;
+  if (std::filesystem::exists(absl::StrCat(data_dir, "/journal"), error))
+    return absl::InvalidArgumentError(absl::StrCat(data_dir, " is the data directory of a driver; use another --data-dir"));
+  if (absl::Status made = MakePrivateDirectory(data_dir); !made.ok()) return made;
+  if (absl::Status locked = worker->lock_.Acquire(data_dir, "worker"); !locked.ok()) return locked;
+  absl::StatusOr<Identity> identity = ReadOrMakeIdentity(data_dir);
   if (!identity.ok()) return identity.status();
   MutexLock lock(&worker->mutex_);
   worker->identity_ = *std::move(identity);
-  if (absl::Status opened = worker->OpenStore(); !opened.ok()) return opened;
-  if (absl::Status opened = worker->disk_.Open(worker->options_.data_dir); !opened.ok()) return opened;
+  return worker;
+}
 
+absl::Status Worker::OpenStates() {
+  if (absl::Status opened = probe_.Open(options_.data_dir); !opened.ok()) return opened;
+  absl::StatusOr<std::unique_ptr<StateStore>> store = OpenStore();
+  if (!store.ok()) return store.status();
   std::map<std::string, std::vector<ShardState>> found;
   std::vector<ShardKey> unreadable;
-  for (const ShardKey& shard : worker->store_->Shards()) {
-    absl::StatusOr<ShardState> state = worker->store_->Read(shard);
+  for (const ShardKey& shard : (*store)->Shards()) {
+    absl::StatusOr<ShardState> state = (*store)->Read(shard);
     if (state.ok()) {
       found[shard.first].push_back(*std::move(state));
     } else {
@@ -56,36 +71,48 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Open(Options options) {
       unreadable.push_back(shard);
     }
   }
-  if (absl::Status dropped = worker->store_->Drop(unreadable); !dropped.ok()) return dropped;
-  for (const auto& [job_id, states] : found) worker->jobs_[job_id] = worker->MakeJob(job_id, states);
-  worker->job_count_ = worker->jobs_.size();
-  return worker;
-}
-
-absl::Status Worker::OpenStore() {
-  StateStore::Options store_options;
-  store_options.memory_bytes = options_.memory.StoreBytes();
-  absl::StatusOr<std::unique_ptr<StateStore>> store = StateStore::Open(options_.data_dir, store_options);
-  if (absl::IsDataLoss(store.status())) {
-    const std::string aside = absl::StrCat(options_.data_dir, "/state.damaged-",
-                                           absl::FormatTime("%Y%m%dT%H%M%S", absl::Now(), absl::UTCTimeZone()));
-    LOG(ERROR) << store.status().message() << "; it is set aside as " << aside
-               << ", and its shards are folded again from the log";
-    std::error_code error;
-    std::filesystem::rename(absl::StrCat(options_.data_dir, "/state"), aside, error);
-    if (error)
-      return absl::DataLossError(absl::StrCat(store.status().message(), "; it cannot be set aside: ", error.message()));
-    store = StateStore::Open(options_.data_dir, store_options);
-  }
-  if (!store.ok()) return store.status();
+  if (absl::Status dropped = (*store)->Drop(unreadable); !dropped.ok()) return dropped;
+  MutexLock lock(&mutex_);
   store_ = *std::move(store);
+  for (const auto& [job_id, states] : found) jobs_[job_id] = MakeJob(job_id, states);
+  job_count_ = jobs_.size();
+  is_open_ = true;
   return absl::OkStatus();
 }
 
-Worker::~Worker() {
+absl::StatusOr<std::unique_ptr<StateStore>> Worker::OpenStore() {
+  StateStore::Options store_options;
+  store_options.env = disk_.env();
+  store_options.memory_bytes = options_.memory.StoreBytes();
+  absl::StatusOr<std::unique_ptr<StateStore>> store = StateStore::Open(options_.data_dir, store_options);
+  if (!absl::IsDataLoss(store.status())) return store;
+  const std::string aside = absl::StrCat(options_.data_dir, "/state.damaged-",
+                                         absl::FormatTime("%Y%m%dT%H%M%S", absl::Now(), absl::UTCTimeZone()));
+  LOG(ERROR) << store.status().message() << "; it is set aside as " << aside
+             << ", and its shards are folded again from the log";
+  std::error_code error;
+  std::filesystem::rename(absl::StrCat(options_.data_dir, "/state"), aside, error);
+  if (error)
+    return absl::DataLossError(absl::StrCat(store.status().message(), "; it cannot be set aside: ", error.message()));
+  return StateStore::Open(options_.data_dir, store_options);
+}
+
+absl::Status Worker::CheckOpen() const {
+  if (stopping_) return absl::UnavailableError("the worker is stopping");
+  return is_open_ ? absl::OkStatus() : absl::UnavailableError("the worker is opening its states");
+}
+
+Worker::~Worker() { Close(); }
+
+void Worker::Close() {
   Stop();
-  if (store_ == nullptr) return;
-  if (absl::Status flushed = store_->Flush(); !flushed.ok())
+  StateStore* store = nullptr;
+  {
+    MutexLock lock(&mutex_);
+    if (is_open_) store = store_.get();
+  }
+  if (store == nullptr || !probe_.Check().ok()) return;
+  if (absl::Status flushed = store->Flush(); !flushed.ok())
     LOG(ERROR) << "what is not in the WAL is lost and folded again: " << flushed.message();
 }
 
@@ -99,6 +126,19 @@ void Worker::Stop() {
   dropper_ = {};
 }
 
+absl::Status Worker::Obey(const std::string& cluster_id, uint64_t epoch) {
+  if (identity_.cluster_id.empty()) return absl::UnavailableError("the worker has yet to join");
+  if (cluster_id != identity_.cluster_id)
+    return absl::PermissionDeniedError(absl::StrCat("this worker belongs to cluster ", identity_.cluster_id));
+  if (absl::Status obeyed = CheckEpoch(identity_.epoch, epoch); !obeyed.ok()) return obeyed;
+  if (epoch == identity_.epoch) return absl::OkStatus();
+  Identity identity = identity_;
+  identity.epoch = epoch;
+  if (absl::Status written = WriteIdentity(options_.data_dir, identity); !written.ok()) return written;
+  identity_ = identity;
+  return absl::OkStatus();
+}
+
 std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std::vector<ShardState>& found) {
   WorkerJob::Options options;
   options.cluster_id = identity_.cluster_id;
@@ -107,15 +147,14 @@ std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std:
   options.store = store_.get();
   options.memory = [this] { return options_.memory.OfOneOf(std::max<size_t>(1, job_count_)); };
   options.store_failed = [data_dir = options_.data_dir](const absl::Status& status) {
-    LOG(ERROR) << "the worker ends, since its state in " << data_dir << " cannot be written: " << status.message()
-               << "; mend that and start it again";
-    google::FlushLogFiles(google::INFO);
-    _exit(kExitRefused);
+    EndWith("worker", absl::StrCat("its state in ", data_dir, " cannot be written: ", status.message(),
+                                   "; mend that and start it again"));
   };
   options.make_fold_task = [this](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<FoldTask>> {
     LogConfig log;
     log.brokers = assign.brokers();
     log.properties = {assign.spec().source().properties().begin(), assign.spec().source().properties().end()};
+    log.property_dirs = options_.property_dirs;
     log.patience = PatienceOf(assign.spec().batch_interval_ms());
     absl::StatusOr<std::unique_ptr<KafkaFoldTask>> task = KafkaFoldTask::Create(assign.spec(), log, options_.threads);
     if (!task.ok()) return task.status();
@@ -174,6 +213,7 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::s
       identity_ = joined;
       LOG(INFO) << "worker " << identity_.worker_id << " joined cluster " << identity_.cluster_id;
     }
+    if (absl::Status obeyed = Obey(reply->cluster_id(), reply->epoch()); !obeyed.ok()) return obeyed;
   }
   // A job is dropped on another thread, as that waits for running requests. Jobs not dropped by then are named again.
   if (!reply->dropped_job_ids().empty() && !dropping_.exchange(true)) {
@@ -203,20 +243,27 @@ void Worker::DropJob(const std::string& job_id) {
 absl::StatusOr<PingReply> Worker::Ping(const PingRequest& request) {
   {
     MutexLock lock(&mutex_);
-    if (stopping_) return absl::UnavailableError("the worker is stopping");
     if (request.worker_id() != identity_.worker_id) {
       return absl::FailedPreconditionError(absl::StrCat(options_.advertise, " is the address of worker ",
                                                         identity_.worker_id, "; --advertise names the wrong one"));
     }
   }
   if (request.incarnation() != incarnation_) return absl::FailedPreconditionError("another process of it answers there");
-  if (absl::Status writes = disk_.Check(); !writes.ok()) return writes;
+  if (const std::optional<RocksDisk::Wait> wait = disk_.Waiting())
+    return absl::FailedPreconditionError(absl::StrCat("waits for ", wait->what, ": ", wait->reason));
+  {
+    MutexLock lock(&mutex_);
+    if (absl::Status open = CheckOpen(); !open.ok()) return open;
+    if (absl::Status obeyed = Obey(request.cluster_id(), request.epoch()); !obeyed.ok()) return obeyed;
+  }
+  if (absl::Status writes = probe_.Check(); !writes.ok()) return writes;
   return PingReply();
 }
 
 absl::StatusOr<std::shared_ptr<WorkerJob>> Worker::FindJob(const RequestId& id) {
   MutexLock lock(&mutex_);
-  if (stopping_) return absl::UnavailableError("the worker is stopping");
+  if (absl::Status open = CheckOpen(); !open.ok()) return open;
+  if (absl::Status obeyed = Obey(id.cluster_id(), id.epoch()); !obeyed.ok()) return obeyed;
   const auto it = jobs_.find(id.job_id());
   if (it == jobs_.end()) return absl::FailedPreconditionError("the job is not assigned to the worker");
   return it->second;
@@ -224,10 +271,8 @@ absl::StatusOr<std::shared_ptr<WorkerJob>> Worker::FindJob(const RequestId& id) 
 
 absl::StatusOr<std::shared_ptr<WorkerJob>> Worker::JobFor(const AssignRequest& request) {
   MutexLock lock(&mutex_);
-  if (stopping_ || identity_.cluster_id.empty()) return absl::UnavailableError("the worker is starting or stopping");
-  if (request.id().cluster_id() != identity_.cluster_id) {
-    return absl::PermissionDeniedError(absl::StrCat("this worker belongs to cluster ", identity_.cluster_id));
-  }
+  if (absl::Status open = CheckOpen(); !open.ok()) return open;
+  if (absl::Status obeyed = Obey(request.id().cluster_id(), request.id().epoch()); !obeyed.ok()) return obeyed;
   std::shared_ptr<WorkerJob>& job = jobs_[request.id().job_id()];
   if (job == nullptr) job = MakeJob(request.id().job_id(), {});
   job_count_ = jobs_.size();

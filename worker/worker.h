@@ -13,6 +13,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/files/directory_lock.h"
+#include "common/files/rocks_disk.h"
+#include "common/kafka/property_value.h"
 #include "common/thread/mutex.h"
 #include "worker.pb.h"
 #include "worker/core/memory_budget.h"
@@ -33,12 +36,17 @@ class Worker {
     std::string advertise;
     size_t threads = 1;
     MemoryBudget memory;
+    // Where the files lie that Kafka properties name.
+    std::vector<std::string> property_dirs = DefaultPropertyDirs();
   };
 
-  // Opens the data directory and finds the states in it. FAILED_PRECONDITION if another process has it open. A state store
-  // that does not open is set aside, and its shards are folded again.
-  static absl::StatusOr<std::unique_ptr<Worker>> Open(Options options);
-  // Writes out what is not in the WAL. No request may be under way.
+  // Takes the data directory, without its states. FAILED_PRECONDITION if another process has it, INVALID_ARGUMENT if it is a
+  // driver's.
+  static absl::StatusOr<std::unique_ptr<Worker>> Create(Options options);
+  // Opens the states in the directory; waits for room on its disk. A state store that does not open is set aside, and its
+  // shards are folded again. Until it has returned OK requests are refused. Called once.
+  absl::Status OpenStates();
+  // No request may be under way.
   ~Worker();
 
   // Where the driver reaches it; set before StartHeartbeat if not known when opened.
@@ -50,6 +58,9 @@ class Worker {
   void StartHeartbeat(std::function<void(const absl::Status&)> refused);
   // Cuts short the requests that run, and refuses those that come.
   void Stop();
+  // Writes out what is not in the WAL, unless the disk hangs. What is left are clients of Kafka, each of which may take
+  // seconds to end, so that a process exits without them.
+  void Close();
 
   absl::StatusOr<PingReply> Ping(const PingRequest& request);
   // What proto/worker.proto says of each request, done by the request's job.
@@ -63,7 +74,11 @@ class Worker {
  private:
   explicit Worker(Options options);
 
-  absl::Status OpenStore();
+  absl::StatusOr<std::unique_ptr<StateStore>> OpenStore();
+  // Why no request is taken; OK if they are.
+  absl::Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether a driver of this cluster and epoch is obeyed. A higher epoch than any before is durable on return.
+  absl::Status Obey(const std::string& cluster_id, uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
   absl::Status Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop);
   std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found)
@@ -79,10 +94,14 @@ class Worker {
 
   Options options_;
   const uint64_t incarnation_;
+  DirectoryLock lock_;
+  RocksDisk disk_;
+  DiskProbe probe_;
+  // Null until the states are open.
   std::unique_ptr<StateStore> store_;
-  DiskProbe disk_;
 
   Mutex mutex_;
+  bool is_open_ ABSL_GUARDED_BY(mutex_) = false;
   Identity identity_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<WorkerJob>> jobs_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

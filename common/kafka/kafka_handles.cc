@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "common/kafka/property_value.h"
 #include "common/text/address.h"
 #include "glog/logging.h"
 
@@ -115,7 +116,11 @@ absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig
   KafkaConf conf(rd_kafka_conf_new());
   KafkaSettings settings = Defaults();
   settings.insert(settings.end(), self->options_.defaults.begin(), self->options_.defaults.end());
-  settings.insert(settings.end(), config.properties.begin(), config.properties.end());
+  for (const auto& [name, value] : config.properties) {
+    absl::StatusOr<std::string> resolved = PropertyValue(name, value, config.property_dirs);
+    if (!resolved.ok()) return resolved.status();
+    settings.emplace_back(name, *std::move(resolved));
+  }
   settings.emplace_back("bootstrap.servers", config.brokers);
   settings.insert(settings.end(), self->options_.required.begin(), self->options_.required.end());
   for (const auto& [name, value] : settings) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,13 +20,16 @@ namespace tenfold {
 struct LogConfig {
   // HOST:PORT[,HOST:PORT]
   std::string brokers;
-  // The job's librdkafka properties, of those that a job may set; what Tenfold sets itself overrides them.
+  // The job's librdkafka properties, of those that a job may set; what Tenfold sets itself overrides them. Values may be
+  // references (common/kafka/property_value.h).
   std::map<std::string, std::string> properties;
   // About how many bytes of fetched records a reader may hold; 0 for as many as are of use.
   size_t read_ahead_bytes = 0;
   // How long a broker may hold back new records to send more of them at once, in whole milliseconds. Ignored if the
   // properties say how to fetch.
   absl::Duration patience = absl::ZeroDuration();
+  // The directories that files which properties name lie in; any if it is not set.
+  std::optional<std::vector<std::string>> property_dirs = std::nullopt;
 };
 
 struct TopicPartition {

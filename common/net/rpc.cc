@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <future>
+#include <thread>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -110,6 +113,18 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& add
         absl::StrCat("cannot listen on ", address, ": ", why.empty() ? "gRPC refused it" : why));
   }
   return server;
+}
+
+void StopServer(std::unique_ptr<grpc::Server> server, absl::Duration limit) {
+  const auto now = std::chrono::system_clock::now();
+  std::promise<void> stopped;
+  std::future<void> done = stopped.get_future();
+  grpc::Server* const stopping = server.release();
+  std::thread([stopping, until = now + absl::ToChronoMilliseconds(limit / 2), promise = std::move(stopped)]() mutable {
+    stopping->Shutdown(until);
+    promise.set_value();
+  }).detach();
+  if (done.wait_until(now + absl::ToChronoMilliseconds(limit)) == std::future_status::ready) delete stopping;
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 
 namespace tenfold {
@@ -18,6 +19,10 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address);
 // Starts a server that listens on HOST:PORT, or on any free port if PORT is 0; `port` receives the port.
 // FAILED_PRECONDITION, naming the address, if it is in use or is not this machine's. Two servers never share a port.
 absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& address, grpc::Service* service, int* port);
+
+// Refuses further calls and waits for those under way, which are cancelled after half of the time. Those that have not ended
+// within `limit` go on until the process ends, and so does their server.
+void StopServer(std::unique_ptr<grpc::Server> server, absl::Duration limit);
 
 // Converts the status of a service's method. It marks the status as the service's own; every method returns through it.
 grpc::Status ToGrpc(const absl::Status& status);

@@ -5,7 +5,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 
@@ -13,6 +15,8 @@
 
 namespace tenfold {
 namespace {
+
+std::atomic<bool> has_ended = false;
 
 // Ends the process after glog has written and flushed the reason.
 __attribute__((noreturn)) void DieOfCheck() {
@@ -44,6 +48,17 @@ void InitLogging(const char* program) {
   std::set_terminate([] { LOG(FATAL) << "an exception that nothing caught"; });
 }
 
+void EndWith(const char* program, const std::string& why) {
+  LOG(ERROR) << "the " << program << " ends: " << why;
+  ExitNow(kExitRefused);
+}
+
+void ExitNow(ExitCode code) {
+  google::FlushLogFiles(google::INFO);
+  std::fflush(nullptr);
+  _exit(code);
+}
+
 void BlockSignals() {
   const sigset_t signals = EndSignals();
   CHECK_EQ(pthread_sigmask(SIG_BLOCK, &signals, nullptr), 0);
@@ -61,6 +76,13 @@ void WaitForSignal() {
   const sigset_t signals = EndSignals();
   int signal = 0;
   CHECK_EQ(sigwait(&signals, &signal), 0);
+  has_ended = true;
+}
+
+bool IsEnding() {
+  sigset_t pending;
+  return has_ended ||
+         (sigpending(&pending) == 0 && (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1));
 }
 
 }  // namespace tenfold

@@ -29,6 +29,14 @@ std::optional<int> ParseCommandLine(CLI::App* app, int argc, char** argv);
 // exception ends the process with kExitBug. Called after ParseCommandLine; `program` is a literal. Later calls do nothing.
 void InitLogging(const char* program);
 
+// Ends the process at once with kExitRefused; the log says that the `program` ends, and why. What it had to write is not
+// written.
+[[noreturn]] void EndWith(const char* program, const std::string& why);
+
+// Ends the process at once, with what the log and the standard streams have to write, but without destructors: clients of
+// Kafka may take seconds each to end.
+[[noreturn]] void ExitNow(ExitCode code);
+
 // Blocks SIGINT and SIGTERM in the calling thread and in the threads it starts later, and ignores SIGPIPE. Called before any
 // thread is started.
 void BlockSignals();
@@ -36,5 +44,7 @@ void BlockSignals();
 void RaiseOpenFiles();
 // Waits for SIGINT or SIGTERM after BlockSignals.
 void WaitForSignal();
+// Whether one of them has come, be it waited for or not. Thread-safe.
+bool IsEnding();
 
 }  // namespace tenfold

@@ -15,4 +15,8 @@ uint64_t RandomNumber() {
 
 std::string RandomId() { return fmt::format("{:016x}", RandomNumber()); }
 
+bool IsRandomId(std::string_view text) {
+  return text.size() == 16 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 }  // namespace tenfold

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace tenfold {
 
@@ -10,5 +11,7 @@ namespace tenfold {
 uint64_t RandomNumber();
 // Returns a RandomNumber as 16 hexadecimal digits.
 std::string RandomId();
+// Whether the text has the form of one.
+bool IsRandomId(std::string_view text);
 
 }  // namespace tenfold

@@ -2,6 +2,8 @@
 
 #include <random>
 
+#include "xxhash.h"
+
 namespace tenfold {
 
 uint64_t KeySeed() {
@@ -10,6 +12,11 @@ uint64_t KeySeed() {
     return uint64_t{random()} << 32 | random();
   }();
   return seed;
+}
+
+size_t SeededHash::operator()(std::string_view key) const {
+  static const uint64_t seed = KeySeed();
+  return XXH3_64bits_withSeed(key.data(), key.size(), seed);
 }
 
 }  // namespace tenfold

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/text/address.h"
+#include "driver/core/epoch.h"
 #include "glog/logging.h"
 
 namespace tenfold {
@@ -47,7 +48,7 @@ void ClusterMachine::Replay(const JournalRecord& record) {
   Apply(record, record.time_us(), &none);
 }
 
-void ClusterMachine::Start(const std::string& new_cluster_id, int64_t now_us, Actions* actions) {
+void ClusterMachine::Start(const std::string& new_cluster_id, uint64_t random, int64_t now_us, Actions* actions) {
   cluster_.awaiting_until_us = now_us + cluster_.LeaseUs();
   last_time_us_ = now_us;
   if (cluster_.cluster_id.empty()) {
@@ -56,7 +57,7 @@ void ClusterMachine::Start(const std::string& new_cluster_id, int64_t now_us, Ac
     actions->push_back(AppendRecord{std::move(created)});
   }
   JournalRecord epoch;
-  epoch.mutable_epoch_started()->set_epoch(cluster_.epoch + 1);
+  epoch.mutable_epoch_started()->set_epoch(NextEpoch(cluster_.epoch, random, cluster_.options.restored));
   actions->push_back(AppendRecord{std::move(epoch)});
 }
 
@@ -99,6 +100,7 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
     cancelled.clear_shards();
     // The top is no longer shown, and it may take a megabyte.
     cancelled.mutable_last_batch()->clear_top();
+    cancelled_ids_.insert(cancelled.job_id());
     cancelled_.push_front(std::move(cancelled));
     if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();
     jobs_.erase(JobIdOf(record));
@@ -179,7 +181,12 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
   reply.set_lease_ms(cluster_.options.lease_ms);
   reply.set_notice(members_.TakeNotice(request.worker_id()));
   for (const std::string& job_id : request.job_ids()) {
-    if (!jobs_.contains(job_id)) reply.add_dropped_job_ids(job_id);
+    if (cancelled_ids_.contains(job_id)) {
+      reply.add_dropped_job_ids(job_id);
+    } else if (!jobs_.contains(job_id) && unknown_ids_.insert(job_id).second) {
+      LOG(WARNING) << "worker " << request.worker_id() << " has states of job " << job_id
+                   << ", which the journal does not know: it is an older copy. The states stay where they are";
+    }
   }
   if (*changed) CheckMembers(/*changed=*/true, now_us, actions);
   return reply;
@@ -203,6 +210,8 @@ absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* acti
                                                  "; cancel that one first (tenfold cancel ", name,
                                                  "), choose another name, or change the job (tenfold submit --update)"));
   }
+  if (jobs_.contains(submitted.job_id()) || cancelled_ids_.contains(submitted.job_id()))
+    return absl::AlreadyExistsError(absl::StrCat("the job id ", submitted.job_id(), " is taken"));
   submitting_[name] = submitted.job_id();
   JournalRecord record;
   *record.mutable_job_submitted() = submitted;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "driver/core/action.h"
 #include "driver/core/job_machine.h"
 #include "driver/core/membership.h"
+#include "driver/core/reply_check.h"
 #include "journal.pb.h"
 
 namespace tenfold {
@@ -26,10 +28,10 @@ class ClusterMachine {
   explicit ClusterMachine(const ClusterOptions& options = {}) : cluster_(options) {}
 
   // First every record of the journal, in its order. Then Start, which asks for what a driver journals when it begins: the
-  // cluster's id if the journal is empty (`new_cluster_id`), and its epoch. Everything else follows when those are
-  // journalled.
+  // cluster's id if the journal is empty (`new_cluster_id`), and its epoch, with bits of `random`. Everything else follows
+  // when those are journalled.
   void Replay(const JournalRecord& record);
-  void Start(const std::string& new_cluster_id, int64_t now_us, Actions* actions);
+  void Start(const std::string& new_cluster_id, uint64_t random, int64_t now_us, Actions* actions);
   bool started() const { return started_; }
 
   // Every record asked for by an AppendRecord comes back here, in the order asked.
@@ -42,7 +44,7 @@ class ClusterMachine {
   // PERMISSION_DENIED for a worker of another cluster, ABORTED for a process whose worker has a younger one.
   absl::StatusOr<HeartbeatReply> OnHeartbeat(const HeartbeatRequest& request, int64_t now_us, Actions* actions);
 
-  // ALREADY_EXISTS if the name is taken; else the job exists when its record is journalled.
+  // ALREADY_EXISTS if the name, or the id, is taken; else the job exists when its record is journalled.
   absl::Status Submit(const JobSubmitted& submitted, Actions* actions);
   // NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has failed; else it has the spec when its record is
   // journalled.
@@ -58,8 +60,12 @@ class ClusterMachine {
   template <typename Request>
   void OnReply(const Send<Request>& sent, const absl::StatusOr<ReplyOf<Request>>& reply, int64_t now_us, Actions* actions) {
     NotePause(now_us);
-    if (reply.ok()) members_.OnAnswer(sent.worker, sent.request.id().incarnation(), now_us);
-    if (JobMachine* job = Find(sent.request.id().job_id())) job->OnReply(sent, reply, now_us, actions);
+    const absl::Status sound = reply.ok() ? CheckReply(sent.request, *reply) : reply.status();
+    if (sound.ok()) members_.OnAnswer(sent.worker, sent.request.id().incarnation(), now_us);
+    JobMachine* const job = Find(sent.request.id().job_id());
+    if (job == nullptr) return;
+    if (sound.ok()) return job->OnReply(sent, reply, now_us, actions);
+    job->OnReply(sent, absl::StatusOr<ReplyOf<Request>>(sound), now_us, actions);
   }
   void OnReply(const Send<PingRequest>& sent, const absl::StatusOr<PingReply>& reply, int64_t now_us, Actions* actions);
 
@@ -91,6 +97,9 @@ class ClusterMachine {
   // Jobs that are submitted and not journalled yet; their names are taken.
   std::map<std::string, std::string> submitting_;
   std::deque<JobStatus> cancelled_;
+  // The ids of all cancelled jobs, and of those that workers have and the journal does not know.
+  std::set<std::string> cancelled_ids_;
+  std::set<std::string> unknown_ids_;
   bool started_ = false;
   // The time of the last event.
   int64_t last_time_us_ = 0;

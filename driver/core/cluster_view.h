@@ -50,6 +50,8 @@ struct ClusterOptions {
   std::string kafka = {};
   // A worker that is silent for so long is lost.
   uint32_t lease_ms = 3000;
+  // The journal is a restored backup: this driver is obeyed also by workers that have obeyed later ones.
+  bool restored = false;
   // A job waits for a sink that has yet to take so many batches.
   uint64_t sink_backlog = kSinkBacklog;
   // What the merges of all jobs together may take, in bytes, and what one of them may take in any case.

@@ -535,7 +535,6 @@ void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int6
   Advance(now_us, actions);
 }
 
-
 // ---- requests ----
 
 RequestId JobMachine::MakeId(const std::string& worker) {

@@ -88,7 +88,8 @@ void Membership::OnPingEnded(const PingRequest& ping, const absl::Status& status
   if (status.ok()) return OnAnswer(ping.worker_id(), ping.incarnation(), now_us);
   if (worker->answered_us > worker->pinged_us) return;
   if (worker->failing_since_us == 0) worker->failing_since_us = worker->pinged_us;
-  worker->problem = absl::StrCat("does not answer calls: ", status.message());
+  worker->problem =
+      absl::StrCat(absl::IsUnavailable(status) ? "does not answer calls: " : "cannot be used: ", status.message());
 }
 
 void Membership::OnPaused(int64_t paused_us, int64_t now_us) {
@@ -136,6 +137,8 @@ std::vector<Send<PingRequest>> Membership::Pings(int64_t now_us) {
     // One that refuses at once is not asked thousands of times a second.
     worker.ping_at_us = now_us + PingAfterUs() / 4;
     PingRequest ping;
+    ping.set_cluster_id(cluster_->cluster_id);
+    ping.set_epoch(cluster_->epoch);
     ping.set_worker_id(id);
     ping.set_incarnation(worker.incarnation);
     ping.set_within_ms(static_cast<uint32_t>(std::max<int64_t>(1, PingAfterUs() / 1000)));

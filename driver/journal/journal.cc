@@ -1,9 +1,7 @@
 #include "driver/journal/journal.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
+#include <stdio.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -12,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/files/directory_lock.h"
 #include "common/files/durable_file.h"
 #include "common/process/fault_point.h"
 #include "common/thread/mutex.h"
@@ -27,11 +26,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // The options favour a short recovery and a small directory, as a journal takes only a few records a second.
-rocksdb::Options RocksOptions() {
+rocksdb::Options RocksOptions(rocksdb::Env* env) {
   rocksdb::Options options;
+  if (env != nullptr) options.env = env;
   options.write_buffer_size = 4 << 20;
-  options.max_log_file_size = 1 << 20;
-  options.keep_log_file_num = 3;
   // The default, kPointInTimeRecovery, opens what lies before a damaged place and drops all that was committed after it
   // without a word. This mode drops a cut last record only. What it takes for one by mistake (RocksDB 7.8.3: a damaged
   // length in a log's last block, a damaged type anywhere) the counts of appended records expose.
@@ -66,33 +64,13 @@ absl::Status OpenError(const std::string& dir, const rocksdb::Status& status) {
   return JournalDamaged(dir, absl::StrCat(message, ", read from ", NewestLog(dir)));
 }
 
-// A lock file that is held while the data directory is in use.
-class DirectoryLock {
- public:
-  ~DirectoryLock() {
-    if (fd_ >= 0) close(fd_);
-  }
-  absl::Status Acquire(const std::string& data_dir) {
-    const std::string path = absl::StrCat(data_dir, "/journal.lock");
-    fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd_ < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot use the data directory ", data_dir));
-    if (flock(fd_, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-    if (errno != EWOULDBLOCK) return absl::ErrnoToStatus(errno, absl::StrCat("cannot lock ", path));
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the data directory ", data_dir, " is in use by another driver; stop that one, or use another directory"));
-  }
-
- private:
-  int fd_ = -1;
-};
-
 // Makes the journal aside and renames it, so that a directory with its name always holds a whole journal: one that lacks a
 // file is damaged, not new.
-absl::Status CreateJournal(const std::string& data_dir, const std::string& dir) {
+absl::Status CreateJournal(const std::string& data_dir, const std::string& dir, rocksdb::Env* env) {
   const std::string fresh = absl::StrCat(dir, ".new");
   std::error_code error;
   fs::remove_all(fresh, error);
-  rocksdb::Options options = RocksOptions();
+  rocksdb::Options options = RocksOptions(env);
   options.create_if_missing = true;
   options.error_if_exists = true;
   rocksdb::DB* opened = nullptr;
@@ -117,8 +95,8 @@ absl::Status CreateJournal(const std::string& data_dir, const std::string& dir) 
 
 // Reads the whole journal without writing to it. Opening a damaged one for writing would rewrite the manifest and delete
 // the files that RocksDB no longer knows, which a repair could use.
-absl::StatusOr<JournalContents> CheckJournal(const std::string& dir) {
-  rocksdb::Options options = RocksOptions();
+absl::StatusOr<JournalContents> CheckJournal(const std::string& dir, rocksdb::Env* env) {
+  rocksdb::Options options = RocksOptions(env);
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status = rocksdb::DB::OpenForReadOnly(options, dir, &opened);
   const std::unique_ptr<rocksdb::DB> db(opened);
@@ -348,31 +326,33 @@ absl::Status RocksJournal::SetDelivered(const std::string& job_id, const std::st
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& data_dir, Clock now_us) {
+absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& data_dir, Clock now_us, rocksdb::Env* env) {
   absl::Status status = MakeDirectory(data_dir);
   if (!status.ok()) return status;
   std::error_code error;
   auto lock = std::make_unique<DirectoryLock>();
-  status = lock->Acquire(data_dir);
+  status = lock->Acquire(data_dir, "journal");
   if (!status.ok()) return status;
 
+  if (fs::exists(absl::StrCat(data_dir, "/identity"), error))
+    return absl::InvalidArgumentError(absl::StrCat(data_dir, " is the data directory of a worker; use another --data-dir"));
   const std::string dir = absl::StrCat(data_dir, "/journal");
   // An empty directory may have been created for the journal; one that holds anything is a journal.
   if (!fs::exists(dir, error) || fs::is_empty(dir, error)) {
-    status = CreateJournal(data_dir, dir);
+    status = CreateJournal(data_dir, dir, env);
     if (!status.ok()) return status;
   }
-  // Specs may hold passwords.
+  // Specs of an earlier version may hold passwords.
   status = MakePrivateDirectory(dir);
   if (!status.ok()) return status;
-  absl::StatusOr<JournalContents> contents = CheckJournal(dir);
+  absl::StatusOr<JournalContents> contents = CheckJournal(dir, env);
   if (!contents.ok()) return contents.status();
   auto mark = std::make_unique<AppendedMark>();
   status = mark->Open(dir, contents->appended);
   if (!status.ok()) return status;
 
   rocksdb::DB* opened = nullptr;
-  const rocksdb::Status result = rocksdb::DB::Open(RocksOptions(), dir, &opened);
+  const rocksdb::Status result = rocksdb::DB::Open(RocksOptions(env), dir, &opened);
   std::unique_ptr<rocksdb::DB> db(opened);
   if (!result.ok()) return OpenError(dir, result);
   return std::make_unique<RocksJournal>(

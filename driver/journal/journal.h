@@ -12,6 +12,10 @@
 #include "absl/status/statusor.h"
 #include "journal.pb.h"
 
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
 namespace tenfold {
 
 class Journal {
@@ -20,8 +24,10 @@ class Journal {
   // damaged: a checksum is wrong, a record does not parse, a sequence or batch number is missing. A last record that was
   // cut off while it was written is no damage: it never was.
   // `now_us` is microseconds of Unix time; called by appending threads.
+  // `env` has its files, the system's if it is null; outlives the journal.
   using Clock = std::function<int64_t()>;
-  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& data_dir, Clock now_us);
+  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& data_dir, Clock now_us,
+                                                       rocksdb::Env* env = nullptr);
   virtual ~Journal() = default;
 
   // Every record but batches in order, and after them the last batch of each job.

@@ -150,7 +150,8 @@ std::string DeliveredKey(const std::string& job_id, const std::string& sink) { r
 
 absl::Status JournalDamaged(const std::string& dir, std::string_view what) {
   return absl::DataLossError(absl::StrCat("the journal in ", dir, " is damaged: ", Absl(what),
-                                          "; restore this directory from a backup, or move it away to start a new cluster"));
+                                          "; restore this directory from a backup and start the driver with --restored, or "
+                                          "move it away to start a new cluster"));
 }
 
 absl::StatusOr<JournalContents> ReadContents(rocksdb::DB* db, const std::string& dir) {

@@ -1,7 +1,5 @@
 #include "driver/journal/journal_writer.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <deque>
 
@@ -35,11 +33,7 @@ void JournalWriter::Run() {
 
 void JournalWriter::AppendAll(std::vector<JournalRecord> records) {
   const absl::Status appended = journal_->Append(&records);
-  if (!appended.ok()) {
-    LOG(ERROR) << "the driver ends: " << appended.message();
-    google::FlushLogFiles(google::INFO);
-    _exit(kExitRefused);
-  }
+  if (!appended.ok()) EndWith("driver", std::string(appended.message()));
   journalled_(std::move(records));
 }
 

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/number/units.h"
+#include "common/table/key_seed.h"
 #include "driver/merge/merge_memory.h"
 
 namespace tenfold {
@@ -81,7 +81,7 @@ class Candidates {
 
   // By id. A deque, because `ids_` and look-ups have views of the keys.
   std::deque<Candidate> candidates_;
-  absl::flat_hash_map<std::string_view, uint32_t, std::hash<std::string_view>> ids_;
+  absl::flat_hash_map<std::string_view, uint32_t, SeededHash> ids_;
   std::vector<Sender> senders_;
   uint32_t pass_ = 0;
   size_t key_bytes_ = 0;

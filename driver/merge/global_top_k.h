@@ -23,6 +23,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "common/number/units.h"
+#include "common/table/key_seed.h"
 #include "common/table/key_slice.h"
 #include "driver/merge/candidates.h"
 #include "driver/merge/merge_memory.h"
@@ -139,7 +140,7 @@ class GlobalTopK {
   // The slices that are left; the present one is the last. Empty as long as no slices were needed.
   std::vector<KeySlice> slices_;
   // Keys whose totals were exact before the first slice, and among the best.
-  absl::flat_hash_set<std::string> known_;
+  absl::flat_hash_set<std::string, SeededHash> known_;
   Result result_;
 };
 

@@ -20,6 +20,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/number/units.h"
+#include "common/table/key_seed.h"
 #include "driver/merge/global_top_k.h"
 #include "driver/merge/merge_memory.h"
 #include "worker.pb.h"
@@ -56,7 +57,7 @@ class KnownEntries {
     std::optional<google::protobuf::RepeatedPtrField<PartitionOffset>> composition;
     // Every key of the worker at or above this sum is among the entries.
     Units least = 0;
-    absl::flat_hash_map<std::string, Units> entries;
+    absl::flat_hash_map<std::string, Units, SeededHash> entries;
     // The entries are given up when there are more.
     size_t most = 0;
   };

@@ -96,7 +96,7 @@ std::vector<uint64_t> JobSinks::After(const Options& job, const JobSpec& update,
   return after;
 }
 
-JobSinks::~JobSinks() {
+void JobSinks::Stop() {
   for (const std::unique_ptr<Feed>& feed : feeds_) feed->thread.request_stop();
 }
 

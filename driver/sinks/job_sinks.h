@@ -42,7 +42,9 @@ class JobSinks {
   // Starts the threads; `journal` outlives the object. Trouble with a sink is no error: it is retried, and told by Status.
   JobSinks(const Options& options, Journal* journal);
   // Stops within a second, also in the middle of trouble.
-  ~JobSinks();
+  ~JobSinks() { Stop(); }
+  // The threads end, and are not waited for.
+  void Stop();
 
   // Batches up to this one are committed; `partitions` is the job's set by then. Never blocks.
   void OnCommitted(uint64_t batch, const std::vector<Partition>& partitions);

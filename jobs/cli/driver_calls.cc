@@ -21,14 +21,28 @@ std::string LastCause(const std::string& message) {
 
 }  // namespace
 
-std::unique_ptr<DriverService::Stub> ConnectDriver(const CliGlobals& globals) {
+std::unique_ptr<DriverService::Stub> ConnectDriver(const CliGlobals& globals, bool* connected) {
   const std::shared_ptr<grpc::Channel> channel = MakeChannel(globals.driver);
-  channel->WaitForConnected(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kDriverTimeout));
+  const bool done = channel->WaitForConnected(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kDriverTimeout));
+  if (connected != nullptr) *connected = done;
   return DriverService::NewStub(channel);
 }
 
 void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+}
+
+grpc::Status AskTwice(const CliGlobals& globals, absl::Duration timeout, const DriverCall& call) {
+  grpc::Status status;
+  bool connected = true;
+  for (int times = 0; times < 2 && connected; ++times) {
+    const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals, &connected);
+    grpc::ClientContext context;
+    SetDeadline(&context, timeout);
+    status = call(driver.get(), &context);
+    if (!IsDriverLost(status)) break;
+  }
+  return status;
 }
 
 bool IsDriverLost(const grpc::Status& status) {

@@ -8,6 +8,7 @@
 
 #include "common/limits.h"
 #include "common/process/process.h"
+#include "common/process/random_id.h"
 #include "fmt/format.h"
 #include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
@@ -58,37 +59,40 @@ int Validate(const Options& options) {
 int Submit(const CliGlobals& globals, const Options& options) {
   JobSpec spec;
   if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
-  grpc::ClientContext context;
-  const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
-  SetDeadline(&context, kKafkaAnswerTimeout);
+  UpdateRequest update;
+  SubmitRequest submit;
+  *update.mutable_spec() = *submit.mutable_spec() = spec;
+  submit.set_job_id(RandomId());
   std::string job_id;
-  grpc::Status status;
-  if (options.update) {
-    UpdateRequest request;
-    *request.mutable_spec() = spec;
-    UpdateReply reply;
-    status = driver->Update(&context, request, &reply);
-    job_id = reply.job_id();
-  } else {
-    SubmitRequest request;
-    *request.mutable_spec() = spec;
-    SubmitReply reply;
-    status = driver->Submit(&context, request, &reply);
-    job_id = reply.job_id();
-  }
+  const grpc::Status status = AskTwice(globals, kKafkaAnswerTimeout, [&](DriverService::Stub* driver, auto* context) {
+    UpdateReply updated;
+    SubmitReply submitted;
+    const grpc::Status asked =
+        options.update ? driver->Update(context, update, &updated) : driver->Submit(context, submit, &submitted);
+    job_id = options.update ? updated.job_id() : submitted.job_id();
+    return asked;
+  });
   if (!status.ok()) return ReportError(globals, status);
   PrintData(JobIdLine(options, spec.name(), job_id));
   return kExitOk;
 }
 
 int Cancel(const CliGlobals& globals, const Options& options) {
-  grpc::ClientContext context;
-  const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
-  SetDeadline(&context, kDriverTimeout);
   CancelRequest request;
   request.set_job(options.job);
   CancelReply reply;
-  const grpc::Status status = driver->Cancel(&context, request, &reply);
+  const grpc::Status status = AskTwice(globals, kDriverTimeout, [&](DriverService::Stub* driver, auto* context) {
+    if (request.job() == options.job) {
+      grpc::ClientContext looking;
+      SetDeadline(&looking, kDriverTimeout);
+      GetStatusRequest look;
+      look.set_job(options.job);
+      JobStatus job;
+      // By its id from here on: the name may be another job's when the request is sent again.
+      if (driver->GetStatus(&looking, look, &job).ok() && job.state() != JOB_CANCELLED) request.set_job(job.job_id());
+    }
+    return driver->Cancel(context, request, &reply);
+  });
   if (!status.ok()) return ReportError(globals, status);
   PrintData(JobIdLine(options, options.job, reply.job_id()));
   return kExitOk;

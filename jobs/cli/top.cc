@@ -48,8 +48,8 @@ std::string TopText(const GetBatchReply& reply) {
                                  batch.batch(), FormatTime(batch.published_at_us()), batch.records(), batch.bad_records(),
                                  batch.batch_records(), reply.lag());
   for (const PartitionStatus& stuck : reply.stuck()) {
-    text += Printable(fmt::format("{}[{}] gives nothing{}: {}", stuck.topic(), stuck.partition(),
-                                  ForText(stuck.since_us()), stuck.problem())) +
+    text += Printable(fmt::format("{}[{}] gives nothing{}: {}", stuck.topic(), stuck.partition(), ForText(stuck.since_us()),
+                                  stuck.problem())) +
             "\n";
   }
   return text + FormatTable(rows, {0, 2});

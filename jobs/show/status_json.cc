@@ -23,6 +23,39 @@ bool KeepsUp(const JobStatus& status) {
   return static_cast<double>(status.lag()) <= 2 * usual_batch;
 }
 
+std::string RunningText(const JobStatus& status) {
+  if (status.waiting().kind() == WAITING_STUCK) {
+    return fmt::format("{} goes on without {} of {} partitions: {}", status.job(), status.waiting().partitions(),
+                       status.partitions_size(), WaitingText(status.waiting()));
+  }
+  return KeepsUp(status) ? fmt::format("{} is keeping up", status.job())
+                         : fmt::format("{} is behind by {} records", status.job(), status.lag());
+}
+
+// What the headline says of bad records: "; 3 of 50 records are bad, mostly malformed_number".
+std::string BadRecordsText(const JobStatus& status) {
+  uint64_t bad = 0;
+  uint64_t records = 0;
+  std::pair<uint64_t, BadReason> most;
+  for (const auto& [reason, count] : BadRecords(status)) {
+    bad += count;
+    most = std::max(most, {count, reason});
+  }
+  for (const PartitionStatus& partition : status.partitions()) records += partition.counters().records();
+  if (bad == 0) return "";
+  return fmt::format("; {} of {} records are bad, mostly {}", bad == records ? "all" : std::to_string(bad), records,
+                     ReasonName(most.second));
+}
+
+// What it says of sinks that take nothing.
+std::string SinksText(const JobStatus& status) {
+  std::string text;
+  for (const SinkStatus& sink : status.sinks()) {
+    if (!sink.problem().empty()) text += fmt::format("; sink {} takes nothing: {}", sink.sink(), sink.problem());
+  }
+  return text;
+}
+
 Json PartitionJson(const PartitionStatus& partition) {
   Json bad = Json::object();
   for (const BadCount& count : partition.counters().bad()) bad[ReasonName(count.reason())] = count.count();
@@ -87,12 +120,7 @@ std::string Headline(const JobStatus& status) {
     case JOB_CANCELLED:
       return fmt::format("{} is cancelled", status.job());
     default:
-      if (status.waiting().kind() == WAITING_STUCK) {
-        return fmt::format("{} goes on without {} of {} partitions: {}", status.job(), status.waiting().partitions(),
-                           status.partitions_size(), WaitingText(status.waiting()));
-      }
-      return KeepsUp(status) ? fmt::format("{} is keeping up", status.job())
-                             : fmt::format("{} is behind by {} records", status.job(), status.lag());
+      return RunningText(status) + BadRecordsText(status) + SinksText(status);
   }
 }
 

@@ -61,6 +61,8 @@ std::string WaitingText(const Waiting& waiting) {
     case WAITING_STUCK:
       return waiting.partitions() < 2 ? waiting.detail()
                                       : fmt::format("{} (and {} more)", waiting.detail(), waiting.partitions() - 1);
+    case WAITING_DISK:
+      return WithDetail(fmt::format("{} at the driver", waiting.subject()), waiting.detail());
     case WAITING_SINK:
       return WithDetail(fmt::format("sink {}, which is {} batch{} behind", waiting.subject(), waiting.batches(),
                                     waiting.batches() == 1 ? "" : "es"),

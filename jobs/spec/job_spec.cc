@@ -418,7 +418,7 @@ uint64_t FoldHash(const JobSpec& spec) {
 JobSpec WithoutSecrets(const JobSpec& spec) {
   JobSpec shown = spec;
   for (auto& [name, value] : *shown.mutable_source()->mutable_properties()) {
-    if (IsSecretKafkaProperty(name)) value = kMaskedSecret;
+    if (IsSecretKafkaProperty(name, value)) value = kMaskedSecret;
   }
   return shown;
 }

@@ -80,6 +80,12 @@ constexpr std::string_view kSecret[] = {
     "ssl.keystore.password",
 };
 
+// Of those, what a spec must not hold itself.
+constexpr std::string_view kOnlyByReference[] = {
+    "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config", "sasl.password", "ssl.key.password", "ssl.key.pem",
+    "ssl.keystore.password",
+};
+
 struct Refusal {
   std::string_view name;
   std::string_view why;
@@ -126,6 +132,25 @@ constexpr std::string_view kInShellCommand[] = {
     "sasl.kerberos.service.name",
 };
 
+constexpr std::string_view kReference = "${file:/PATH} or ${env:TENFOLD_SECRET_NAME}";
+constexpr std::string_view kSecretVariable = "TENFOLD_SECRET_";
+
+// Returns "" for a reference, else what is wrong with it.
+std::string CheckReference(std::string_view value) {
+  const std::string wrong = fmt::format("is no reference; give {}", kReference);
+  if (!value.ends_with('}')) return wrong;
+  value.remove_suffix(1);
+  if (value.starts_with("${file:/")) return value.find('\0') == std::string_view::npos ? "" : wrong;
+  constexpr std::string_view kVariable = "${env:";
+  if (!value.starts_with(kVariable)) return wrong;
+  value.remove_prefix(kVariable.size());
+  if (!value.starts_with(kSecretVariable))
+    return fmt::format("may name only variables that begin with {}: a job must not send out others", kSecretVariable);
+  const bool is_name = std::all_of(value.begin(), value.end(),
+                                   [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_'; });
+  return is_name ? "" : wrong;
+}
+
 bool Contains(auto& names, std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
@@ -148,7 +173,15 @@ std::string CheckKafkaProperty(std::string_view name, std::string_view value) {
            DidYouMean(name, {std::begin(kAllowed), std::end(kAllowed)});
   }
   if (value.empty()) return "has no value";
-  if (value == kMaskedSecret) return fmt::format("is masked ({}); write the value itself", kMaskedSecret);
+  if (value == kMaskedSecret) return fmt::format("is masked ({}); write a reference to it, {}", kMaskedSecret, kReference);
+  if (value.starts_with("${")) return CheckReference(value);
+  if (Contains(kOnlyByReference, name)) {
+    return fmt::format(
+        "is a secret, and a spec is kept and shown: write a reference to it, {}, which is read where it is used",
+        kReference);
+  }
+  if ((name.ends_with(".location") || name.ends_with(".keytab")) && !value.starts_with('/'))
+    return "is a file on the hosts of driver and workers: give its absolute path";
   if (value.find('\0') != std::string_view::npos) return "holds a zero byte";
   if (Contains(kInShellCommand, name) && !IsSafeInShell(value)) {
     return "may hold only letters, digits and ._-/@, and not begin with -: it becomes part of a command";
@@ -156,7 +189,10 @@ std::string CheckKafkaProperty(std::string_view name, std::string_view value) {
   return "";
 }
 
-bool IsSecretKafkaProperty(std::string_view name) { return !Contains(kAllowed, name) || Contains(kSecret, name); }
+bool IsSecretKafkaProperty(std::string_view name, std::string_view value) {
+  if (!Contains(kAllowed, name)) return true;
+  return Contains(kSecret, name) && !CheckReference(value).empty();
+}
 
 bool LooksLikeKafkaProperty(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {

@@ -10,11 +10,12 @@ namespace tenfold {
 // The text that is shown in place of a secret.
 inline constexpr std::string_view kMaskedSecret = "***";
 
-// Returns "" if a job may set this property, else why not, without quoting the value.
+// Returns "" if a job may set this property, else why not, without quoting the value. A secret may only be a reference:
+// ${file:PATH} or ${env:TENFOLD_SECRET_NAME}, which the process that uses it resolves (common/kafka/property_value.h).
 std::string CheckKafkaProperty(std::string_view name, std::string_view value);
 
-// Whether the value must never be shown; true also for every property that a job may not set.
-bool IsSecretKafkaProperty(std::string_view name);
+// Whether the value must never be shown; true also for every property that a job may not set. A reference is no secret.
+bool IsSecretKafkaProperty(std::string_view name, std::string_view value);
 
 // Whether the name has the form of a property's name. If not it may be anything, even a misplaced secret.
 bool LooksLikeKafkaProperty(std::string_view name);

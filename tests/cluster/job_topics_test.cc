@@ -28,7 +28,8 @@ class JobTopicsTest : public ::testing::Test {
     spec.mutable_source()->set_allow_compacted(allow_compacted);
     spec.mutable_source()->add_topics(topic);
     spec.mutable_source()->set_start(start);
-    absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(spec, KafkaBrokers(), stop_.get_token());
+    absl::StatusOr<std::unique_ptr<JobTopics>> topics =
+        JobTopics::Create(spec, {.brokers = KafkaBrokers(), .properties = {}}, stop_.get_token());
     EXPECT_TRUE(topics.ok()) << topics.status();
     return *std::move(topics);
   }

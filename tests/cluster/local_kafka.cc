@@ -93,11 +93,24 @@ OwnKafka::~OwnKafka() {
   pclose(stop_);
 }
 
-absl::Status OwnKafka::Kill(int broker) const {
-  const std::string name = absl::StrCat("broker ", broker);
+absl::StatusOr<pid_t> OwnKafka::PidOf(int broker) const {
   pid_t pid = 0;
   std::ifstream(absl::StrCat(dir_, "/kafka/broker-", broker, "/pid")) >> pid;
-  if (pid <= 0) return absl::NotFoundError(absl::StrCat(name, " has no pid file"));
+  if (pid <= 0) return absl::NotFoundError(absl::StrCat("broker ", broker, " has no pid file"));
+  return pid;
+}
+
+absl::Status OwnKafka::Pause(int broker) const {
+  const absl::StatusOr<pid_t> pid = PidOf(broker);
+  if (!pid.ok()) return pid.status();
+  return kill(*pid, SIGSTOP) == 0 ? absl::OkStatus() : absl::ErrnoToStatus(errno, absl::StrCat("pause broker ", broker));
+}
+
+absl::Status OwnKafka::Kill(int broker) const {
+  const std::string name = absl::StrCat("broker ", broker);
+  const absl::StatusOr<pid_t> found = PidOf(broker);
+  if (!found.ok()) return found.status();
+  const pid_t pid = *found;
   if (kill(pid, SIGKILL) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("kill ", name));
   // It is no child of ours: once it is dead it has no command line, whoever reaps it.
   return WaitUntil(absl::StrCat(name, " to die"), kTimeout, [pid] {

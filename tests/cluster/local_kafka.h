@@ -1,6 +1,8 @@
 // The real Kafka that the cluster tests of this process share, and what they put into it. Tests keep apart by topic.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -37,6 +39,8 @@ class OwnKafka {
   const std::string& brokers() const { return brokers_; }
   // kill -9 of one, from 1.
   absl::Status Kill(int broker) const;
+  // SIGSTOP: its connections stand, and it is silent.
+  absl::Status Pause(int broker) const;
   // Again, on its old port, with its data; returns when it serves.
   void Start(int broker) const;
   // Keeps a copy of a dead broker's data, and puts that copy in the place of its data.
@@ -44,6 +48,7 @@ class OwnKafka {
   void RestoreData(int broker) const;
 
  private:
+  absl::StatusOr<pid_t> PidOf(int broker) const;
   std::filesystem::path DataOf(int broker) const;
 
   const std::string dir_;

@@ -86,6 +86,20 @@ TEST_F(NeighboursTest, ABrokerThatComesBackWithAllOfItsLogChangesNothing) {
   ASSERT_OK(cluster_->VerifyPublished(job_.name));
 }
 
+TEST_F(NeighboursTest, DriverAndWorkerOfManyJobsEndInTimeWhileTheBrokerIsSilent) {
+  ASSERT_NO_FATAL_FAILURE(Run(1));
+  for (int i = 0; i < 9; ++i) {
+    Job another = job_;
+    another.name = absl::StrCat("another", i);
+    ASSERT_OK(cluster_->Submit(another));
+  }
+  ASSERT_NO_FATAL_FAILURE(Fold("before", 100));
+  ASSERT_OK(kafka_->Pause(1));
+  EXPECT_OK(cluster_->driver().Stop());
+  EXPECT_OK(cluster_->worker(0).Stop());
+  ASSERT_OK(kafka_->Kill(1));
+}
+
 // One partition gives nothing: the others go on, and everybody can see which one it is.
 class StuckPartitionTest : public ::testing::Test {
  protected:

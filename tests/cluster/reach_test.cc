@@ -34,13 +34,13 @@ class ReachTest : public ::testing::Test {
   static Launch Advertising(int port) {
     return {.flags = {"--advertise", absl::StrCat("127.0.0.1:", port)}, .fault_point = "", .instead = {}};
   }
-  // The worker at this address, as `workers -o json` shows it; null if it does not.
+  // The worker at this address, as `workers -o json` shows it; empty if it does not.
   json WorkerAt(const std::string& address) {
     const json workers = json::parse(cluster_.RunCli({"workers", "-o", "json"}).out, nullptr, false);
     for (const json& worker : workers) {
       if (worker.value("address", "") == address) return worker;
     }
-    return json();
+    return json::object();
   }
   absl::Status WaitForWorker(const std::string& address, const std::string& state) {
     return WaitUntil(absl::StrCat(address, " to be ", state), kBound + kMargin,
@@ -122,6 +122,55 @@ TEST_F(ReachTest, OfTwoProcessesOfOneWorkerTheElderEnds) {
   ASSERT_OK(cluster_.Submit(job_));
   ASSERT_NO_FATAL_FAILURE(Fold(1));
   ASSERT_OK(cluster_.VerifyPublished(job_.name));
+}
+
+// The driver starts from an older copy of its journal, in the place of the present one.
+TEST_F(ReachTest, ADriverOnAnOlderJournalIsRefusedByNameUntilItIsToBeObeyed) {
+  namespace fs = std::filesystem;
+  Daemon& driver = cluster_.driver();
+  const std::string data = driver.data_dir();
+  const std::string copy = data + ".copy";
+  const std::string present = data + ".present";
+  ASSERT_OK(cluster_.worker(0).Start());
+  ASSERT_OK(cluster_.Submit(job_));
+  ASSERT_NO_FATAL_FAILURE(Fold(1));
+  ASSERT_OK(driver.Stop());
+  fs::copy(data, copy, fs::copy_options::recursive);
+  for (int start = 0; start < 2; ++start) {
+    ASSERT_OK(driver.Start());
+    ASSERT_NO_FATAL_FAILURE(Fold(2));
+    if (start == 0) ASSERT_OK(driver.Stop());
+  }
+  Job later = job_;
+  later.name = "later";
+  ASSERT_OK(cluster_.Submit(later));
+  ASSERT_OK(cluster_.WaitCaughtUp(later.name).status());
+  ASSERT_OK(driver.Stop());
+
+  fs::rename(data, present);
+  fs::copy(copy, data, fs::copy_options::recursive);
+  ASSERT_OK(driver.Start());
+  const std::string address = absl::StrCat("127.0.0.1:", cluster_.worker(0).port());
+  ASSERT_OK(WaitForWorker(address, "unreachable"));
+  const std::string problem = WorkerAt(address).value("problem", "");
+  EXPECT_TRUE(absl::StrContains(problem, "it has obeyed a later driver of this cluster")) << problem;
+  EXPECT_TRUE(absl::StrContains(problem, "start this one with --restored")) << problem;
+  ASSERT_OK(driver.Stop());
+
+  // Nothing was dropped that the copy does not know.
+  fs::rename(data, data + ".used");
+  fs::rename(present, data);
+  ASSERT_OK(driver.Start());
+  ASSERT_NO_FATAL_FAILURE(Fold(3));
+  ASSERT_OK(cluster_.VerifyPublished(later.name));
+  ASSERT_OK(driver.Stop());
+
+  fs::rename(data, present);
+  fs::rename(data + ".used", data);
+  ASSERT_OK(driver.Start({.flags = {"--restored"}, .fault_point = "", .instead = {}}));
+  ASSERT_NO_FATAL_FAILURE(Fold(4));
+  const CliResult verified = cluster_.RunCli({"verify", job_.name});
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
 }
 
 }  // namespace

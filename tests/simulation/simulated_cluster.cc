@@ -210,7 +210,6 @@ void SimulatedCluster::KillDriver(SimulatedDriver* driver) {
     return driver->followed(job.first).failed || driver->followed(job.first).cancelled;
   });
   if (!restores_ || over || world_.Chance(0.5)) return driver->Crash();
-  epochs_lost_ = true;
   driver->CrashAndRestoreOlderJournal();
 }
 
@@ -221,7 +220,6 @@ void SimulatedCluster::CopyDriver() {
   SimulatedDriver* second = drivers_.back().get();
   first->twin = second;
   second->twin = first;
-  epochs_lost_ = true;
   second->Start();
 }
 
@@ -256,21 +254,26 @@ void SimulatedCluster::Truncate(SimulatedJob* job, const SimulatedDriver& driver
   job->may_fail.push_back(absl::StrCat("events[", p, "] ends at ", job->log.truncated[p], ", below offset"));
 }
 
-void SimulatedCluster::EndFaults() {
-  world_.faults = false;
-  for (const auto& worker : workers_) worker->cut_until_ms = worker->refuses_until_ms = 0;
-  if (AnyDriver()->twin != nullptr) StopOneOfTwoDrivers();
-  // Workers refuse a driver whose epoch is below one that they have seen until they start again.
-  for (const auto& worker : workers_) {
-    if (epochs_lost_ && worker->up()) CrashWorker(worker.get());
+void SimulatedCluster::BeObeyed() {
+  SimulatedDriver* driver = AnyDriver();
+  const bool obeyed = std::ranges::all_of(workers_, [&](const auto& worker) { return worker->epoch() <= driver->epoch(); });
+  if (!obeyed) {
+    driver->CrashAndBeObeyed();
+    return world_.At(8'000, [this] { BeObeyed(); });
   }
   // A job whose submission was lost with its driver is submitted again.
-  SimulatedDriver* driver = AnyDriver();
   for (auto& [id, job] : world_.jobs) {
     if (!driver->followed(id).partitions.empty() || driver->IsNameTaken(id)) continue;
     job.log.partitions.resize(static_cast<size_t>(job.submitted.partitions_size()));
     world_.At(10'000, [driver, id = id] { driver->Submit(id, 0); });
   }
+}
+
+void SimulatedCluster::EndFaults() {
+  world_.faults = false;
+  for (const auto& worker : workers_) worker->cut_until_ms = worker->refuses_until_ms = 0;
+  if (AnyDriver()->twin != nullptr) StopOneOfTwoDrivers();
+  BeObeyed();
 }
 
 }  // namespace tenfold

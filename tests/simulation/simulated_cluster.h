@@ -41,6 +41,8 @@ class SimulatedCluster {
   void StopOneOfTwoDrivers();
   void LoseOffsets(SimulatedJob* job, const SimulatedDriver& driver);
   void Truncate(SimulatedJob* job, const SimulatedDriver& driver);
+  // Starts the driver with a restored journal until no worker refuses it for its epoch, as its sentence says.
+  void BeObeyed();
   void EndFaults();
   bool IsCaughtUp();
 
@@ -48,8 +50,6 @@ class SimulatedCluster {
   // Older journals are restored, and drivers copied, in this run.
   const bool restores_;
   const bool copies_;
-  // Workers may have seen an epoch beyond that of the journal there is.
-  bool epochs_lost_ = false;
   std::vector<std::unique_ptr<SimulatedWorker>> workers_;
   // Those that are stopped too, as events may still name them.
   std::vector<std::unique_ptr<SimulatedDriver>> drivers_;

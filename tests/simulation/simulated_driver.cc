@@ -28,10 +28,12 @@ SimulatedDriver::SimulatedDriver(const SimulatedDriver& other)
 
 void SimulatedDriver::Start() {
   ++life_;
-  machine_ = std::make_unique<ClusterMachine>(world_->limits);
+  ClusterOptions options = world_->limits;
+  options.restored = std::exchange(restored_, false);
+  machine_ = std::make_unique<ClusterMachine>(options);
   for (const JournalRecord& record : journal_) machine_->Replay(record);
   Actions actions;
-  machine_->Start(SimulatedWorld::kCluster, world_->now_us(), &actions);
+  machine_->Start(SimulatedWorld::kCluster, (*world_->random())(), world_->now_us(), &actions);
   Do(&actions);
 }
 
@@ -61,6 +63,7 @@ void SimulatedDriver::CrashAndRestoreOlderJournal() {
   if (machine_ == nullptr) return;
   Crash();
   world_->Hit("fault: older journal restored");
+  restored_ = true;
   std::vector<JournalRecord> kept = std::exchange(journal_, {});
   kept.resize(kept.size() - world_->Draw(std::min<size_t>(kept.size(), 40)));
   // What was delivered remains so.
@@ -217,7 +220,6 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   if (job.by_changes) world_->Hit("step: batch merged by changes");
   if (twin == nullptr) return;
   world_->Hit("step: batch committed while there is another driver");
-  if (twin->epoch_ == epoch_) world_->Hit("step: batch committed while another driver has the same epoch");
 }
 
 void SimulatedDriver::OnFailed(const JobFailed& failed) {

@@ -68,6 +68,11 @@ class SimulatedDriver {
   // The jobs' states, for people.
   std::string Describe() const;
   uint64_t epoch() const { return epoch_; }
+  // The process ends, and starts again as the one that workers have to obey.
+  void CrashAndBeObeyed() {
+    restored_ = true;
+    Crash();
+  }
 
   // The other driver over a copy of the same journal, while both are there.
   const SimulatedDriver* twin = nullptr;
@@ -129,6 +134,8 @@ class SimulatedDriver {
   uint64_t life_ = 0;
   uint64_t epoch_ = 0;
   bool stopped_ = false;
+  // The next start is with a restored journal.
+  bool restored_ = false;
   int64_t paused_until_ms_ = 0;
   // Workers that the process must not lose for its pause.
   std::vector<std::string> heard_before_pause_;

@@ -1,8 +1,10 @@
 #include "tests/simulation/simulated_worker.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "glog/logging.h"
+#include "worker/core/obedience.h"
 
 namespace tenfold {
 
@@ -53,7 +55,15 @@ HeartbeatRequest SimulatedWorker::Heartbeat() const {
   return request;
 }
 
+absl::Status SimulatedWorker::Obey(uint64_t epoch) {
+  absl::Status obeyed = CheckEpoch(epoch_, epoch);
+  if (!obeyed.ok()) world_->Hit("step: driver of a lower epoch refused");
+  epoch_ = std::max(epoch_, epoch);
+  return obeyed;
+}
+
 void SimulatedWorker::OnHeartbeatReply(const HeartbeatReply& reply) {
+  if (!Obey(reply.epoch()).ok()) return;
   for (const std::string& id : reply.dropped_job_ids()) {
     const auto job = jobs_.find(id);
     if (job == jobs_.end()) continue;

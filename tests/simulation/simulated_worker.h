@@ -29,6 +29,7 @@ class SimulatedWorker {
   const std::string& id() const { return id_; }
   bool up() const { return up_; }
   uint64_t incarnation() const { return incarnation_; }
+  uint64_t epoch() const { return epoch_; }
   bool Has(const std::string& job_id) const { return jobs_.contains(job_id); }
   SimulatedStore* store() { return &store_; }
   const SimulatedStore& store() const { return store_; }
@@ -41,6 +42,7 @@ class SimulatedWorker {
   absl::StatusOr<PingReply> Visit(const PingRequest& ping) {
     if (!CanBeReached()) return absl::UnavailableError("no route");
     if (ping.incarnation() != incarnation_) return absl::FailedPreconditionError("another process");
+    if (absl::Status obeyed = Obey(ping.epoch()); !obeyed.ok()) return obeyed;
     return PingReply();
   }
   // Does the request, if the process can be reached.
@@ -48,6 +50,7 @@ class SimulatedWorker {
   absl::StatusOr<ReplyOf<Request>> Visit(const Request& request) {
     if (!CanBeReached()) return absl::UnavailableError("no route");
     if (Refuses()) return absl::FailedPreconditionError("not now");
+    if (absl::Status obeyed = Obey(request.id().epoch()); !obeyed.ok()) return obeyed;
     WorkerJob* job = JobAt(request.id().job_id(), std::is_same_v<Request, AssignRequest>);
     if (job == nullptr) return absl::FailedPreconditionError("the job is not assigned to the worker");
     absl::StatusOr<ReplyOf<Request>> reply = job->Handle(request);
@@ -74,6 +77,7 @@ class SimulatedWorker {
 
  private:
   WorkerJob* JobAt(const std::string& job_id, bool make);
+  absl::Status Obey(uint64_t epoch);
 
   const std::string id_;
   SimulatedWorld* const world_;
@@ -81,6 +85,8 @@ class SimulatedWorker {
   bool up_ = false;
   uint64_t incarnation_ = 0;
   bool store_failed_ = false;
+  // On its disk.
+  uint64_t epoch_ = 0;
   SimulatedStore store_;
   std::map<std::string, std::unique_ptr<WorkerJob>> jobs_;
 };

@@ -97,8 +97,6 @@ rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::
   options.max_open_files = 256;
   options.max_background_jobs = 4;
   options.bytes_per_sync = 1 << 20;
-  options.max_log_file_size = 4 << 20;
-  options.keep_log_file_num = 4;
   // Both kinds of statistics grow with the number of families, and nothing reads them.
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;

@@ -22,7 +22,7 @@ constexpr int64_t kStartOffset = 1000;
 class ClusterMachineTest : public testing::Test {
  protected:
   ClusterMachineTest() {
-    machine_.Start("cluster", now_us_, &actions_);
+    machine_.Start("cluster", 5, now_us_, &actions_);
     JournalAll();
   }
 

@@ -263,7 +263,8 @@ class DriverWithAWorkerTest : public DriverTest {
     Worker::Options worker_options;
     worker_options.data_dir = directory_ + "/worker";
     worker_options.driver = "127.0.0.1:" + std::to_string(port);
-    worker_ = *Worker::Open(std::move(worker_options));
+    worker_ = *Worker::Create(std::move(worker_options));
+    EXPECT_TRUE(worker_->OpenStates().ok());
     worker_service_ = std::make_unique<WorkerServiceImpl>(worker_.get());
     worker_server_ = *StartServer("127.0.0.1:0", worker_service_.get(), &port);
     worker_->SetAdvertised("127.0.0.1:" + std::to_string(port));

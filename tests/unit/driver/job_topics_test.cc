@@ -19,7 +19,8 @@ TEST(JobTopicsTest, BeginsNoCallOnceItIsToStop) {
   spec.set_name("popularity");
   spec.mutable_source()->add_topics("events");
   std::stop_source stop;
-  absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(spec, "127.0.0.1:1", stop.get_token());
+  absl::StatusOr<std::unique_ptr<JobTopics>> topics =
+      JobTopics::Create(spec, {.brokers = "127.0.0.1:1", .properties = {}}, stop.get_token());
   ASSERT_TRUE(topics.ok()) << topics.status();
   std::vector<Partition> partitions(1);
   partitions[0].set_topic("events");

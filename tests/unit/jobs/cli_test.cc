@@ -153,9 +153,9 @@ TEST_F(CliTest, NothingToListIsAnEmptyArray) {
   EXPECT_EQ(out_, "[]\n");
 }
 
-TEST_F(CliTest, CancelNamesTheJob) {
+TEST_F(CliTest, CancelGoesByTheJobsId) {
   EXPECT_EQ(Run({"cancel", "popularity"}), kExitOk);
-  EXPECT_EQ(driver_.cancelled, "popularity");
+  EXPECT_EQ(driver_.cancelled, "job-1");
   EXPECT_EQ(out_, "job-1\n");
 }
 
@@ -227,7 +227,9 @@ TEST_F(CliTest, StatusJsonHasEverything) {
   EXPECT_EQ(Run({"status", "popularity", "-o", "json"}), kExitOk);
   const json status = json::parse(out_);
   EXPECT_EQ(status["state"], "running");
-  EXPECT_EQ(status["summary"], "popularity is keeping up");
+  EXPECT_EQ(status["summary"],
+            "popularity is keeping up; 6 of 18 records are bad, mostly malformed_number; sink file top.jsonl takes nothing: "
+            "disk full");
   EXPECT_EQ(status["published_at"], "2023-11-14T22:13:20.123Z");
   EXPECT_EQ(status["bad_records"], json::parse(R"({"malformed_number": 4, "wrong_field_count": 2})"));
   EXPECT_EQ(status["partitions"][0], json::parse(R"({"topic": "topic", "partition": 1, "next_offset": 10, "end_offset": 15,

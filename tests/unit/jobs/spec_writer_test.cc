@@ -48,7 +48,9 @@ class SpecGenerator {
     source->set_allow_internal(Below(2) == 0);
     if (Below(2) == 0) source->set_brokers(Pick({"kafka:9092", "[::1]:9092,b:1"}));
     if (Below(2) == 0) (*source->mutable_properties())["client.id"] = Pick({"x", "yes", "a: b", "#1"});
-    if (Below(3) == 0) (*source->mutable_properties())["sasl.password"] = Pick({"p'\"\\", " p ", "[1]"});
+    if (Below(3) == 0) {
+      (*source->mutable_properties())["sasl.password"] = Pick({"${file:/p'\"\\ }", "${env:TENFOLD_SECRET_P}"});
+    }
   }
 
   void DrawFold(Fold* fold) {

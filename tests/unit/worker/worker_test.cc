@@ -99,9 +99,11 @@ class WorkerTest : public ::testing::Test {
     }
   }
   void Start() {
-    auto worker = Worker::Open(options_);
+    auto worker = Worker::Create(options_);
     ASSERT_TRUE(worker.ok()) << worker.status();
     worker_ = *std::move(worker);
+    const absl::Status opened = worker_->OpenStates();
+    ASSERT_TRUE(opened.ok()) << opened;
     worker_->StartHeartbeat([](const absl::Status& status) { ADD_FAILURE() << status; });
   }
   static bool WaitFor(const std::function<bool()>& condition) {

@@ -1,0 +1,189 @@
+#include "driver/core/reply_check.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "common/number/units.h"
+
+namespace tenfold {
+namespace {
+
+constexpr size_t kMaxReasonBytes = 64 << 10;
+
+// Where a reply stands, by partition.
+using Offsets = std::map<uint32_t, int64_t>;
+
+absl::Status Unsound(const std::string& what) {
+  return absl::FailedPreconditionError(absl::StrCat("its reply is no answer to what it was asked: ", what));
+}
+
+template <typename List>
+absl::Status ReadOffsets(const List& list, Offsets* offsets) {
+  for (const PartitionOffset& offset : list) {
+    if (offset.next_offset() < 0) return Unsound(absl::StrCat("partition index ", offset.partition(), " is below offset 0"));
+    if (!offsets->emplace(offset.partition(), offset.next_offset()).second)
+      return Unsound(absl::StrCat("it names partition index ", offset.partition(), " twice"));
+  }
+  return absl::OkStatus();
+}
+
+// The shards of partitions; what is asked for is asked for by whole shards.
+template <typename List>
+std::map<uint32_t, std::set<uint32_t>> ByShard(const List& targets) {
+  std::map<uint32_t, std::set<uint32_t>> shards;
+  for (const PartitionOffset& target : targets) shards[target.partition() % kShards].insert(target.partition());
+  return shards;
+}
+
+// Checks that the positions are of some of these shards, each once and with all its partitions; adds their offsets.
+template <typename List>
+absl::Status CheckPositions(const List& positions, const std::map<uint32_t, std::set<uint32_t>>& asked, Offsets* offsets) {
+  std::set<uint32_t> seen;
+  for (const ShardPosition& position : positions) {
+    const auto shard = asked.find(position.shard());
+    if (shard == asked.end() || !seen.insert(position.shard()).second)
+      return Unsound(absl::StrCat("it tells of shard ", position.shard(), shard == asked.end() ? "" : " twice"));
+    Offsets of_shard;
+    if (absl::Status read = ReadOffsets(position.offsets(), &of_shard); !read.ok()) return read;
+    bool same = of_shard.size() == shard->second.size();
+    for (const auto& [partition, offset] : of_shard) same &= shard->second.contains(partition);
+    if (!same) return Unsound(absl::StrCat("its shard ", position.shard(), " has other partitions"));
+    offsets->insert(of_shard.begin(), of_shard.end());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCounters(const FoldReply& reply, const Offsets& composition) {
+  std::set<uint32_t> seen;
+  for (const PartitionState& partition : reply.partitions()) {
+    if (!composition.contains(partition.partition()) || !seen.insert(partition.partition()).second)
+      return Unsound(absl::StrCat("it counts partition index ", partition.partition()));
+    uint64_t bad = 0;
+    for (const BadCount& count : partition.bad()) {
+      if (!BadReason_IsValid(count.reason()) || count.count() > partition.records() - std::min(bad, partition.records()))
+        return Unsound(absl::StrCat("the counts of partition index ", partition.partition(), " do not fit together"));
+      bad += count.count();
+    }
+    if (static_cast<size_t>(partition.samples_size()) > kMaxBadSamples)
+      return Unsound(absl::StrCat("it has ", partition.samples_size(), " samples"));
+    for (const BadSample& sample : partition.samples()) {
+      if (sample.excerpt().size() > kMaxSampleBytes) return Unsound("a sample is too long");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckKey(std::string_view key) {
+  return key.size() <= kMaxKeyBytes ? absl::OkStatus() : Unsound(absl::StrCat("a key has ", key.size(), " bytes"));
+}
+
+// Checks that the entries come in the order of a result, and so each key once.
+absl::Status CheckHighest(const Highest& highest) {
+  const Entry* before = nullptr;
+  for (const Entry& entry : highest.entries()) {
+    if (absl::Status key = CheckKey(entry.key()); !key.ok()) return key;
+    if (before != nullptr) {
+      const Units last = FromProto(before->sum());
+      const Units sum = FromProto(entry.sum());
+      if (last < sum || (last == sum && before->key() >= entry.key())) return Unsound("its entries are in no order");
+    }
+    before = &entry;
+  }
+  return absl::OkStatus();
+}
+
+template <typename Entries>
+absl::Status CheckDistinct(const Entries& entries) {
+  std::vector<std::string_view> keys;
+  for (const Entry& entry : entries) {
+    if (absl::Status key = CheckKey(entry.key()); !key.ok()) return key;
+    keys.push_back(entry.key());
+  }
+  // Not by a hash table, for which keys could be made to collide.
+  std::ranges::sort(keys);
+  return std::ranges::adjacent_find(keys) == keys.end() ? absl::OkStatus() : Unsound("it sends a key twice");
+}
+
+// Entries that are added up, so that a key may come in parts.
+template <typename Entries>
+absl::Status CheckKeys(const Entries& entries) {
+  for (const Entry& entry : entries) {
+    if (absl::Status key = CheckKey(entry.key()); !key.ok()) return key;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFailure(const Failure& failure) {
+  return failure.reason().size() <= kMaxReasonBytes ? absl::OkStatus() : Unsound("its reason is too long");
+}
+
+absl::Status CheckWaiting(const Waiting& waiting) {
+  return WaitingKind_IsValid(waiting.kind()) && waiting.ByteSizeLong() <= kMaxReasonBytes
+             ? absl::OkStatus()
+             : Unsound("it waits for nothing that is known");
+}
+
+}  // namespace
+
+absl::Status CheckReply(const AssignRequest& request, const AssignReply& reply) {
+  std::map<uint32_t, std::set<uint32_t>> asked;
+  for (const auto* shards : {&request.owned(), &request.prepared()}) {
+    for (const uint32_t shard : *shards) asked[shard];
+  }
+  for (uint32_t p = 0; p < static_cast<uint32_t>(request.partitions_size()); ++p) {
+    if (const auto shard = asked.find(p % kShards); shard != asked.end()) shard->second.insert(p);
+  }
+  Offsets offsets;
+  return CheckPositions(reply.shards(), asked, &offsets);
+}
+
+absl::Status CheckReply(const PrepareRequest& request, const PrepareReply& reply) {
+  if (reply.has_failure()) return CheckFailure(reply.failure());
+  if (reply.has_waiting()) {
+    if (absl::Status waiting = CheckWaiting(reply.waiting()); !waiting.ok()) return waiting;
+  }
+  Offsets offsets;
+  return CheckPositions(reply.shards(), ByShard(request.targets()), &offsets);
+}
+
+absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply) {
+  if (reply.has_failure()) return CheckFailure(reply.failure());
+  if (reply.has_waiting()) {
+    if (absl::Status waiting = CheckWaiting(reply.waiting()); !waiting.ok()) return waiting;
+  }
+  Offsets composition;
+  if (absl::Status read = ReadOffsets(reply.composition(), &composition); !read.ok()) return read;
+  Offsets positions;
+  if (absl::Status read = CheckPositions(reply.shards(), ByShard(request.targets()), &positions); !read.ok()) return read;
+  if (positions != composition) return Unsound("its shards are not where its sums are");
+  if (absl::Status counters = CheckCounters(reply, composition); !counters.ok()) return counters;
+  if (reply.has_highest()) return CheckHighest(reply.highest());
+  if (reply.has_updates()) return CheckDistinct(reply.updates().entries());
+  return CheckKeys(reply.changes().added());
+}
+
+absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply) {
+  if (request.has_changes()) return CheckKeys(reply.entries());
+  if (!request.has_keys()) {
+    const Units least = FromProto(request.range().at_or_above());
+    for (const Entry& entry : reply.entries()) {
+      if (FromProto(entry.sum()) < least) return Unsound("an entry is below what was asked for");
+    }
+    return CheckKeys(reply.entries());
+  }
+  std::vector<std::string_view> asked(request.keys().keys().begin(), request.keys().keys().end());
+  std::ranges::sort(asked);
+  for (const Entry& entry : reply.entries()) {
+    if (!std::ranges::binary_search(asked, std::string_view(entry.key())))
+      return Unsound("it sends a key that it was not asked for");
+  }
+  return CheckDistinct(reply.entries());
+}
+
+}  // namespace tenfold
