@@ -157,7 +157,7 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
   const std::string& id = record.job_submitted().job_id();
   const absl::Status opened = OpenJob(*cluster->jobs().at(id));
   if (const auto it = submitting_.find(id); it != submitting_.end()) {
-    it->second.set_value(opened);
+    for (std::promise<absl::Status>& waiting : it->second) waiting.set_value(opened);
     submitting_.erase(it);
   }
 }
@@ -322,17 +322,6 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   if (absl::Status sinks = JobSinks::Check(spec, options_.places); !sinks.ok()) return sinks;
   if (!request.job_id().empty() && !IsRandomId(request.job_id()))
     return absl::InvalidArgumentError("the job id of the request is not 16 hexadecimal digits");
-  // A request that is sent again, since its answer was lost.
-  const absl::StatusOr<bool> is_there = Ask<bool>([&](ClusterMachine* cluster, int64_t, Actions*) -> absl::StatusOr<bool> {
-    const JobMachine* job = request.job_id().empty() ? nullptr : cluster->FindJob(request.job_id());
-    return job != nullptr && google::protobuf::util::MessageDifferencer::Equals(job->job().spec, spec);
-  });
-  if (!is_there.ok()) return is_there.status();
-  if (*is_there) {
-    SubmitReply reply;
-    reply.set_job_id(request.job_id());
-    return reply;
-  }
   JobSubmitted submitted;
   submitted.set_job_id(request.job_id().empty() ? RandomId() : request.job_id());
   *submitted.mutable_spec() = spec;
@@ -345,8 +334,16 @@ absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
   std::future<absl::Status> journaled = promise.get_future();
   const absl::StatusOr<bool> taken =
       Ask<bool>([&](ClusterMachine* cluster, int64_t, Actions* actions) -> absl::StatusOr<bool> {
-        if (absl::Status submit = cluster->Submit(submitted, actions); !submit.ok()) return submit;
-        submitting_[submitted.job_id()] = std::move(promise);
+        // The same request may have come meanwhile, or be under way to the journal.
+        const JobMachine* job = cluster->FindJob(submitted.job_id());
+        if (job != nullptr && google::protobuf::util::MessageDifferencer::Equals(job->job().spec, spec)) {
+          promise.set_value(absl::OkStatus());
+          return true;
+        }
+        if (!submitting_.contains(submitted.job_id())) {
+          if (absl::Status submit = cluster->Submit(submitted, actions); !submit.ok()) return submit;
+        }
+        submitting_[submitted.job_id()].push_back(std::move(promise));
         return true;
       });
   if (!taken.ok()) return taken.status();
@@ -433,6 +430,8 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
 }
 
 absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
+  const CallSlot slot(&waiting_calls_);
+  if (!slot.status().ok()) return slot.status();
   CancelReply reply;
   auto promise = std::make_shared<std::promise<std::shared_ptr<Closing>>>();
   std::future<std::shared_ptr<Closing>> closed = promise->get_future();

@@ -137,7 +137,7 @@ class Driver {
   ClusterMachine cluster_;
   std::map<std::string, JobParts> parts_;
   // Callers that wait until the record that makes or ends the job is journalled, by job id.
-  std::map<std::string, std::promise<absl::Status>> submitting_;
+  std::map<std::string, std::vector<std::promise<absl::Status>>> submitting_;
   std::map<std::string, std::vector<std::shared_ptr<std::promise<std::shared_ptr<Closing>>>>> cancelling_;
   // Callers of Update that wait for their record and get the parts that it replaced, by job id, in the records' order.
   std::map<std::string, std::deque<std::promise<absl::StatusOr<JobParts>>>> updating_;

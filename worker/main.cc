@@ -78,8 +78,11 @@ int Run(int argc, char** argv) {
   WaitForSignal();
   LOG(INFO) << "stopping";
   (*worker)->Stop();
-  StopServer(*std::move(server), kStopWithin);
-  (*worker)->Close();
+  if (StopServer(*std::move(server), kStopWithin)) {
+    (*worker)->Close();
+  } else {
+    LOG(WARNING) << "a request does not end; what is not in the WAL is lost and folded again";
+  }
   ExitNow(kExitOk);
 }
 

@@ -32,6 +32,11 @@ absl::Duration PatienceOf(uint32_t interval_ms) {
   return absl::Milliseconds(patience_ms < kLeastMs ? 0 : patience_ms);
 }
 
+// An error of our own disk, which must not be taken for what a driver says.
+absl::Status Unwritten(const absl::Status& error) {
+  return absl::UnavailableError(absl::StrCat("its identity cannot be written: ", error.message()));
+}
+
 }  // namespace
 
 Worker::Worker(Options options)
@@ -43,11 +48,11 @@ Worker::Worker(Options options)
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(Options options) {
   std::unique_ptr<Worker> worker(new Worker(std::move(options)));
   const std::string& data_dir = worker->options_.data_dir;
+  if (absl::Status made = MakePrivateDirectory(data_dir); !made.ok()) return made;
+  if (absl::Status locked = worker->lock_.Acquire(data_dir); !locked.ok()) return locked;
   std::error_code error;
   if (std::filesystem::exists(absl::StrCat(data_dir, "/journal"), error))
     return absl::InvalidArgumentError(absl::StrCat(data_dir, " is the data directory of a driver; use another --data-dir"));
-  if (absl::Status made = MakePrivateDirectory(data_dir); !made.ok()) return made;
-  if (absl::Status locked = worker->lock_.Acquire(data_dir, "worker"); !locked.ok()) return locked;
   absl::StatusOr<Identity> identity = ReadOrMakeIdentity(data_dir);
   if (!identity.ok()) return identity.status();
   MutexLock lock(&worker->mutex_);
@@ -134,7 +139,7 @@ absl::Status Worker::Obey(const std::string& cluster_id, uint64_t epoch) {
   if (epoch == identity_.epoch) return absl::OkStatus();
   Identity identity = identity_;
   identity.epoch = epoch;
-  if (absl::Status written = WriteIdentity(options_.data_dir, identity); !written.ok()) return written;
+  if (absl::Status written = WriteIdentity(options_.data_dir, identity); !written.ok()) return Unwritten(written);
   identity_ = identity;
   return absl::OkStatus();
 }
@@ -209,7 +214,7 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::s
       Identity joined = identity_;
       joined.cluster_id = reply->cluster_id();
       // Requests are refused until the identity is durable; the next heartbeat retries.
-      if (absl::Status written = WriteIdentity(options_.data_dir, joined); !written.ok()) return written;
+      if (absl::Status written = WriteIdentity(options_.data_dir, joined); !written.ok()) return Unwritten(written);
       identity_ = joined;
       LOG(INFO) << "worker " << identity_.worker_id << " joined cluster " << identity_.cluster_id;
     }

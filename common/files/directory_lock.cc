@@ -13,8 +13,8 @@ DirectoryLock::~DirectoryLock() {
   if (fd_ >= 0) close(fd_);
 }
 
-absl::Status DirectoryLock::Acquire(const std::string& dir, const std::string& name) {
-  const std::string path = absl::StrCat(dir, "/", name, ".lock");
+absl::Status DirectoryLock::Acquire(const std::string& dir) {
+  const std::string path = absl::StrCat(dir, "/process.lock");
   fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd_ < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot use the data directory ", dir));
   if (flock(fd_, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();

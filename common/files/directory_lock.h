@@ -14,9 +14,9 @@ class DirectoryLock {
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;
 
-  // Locks DIR/NAME.lock. FAILED_PRECONDITION, naming the directory, if another process has it; the system's error if that
+  // Locks DIR/process.lock. FAILED_PRECONDITION, naming the directory, if another process has it; the system's error if that
   // file cannot be made.
-  absl::Status Acquire(const std::string& dir, const std::string& name);
+  absl::Status Acquire(const std::string& dir);
 
  private:
   int fd_ = -1;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -79,8 +80,13 @@ bool IsNews(const std::string& text) {
 }
 
 // "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)" without
-// what varies.
-std::string Failure(std::string_view message) { return std::string(message.substr(0, message.rfind(" (after "))); }
+// what varies, and without what librdkafka quotes of a secret.
+std::string Failure(std::string_view message) {
+  constexpr std::string_view kQuotes = "sasl.oauthbearer.config";
+  if (const size_t at = message.find(kQuotes); at != std::string_view::npos)
+    message = message.substr(0, at + kQuotes.size());
+  return std::string(message.substr(0, message.rfind(" (after ")));
+}
 
 // The Failure without the broker's name in front: "Connect to ipv4#127.0.0.1:1 failed: Connection refused".
 std::string Reason(std::string_view message) {
@@ -116,9 +122,11 @@ absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig
   KafkaConf conf(rd_kafka_conf_new());
   KafkaSettings settings = Defaults();
   settings.insert(settings.end(), self->options_.defaults.begin(), self->options_.defaults.end());
+  bool has_references = false;
   for (const auto& [name, value] : config.properties) {
     absl::StatusOr<std::string> resolved = PropertyValue(name, value, config.property_dirs);
     if (!resolved.ok()) return resolved.status();
+    has_references |= *resolved != value;
     settings.emplace_back(name, *std::move(resolved));
   }
   settings.emplace_back("bootstrap.servers", config.brokers);
@@ -138,7 +146,9 @@ absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig
   char message[512];
   self->handle_ = rd_kafka_new(self->options_.type, conf.get(), message, sizeof(message));
   if (self->handle_ == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("Kafka's properties do not fit together: ", message));
+    // librdkafka's message may quote a value.
+    return absl::InvalidArgumentError(has_references ? "Kafka's properties do not fit together"
+                                                     : absl::StrCat("Kafka's properties do not fit together: ", message));
   }
   conf.release();
   return self;
@@ -204,7 +214,8 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
 
 void KafkaHandle::OnLog(const rd_kafka_t*, int level, const char* facility, const char* message) {
   constexpr int kCritical = 2, kWarning = 4, kInfo = 6;
-  const std::string text = absl::StrCat("Kafka client: ", facility, " ", message);
+  std::string text = absl::StrCat("Kafka client: ", facility, " ", message);
+  if (absl::StrContains(text, "sasl.oauthbearer.config")) text = Failure(text);
   // The embedded broker does not support the request flag that forbids creating topics.
   const bool expected = std::string_view(facility) == "AUTOCREATE";
   if (level <= kCritical) {

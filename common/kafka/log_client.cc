@@ -73,6 +73,7 @@ class KafkaLogClient : public LogClient {
     absl::Status refused;
     for (size_t i = 0; i < count; ++i) {
       if (const rd_kafka_resp_err_t error = rd_kafka_ConfigResource_error(results[i]); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (IsTransient(error)) return committed_->Unreachable();
         refused = absl::FailedPreconditionError(absl::StrCat("ask for the cleanup policy of topic ",
                                                              rd_kafka_ConfigResource_name(results[i]), ": ",
                                                              rd_kafka_err2str(error)));
@@ -327,8 +328,9 @@ class KafkaLogClient : public LogClient {
   std::vector<Leader> BestFirst(const std::map<Leader, std::vector<size_t>>& by_leader) {
     MutexLock lock(&mutex_);
     std::vector<Leader> leaders;
-    for (const auto& [leader, indexes] : by_leader) leaders.push_back(leader);
-    std::ranges::stable_partition(leaders, [&](Leader leader) { return !ask_leader_at_.contains(leader); });
+    std::vector<Leader> failed;
+    for (const auto& [leader, indexes] : by_leader) (ask_leader_at_.contains(leader) ? failed : leaders).push_back(leader);
+    leaders.insert(leaders.end(), failed.begin(), failed.end());
     return leaders;
   }
   bool FailedJustNow(Leader leader) {

@@ -115,7 +115,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& add
   return server;
 }
 
-void StopServer(std::unique_ptr<grpc::Server> server, absl::Duration limit) {
+bool StopServer(std::unique_ptr<grpc::Server> server, absl::Duration limit) {
   const auto now = std::chrono::system_clock::now();
   std::promise<void> stopped;
   std::future<void> done = stopped.get_future();
@@ -124,7 +124,9 @@ void StopServer(std::unique_ptr<grpc::Server> server, absl::Duration limit) {
     stopping->Shutdown(until);
     promise.set_value();
   }).detach();
-  if (done.wait_until(now + absl::ToChronoMilliseconds(limit)) == std::future_status::ready) delete stopping;
+  if (done.wait_until(now + absl::ToChronoMilliseconds(limit)) != std::future_status::ready) return false;
+  delete stopping;
+  return true;
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {

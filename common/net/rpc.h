@@ -21,8 +21,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address);
 absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const std::string& address, grpc::Service* service, int* port);
 
 // Refuses further calls and waits for those under way, which are cancelled after half of the time. Those that have not ended
-// within `limit` go on until the process ends, and so does their server.
-void StopServer(std::unique_ptr<grpc::Server> server, absl::Duration limit);
+// within `limit` go on until the process ends, and so does their server; then it returns false.
+bool StopServer(std::unique_ptr<grpc::Server> server, absl::Duration limit);
 
 // Converts the status of a service's method. It marks the status as the service's own; every method returns through it.
 grpc::Status ToGrpc(const absl::Status& status);

@@ -210,7 +210,9 @@ absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* acti
                                                  "; cancel that one first (tenfold cancel ", name,
                                                  "), choose another name, or change the job (tenfold submit --update)"));
   }
-  if (jobs_.contains(submitted.job_id()) || cancelled_ids_.contains(submitted.job_id()))
+  const bool under_way =
+      std::ranges::any_of(submitting_, [&](const auto& other) { return other.second == submitted.job_id(); });
+  if (under_way || jobs_.contains(submitted.job_id()) || cancelled_ids_.contains(submitted.job_id()))
     return absl::AlreadyExistsError(absl::StrCat("the job id ", submitted.job_id(), " is taken"));
   submitting_[name] = submitted.job_id();
   JournalRecord record;

@@ -67,8 +67,9 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
   switch (record.kind_case()) {
     case JournalRecord::kPartitionsAdded:
       counters_.resize(job_.partitions.size());
-      // Every owner has to be told of the new partitions.
+      // Every owner has to be told of the new partitions, by requests that come after all that name fewer.
       acks_.Clear();
+      ++attempt_number_;
       next_start_us_ = live ? now_us : 0;
       break;
     case JournalRecord::kShardsAssigned:

@@ -53,8 +53,9 @@ absl::StatusOr<bool> Membership::OnHeartbeat(const HeartbeatRequest& request, in
   const bool is_back = worker.state == WORKER_LOST;
   if (is_new || is_back) {
     LOG(INFO) << "worker " << request.worker_id() << " at " << request.address() << " is there";
+    // A worker whose processes end before they answer is not waited for longer than one that does not answer.
+    if (worker.state != WORKER_JOINING || worker.failing_since_us == 0) worker.failing_since_us = now_us;
     worker.answered_us = 0;
-    worker.failing_since_us = now_us;
     worker.problem = "has not answered a call yet";
     worker.pinged = false;
     worker.ping_at_us = 0;

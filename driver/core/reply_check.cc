@@ -15,6 +15,8 @@ namespace tenfold {
 namespace {
 
 constexpr size_t kMaxReasonBytes = 64 << 10;
+// Counts, offsets and times are below this, so that a few of them may be added.
+constexpr int64_t kMaxNumber = int64_t{1} << 60;
 
 // Where a reply stands, by partition.
 using Offsets = std::map<uint32_t, int64_t>;
@@ -27,6 +29,7 @@ template <typename List>
 absl::Status ReadOffsets(const List& list, Offsets* offsets) {
   for (const PartitionOffset& offset : list) {
     if (offset.next_offset() < 0) return Unsound(absl::StrCat("partition index ", offset.partition(), " is below offset 0"));
+    if (offset.next_offset() > kMaxNumber) return Unsound(absl::StrCat("offset ", offset.next_offset(), " is none"));
     if (!offsets->emplace(offset.partition(), offset.next_offset()).second)
       return Unsound(absl::StrCat("it names partition index ", offset.partition(), " twice"));
   }
@@ -41,7 +44,8 @@ std::map<uint32_t, std::set<uint32_t>> ByShard(const List& targets) {
   return shards;
 }
 
-// Checks that the positions are of some of these shards, each once and with all its partitions; adds their offsets.
+// Checks that the positions are of some of these shards, each once and with all its partitions; adds their offsets. A shard
+// may have partitions that were added since it was asked for.
 template <typename List>
 absl::Status CheckPositions(const List& positions, const std::map<uint32_t, std::set<uint32_t>>& asked, Offsets* offsets) {
   std::set<uint32_t> seen;
@@ -51,8 +55,9 @@ absl::Status CheckPositions(const List& positions, const std::map<uint32_t, std:
       return Unsound(absl::StrCat("it tells of shard ", position.shard(), shard == asked.end() ? "" : " twice"));
     Offsets of_shard;
     if (absl::Status read = ReadOffsets(position.offsets(), &of_shard); !read.ok()) return read;
-    bool same = of_shard.size() == shard->second.size();
-    for (const auto& [partition, offset] : of_shard) same &= shard->second.contains(partition);
+    bool same = of_shard.size() >= shard->second.size();
+    for (const uint32_t partition : shard->second) same &= of_shard.contains(partition);
+    for (const auto& [partition, offset] : of_shard) same &= partition % kShards == position.shard();
     if (!same) return Unsound(absl::StrCat("its shard ", position.shard(), " has other partitions"));
     offsets->insert(of_shard.begin(), of_shard.end());
   }
@@ -60,8 +65,10 @@ absl::Status CheckPositions(const List& positions, const std::map<uint32_t, std:
 }
 
 absl::Status CheckCounters(const FoldReply& reply, const Offsets& composition) {
+  if (static_cast<size_t>(reply.partitions_size()) != composition.size()) return Unsound("it does not count all partitions");
   std::set<uint32_t> seen;
   for (const PartitionState& partition : reply.partitions()) {
+    if (partition.records() > uint64_t{kMaxNumber}) return Unsound("it counts too many records");
     if (!composition.contains(partition.partition()) || !seen.insert(partition.partition()).second)
       return Unsound(absl::StrCat("it counts partition index ", partition.partition()));
     uint64_t bad = 0;
@@ -83,7 +90,19 @@ absl::Status CheckKey(std::string_view key) {
   return key.size() <= kMaxKeyBytes ? absl::OkStatus() : Unsound(absl::StrCat("a key has ", key.size(), " bytes"));
 }
 
-// Checks that the entries come in the order of a result, and so each key once.
+template <typename Entries>
+absl::Status CheckDistinct(const Entries& entries) {
+  std::vector<std::string_view> keys;
+  for (const Entry& entry : entries) {
+    if (absl::Status key = CheckKey(entry.key()); !key.ok()) return key;
+    keys.push_back(entry.key());
+  }
+  // Not by a hash table, for which keys could be made to collide.
+  std::ranges::sort(keys);
+  return std::ranges::adjacent_find(keys) == keys.end() ? absl::OkStatus() : Unsound("it sends a key twice");
+}
+
+// Checks that the entries come in the order of a result, and each key once.
 absl::Status CheckHighest(const Highest& highest) {
   const Entry* before = nullptr;
   for (const Entry& entry : highest.entries()) {
@@ -95,19 +114,7 @@ absl::Status CheckHighest(const Highest& highest) {
     }
     before = &entry;
   }
-  return absl::OkStatus();
-}
-
-template <typename Entries>
-absl::Status CheckDistinct(const Entries& entries) {
-  std::vector<std::string_view> keys;
-  for (const Entry& entry : entries) {
-    if (absl::Status key = CheckKey(entry.key()); !key.ok()) return key;
-    keys.push_back(entry.key());
-  }
-  // Not by a hash table, for which keys could be made to collide.
-  std::ranges::sort(keys);
-  return std::ranges::adjacent_find(keys) == keys.end() ? absl::OkStatus() : Unsound("it sends a key twice");
+  return CheckDistinct(highest.entries());
 }
 
 // Entries that are added up, so that a key may come in parts.
@@ -140,7 +147,9 @@ absl::Status CheckReply(const AssignRequest& request, const AssignReply& reply) 
     if (const auto shard = asked.find(p % kShards); shard != asked.end()) shard->second.insert(p);
   }
   Offsets offsets;
-  return CheckPositions(reply.shards(), asked, &offsets);
+  if (absl::Status read = CheckPositions(reply.shards(), asked, &offsets); !read.ok()) return read;
+  const bool all = static_cast<size_t>(reply.shards_size()) == asked.size();
+  return all ? absl::OkStatus() : Unsound("it does not tell of all shards");
 }
 
 absl::Status CheckReply(const PrepareRequest& request, const PrepareReply& reply) {
@@ -163,6 +172,10 @@ absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply) {
   if (absl::Status read = CheckPositions(reply.shards(), ByShard(request.targets()), &positions); !read.ok()) return read;
   if (positions != composition) return Unsound("its shards are not where its sums are");
   if (absl::Status counters = CheckCounters(reply, composition); !counters.ok()) return counters;
+  for (const uint64_t number :
+       {reply.changed_keys(), reply.keys(), reply.times().fold_us(), reply.times().persist_us(), reply.times().wait_us()}) {
+    if (number > uint64_t{kMaxNumber}) return Unsound(absl::StrCat(number, " is too large a count, or time"));
+  }
   if (reply.has_highest()) return CheckHighest(reply.highest());
   if (reply.has_updates()) return CheckDistinct(reply.updates().entries());
   return CheckKeys(reply.changes().added());

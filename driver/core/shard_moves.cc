@@ -99,7 +99,7 @@ void ShardMoves::OnFound(const FoundPartitions& found) {
   }
   const Refolding before = refolding_;
   is_gone |= !all_known && before == Refolding::kStartGone;
-  if (job_->spec.source().allow_compacted() || !found.compacted.empty()) {
+  if (job_->spec.source().allow_compacted() || !found.compacted.empty() || log_differs_) {
     refolding_ = Refolding::kCompacted;
   } else {
     refolding_ = is_gone ? Refolding::kStartGone : Refolding::kPossible;
@@ -112,6 +112,7 @@ void ShardMoves::OnFound(const FoundPartitions& found) {
 
 void ShardMoves::OnUpdated() {
   refolding_ = job_->spec.source().allow_compacted() ? Refolding::kCompacted : Refolding::kNotKnown;
+  log_differs_ = false;
   preparing_.clear();
 }
 
@@ -296,6 +297,13 @@ std::optional<uint32_t> ShardMoves::FindDoubtful(const FoldReply& reply) const {
 }
 
 std::string ShardMoves::Doubt(uint32_t shard, const std::string& worker) {
+  if (const std::string& owner = job_->assignment[shard].owner(); !owner.empty() && owner != worker) {
+    LOG(ERROR) << "job " << job_->spec.name() << ": shard " << shard << " folded again by worker " << worker
+               << " has another digest than batch " << job_->last_batch.batch() << "; it stays with worker " << owner;
+    log_differs_ |= ++doubts_[shard] > 1;
+    refolding_ = Refolding::kCompacted;
+    return "";
+  }
   if (refolding_ == Refolding::kStartGone) {
     return absl::StrCat("the state of shard ", shard, " at worker ", worker, " has another digest than batch ",
                         job_->last_batch.batch(), ", and the log's start is gone, so that it cannot be folded again");

@@ -76,7 +76,8 @@ class ShardMoves {
   std::optional<uint32_t> FindDoubtful(const FoldReply& reply) const;
   // The worker's state of the shard disagrees with the journal: nobody has the shard until the worker has dropped that
   // state, and then it is folded again. Returns why the job has to stop instead, or nothing: the start of the log is gone,
-  // or the shard was folded again once already, and what is doubtful is the journal, or a log that was compacted.
+  // or the shard was folded again once already, and what is doubtful is the journal, or a log that was compacted. A next
+  // owner whose state disagrees takes nothing from the owner: the move is called off.
   std::string Doubt(uint32_t shard, const std::string& worker);
 
  private:
@@ -118,6 +119,8 @@ class ShardMoves {
   AssignmentAcks* const acks_;
 
   Refolding refolding_;
+  // The log gave other sums than the journal has, twice for one shard: whatever Kafka tells, no shard moves.
+  bool log_differs_ = false;
   // By worker id.
   std::map<std::string, PrepareUnderWay> preparing_;
   // Cleared with each assignment, by shard: the next owner of those that may change hands; how often the preparation has

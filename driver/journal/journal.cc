@@ -331,7 +331,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& data_d
   if (!status.ok()) return status;
   std::error_code error;
   auto lock = std::make_unique<DirectoryLock>();
-  status = lock->Acquire(data_dir, "journal");
+  status = lock->Acquire(data_dir);
   if (!status.ok()) return status;
 
   if (fs::exists(absl::StrCat(data_dir, "/identity"), error))

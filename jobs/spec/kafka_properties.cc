@@ -174,7 +174,8 @@ std::string CheckKafkaProperty(std::string_view name, std::string_view value) {
   }
   if (value.empty()) return "has no value";
   if (value == kMaskedSecret) return fmt::format("is masked ({}); write a reference to it, {}", kMaskedSecret, kReference);
-  if (value.starts_with("${")) return CheckReference(value);
+  if (value.starts_with("${"))
+    return Contains(kSecret, name) ? CheckReference(value) : "is no secret, so that it is written as it is";
   if (Contains(kOnlyByReference, name)) {
     return fmt::format(
         "is a secret, and a spec is kept and shown: write a reference to it, {}, which is read where it is used",

@@ -313,6 +313,24 @@ TEST_F(JobMachineTest, NoShardMovesBeforeKafkaHasToldWhatItHas) {
   EXPECT_TRUE(moves_where_partitions_begin_at({0, 0}));
 }
 
+TEST_F(JobMachineTest, ANextOwnerThatDisagreesTakesNothingFromTheOwner) {
+  CommitFirst();
+  cluster_.workers["b"].state = WORKER_LOST;
+  RunToFold({10, 20});
+  const std::vector<Send<PrepareRequest>> prepares = Take<Send<PrepareRequest>>();
+  ASSERT_THAT(prepares, SizeIs(1));
+  PrepareReply reply;
+  ShardPosition* position = reply.add_shards();
+  position->set_shard(1);
+  *position->mutable_offsets() = prepares[0].request.targets();
+  position->mutable_digest()->set_high(1);
+  job_.OnReply(prepares[0], reply, now_us_, &actions_);
+  const JournalRecord record = TakeRecord();
+  ASSERT_TRUE(record.has_shards_assigned());
+  EXPECT_EQ(record.shards_assigned().shards(1).owner(), "b");
+  EXPECT_EQ(record.shards_assigned().shards(1).next_owner(), "");
+}
+
 TEST_F(JobMachineTest, APreparationOfTheSpecBeforeTheUpdateCountsForNothing) {
   CommitFirst();
   cluster_.workers["b"].state = WORKER_LOST;

@@ -77,8 +77,11 @@ TEST_F(ReplyCheckTest, RefusesAFoldOfOtherPartitions) {
 TEST_F(ReplyCheckTest, RefusesCountersThatDoNotFit) {
   EXPECT_THAT(ErrorAfter([](FoldReply* reply) { reply->mutable_partitions(0)->set_partition(4'000'000'000); }),
               HasSubstr("it counts partition index 4000000000"));
-  EXPECT_THAT(ErrorAfter([](FoldReply* reply) { *reply->add_partitions() = reply->partitions(0); }),
+  EXPECT_THAT(ErrorAfter([](FoldReply* reply) { *reply->mutable_partitions(1) = reply->partitions(0); }),
               HasSubstr("it counts partition index 0"));
+  EXPECT_THAT(ErrorAfter([](FoldReply* reply) { reply->mutable_partitions()->RemoveLast(); }),
+              HasSubstr("it does not count all partitions"));
+  EXPECT_THAT(ErrorAfter([](FoldReply* reply) { reply->set_keys(uint64_t{1} << 63); }), HasSubstr("is too large a count"));
   EXPECT_THAT(ErrorAfter([](FoldReply* reply) { reply->mutable_partitions(0)->add_bad()->set_count(13); }),
               HasSubstr("do not fit together"));
   EXPECT_THAT(ErrorAfter([](FoldReply* reply) {
@@ -93,6 +96,8 @@ TEST_F(ReplyCheckTest, RefusesKeysThatAreLongOrComeTwice) {
               HasSubstr("a key has 1025 bytes"));
   EXPECT_THAT(ErrorAfter([](FoldReply* reply) { reply->mutable_highest()->mutable_entries(1)->set_key("a"); }),
               HasSubstr("in no order"));
+  EXPECT_THAT(ErrorAfter([](FoldReply* reply) { reply->mutable_highest()->mutable_entries(2)->set_key("a"); }),
+              HasSubstr("a key twice"));
   EXPECT_THAT(ErrorAfter([](FoldReply* reply) {
                 AddEntry("a", 1, reply->mutable_updates()->mutable_entries());
                 AddEntry("a", 2, reply->mutable_updates()->mutable_entries());
@@ -127,6 +132,9 @@ TEST_F(ReplyCheckTest, RefusesPositionsOfShardsThatWereNotAssigned) {
   position->set_shard(1);
   Add(1, 5, position->mutable_offsets());
   EXPECT_TRUE(CheckReply(request, reply).ok());
+  request.add_prepared(0);
+  EXPECT_THAT(std::string(CheckReply(request, reply).message()), HasSubstr("it does not tell of all shards"));
+  request.clear_prepared();
   position->set_shard(0);
   EXPECT_THAT(std::string(CheckReply(request, reply).message()), HasSubstr("it tells of shard 0"));
   PrepareRequest prepare;

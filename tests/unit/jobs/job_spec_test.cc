@@ -415,6 +415,8 @@ TEST(JobSpecTest, TakesSecretsByReferenceOnly) {
   }
   EXPECT_THAT(Errors(with_password("${env:AWS_SECRET_ACCESS_KEY}")),
               ElementsAre(HasSubstr("variables that begin with TENFOLD_SECRET_")));
+  EXPECT_THAT(Errors(With("start:", "properties: {ssl.keystore.location: \"${file:/etc/tenfold/x}\"}, start:")),
+              ElementsAre(HasSubstr("is no secret")));
   EXPECT_THAT(Errors(With("start:", "properties: {ssl.ca.location: ca.pem}, start:")),
               ElementsAre(HasSubstr("give its absolute path")));
 }
