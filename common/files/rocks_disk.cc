@@ -1,5 +1,6 @@
 #include "common/files/rocks_disk.h"
 
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
 #include <functional>
@@ -161,7 +162,8 @@ class RocksDisk::PatientFile : public rocksdb::FSWritableFileOwnerWrapper {
 
  private:
   const std::string name_;
-  uint64_t size_;
+  // RocksDB appends to a file one at a time, on any thread.
+  std::atomic<uint64_t> size_;
   const std::shared_ptr<Room> room_;
 };
 
