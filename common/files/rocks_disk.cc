@@ -27,7 +27,7 @@ using rocksdb::IOStatus;
 // How often a write is tried again that waits.
 constexpr absl::Duration kRetry = absl::Milliseconds(200);
 
-// What a call may get later that failed for want of it.
+// A failed call's reason, if it is one that may pass: what the call lacked, and the system's words for that.
 struct Want {
   std::string what;
   std::string error;
@@ -64,7 +64,7 @@ class GlogLogger : public rocksdb::Logger {
 
 }  // namespace
 
-// What all files share: who waits, and for what.
+// Shared by all files: it repeats the calls that have to wait, and knows how many wait, and for what.
 class RocksDisk::Room {
  public:
   explicit Room(Options options) : options_(std::move(options)) {}
@@ -146,7 +146,7 @@ class RocksDisk::PatientFile : public rocksdb::FSWritableFileOwnerWrapper {
     size_ = size;
     return room_->Checked(room_->Patiently(name_, [&] { return target()->Truncate(size, options, debug); }));
   }
-  // What a failed sync has written nobody knows, so it is not tried again.
+  // A sync that failed is not tried again, since nobody knows what it has written.
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
     return room_->Checked(target()->Sync(options, debug));
   }

@@ -86,17 +86,21 @@ absl::Status CheckCounters(const FoldReply& reply, const Offsets& composition) {
   return absl::OkStatus();
 }
 
-absl::Status CheckKey(std::string_view key) {
-  return key.size() <= kMaxKeyBytes ? absl::OkStatus() : Unsound(absl::StrCat("a key has ", key.size(), " bytes"));
+// Checks the keys of entries that are added up, so that a key may come in parts.
+template <typename Entries>
+absl::Status CheckKeys(const Entries& entries) {
+  for (const Entry& entry : entries) {
+    if (entry.key().size() > kMaxKeyBytes) return Unsound(absl::StrCat("a key has ", entry.key().size(), " bytes"));
+  }
+  return absl::OkStatus();
 }
 
+// The same for entries of which each has a key of its own.
 template <typename Entries>
 absl::Status CheckDistinct(const Entries& entries) {
+  if (absl::Status checked = CheckKeys(entries); !checked.ok()) return checked;
   std::vector<std::string_view> keys;
-  for (const Entry& entry : entries) {
-    if (absl::Status key = CheckKey(entry.key()); !key.ok()) return key;
-    keys.push_back(entry.key());
-  }
+  for (const Entry& entry : entries) keys.push_back(entry.key());
   // Not by a hash table, for which keys could be made to collide.
   std::ranges::sort(keys);
   return std::ranges::adjacent_find(keys) == keys.end() ? absl::OkStatus() : Unsound("it sends a key twice");
@@ -106,7 +110,6 @@ absl::Status CheckDistinct(const Entries& entries) {
 absl::Status CheckHighest(const Highest& highest) {
   const Entry* before = nullptr;
   for (const Entry& entry : highest.entries()) {
-    if (absl::Status key = CheckKey(entry.key()); !key.ok()) return key;
     if (before != nullptr) {
       const Units last = FromProto(before->sum());
       const Units sum = FromProto(entry.sum());
@@ -115,15 +118,6 @@ absl::Status CheckHighest(const Highest& highest) {
     before = &entry;
   }
   return CheckDistinct(highest.entries());
-}
-
-// Entries that are added up, so that a key may come in parts.
-template <typename Entries>
-absl::Status CheckKeys(const Entries& entries) {
-  for (const Entry& entry : entries) {
-    if (absl::Status key = CheckKey(entry.key()); !key.ok()) return key;
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CheckFailure(const Failure& failure) {
