@@ -2,27 +2,21 @@
 
 #include <algorithm>
 #include <limits>
-#include <optional>
 #include <set>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/limits.h"
 #include "common/process/process.h"
 #include "common/process/random_id.h"
-#include "driver/call_slot.h"
+#include "driver/core/lineage.h"
 #include "glog/logging.h"
 #include "google/protobuf/util/message_differencer.h"
-#include "jobs/spec/job_spec.h"
 
 namespace tenfold {
 namespace {
 
-constexpr uint32_t kMaxWaitMs = 60'000;
-// How long Kafka may take to tell of a spec's topics. The caller waits 10 s.
-constexpr absl::Duration kResolveTimeout = absl::Seconds(8);
 // After how many batches of a job the old ones are trimmed from the journal.
 constexpr uint64_t kTrimEvery = 100;
 constexpr uint64_t kAllBatches = std::numeric_limits<uint64_t>::max();
@@ -30,8 +24,6 @@ constexpr uint64_t kAllBatches = std::numeric_limits<uint64_t>::max();
 std::vector<int64_t> NextOffsetsOf(const BatchCommitted& batch) {
   return {batch.next_offsets().begin(), batch.next_offsets().end()};
 }
-
-absl::Status StoppingError() { return absl::UnavailableError("the driver is stopping"); }
 
 }  // namespace
 
@@ -79,6 +71,7 @@ Driver::Driver(Options options)
 Driver::~Driver() {
   Close();
   parts_.clear();
+  ending_.clear();
 }
 
 void Driver::Close() {
@@ -114,17 +107,6 @@ void Driver::Handle(const Event& event) {
   for (const Action& action : actions) std::visit([this](const auto& a) { Do(a); }, action);
 }
 
-template <typename Answer>
-absl::StatusOr<Answer> Driver::Ask(std::function<absl::StatusOr<Answer>(ClusterMachine*, int64_t, Actions*)> question) {
-  auto answer = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
-  std::future<absl::StatusOr<Answer>> future = answer->get_future();
-  const Event event = [answer, question](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
-    answer->set_value(question(cluster, now_us, actions));
-  };
-  if (stop_.stop_requested() || !Post(event)) return StoppingError();
-  return future.get();
-}
-
 void Driver::RunLoop() {
   const auto on_time = [](ClusterMachine* cluster, int64_t now_us, Actions* actions) { cluster->OnTime(now_us, actions); };
   while (true) {
@@ -143,21 +125,30 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
   if (record.has_job_updated()) {
     const std::string& id = record.job_updated().job_id();
     const JobMachine* job = cluster->FindJob(id);
-    std::deque<std::promise<absl::StatusOr<JobParts>>>& waiting = updating_[id];
+    std::deque<Journalled>& waiting = updating_[id];
     if (job == nullptr || waiting.empty()) return;
-    waiting.front().set_value(TakeReplaced(*job));
+    // The sinks' files are then free for the new ones.
+    EndLater(TakeReplaced(*job), [this, id, journalled = waiting.front()] {
+      Post([this, id, journalled](ClusterMachine* cluster_then, int64_t, Actions*) {
+        const JobMachine* updated = cluster_then->FindJob(id);
+        const auto parts = parts_.find(id);
+        if (updated != nullptr && parts != parts_.end() && parts->second.sinks == nullptr)
+          OpenSinks(updated->job(), &parts->second);
+        journalled->set_value(absl::OkStatus());
+      });
+    });
     waiting.pop_front();
   }
   if (record.has_job_failed() || record.has_job_cancelled()) {
     const std::string& id = record.has_job_failed() ? record.job_failed().job_id() : record.job_cancelled().job_id();
-    for (auto& waiting : updating_[id]) waiting.set_value(absl::FailedPreconditionError("the job is over"));
+    for (const Journalled& waiting : updating_[id]) waiting->set_value(absl::FailedPreconditionError("the job is over"));
     updating_.erase(id);
   }
   if (!record.has_job_submitted()) return;
   const std::string& id = record.job_submitted().job_id();
   const absl::Status opened = OpenJob(*cluster->jobs().at(id));
   if (const auto it = submitting_.find(id); it != submitting_.end()) {
-    for (std::promise<absl::Status>& waiting : it->second) waiting.set_value(opened);
+    for (const Journalled& waiting : it->second) waiting->set_value(opened);
     submitting_.erase(it);
   }
 }
@@ -177,8 +168,14 @@ absl::Status Driver::OpenJob(const JobMachine& machine) {
 }
 
 void Driver::OpenSinks(const JournalledJob& job, JobParts* parts) {
+  auto forked = [this, id = job.job_id](const std::string& sink, const std::string& knows) {
+    Post([id, sink, knows](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      cluster->OnForked(id, sink, knows, now_us, actions);
+    });
+  };
   parts->sinks =
-      std::make_shared<JobSinks>(JobSinks::Options{job.job_id, job.spec, job.sinks_after, &options_.places}, journal_.get());
+      std::make_shared<JobSinks>(JobSinks::Options{job.job_id, job.spec, job.sinks_after, &options_.places, std::move(forked)},
+                                 journal_.get());
   if (job.last_batch.batch() > 0) parts->sinks->OnCommitted(job.last_batch.batch(), job.partitions);
 }
 
@@ -279,6 +276,16 @@ void Driver::Do(const AppendRecord& append) {
   writer_->Append(std::move(record));
 }
 
+void Driver::Do(const CompareLineage& compare) {
+  const uint64_t number = compare.lineage.batch();
+  const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(compare.job_id, number);
+  if (!batch.ok() || LineageOf(*batch).hash() == compare.lineage.hash()) return;
+  Post([compare, number](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+    cluster->OnForked(compare.job_id, absl::StrCat("worker ", compare.worker),
+                      absl::StrCat("knows another batch ", number, " of the job than the journal has"), now_us, actions);
+  });
+}
+
 void Driver::Do(const PublishBatch& publish) {
   const uint64_t batch = publish.batch.batch();
   committed_.Set(publish.job_id, batch);
@@ -294,302 +301,29 @@ void Driver::Do(const PublishBatch& publish) {
 }
 
 void Driver::Do(const CloseJob& close) {
-  auto closing = std::make_shared<Closing>();
+  JobParts parts;
   if (const auto it = parts_.find(close.job_id); it != parts_.end()) {
-    closing->parts = std::move(it->second);
+    parts = std::move(it->second);
     parts_.erase(it);
   }
   committed_.Erase(close.job_id);
   writer_->TrimLater(close.job_id, kAllBatches);
-  // Closing the parts takes a while, so the calls that wait for the cancel do it on their threads.
-  const auto waiting = cancelling_.find(close.job_id);
-  if (waiting == cancelling_.end()) return;
-  for (const auto& promise : waiting->second) promise->set_value(closing);
-  cancelling_.erase(waiting);
-}
-
-// ---- requests ----
-
-absl::StatusOr<HeartbeatReply> Driver::Heartbeat(const HeartbeatRequest& request) {
-  return Ask<HeartbeatReply>([&request](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
-    return cluster->OnHeartbeat(request, now_us, actions);
+  std::vector<Journalled> waiting = std::exchange(cancelling_[close.job_id], {});
+  cancelling_.erase(close.job_id);
+  EndLater(std::move(parts), [waiting = std::move(waiting)] {
+    for (const Journalled& cancel : waiting) cancel->set_value(absl::OkStatus());
   });
 }
 
-absl::StatusOr<SubmitReply> Driver::Submit(const SubmitRequest& request) {
-  const JobSpec& spec = request.spec();
-  if (const std::string unsound = CheckJobSpec(spec); !unsound.empty()) return absl::InvalidArgumentError(unsound);
-  if (absl::Status sinks = JobSinks::Check(spec, options_.places); !sinks.ok()) return sinks;
-  if (!request.job_id().empty() && !IsRandomId(request.job_id()))
-    return absl::InvalidArgumentError("the job id of the request is not 16 hexadecimal digits");
-  JobSubmitted submitted;
-  submitted.set_job_id(request.job_id().empty() ? RandomId() : request.job_id());
-  *submitted.mutable_spec() = spec;
-  const CallSlot slot(&waiting_calls_);
-  if (!slot.status().ok()) return slot.status();
-  const absl::StatusOr<std::vector<Partition>> partitions = Resolve(spec);
-  if (!partitions.ok()) return partitions.status();
-  submitted.mutable_partitions()->Add(partitions->begin(), partitions->end());
-  std::promise<absl::Status> promise;
-  std::future<absl::Status> journaled = promise.get_future();
-  const absl::StatusOr<bool> taken =
-      Ask<bool>([&](ClusterMachine* cluster, int64_t, Actions* actions) -> absl::StatusOr<bool> {
-        // The same request may have come meanwhile, or be under way to the journal.
-        const JobMachine* job = cluster->FindJob(submitted.job_id());
-        if (job != nullptr && google::protobuf::util::MessageDifferencer::Equals(job->job().spec, spec)) {
-          promise.set_value(absl::OkStatus());
-          return true;
-        }
-        if (!submitting_.contains(submitted.job_id())) {
-          if (absl::Status submit = cluster->Submit(submitted, actions); !submit.ok()) return submit;
-        }
-        submitting_[submitted.job_id()].push_back(std::move(promise));
-        return true;
-      });
-  if (!taken.ok()) return taken.status();
-  if (absl::Status opened = journaled.get(); !opened.ok()) return opened;
-  SubmitReply reply;
-  reply.set_job_id(submitted.job_id());
-  return reply;
-}
-
-LogConfig Driver::LogOf(const JobSpec& spec) const {
-  LogConfig log;
-  log.brokers = BrokersOf(spec, options_.cluster.kafka);
-  log.properties = {spec.source().properties().begin(), spec.source().properties().end()};
-  log.property_dirs = options_.property_dirs;
-  return log;
-}
-
-absl::StatusOr<std::vector<Partition>> Driver::Resolve(const JobSpec& spec) {
-  const absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(spec, LogOf(spec), stop_.get_token());
-  if (!topics.ok()) return topics.status();
-  const absl::Time deadline = absl::Now() + kResolveTimeout;
-  absl::StatusOr<std::vector<Partition>> partitions = (*topics)->Resolve(deadline);
-  if (!partitions.ok()) return partitions.status();
-  if (absl::Status compacted = (*topics)->CheckCompacted(deadline); !compacted.ok()) return compacted;
-  return partitions;
-}
-
-absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
-  const JobSpec& spec = request.spec();
-  if (const std::string unsound = CheckJobSpec(spec); !unsound.empty()) return absl::InvalidArgumentError(unsound);
-  if (absl::Status sinks = JobSinks::Check(spec, options_.places); !sinks.ok()) return sinks;
-  const absl::StatusOr<JobSpec> before = Ask<JobSpec>([&](ClusterMachine*, int64_t, Actions*) -> absl::StatusOr<JobSpec> {
-    const absl::StatusOr<const JobMachine*> job = FindJob(spec.name());
-    if (!job.ok()) return job.status();
-    return (*job)->job().spec;
+void Driver::EndLater(JobParts parts, std::function<void()> sinks_ended) {
+  std::erase_if(ending_, [](const std::future<void>& thread) {
+    return thread.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   });
-  if (!before.ok()) return before.status();
-  if (const std::string wrong = CheckUpdate(*before, spec); !wrong.empty()) return absl::FailedPreconditionError(wrong);
-  const CallSlot slot(&waiting_calls_);
-  if (!slot.status().ok()) return slot.status();
-  if (!google::protobuf::util::MessageDifferencer::Equals(before->source(), spec.source())) {
-    if (const auto resolved = Resolve(spec); !resolved.ok()) return resolved.status();
-  }
-  MutexLock one(&update_mutex_);
-  std::promise<absl::StatusOr<JobParts>> promise;
-  std::future<absl::StatusOr<JobParts>> journaled = promise.get_future();
-  const absl::StatusOr<std::string> job_id =
-      Ask<std::string>([&](ClusterMachine* cluster, int64_t now_us, Actions* actions) -> absl::StatusOr<std::string> {
-        const absl::StatusOr<const JobMachine*> found = FindJob(spec.name());
-        if (!found.ok()) return found.status();
-        const JournalledJob& job = (*found)->job();
-        // The job may be another one by now.
-        if (const std::string wrong = CheckUpdate(job.spec, spec); !wrong.empty())
-          return absl::FailedPreconditionError(wrong);
-        JobUpdated updated;
-        updated.set_job_id(job.job_id);
-        *updated.mutable_spec() = spec;
-        const std::vector<uint64_t> after =
-            JobSinks::After({job.job_id, job.spec, job.sinks_after, nullptr}, spec, job.last_batch.batch());
-        updated.mutable_sinks_after()->Add(after.begin(), after.end());
-        std::string id = job.job_id;
-        updating_[id].push_back(std::move(promise));
-        if (absl::Status update = cluster->Update(std::move(updated), now_us, actions); !update.ok()) {
-          updating_[id].pop_back();
-          return update;
-        }
-        return id;
-      });
-  if (!job_id.ok()) return job_id.status();
-  absl::StatusOr<JobParts> replaced = journaled.get();
-  if (!replaced.ok()) return replaced.status();
-  // Ending them takes a while, so this call does it on its thread; the sinks' files are then free for the new ones.
-  *replaced = {};
-  const absl::StatusOr<bool> opened = Ask<bool>([&](ClusterMachine* cluster, int64_t, Actions*) -> absl::StatusOr<bool> {
-    const JobMachine* job = cluster->FindJob(*job_id);
-    const auto parts = parts_.find(*job_id);
-    if (job != nullptr && parts != parts_.end() && parts->second.sinks == nullptr) OpenSinks(job->job(), &parts->second);
-    return true;
-  });
-  if (!opened.ok()) return opened.status();
-  UpdateReply reply;
-  reply.set_job_id(*job_id);
-  return reply;
-}
-
-absl::StatusOr<CancelReply> Driver::Cancel(const CancelRequest& request) {
-  const CallSlot slot(&waiting_calls_);
-  if (!slot.status().ok()) return slot.status();
-  CancelReply reply;
-  auto promise = std::make_shared<std::promise<std::shared_ptr<Closing>>>();
-  std::future<std::shared_ptr<Closing>> closed = promise->get_future();
-  const absl::StatusOr<std::string> job_id = Ask<std::string>([&](ClusterMachine* cluster, int64_t,
-                                                                  Actions* actions) -> absl::StatusOr<std::string> {
-    if (const JobStatus* done = cluster->FindCancelled(request.job()); done != nullptr && done->job_id() == request.job()) {
-      promise->set_value(std::make_shared<Closing>());
-      return done->job_id();
-    }
-    const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
-    if (!job.ok()) return job.status();
-    const std::string id = (*job)->job().job_id;
-    cancelling_[id].push_back(promise);
-    if (absl::Status cancelled = cluster->Cancel(id, actions); !cancelled.ok()) return cancelled;
-    return id;
-  });
-  if (!job_id.ok()) return job_id.status();
-  const std::shared_ptr<Closing> closing = closed.get();
-  std::call_once(closing->once, [&] { closing->parts = {}; });
-  reply.set_job_id(*job_id);
-  return reply;
-}
-
-absl::StatusOr<const JobMachine*> Driver::FindJob(const std::string& job) const {
-  const JobMachine* found = cluster_.FindJob(job);
-  if (const JobStatus* cancelled = cluster_.FindCancelled(job); found == nullptr && cancelled != nullptr) {
-    return absl::NotFoundError(absl::StrCat("job ", cancelled->job(), " was cancelled after batch ", cancelled->batch(),
-                                            "; `tenfold list` shows the jobs there are"));
-  }
-  if (found == nullptr)
-    return absl::NotFoundError(absl::StrCat("there is no job ", job, "; `tenfold list` shows those there are"));
-  return found;
-}
-
-JobStatus Driver::StatusOf(const JobMachine& job) const {
-  JobStatus status = job.Status();
-  if (const std::optional<RocksDisk::Wait> wait = disk_.Waiting(); wait && !job.job().IsOver()) {
-    status.set_state(JOB_WAITING);
-    Waiting* waiting = status.mutable_waiting();
-    waiting->Clear();
-    waiting->set_kind(WAITING_DISK);
-    waiting->set_subject(wait->what);
-    waiting->set_detail(wait->reason);
-    waiting->set_since_us(absl::ToUnixMicros(wait->since));
-  }
-  if (const auto it = parts_.find(job.job().job_id); it != parts_.end() && it->second.sinks != nullptr) {
-    for (SinkStatus& sink : it->second.sinks->Status()) *status.add_sinks() = std::move(sink);
-  }
-  return status;
-}
-
-absl::StatusOr<ListJobsReply> Driver::ListJobs() {
-  return Ask<ListJobsReply>([this](ClusterMachine* cluster, int64_t, Actions*) -> absl::StatusOr<ListJobsReply> {
-    std::map<std::string, JobStatus> by_name;
-    for (const auto& [id, job] : cluster->jobs()) by_name[job->name()] = StatusOf(*job);
-    ListJobsReply reply;
-    for (auto& [name, status] : by_name) *reply.add_jobs() = std::move(status);
-    for (const JobStatus& cancelled : cluster->cancelled()) *reply.add_jobs() = cancelled;
-    // With very many jobs the message would become too large.
-    for (JobStatus& job : *reply.mutable_jobs()) {
-      job.clear_spec();
-      job.clear_last_batch();
-      job.clear_partitions();
-      job.clear_shards();
-      job.clear_sinks();
-    }
-    return reply;
-  });
-}
-
-absl::StatusOr<JobStatus> Driver::GetStatus(const GetStatusRequest& request) {
-  return Ask<JobStatus>([&](ClusterMachine* cluster, int64_t, Actions*) -> absl::StatusOr<JobStatus> {
-    if (const JobMachine* job = cluster->FindJob(request.job())) return StatusOf(*job);
-    if (const JobStatus* cancelled = cluster->FindCancelled(request.job())) return *cancelled;
-    return FindJob(request.job()).status();
-  });
-}
-
-absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, const std::function<bool()>& is_cancelled) {
-  std::string job_id;
-  const auto look = [&](ClusterMachine*, int64_t, Actions*) -> absl::StatusOr<GetBatchReply> {
-    const absl::StatusOr<const JobMachine*> machine = FindJob(job_id.empty() ? request.job() : job_id);
-    if (!machine.ok()) return machine.status();
-    const JournalledJob& job = (*machine)->job();
-    job_id = job.job_id;
-    GetBatchReply reply;
-    reply.set_job(job.spec.name());
-    *reply.mutable_spec() = WithoutSecrets(job.spec);
-    reply.set_brokers(job.brokers());
-    reply.mutable_partitions()->Add(job.partitions.begin(), job.partitions.end());
-    *reply.mutable_batch() = job.last_batch;
-    reply.set_lag((*machine)->lag());
-    (*machine)->ends().AddStuck(reply.mutable_stuck());
-    return reply;
-  };
-  absl::StatusOr<GetBatchReply> reply = Ask<GetBatchReply>(look);
-  if (!reply.ok()) return reply;
-  const uint64_t last = reply->batch().batch();
-  const uint64_t wanted = request.batch() == 0 ? std::max<uint64_t>(1, last) : request.batch();
-  if (last < wanted) {
-    if (request.wait_ms() == 0) {
-      return absl::NotFoundError(
-          last == 0 ? absl::StrCat("job ", reply->job(), " has no batch yet")
-                    : absl::StrCat("job ", reply->job(), " has no batch ", wanted, " yet; the last is ", last));
-    }
-    const CallSlot slot(&waiting_calls_);
-    if (!slot.status().ok()) return slot.status();
-    const absl::Time deadline = absl::Now() + absl::Milliseconds(std::min(request.wait_ms(), kMaxWaitMs));
-    if (absl::Status waited = committed_.Wait(job_id, wanted, deadline, is_cancelled); !waited.ok()) return waited;
-    reply = Ask<GetBatchReply>(look);
-    if (!reply.ok()) return reply;
-  }
-  if (reply->batch().batch() != wanted) {
-    absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id, wanted);
-    if (!batch.ok()) return batch.status();
-    *reply->mutable_batch() = *std::move(batch);
-  }
-  // An update may have changed how many keys a result has, since the batch.
-  if (reply->batch().k() != 0) reply->mutable_spec()->set_top(reply->batch().k());
-  // Partitions may have been added since the batch.
-  const int partitions = reply->batch().next_offsets_size();
-  reply->mutable_partitions()->DeleteSubrange(partitions, reply->partitions_size() - partitions);
-  return reply;
-}
-
-absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
-  struct Job {
-    std::string id;
-    std::shared_ptr<JobTopics> topics;
-    std::vector<Partition> partitions;
-  };
-  const absl::StatusOr<Job> job = Ask<Job>([&](ClusterMachine*, int64_t, Actions*) -> absl::StatusOr<Job> {
-    const absl::StatusOr<const JobMachine*> found = FindJob(request.job());
-    if (!found.ok()) return found.status();
-    if (absl::Status opened = OpenJob(**found); !opened.ok()) return opened;
-    const JournalledJob& of = (*found)->job();
-    return Job{of.job_id, parts_.at(of.job_id).topics, of.partitions};
-  });
-  if (!job.ok()) return job.status();
-  const CallSlot slot(&waiting_calls_);
-  if (!slot.status().ok()) return slot.status();
-  const absl::StatusOr<FoundPartitions> found = job->topics->Find(job->partitions);
-  if (!found.ok()) return found.status();
-  PostFound(job->id, job->topics, found);
-  const absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> watermarks = job->topics->HighWatermarks();
-  if (!watermarks.ok()) return watermarks.status();
-  GetEndsReply reply;
-  for (const auto& [partition, offset] : *watermarks) {
-    EndOffset* end = reply.add_ends();
-    end->set_topic(partition.topic);
-    end->set_partition(partition.partition);
-    end->set_end_offset(offset);
-  }
-  return reply;
-}
-
-absl::StatusOr<ListWorkersReply> Driver::ListWorkers() {
-  return Ask<ListWorkersReply>([](ClusterMachine* cluster, int64_t, Actions*) { return cluster->Workers(); });
+  ending_.push_back(std::async(std::launch::async, [ended = std::move(parts), sinks_ended = std::move(sinks_ended)]() mutable {
+    ended.sinks.reset();
+    sinks_ended();
+    ended = {};
+  }));
 }
 
 }  // namespace tenfold

@@ -11,7 +11,6 @@
 #include <future>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -23,7 +22,6 @@
 #include "common/kafka/log.h"
 #include "common/kafka/property_value.h"
 #include "common/thread/event_queue.h"
-#include "common/thread/mutex.h"
 #include "driver.pb.h"
 #include "driver/committed_batches.h"
 #include "driver/core/cluster_machine.h"
@@ -81,11 +79,8 @@ class Driver {
     // The spec that both were made of.
     JobSpec spec;
   };
-  // The parts of a cancelled job. Every cancel that waits has them, and the first one ends them while the others wait.
-  struct Closing {
-    std::once_flag once;
-    JobParts parts;
-  };
+  // What a caller waits for: that its record is journalled, and what it replaces or ends has ended.
+  using Journalled = std::shared_ptr<std::promise<absl::Status>>;
 
   explicit Driver(Options options);
 
@@ -97,7 +92,15 @@ class Driver {
   void Handle(const Event& event);
   // Runs `question` the same way and returns its answer.
   template <typename Answer>
-  absl::StatusOr<Answer> Ask(std::function<absl::StatusOr<Answer>(ClusterMachine*, int64_t now_us, Actions*)> question);
+  absl::StatusOr<Answer> Ask(std::function<absl::StatusOr<Answer>(ClusterMachine*, int64_t now_us, Actions*)> question) {
+    auto answer = std::make_shared<std::promise<absl::StatusOr<Answer>>>();
+    std::future<absl::StatusOr<Answer>> future = answer->get_future();
+    const Event event = [answer, question](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      answer->set_value(question(cluster, now_us, actions));
+    };
+    if (stop_.stop_requested() || !Post(event)) return absl::UnavailableError("the driver is stopping");
+    return future.get();
+  }
 
   // On the loop.
   int64_t NowUs() const;
@@ -107,11 +110,15 @@ class Driver {
   void Do(const FindPartitions& find);
   void Do(const QuerySinks& query);
   void Do(const AppendRecord& append);
+  void Do(const CompareLineage& compare);
   void Do(const PublishBatch& publish);
   // Tells the job what its topics have, unless an update has replaced those that were asked, since they may be other
   // brokers'.
   void PostFound(const std::string& job_id, std::weak_ptr<JobTopics> asked, const absl::StatusOr<FoundPartitions>& found);
   void Do(const CloseJob& close);
+  // Ends the parts on another thread; calls `sinks_ended` there when their files are free, before Kafka's clients end, which
+  // may take seconds.
+  void EndLater(JobParts parts, std::function<void()> sinks_ended);
   void OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions);
   absl::Status OpenJob(const JobMachine& job);
   void OpenSinks(const JournalledJob& job, JobParts* parts);
@@ -120,6 +127,8 @@ class Driver {
   absl::StatusOr<std::vector<Partition>> Resolve(const JobSpec& spec);
   // How to reach the spec's Kafka.
   LogConfig LogOf(const JobSpec& spec) const;
+  // Waits for the record of a request. UNAVAILABLE, saying why, if the driver stops, or waits for its own disk.
+  absl::Status Await(std::future<absl::Status> journalled) const;
   absl::StatusOr<const JobMachine*> FindJob(const std::string& job) const;
   JobStatus StatusOf(const JobMachine& job) const;
 
@@ -137,13 +146,13 @@ class Driver {
   ClusterMachine cluster_;
   std::map<std::string, JobParts> parts_;
   // Callers that wait until the record that makes or ends the job is journalled, by job id.
-  std::map<std::string, std::vector<std::promise<absl::Status>>> submitting_;
-  std::map<std::string, std::vector<std::shared_ptr<std::promise<std::shared_ptr<Closing>>>>> cancelling_;
-  // Callers of Update that wait for their record and get the parts that it replaced, by job id, in the records' order.
-  std::map<std::string, std::deque<std::promise<absl::StatusOr<JobParts>>>> updating_;
+  std::map<std::string, std::vector<Journalled>> submitting_;
+  std::map<std::string, std::vector<Journalled>> cancelling_;
+  // Callers of Update, by job id, in the records' order.
+  std::map<std::string, std::deque<Journalled>> updating_;
+  // Threads that end parts of jobs.
+  std::vector<std::future<void>> ending_;
 
-  // One update at a time, so that the sinks of one have ended before those of the next are opened.
-  Mutex update_mutex_;
   EventQueue<Event> events_;
   CommittedBatches committed_;
   std::stop_source stop_;

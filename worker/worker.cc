@@ -117,6 +117,7 @@ void Worker::Close() {
     if (is_open_) store = store_.get();
   }
   if (store == nullptr || !probe_.Check().ok()) return;
+  MutexLock no_drop(&drop_mutex_);
   if (absl::Status flushed = store->Flush(); !flushed.ok())
     LOG(ERROR) << "what is not in the WAL is lost and folded again: " << flushed.message();
 }
@@ -128,7 +129,6 @@ void Worker::Stop() {
     for (const auto& [id, job] : jobs_) job->Stop();
   }
   heartbeat_ = {};
-  dropper_ = {};
 }
 
 absl::Status Worker::Obey(const std::string& cluster_id, uint64_t epoch) {
@@ -232,10 +232,11 @@ absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::s
 
 void Worker::DropJob(const std::string& job_id) {
   std::shared_ptr<WorkerJob> job;
+  MutexLock dropping(&drop_mutex_);
   {
     MutexLock lock(&mutex_);
     const auto it = jobs_.find(job_id);
-    if (it == jobs_.end()) return;
+    if (stopping_ || it == jobs_.end()) return;
     job = it->second;
     jobs_.erase(it);
     job_count_ = jobs_.size();

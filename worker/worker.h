@@ -109,8 +109,9 @@ class Worker {
   std::atomic<size_t> job_count_ = 0;
 
   CondVar stopped_;
-  // A thread is dropping jobs.
+  // A thread is dropping jobs; held while it drops states.
   std::atomic<bool> dropping_ = false;
+  Mutex drop_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   std::jthread dropper_;
   std::jthread heartbeat_;
 };

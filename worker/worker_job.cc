@@ -73,6 +73,7 @@ absl::StatusOr<AssignReply> WorkerJob::Handle(const AssignRequest& request) {
   AssignReply reply;
   MutexLock lock(&core_mutex_);
   core_.Assigned(request, plan);
+  if (core_.lineage().batch() > 0) *reply.mutable_lineage() = core_.lineage();
   for (const uint32_t shard : request.owned()) *reply.add_shards() = core_.Position(shard);
   for (const uint32_t shard : request.prepared()) *reply.add_shards() = core_.Position(shard);
   return reply;
@@ -194,13 +195,25 @@ absl::Status WorkerJob::ToldIfFailed(absl::Status done) const {
 
 // ---- Fold and LookUp ----
 
-absl::Status WorkerJob::Persist(const FoldOutcome& outcome, WalMode wal) {
+absl::Status WorkerJob::Persist(FoldOutcome* outcome, WalMode wal) {
+  Lineage lineage;
+  {
+    MutexLock lock(&core_mutex_);
+    lineage = core_.lineage();
+  }
   std::vector<ShardStore::Update> updates;
-  for (const FoldOutcome::Shard& shard : outcome.shards) updates.push_back({&shard.state, shard.deltas});
+  for (FoldOutcome::Shard& shard : outcome->shards) {
+    if (lineage.batch() > 0) *shard.state.mutable_lineage() = lineage;
+    updates.push_back({&shard.state, shard.deltas});
+  }
   if (updates.empty()) return absl::OkStatus();
   if (absl::Status committed = ToldIfFailed(options_.store->Commit(updates, wal)); !committed.ok()) return committed;
   MutexLock lock(&core_mutex_);
-  for (const FoldOutcome::Shard& shard : outcome.shards) core_.Persisted(shard.state);
+  for (FoldOutcome::Shard& shard : outcome->shards) {
+    // Kept for the job as a whole.
+    shard.state.clear_lineage();
+    core_.Persisted(shard.state);
+  }
   return absl::OkStatus();
 }
 
@@ -252,7 +265,7 @@ absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
   reply.mutable_times()->set_wait_us(static_cast<uint64_t>(absl::ToInt64Microseconds(outcome.waited)));
   SetWaiting(outcome, &reply);
   const absl::Time persist = absl::Now();
-  if (absl::Status persisted = Persist(outcome, sums_wal_); !persisted.ok()) return persisted;
+  if (absl::Status persisted = Persist(&outcome, sums_wal_); !persisted.ok()) return persisted;
   FaultPoint("worker.persisted");
   sums_.SetLimit(options_.memory().totals_bytes);
   std::vector<std::span<const Delta>> deltas;
@@ -313,14 +326,14 @@ absl::StatusOr<PrepareReply> WorkerJob::Handle(const PrepareRequest& request) {
   options.memory = options_.memory().preparation;
   options.exact = true;
   options.stop = [&] { return stopping_ || assign_waits_; };
-  const FoldOutcome outcome = prepare_task_->Fold(ranges, options);
+  FoldOutcome outcome = prepare_task_->Fold(ranges, options);
   PrepareReply reply;
   if (outcome.failure) {
     reply.mutable_failure()->set_reason(*outcome.failure);
     return reply;
   }
   SetWaiting(outcome, &reply);
-  if (absl::Status persisted = Persist(outcome, prepare_wal_); !persisted.ok()) return persisted;
+  if (absl::Status persisted = Persist(&outcome, prepare_wal_); !persisted.ok()) return persisted;
   FaultPoint("worker.prepared");
   MutexLock lock(&core_mutex_);
   for (const FoldOutcome::Shard& shard : outcome.shards) *reply.add_shards() = core_.Position(shard.state.id().shard());
@@ -331,8 +344,6 @@ absl::Status WorkerJob::Drop() {
   Stop();
   MutexLock sums(&sums_mutex_);
   MutexLock prepare(&prepare_mutex_);
-  sums_task_.reset();
-  prepare_task_.reset();
   sums_.Clear();
   std::vector<ShardKey> shards;
   for (uint32_t shard = 0; shard < kShards; ++shard) shards.push_back(Key(shard));

@@ -52,7 +52,8 @@ class WorkerJob {
   absl::StatusOr<FoldReply> Handle(const FoldRequest& request);
   absl::StatusOr<LookUpReply> Handle(const LookUpRequest& request);
 
-  // The job is over: waits for what runs, drops every state. Nothing may be asked of the object afterwards.
+  // The job is over: waits for what runs, drops every state. Nothing may be asked of the object afterwards; its destructor
+  // may take seconds, since clients of Kafka end.
   absl::Status Drop();
   // Cuts short the requests that run, and refuses those that come with UNAVAILABLE.
   void Stop() { stopping_ = true; }
@@ -71,7 +72,7 @@ class WorkerJob {
   // Scans a shard and adds its rows to the totals (1), takes them out (-1) or neither (0); returns their digest.
   absl::StatusOr<Uint128> ScanIntoTotals(uint32_t shard, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
   absl::Status DropUnsound(const std::vector<uint32_t>& shards);
-  absl::Status Persist(const FoldOutcome& outcome, WalMode wal);
+  absl::Status Persist(FoldOutcome* outcome, WalMode wal);
   // Leaves out the shards of the outcome that did not move.
   void DropUnmoved(FoldOutcome* outcome);
   absl::Status ToldIfFailed(absl::Status done) const;

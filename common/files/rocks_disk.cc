@@ -32,6 +32,13 @@ struct Want {
   std::string what;
   std::string error;
 };
+// Whether the disk fails for good, in whatever is asked of it.
+bool IsBroken(const IOStatus& status) {
+  const std::string text = status.ToString();
+  return !status.ok() &&
+         (absl::StrContains(text, "Input/output error") || absl::StrContains(text, "Read-only file system"));
+}
+
 std::optional<Want> WantOf(const IOStatus& status) {
   if (status.ok()) return std::nullopt;
   const std::string text = status.ToString();
@@ -74,6 +81,7 @@ class RocksDisk::Room {
   IOStatus Patiently(const std::string& file, const std::function<IOStatus()>& call) {
     IOStatus status = call();
     std::optional<Want> want = WantOf(status);
+    if (IsBroken(status)) return Checked(std::move(status));
     if (!want) return status;
     {
       MutexLock lock(&mutex_);
@@ -167,6 +175,24 @@ class RocksDisk::PatientFile : public rocksdb::FSWritableFileOwnerWrapper {
   const std::shared_ptr<Room> room_;
 };
 
+// A directory whose sync waits for nothing, and ends the process if it fails.
+class RocksDisk::CheckedDirectory : public rocksdb::FSDirectoryWrapper {
+ public:
+  CheckedDirectory(std::unique_ptr<rocksdb::FSDirectory>&& directory, std::shared_ptr<Room> room)
+      : FSDirectoryWrapper(std::move(directory)), room_(std::move(room)) {}
+
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    return room_->Checked(FSDirectoryWrapper::Fsync(options, debug));
+  }
+  IOStatus FsyncWithDirOptions(const IOOptions& options, IODebugContext* debug,
+                               const rocksdb::DirFsyncOptions& directory) override {
+    return room_->Checked(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, directory));
+  }
+
+ private:
+  const std::shared_ptr<Room> room_;
+};
+
 class RocksDisk::PatientFiles : public rocksdb::FileSystemWrapper {
  public:
   PatientFiles(std::shared_ptr<rocksdb::FileSystem> files, std::shared_ptr<Room> room)
@@ -195,7 +221,9 @@ class RocksDisk::PatientFiles : public rocksdb::FileSystemWrapper {
   }
   IOStatus NewDirectory(const std::string& name, const IOOptions& options, std::unique_ptr<rocksdb::FSDirectory>* directory,
                         IODebugContext* debug) override {
-    return room_->Patiently(name, [&] { return target()->NewDirectory(name, options, directory, debug); });
+    IOStatus made = room_->Patiently(name, [&] { return target()->NewDirectory(name, options, directory, debug); });
+    if (made.ok()) *directory = std::make_unique<CheckedDirectory>(std::move(*directory), room_);
+    return made;
   }
   IOStatus GetChildren(const std::string& name, const IOOptions& options, std::vector<std::string>* children,
                        IODebugContext* debug) override {

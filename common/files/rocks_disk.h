@@ -50,6 +50,7 @@ class RocksDisk {
  private:
   class Room;
   class PatientFile;
+  class CheckedDirectory;
   class PatientFiles;
 
   std::shared_ptr<Room> room_;

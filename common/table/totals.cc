@@ -122,7 +122,9 @@ void Totals::AddAt(size_t index, int64_t count, Units sum) {
   const Units before = ValueAt(index);
   present_ -= row_count != 0;
   row_count += count;
-  block.sums[index % kFanOut] += sum;
+  // Added as unsigned numbers, since a peer or a damaged file may give any.
+  Units& row_sum = block.sums[index % kFanOut];
+  row_sum = static_cast<Units>(static_cast<Uint128>(row_sum) + static_cast<Uint128>(sum));
   present_ += row_count != 0;
   UpdateMaxima(index, before);
 }

@@ -73,6 +73,14 @@ struct AppendRecord {
   JournalRecord record;
 };
 
+// Compares what a worker knows of the job with the journal, which has a later batch. Answered by OnForked if the journal has
+// another batch under that number; one that is no longer kept cannot be compared.
+struct CompareLineage {
+  std::string job_id;
+  std::string worker;
+  Lineage lineage;
+};
+
 // Tells sinks and waiting callers that the batch is committed.
 struct PublishBatch {
   std::string job_id;
@@ -86,7 +94,7 @@ struct CloseJob {
 
 using Action =
     std::variant<Send<PingRequest>, Send<AssignRequest>, Send<PrepareRequest>, Send<FoldRequest>, Send<LookUpRequest>,
-                 QueryEnds, FindPartitions, QuerySinks, AppendRecord, PublishBatch, CloseJob>;
+                 QueryEnds, FindPartitions, QuerySinks, AppendRecord, CompareLineage, PublishBatch, CloseJob>;
 using Actions = std::vector<Action>;
 
 }  // namespace tenfold

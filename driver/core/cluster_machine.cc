@@ -252,6 +252,12 @@ void ClusterMachine::OnPartitions(const std::string& job_id, const absl::StatusO
   if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_us, actions);
 }
 
+void ClusterMachine::OnForked(const std::string& job_id, const std::string& who, const std::string& knows, int64_t now_us,
+                              Actions* actions) {
+  NotePause(now_us);
+  if (JobMachine* job = Find(job_id)) job->OnForked(who, knows, now_us, actions);
+}
+
 void ClusterMachine::OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions) {
   NotePause(now_us);
   if (JobMachine* job = Find(job_id)) job->OnSinks(slowest, now_us, actions);

@@ -56,6 +56,8 @@ class ClusterMachine {
   void OnEnds(const QueryEnds& query, const Ends& ends, int64_t now_us, Actions* actions);
   void OnPartitions(const std::string& job_id, const absl::StatusOr<FoundPartitions>& found, int64_t now_us,
                     Actions* actions);
+  void OnForked(const std::string& job_id, const std::string& who, const std::string& knows, int64_t now_us,
+                Actions* actions);
   void OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions);
   template <typename Request>
   void OnReply(const Send<Request>& sent, const absl::StatusOr<ReplyOf<Request>>& reply, int64_t now_us, Actions* actions) {

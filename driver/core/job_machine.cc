@@ -9,6 +9,7 @@
 #include "common/number/units.h"
 #include "driver/core/batch_planner.h"
 #include "driver/core/batch_record.h"
+#include "driver/core/lineage.h"
 #include "driver/core/waiting_for.h"
 #include "glog/logging.h"
 
@@ -20,8 +21,6 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr int64_t kRetryUs = 50'000;
 constexpr int64_t kRetryKafkaUs = 250'000;
 constexpr int64_t kRetrySinksUs = 250'000;
-// How long ends may be below folded offsets: a new leader reports older ends for a moment, a recreated topic for long.
-constexpr int64_t kTruncatedForUs = 10'000'000;
 
 // Whether both wait for the same thing, regardless of its progress.
 bool SameThing(const Waiting& a, const Waiting& b) {
@@ -83,7 +82,7 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       merge_.SetTop(job_.spec.top());
       search_.Restart();
       moves_.OnUpdated();
-      truncated_since_us_.reset();
+      ends_.ForgetTruncated();
       // Every owner has to be told, by requests that come after all that were sent with the spec before.
       acks_.Clear();
       spec_attempt_ = ++attempt_number_;
@@ -152,6 +151,7 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
   acks_.EndRests(now_us);
   if (cancel_asked_) return Cancel(actions);
   if (job_.failed) return;
+  if (!forked_.empty()) return Fail(forked_, actions);
   if (attempt_.phase == PHASE_IDLE) {
     if (!updates_.empty()) {
       JournalRecord record;
@@ -254,23 +254,17 @@ void JobMachine::OnEnds(uint64_t query, const Ends& ends, int64_t now_us, Action
   const Waiting stuck = ends_.Stuck();
   const bool waits = stuck.kind() != WAITING_NOT && job_.spec.on_stuck_partition() == STUCK_PARTITION_WAIT;
   if (waits || ends_.nothing_known()) {
-    truncated_since_us_.reset();
+    ends_.ForgetTruncated();
     EndAttempt(WaitingForKafka(job_.brokers(), stuck.detail()), now_us, now_us + kRetryKafkaUs);
     return Advance(now_us, actions);
   }
   attempt_.ends_at_us = now_us;
   attempt_.plan = PlanBatch(job_.next_offsets, ends_.Known());
-  if (!attempt_.plan.truncated.empty()) {
-    const uint32_t p = attempt_.plan.truncated.front();
-    const std::string detail =
-        absl::StrCat("ends at ", ends_.end(p), ", below offset ", job_.next_offsets[p],
-                     " up to which it is folded: it was created again or truncated. Cancel the job and submit it anew");
-    if (!truncated_since_us_) truncated_since_us_ = now_us;
-    if (now_us - *truncated_since_us_ >= kTruncatedForUs) return Fail(absl::StrCat(job_.Name(p), " ", detail), actions);
-    EndAttempt(WaitingForPartition(WAITING_PARTITION, job_.partitions[p], "it " + detail), now_us, now_us + kRetryKafkaUs);
+  if (std::optional<PartitionEnds::Truncated> truncated = ends_.CheckTruncated(attempt_.plan.truncated, now_us)) {
+    if (!truncated->failure.empty()) return Fail(truncated->failure, actions);
+    EndAttempt(std::move(truncated->waiting), now_us, now_us + kRetryKafkaUs);
     return Advance(now_us, actions);
   }
-  truncated_since_us_.reset();
   // Checked after the ends: in a truncated log a shard that is folded again may never reach the offset it has to reach.
   if (std::optional<Waiting> ownerless = moves_.MissingOwner()) {
     EndAttempt(*std::move(ownerless), now_us, now_us + kRetryKafkaUs);
@@ -309,10 +303,13 @@ void JobMachine::OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<A
   }
   const bool awaited = IsAwaited(PHASE_ASSIGN, sent.worker, id);
   if (!reply.ok()) {
+    NoteRefusal(sent.worker, reply.status());
     acks_.Rest(sent.worker, now_us);
     if (awaited) EndAttempt(WaitingForWorker(sent.worker, reply.status().message()), now_us, now_us + kRetryUs);
     return Advance(now_us, actions);
   }
+  if (reply->has_lineage() && reply->lineage().batch() < job_.lineage.batch())
+    actions->push_back(CompareLineage{job_.job_id, sent.worker, reply->lineage()});
   acks_.Add(sent.worker, id);
   moves_.OnAssignReply(sent.worker, sent.request, *reply);
   if (awaited) {
@@ -477,7 +474,12 @@ void JobMachine::EndAttempt(Waiting waiting, int64_t now_us, int64_t retry_us) {
   next_start_us_ = retry_us;
 }
 
+void JobMachine::NoteRefusal(const std::string& worker, const absl::Status& status) {
+  if (absl::IsOutOfRange(status)) forked_ = ForkFailure(absl::StrCat("worker ", worker), status.message());
+}
+
 void JobMachine::FailAttempt(const std::string& worker, const absl::Status& status, int64_t now_us) {
+  NoteRefusal(worker, status);
   acks_.Remove(worker);
   acks_.Rest(worker, now_us);
   EndAttempt(WaitingForWorker(worker, status.message()), now_us, now_us + kRetryUs);
@@ -513,8 +515,13 @@ void JobMachine::OnWorkersChanged(int64_t now_us, Actions* actions) {
 
 void JobMachine::OnTime(int64_t now_us, Actions* actions) { Advance(now_us, actions); }
 
+void JobMachine::OnForked(const std::string& who, const std::string& knows, int64_t now_us, Actions* actions) {
+  forked_ = ForkFailure(who, knows);
+  Advance(now_us, actions);
+}
+
 void JobMachine::OnPaused(int64_t paused_us) {
-  if (truncated_since_us_) *truncated_since_us_ += paused_us;
+  ends_.OnPaused(paused_us);
   search_.OnPaused(paused_us);
 }
 
@@ -546,6 +553,7 @@ RequestId JobMachine::MakeId(const std::string& worker) {
   id.set_attempt(attempt_number_);
   id.set_assignment(job_.assignment_number);
   id.set_step(++step_);
+  if (job_.lineage.batch() > 0) *id.mutable_lineage() = job_.lineage;
   if (const auto it = cluster_->workers.find(worker); it != cluster_->workers.end())
     id.set_incarnation(it->second.incarnation);
   return id;

@@ -56,6 +56,8 @@ class JobMachine {
                Actions* actions);
   void OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<FoldReply>& reply, int64_t now_us, Actions* actions);
   void OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_us, Actions* actions);
+  // `who` knows another batch of the job than the journal has (driver/core/lineage.h), so that the job stops.
+  void OnForked(const std::string& who, const std::string& knows, int64_t now_us, Actions* actions);
   // The user gives the job another spec. Asks for the record that does so to be journalled, once nothing else is under way.
   void Update(JobUpdated updated, int64_t now_us, Actions* actions);
   // The user cancels the job. Asks for the record that ends it to be journalled.
@@ -100,6 +102,8 @@ class JobMachine {
 
   // Sends an Assign to each worker that has yet to acknowledge the assignment and takes no part in the attempt.
   void AssignOutsideAttempt(Actions* actions);
+  // A worker refused a request. If that is for the job's lineage the job stops.
+  void NoteRefusal(const std::string& worker, const absl::Status& status);
   void Doubt(uint32_t shard, const std::string& worker, int64_t now_us, Actions* actions);
   RequestId MakeId(const std::string& worker);
   // Sends a request of the attempt, whose answer is awaited from now on.
@@ -136,7 +140,8 @@ class JobMachine {
   // The average time of a batch without its fold; a guess at first, since the first batch may have a backlog.
   uint32_t overhead_ms_;
   double records_per_second_ = 0;
-  std::optional<int64_t> truncated_since_us_;
+  // Why the job stops, once it is known that its journal is not the one that workers or sinks know.
+  std::string forked_;
   Waiting waiting_;
   // Every sink has taken this batch, and some maybe more.
   uint64_t delivered_ = 0;

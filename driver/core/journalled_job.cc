@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "driver/core/lineage.h"
 #include "jobs/spec/job_spec.h"
 
 namespace tenfold {
@@ -36,6 +37,7 @@ void JournalledJob::Apply(const JournalRecord& record) {
       break;
     case JournalRecord::kBatchCommitted:
       last_batch = record.batch_committed();
+      lineage = LineageOf(last_batch);
       std::copy(last_batch.next_offsets().begin(), last_batch.next_offsets().end(), next_offsets.begin());
       break;
     case JournalRecord::kJobUpdated:

@@ -2,9 +2,16 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "driver/core/waiting_for.h"
 
 namespace tenfold {
+namespace {
+
+// How long ends may be below folded offsets.
+constexpr int64_t kTruncatedForUs = 10'000'000;
+
+}  // namespace
 
 void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
   ends_.resize(ends.size(), -1);
@@ -24,6 +31,23 @@ std::vector<int64_t> PartitionEnds::Known() const {
   std::vector<int64_t> known = ends_;
   for (const auto& [p, problem] : stuck_) known[p] = job_->next_offsets[p];
   return known;
+}
+
+std::optional<PartitionEnds::Truncated> PartitionEnds::CheckTruncated(const std::vector<uint32_t>& truncated,
+                                                                      int64_t now_us) {
+  if (truncated.empty()) {
+    truncated_since_us_.reset();
+    return std::nullopt;
+  }
+  const uint32_t p = truncated.front();
+  const std::string detail =
+      absl::StrCat("ends at ", end(p), ", below offset ", job_->next_offsets[p],
+                   " up to which it is folded: it was created again or truncated. Cancel the job and submit it anew");
+  if (!truncated_since_us_) truncated_since_us_ = now_us;
+  Truncated found;
+  found.waiting = WaitingForPartition(WAITING_PARTITION, job_->partitions[p], "it " + detail);
+  if (now_us - *truncated_since_us_ >= kTruncatedForUs) found.failure = absl::StrCat(job_->Name(p), " ", detail);
+  return found;
 }
 
 uint64_t PartitionEnds::lag() const {

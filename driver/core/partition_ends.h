@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,21 @@ class PartitionEnds {
   // Offsets between the last batch and the ends as last seen.
   uint64_t lag() const;
 
+  // What becomes of the job if some partitions end below what is folded of them, by index. It waits at first, since a new
+  // leader reports older ends for a moment; the topic may have been created again or truncated.
+  struct Truncated {
+    Waiting waiting;
+    // Not empty if the job must fail.
+    std::string failure;
+  };
+  std::optional<Truncated> CheckTruncated(const std::vector<uint32_t>& truncated, int64_t now_us);
+  // Whatever is truncated is so from now on at the earliest.
+  void ForgetTruncated() { truncated_since_us_.reset(); }
+  // The process stood still for so long.
+  void OnPaused(int64_t paused_us) {
+    if (truncated_since_us_) *truncated_since_us_ += paused_us;
+  }
+
   // Whether no partition's end is known, although there are partitions.
   bool nothing_known() const { return !ends_.empty() && stuck_.size() == ends_.size(); }
   // Returns what the job goes on without: of kind WAITING_STUCK, with the first partition that gives nothing, or
@@ -48,6 +64,7 @@ class PartitionEnds {
   std::vector<int64_t> ends_;
   // By partition index.
   std::map<uint32_t, Problem> stuck_;
+  std::optional<int64_t> truncated_since_us_;
 };
 
 }  // namespace tenfold

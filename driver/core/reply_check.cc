@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/number/units.h"
+#include "common/table/key_slice.h"
 
 namespace tenfold {
 namespace {
@@ -142,6 +143,8 @@ absl::Status CheckReply(const AssignRequest& request, const AssignReply& reply) 
   }
   Offsets offsets;
   if (absl::Status read = CheckPositions(reply.shards(), asked, &offsets); !read.ok()) return read;
+  // A worker refuses a lineage that is earlier than its own.
+  if (reply.lineage().batch() > request.id().lineage().batch()) return Unsound("its lineage is later than the journal's");
   const bool all = static_cast<size_t>(reply.shards_size()) == asked.size();
   return all ? absl::OkStatus() : Unsound("it does not tell of all shards");
 }
@@ -179,7 +182,9 @@ absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply) 
   if (request.has_changes()) return CheckKeys(reply.entries());
   if (!request.has_keys()) {
     const Units least = FromProto(request.range().at_or_above());
+    const KeySlice slice = {request.range().slice(), std::max(1U, request.range().slices())};
     for (const Entry& entry : reply.entries()) {
+      if (!slice.Has(entry.key())) return Unsound("a key is of another slice than what was asked for");
       if (FromProto(entry.sum()) < least) return Unsound("an entry is below what was asked for");
     }
     return CheckKeys(reply.entries());

@@ -98,7 +98,7 @@ void ShardMoves::OnFound(const FoundPartitions& found) {
     all_known &= found.begins[p] >= 0;
   }
   const Refolding before = refolding_;
-  is_gone |= !all_known && before == Refolding::kStartGone;
+  is_gone |= fold_failed_ || (!all_known && before == Refolding::kStartGone);
   if (job_->spec.source().allow_compacted() || !found.compacted.empty() || log_differs_) {
     refolding_ = Refolding::kCompacted;
   } else {
@@ -112,7 +112,7 @@ void ShardMoves::OnFound(const FoundPartitions& found) {
 
 void ShardMoves::OnUpdated() {
   refolding_ = job_->spec.source().allow_compacted() ? Refolding::kCompacted : Refolding::kNotKnown;
-  log_differs_ = false;
+  log_differs_ = fold_failed_ = false;
   preparing_.clear();
 }
 
@@ -183,6 +183,7 @@ ShardMoves::Prepared ShardMoves::OnReply(const std::string& worker, const Prepar
   if (reply->has_failure()) {
     LOG(ERROR) << "job " << job_->spec.name() << ": worker " << worker
                << " cannot fold its shards from the start: " << reply->failure().reason();
+    fold_failed_ = true;
     refolding_ = Refolding::kStartGone;
     prepared.failure = reply->failure().reason();
     prepared.orphaned = std::any_of(job_->assignment.begin(), job_->assignment.end(), [&](const ShardAssignment& shard) {

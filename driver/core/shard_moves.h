@@ -121,6 +121,8 @@ class ShardMoves {
   Refolding refolding_;
   // The log gave other sums than the journal has, twice for one shard: whatever Kafka tells, no shard moves.
   bool log_differs_ = false;
+  // A preparation has failed: whatever Kafka tells, no shard moves before an update.
+  bool fold_failed_ = false;
   // By worker id.
   std::map<std::string, PrepareUnderWay> preparing_;
   // Cleared with each assignment, by shard: the next owner of those that may change hands; how often the preparation has

@@ -110,15 +110,15 @@ std::string FileTarget::CheckPath(const std::string& path, const SinkPlaces& pla
                       "; use a relative path");
 }
 
-absl::StatusOr<uint64_t> FileTarget::Prepare() {
+absl::StatusOr<SinkTarget::Last> FileTarget::Prepare() {
   absl::Status status = TakeBack();
   if (!status.ok()) return status;
-  if (InPlace()) return 0;
+  if (InPlace()) return Last();
   Close();
   status = Open();
-  absl::StatusOr<uint64_t> batch = status.ok() ? Repair() : status;
-  if (!batch.ok()) Close();
-  return batch;
+  absl::StatusOr<Last> last = status.ok() ? Repair() : status;
+  if (!last.ok()) Close();
+  return last;
 }
 
 absl::Status FileTarget::Append(const std::string& line, const std::stop_token&) {
@@ -191,7 +191,7 @@ bool FileTarget::InPlace() const {
          opened.st_ino == named.st_ino;
 }
 
-absl::StatusOr<uint64_t> FileTarget::Repair() {
+absl::StatusOr<SinkTarget::Last> FileTarget::Repair() {
   const off_t size = lseek(fd_, 0, SEEK_END);
   if (size < 0) return ErrnoStatus("read", file_);
   const absl::StatusOr<off_t> end = LineStart(fd_, file_, size);
@@ -208,13 +208,14 @@ absl::StatusOr<uint64_t> FileTarget::Repair() {
   }
   // A crash may have come before the sync of the last line.
   if (fsync(fd_) != 0) return ErrnoStatus("sync", file_);
-  if (*end == 0) return 0;
+  if (*end == 0) return Last();
   const absl::StatusOr<off_t> begin = LineStart(fd_, file_, *end - 1);
   if (!begin.ok()) return begin.status();
   std::string line(static_cast<size_t>(*end - 1 - *begin), '\0');
   absl::Status status = ReadAt(fd_, file_, *begin, line.data(), line.size());
   if (!status.ok()) return status;
-  return BatchOfLine(line, options_.job_id);
+  const uint64_t batch = BatchOfLine(line, options_.job_id);
+  return Last{batch, std::move(line)};
 }
 
 absl::Status FileTarget::TakeBack() {

@@ -46,7 +46,7 @@ class FileTarget : public SinkTarget {
 
   // Opens the file, making it and its directories, unless it is open and still in its place. Returns the batch its last line
   // holds when that was just read and is this job's, else 0.
-  absl::StatusOr<uint64_t> Prepare() override;
+  absl::StatusOr<Last> Prepare() override;
   // Appends the line and its newline in one write and syncs it; all or nothing. After a Prepare without error.
   absl::Status Append(const std::string& line, const std::stop_token& stop) override;
 
@@ -54,7 +54,7 @@ class FileTarget : public SinkTarget {
   absl::Status Open();
   absl::StatusOr<std::string> MakeDirectory() const;
   bool InPlace() const;
-  absl::StatusOr<uint64_t> Repair();
+  absl::StatusOr<Last> Repair();
   absl::Status TakeBack();
   void Close();
 

@@ -67,7 +67,7 @@ std::string CheckPlace(const Sink& sink, const SinkPlaces& places) {
 }  // namespace
 
 JobSinks::JobSinks(const Options& options, Journal* journal)
-    : job_(options.spec.name()), job_id_(options.job_id), journal_(journal) {
+    : job_(options.spec.name()), job_id_(options.job_id), journal_(journal), forked_(options.forked) {
   for (const Sink& sink : options.spec.sinks()) {
     auto feed = std::make_unique<Feed>();
     feed->name = SinkName(sink);
@@ -145,16 +145,29 @@ void JobSinks::Run(Feed* feed, const std::stop_token& stop) {
 
 absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    const absl::StatusOr<uint64_t> has = feed->target->Prepare();
+    absl::StatusOr<SinkTarget::Last> has = feed->target->Prepare();
     if (!has.ok()) return has.status();
+    if (has->batch > 0) feed->last = *std::move(has);
     uint64_t next = 0;
+    uint64_t committed = 0;
     std::vector<Partition> partitions;
     {
       MutexLock lock(&mutex_);
-      feed->delivered = std::max(feed->delivered, *has);
+      if (committed_ == 0) return absl::OkStatus();
+      committed = committed_;
+      partitions = partitions_;
+    }
+    if (feed->last.batch > 0) {
+      if (const std::string knows = FindFork(feed->last, committed, partitions); !knows.empty()) {
+        if (forked_) forked_(absl::StrCat("sink ", feed->name), knows);
+        return absl::DataLossError(knows);
+      }
+    }
+    {
+      MutexLock lock(&mutex_);
+      feed->delivered = std::max(feed->delivered, std::exchange(feed->last, {}).batch);
       if (feed->delivered >= committed_) return absl::OkStatus();
       next = feed->delivered + 1;
-      partitions = partitions_;
     }
     const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, next);
     if (!batch.ok()) return batch.status();
@@ -168,6 +181,16 @@ absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
     feed->delivered = next;
   }
   return absl::OkStatus();
+}
+
+std::string JobSinks::FindFork(const SinkTarget::Last& last, uint64_t committed,
+                               const std::vector<Partition>& partitions) const {
+  if (last.batch > committed)
+    return absl::StrCat("has batch ", last.batch, " of the job, and the journal ends at batch ", committed);
+  const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, last.batch);
+  // One that is no longer kept cannot be compared.
+  if (!batch.ok() || SaysTheSame(last.line, TopLine(job_, partitions, *batch))) return "";
+  return absl::StrCat("has another batch ", last.batch, " of the job than the journal");
 }
 
 void JobSinks::Tell(Feed* feed, const absl::Status& status) {

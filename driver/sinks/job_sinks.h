@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -30,6 +31,9 @@ class JobSinks {
     std::vector<uint64_t> after;
     // Outlives the object.
     const SinkPlaces* places = nullptr;
+    // Called by a sink's thread where the sink ("sink file top.jsonl") knows a batch that the journal has not, or has
+    // otherwise: what follows "sink file top.jsonl". The sink gets nothing more then.
+    std::function<void(const std::string& sink, const std::string& knows)> forked;
   };
 
   // INVALID_ARGUMENT for a path that is not allowed ("..", absolute outside the allowed directories): what a submit is
@@ -58,6 +62,8 @@ class JobSinks {
     std::string name;
     // Used by its thread alone.
     std::unique_ptr<SinkTarget> target;
+    // What it had when it was last looked at, until that is compared with the journal.
+    SinkTarget::Last last;
     // Guarded by the sinks' mutex_.
     uint64_t delivered = 0;
     std::string problem;
@@ -67,11 +73,14 @@ class JobSinks {
   void Run(Feed* feed, const std::stop_token& stop);
   // Delivers until the sink has every committed batch.
   absl::Status DeliverAll(Feed* feed, const std::stop_token& stop);
+  // What the sink knows that the journal does not (Options::forked), or "".
+  std::string FindFork(const SinkTarget::Last& last, uint64_t committed, const std::vector<Partition>& partitions) const;
   void Tell(Feed* feed, const absl::Status& status);
 
   const std::string job_;
   const std::string job_id_;
   Journal* const journal_;
+  const std::function<void(const std::string& sink, const std::string& knows)> forked_;
 
   mutable Mutex mutex_;
   CondVar changed_;

@@ -13,8 +13,14 @@ namespace tenfold {
 class SinkTarget {
  public:
   virtual ~SinkTarget() = default;
-  // Makes the sink ready; called before each line. Returns the last batch that the sink has, or 0 if that is not known.
-  virtual absl::StatusOr<uint64_t> Prepare() = 0;
+  // The last batch of the job that a sink has; 0 if that is not known.
+  struct Last {
+    uint64_t batch = 0;
+    // Its line, without the newline.
+    std::string line;
+  };
+  // Makes the sink ready; called before each line. Returns the last batch that the sink has if it looked for that anew.
+  virtual absl::StatusOr<Last> Prepare() = 0;
   // Appends the line and a newline. After an error the line may be there or not, and is appended again. CANCELLED once
   // `stop` is asked for, within a second.
   virtual absl::Status Append(const std::string& line, const std::stop_token& stop) = 0;

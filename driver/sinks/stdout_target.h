@@ -16,7 +16,7 @@ class StdoutTarget : public SinkTarget {
   // If its last line is not complete, it never will be, and the next line starts on a new one.
   ~StdoutTarget() override;
 
-  absl::StatusOr<uint64_t> Prepare() override { return 0; }
+  absl::StatusOr<Last> Prepare() override { return Last(); }
   absl::Status Append(const std::string& line, const std::stop_token& stop) override;
 
  private:

@@ -1,5 +1,8 @@
 #include "jobs/show/result_json.h"
 
+#include <algorithm>
+#include <array>
+
 #include "absl/time/time.h"
 #include "common/number/units.h"
 #include "glog/logging.h"
@@ -44,6 +47,15 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
                      {"proof", ProofJson(batch.proof())}};
   // Keys are UTF-8, as other records are bad; `replace` only keeps the library from throwing.
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+bool SaysTheSame(const std::string& line, const std::string& other) {
+  const nlohmann::json a = nlohmann::json::parse(line, nullptr, false);
+  const nlohmann::json b = nlohmann::json::parse(other, nullptr, false);
+  if (!a.is_object() || !b.is_object()) return false;
+  return std::ranges::all_of(std::array{"job_id", "batch", "offsets", "records", "top"}, [&](const char* field) {
+    return a.value(field, nlohmann::json()) == b.value(field, nlohmann::json());
+  });
 }
 
 }  // namespace tenfold

@@ -16,6 +16,9 @@ namespace tenfold {
 // as the batch has offsets.
 std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch);
 
+// Whether two lines are of the same batch with the same offsets and top. Either may lack fields of another version.
+bool SaysTheSame(const std::string& line, const std::string& other);
+
 // Returns the proof with totals in R1's text form; null where it has none.
 nlohmann::ordered_json ProofJson(const TopKProof& proof);
 

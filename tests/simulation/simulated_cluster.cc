@@ -215,6 +215,7 @@ void SimulatedCluster::KillDriver(SimulatedDriver* driver) {
 
 void SimulatedCluster::CopyDriver() {
   world_.Hit("fault: second driver over a copy of the journal");
+  world_.forked = true;
   SimulatedDriver* first = AnyDriver();
   drivers_.push_back(std::make_unique<SimulatedDriver>(*first));
   SimulatedDriver* second = drivers_.back().get();

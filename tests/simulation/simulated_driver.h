@@ -107,6 +107,7 @@ class SimulatedDriver {
   void Do(const FindPartitions& find);
   void Do(const QuerySinks& query);
   void Do(const AppendRecord& append);
+  void Do(const CompareLineage& compare);
   void Do(const PublishBatch& publish);
   void Do(const CloseJob&) {}
 
@@ -121,6 +122,8 @@ class SimulatedDriver {
 
   void Journal(const JournalRecord& record);
   void OnBatch(const BatchCommitted& batch);
+  // The sink takes the batch unless it has another under that number, or a later one.
+  void Deliver(const BatchCommitted& batch);
   void OnFailed(const JobFailed& failed);
   void OnCancelled(const std::string& job_id);
 

@@ -25,6 +25,8 @@ struct SimulatedJob {
   std::vector<std::string> may_fail;
   // Its sink takes no batch until then.
   int64_t sink_stalled_until_ms = 0;
+  // The batches that it took, by number, with the hash of what they say.
+  std::map<uint64_t, uint64_t> sink;
 };
 
 class SimulatedWorld {
@@ -57,6 +59,8 @@ class SimulatedWorld {
   void AddRecords(SimulatedJob* job, size_t records);
 
   bool faults = true;
+  // Two journals have gone on from one.
+  bool forked = false;
   // By job id; never erased.
   std::map<std::string, SimulatedJob> jobs;
   // What this run gives its drivers and workers.

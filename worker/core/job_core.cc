@@ -1,6 +1,7 @@
 #include "worker/core/job_core.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
@@ -52,7 +53,12 @@ bool Lists(const Shards& shards, uint32_t shard) {
 
 }  // namespace
 
-void JobCore::Restore(const ShardState& state) { shards_[state.id().shard()] = {state, Role::kNone, false}; }
+void JobCore::Restore(const ShardState& state) {
+  Shard& shard = shards_[state.id().shard()] = {state, Role::kNone, false};
+  // Kept for the job as a whole.
+  shard.state.clear_lineage();
+  if (state.lineage().batch() > lineage_.batch()) lineage_ = state.lineage();
+}
 
 absl::Status JobCore::CheckMeant(const RequestId& id, const std::string& cluster_id) const {
   if (id.cluster_id() != cluster_id) {
@@ -63,11 +69,25 @@ absl::Status JobCore::CheckMeant(const RequestId& id, const std::string& cluster
   return absl::OkStatus();
 }
 
+absl::Status JobCore::CheckLineage(const RequestId& id) const {
+  const Lineage& journal = id.lineage();
+  if (journal.batch() < lineage_.batch()) {
+    return absl::OutOfRangeError(absl::StrCat("knows batch ", lineage_.batch(), " of the job, and the journal ends at batch ",
+                                              journal.batch()));
+  }
+  if (journal.batch() == lineage_.batch() && journal.hash() != lineage_.hash()) {
+    return absl::OutOfRangeError(
+        absl::StrCat("knows another batch ", journal.batch(), " of the job than the journal has"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status JobCore::AdmitAssign(const RequestId& id, const std::string& cluster_id) {
   if (absl::Status meant = CheckMeant(id, cluster_id); !meant.ok()) return meant;
   if (Order(id) < seen_ || std::make_pair(id.epoch(), id.assignment()) < std::make_pair(assignment_epoch_, assignment_)) {
     return absl::AbortedError("a later request was seen");
   }
+  if (absl::Status known = CheckLineage(id); !known.ok()) return known;
   seen_ = Order(id);
   return absl::OkStatus();
 }
@@ -76,7 +96,9 @@ absl::Status JobCore::AdmitFold(const RequestId& id, const std::string& cluster_
   if (absl::Status meant = CheckMeant(id, cluster_id); !meant.ok()) return meant;
   if (Order(id) < seen_) return absl::AbortedError("a later request was seen");
   if (id.assignment() != assignment_) return absl::FailedPreconditionError("the worker has another assignment");
+  if (absl::Status known = CheckLineage(id); !known.ok()) return known;
   seen_ = Order(id);
+  lineage_ = id.lineage();
   return absl::OkStatus();
 }
 
@@ -178,6 +200,7 @@ absl::StatusOr<std::vector<JobCore::ShardRange>> JobCore::PlanFold(const FoldReq
 
 absl::StatusOr<std::vector<JobCore::ShardRange>> JobCore::PlanPrepare(const PrepareRequest& request) const {
   std::map<uint32_t, ShardRange> ranges;
+  std::set<uint32_t> targets;
   for (const PartitionOffset& target : request.targets()) {
     const uint32_t s = target.partition() % kShards;
     const auto it = shards_.find(s);
@@ -192,9 +215,16 @@ absl::StatusOr<std::vector<JobCore::ShardRange>> JobCore::PlanPrepare(const Prep
     const size_t j = target.partition() / kShards;
     if (j >= range.ends.size()) return absl::FailedPreconditionError("the worker does not know the partition yet");
     range.ends[j] = target.next_offset();
+    targets.insert(target.partition());
   }
   std::vector<ShardRange> list;
-  for (auto& [s, range] : ranges) list.push_back(std::move(range));
+  size_t partitions = 0;
+  for (auto& [s, range] : ranges) {
+    partitions += range.ends.size();
+    list.push_back(std::move(range));
+  }
+  if (partitions != targets.size())
+    return absl::FailedPreconditionError("the targets are not those of the worker's shards");
   return list;
 }
 

@@ -24,7 +24,8 @@ class JobCore {
   void Restore(const ShardState& state);
 
   // Whether a request may be acted on now: ABORTED if a higher (epoch, attempt) was seen (for Prepare: a higher epoch),
-  // FAILED_PRECONDITION if it is meant for another process or relies on another assignment. What is admitted counts as seen.
+  // FAILED_PRECONDITION if it is meant for another process or relies on another assignment, OUT_OF_RANGE (but for Prepare,
+  // which may come late) if the worker knows a later batch, or another one. What is admitted counts as seen.
   absl::Status AdmitAssign(const RequestId& id, const std::string& cluster_id);
   absl::Status AdmitFold(const RequestId& id, const std::string& cluster_id);
   absl::Status AdmitLookUp(const LookUpRequest& request, const std::string& cluster_id);
@@ -61,7 +62,10 @@ class JobCore {
   // FAILED_PRECONDITION unless the targets are exactly the partitions of the owned shards. No ranges if this attempt was
   // answered before: until the next one nothing changes.
   absl::StatusOr<std::vector<ShardRange>> PlanFold(const FoldRequest& request) const;
+  // FAILED_PRECONDITION unless the targets of each shard are all its partitions.
   absl::StatusOr<std::vector<ShardRange>> PlanPrepare(const PrepareRequest& request) const;
+  // The latest lineage that the worker has folded under, which its states are written with.
+  const Lineage& lineage() const { return lineage_; }
   // A shard's new state is persisted.
   void Persisted(const ShardState& state);
   // The attempt is about to be answered.
@@ -84,6 +88,7 @@ class JobCore {
   };
 
   absl::Status CheckMeant(const RequestId& id, const std::string& cluster_id) const;
+  absl::Status CheckLineage(const RequestId& id) const;
 
   const std::string job_id_;
   const uint64_t incarnation_;
@@ -91,6 +96,7 @@ class JobCore {
   // The highest (epoch, attempt) that was admitted, and the one that a Fold last answered.
   std::pair<uint64_t, uint64_t> seen_;
   std::pair<uint64_t, uint64_t> answered_;
+  Lineage lineage_;
   uint64_t assignment_ = 0;
   uint64_t assignment_epoch_ = 0;
 };

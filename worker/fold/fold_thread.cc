@@ -34,6 +34,8 @@ void FoldThread::Run(const std::stop_token& stop) {
     outcomes_.Post(Fold(std::move(given->ranges), given->options));
     if (!ahead_of_.empty()) FoldAhead(budget, stop);
   }
+  // A client of silent brokers takes seconds to end.
+  reader_.Close();
 }
 
 bool FoldThread::IsFull() const {

@@ -23,6 +23,10 @@ class KafkaFoldTask : public FoldTask {
   // not divide evenly; a shard belongs to one of them.
   static absl::StatusOr<std::unique_ptr<KafkaFoldTask>> Create(const JobSpec& spec, const LogConfig& log, size_t cores);
 
+  ~KafkaFoldTask() override {
+    for (const auto& thread : threads_) thread->Stop();
+  }
+
   FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) override;
 
  private:

@@ -92,7 +92,8 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
     const BadReason reason = decoder_.Decode(record.value, &key, &units);
     if (reason == BAD_NONE) [[likely]] {
       table->Add(key, units);
-    } else if (spec_.on_bad_record() == BAD_RECORD_FAIL) {
+    } else if (spec_.on_bad_record() == BAD_RECORD_FAIL && !exact) {
+      // An exact fold stops at what is journalled, and passes over the bad records that were skipped before an update.
       return absl::StrCat(cursor->Name(), " has a bad record at offset ", record.offset, ": ",
                           BadRecordText(spec_, record.value, reason),
                           ". The job's on_bad_record is fail: cancel it and submit it with skip, or with records mended");
