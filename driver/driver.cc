@@ -173,9 +173,8 @@ void Driver::OpenSinks(const JournalledJob& job, JobParts* parts) {
       cluster->OnForked(id, sink, knows, now_us, actions);
     });
   };
-  parts->sinks =
-      std::make_shared<JobSinks>(JobSinks::Options{job.job_id, job.spec, job.sinks_after, &options_.places, std::move(forked)},
-                                 journal_.get());
+  parts->sinks = std::make_shared<JobSinks>(
+      JobSinks::Options{job.job_id, job.spec, job.sinks_after, &options_.places, std::move(forked)}, journal_.get());
   if (job.last_batch.batch() > 0) parts->sinks->OnCommitted(job.last_batch.batch(), job.partitions);
 }
 
@@ -319,11 +318,12 @@ void Driver::EndLater(JobParts parts, std::function<void()> sinks_ended) {
   std::erase_if(ending_, [](const std::future<void>& thread) {
     return thread.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   });
-  ending_.push_back(std::async(std::launch::async, [ended = std::move(parts), sinks_ended = std::move(sinks_ended)]() mutable {
-    ended.sinks.reset();
-    sinks_ended();
-    ended = {};
-  }));
+  ending_.push_back(
+      std::async(std::launch::async, [ended = std::move(parts), sinks_ended = std::move(sinks_ended)]() mutable {
+        ended.sinks.reset();
+        sinks_ended();
+        ended = {};
+      }));
 }
 
 }  // namespace tenfold

@@ -39,18 +39,18 @@ absl::Status StoppingError() { return absl::UnavailableError("the driver is stop
 
 absl::StatusOr<std::unique_ptr<JobTopics>> JobTopics::Create(const JobSpec& spec, const LogConfig& log,
                                                              std::stop_token stop) {
-  absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(log);
+  absl::StatusOr<std::shared_ptr<LogClient>> client = LogClient::Shared(log);
   if (!client.ok()) return client.status();
-  return std::unique_ptr<JobTopics>(new JobTopics(spec, *std::move(client), std::move(stop)));
+  return std::unique_ptr<JobTopics>(new JobTopics(spec, log, *std::move(client), std::move(stop)));
 }
 
-JobTopics::JobTopics(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop)
-    : group_(absl::StrCat("tenfold-", spec.name())),
-      topics_(spec.source().topics().begin(), spec.source().topics().end()),
+JobTopics::JobTopics(const JobSpec& spec, const LogConfig& log, std::shared_ptr<LogClient> client, std::stop_token stop)
+    : topics_(spec.source().topics().begin(), spec.source().topics().end()),
       start_(spec.source().start()),
       allow_compacted_(spec.source().allow_compacted()),
       client_(std::move(client)),
       stop_(std::move(stop)),
+      group_(log, absl::StrCat("tenfold-", spec.name())),
       group_thread_([this] { RunGroup(); }) {}
 
 JobTopics::~JobTopics() {
@@ -216,9 +216,9 @@ void JobTopics::RunGroup() {
         latest ? group_offsets_.TakeAll(std::chrono::steady_clock::now()) : group_offsets_.TakeAll();
     if (group_offsets_.IsClosed() || stop_.stop_requested()) return;
     if (!posted.empty()) latest = std::move(posted.back());
-    const absl::Status committed = client_->CommitOffsets(group_, latest->partitions, latest->next_offsets, kGroupTimeout);
+    const absl::Status committed = group_.Commit(latest->partitions, latest->next_offsets, kGroupTimeout);
     if (!committed.ok() && committed.message() != complaint) {
-      LOG(WARNING) << "lag tools do not see how far group " << group_ << " is: " << committed.message();
+      LOG(WARNING) << "lag tools do not see how far the job is: " << committed.message();
     }
     complaint = std::string(committed.message());
     if (!absl::IsUnavailable(committed)) latest.reset();

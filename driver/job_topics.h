@@ -51,7 +51,7 @@ class JobTopics {
   void SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets);
 
  private:
-  JobTopics(const JobSpec& spec, std::unique_ptr<LogClient> client, std::stop_token stop);
+  JobTopics(const JobSpec& spec, const LogConfig& log, std::shared_ptr<LogClient> client, std::stop_token stop);
   // How long a call to Kafka may take that has to end by the deadline; UNAVAILABLE if none may begin.
   absl::StatusOr<absl::Duration> CallTime(absl::Time deadline) const;
   absl::StatusOr<std::vector<TopicPartition>> AllPartitions(absl::Time deadline);
@@ -67,11 +67,11 @@ class JobTopics {
     std::vector<int64_t> next_offsets;
   };
 
-  const std::string group_;
   const std::vector<std::string> topics_;
   const StartPosition start_;
   const bool allow_compacted_;
-  const std::unique_ptr<LogClient> client_;
+  // Shared with other jobs.
+  const std::shared_ptr<LogClient> client_;
   const std::stop_token stop_;
   std::stop_source closing_;
 
@@ -84,6 +84,8 @@ class JobTopics {
   TaskThread metadata_;
 
   EventQueue<GroupOffsets> group_offsets_;
+  // Used by its thread alone.
+  LogGroup group_;
   std::jthread group_thread_;
 };
 

@@ -42,6 +42,8 @@ absl::Status Unwritten(const absl::Status& error) {
 Worker::Worker(Options options)
     : options_(std::move(options)),
       incarnation_(RandomNumber()),
+      capacity_(CapacityOf(OpenFilesLimit(), options_.memory)),
+      readers_(capacity_.extra_readers),
       disk_({.fail = [](const std::string& sentence) { EndWith("worker", sentence); }, .is_ending = IsEnding, .files = {}}) {
 }
 
@@ -161,7 +163,8 @@ std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std:
     log.properties = {assign.spec().source().properties().begin(), assign.spec().source().properties().end()};
     log.property_dirs = options_.property_dirs;
     log.patience = PatienceOf(assign.spec().batch_interval_ms());
-    absl::StatusOr<std::unique_ptr<KafkaFoldTask>> task = KafkaFoldTask::Create(assign.spec(), log, options_.threads);
+    absl::StatusOr<std::unique_ptr<KafkaFoldTask>> task =
+        KafkaFoldTask::Create(assign.spec(), log, options_.threads, &readers_);
     if (!task.ok()) return task.status();
     return *std::move(task);
   };
@@ -177,7 +180,9 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
   DriverClient driver(options_.driver);
   uint32_t lease_ms = kFirstLeaseMs;
   bool reached = true;
+  size_t shared_by = 1;
   while (!stop.stop_requested()) {
+    ShareMemory(&shared_by);
     const absl::Status beat = Beat(&driver, &lease_ms, stop);
     if (stop.stop_requested()) return;
     if (absl::IsPermissionDenied(beat) || absl::IsAborted(beat)) return refused(beat);
@@ -194,10 +199,22 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
   }
 }
 
+void Worker::ShareMemory(size_t* shared_by) {
+  std::vector<std::shared_ptr<WorkerJob>> jobs;
+  {
+    MutexLock lock(&mutex_);
+    if (options_.memory.bytes == 0 || jobs_.size() <= std::exchange(*shared_by, jobs_.size())) return;
+    for (const auto& [id, job] : jobs_) jobs.push_back(job);
+  }
+  for (const std::shared_ptr<WorkerJob>& job : jobs) job->KeepToShare();
+}
+
 absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop) {
   HeartbeatRequest request;
   request.set_incarnation(incarnation_);
   request.set_address(options_.advertise);
+  request.set_max_jobs(capacity_.max_jobs);
+  request.set_limit(capacity_.limit);
   {
     MutexLock lock(&mutex_);
     request.set_cluster_id(identity_.cluster_id);

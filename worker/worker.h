@@ -18,9 +18,11 @@
 #include "common/kafka/property_value.h"
 #include "common/thread/mutex.h"
 #include "worker.pb.h"
+#include "worker/core/capacity.h"
 #include "worker/core/memory_budget.h"
 #include "worker/disk_probe.h"
 #include "worker/driver_client.h"
+#include "worker/fold/reader_slots.h"
 #include "worker/identity.h"
 #include "worker/store/state_store.h"
 #include "worker/worker_job.h"
@@ -80,6 +82,8 @@ class Worker {
   // Whether a driver of this cluster and epoch is obeyed. A higher epoch than any before is durable on return.
   absl::Status Obey(const std::string& cluster_id, uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
+  // If there are more jobs than before, has all keep to their shares of memory.
+  void ShareMemory(size_t* shared_by);
   absl::Status Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop);
   std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -94,6 +98,8 @@ class Worker {
 
   Options options_;
   const uint64_t incarnation_;
+  const Capacity capacity_;
+  ReaderSlots readers_;
   DirectoryLock lock_;
   RocksDisk disk_;
   DiskProbe probe_;

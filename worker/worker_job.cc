@@ -340,6 +340,17 @@ absl::StatusOr<PrepareReply> WorkerJob::Handle(const PrepareRequest& request) {
   return reply;
 }
 
+void WorkerJob::KeepToShare() {
+  if (!sums_mutex_.try_lock()) return;
+  sums_.SetLimit(options_.memory().totals_bytes);
+  sums_.Shrink();
+  {
+    MutexLock lock(&core_mutex_);
+    core_.ForgetAnswer();
+  }
+  sums_mutex_.unlock();
+}
+
 absl::Status WorkerJob::Drop() {
   Stop();
   MutexLock sums(&sums_mutex_);

@@ -55,6 +55,9 @@ class WorkerJob {
   // The job is over: waits for what runs, drops every state. Nothing may be asked of the object afterwards; its destructor
   // may take seconds, since clients of Kafka end.
   absl::Status Drop();
+  // Gives up memory beyond the job's share, which has become less since it was last asked for anything. A job that is asked
+  // for something just now does so by itself.
+  void KeepToShare();
   // Cuts short the requests that run, and refuses those that come with UNAVAILABLE.
   void Stop() { stopping_ = true; }
 

@@ -35,8 +35,7 @@ struct Want {
 // Whether the disk fails for good, in whatever is asked of it.
 bool IsBroken(const IOStatus& status) {
   const std::string text = status.ToString();
-  return !status.ok() &&
-         (absl::StrContains(text, "Input/output error") || absl::StrContains(text, "Read-only file system"));
+  return !status.ok() && (absl::StrContains(text, "Input/output error") || absl::StrContains(text, "Read-only file system"));
 }
 
 std::optional<Want> WantOf(const IOStatus& status) {

@@ -17,6 +17,8 @@
 
 namespace tenfold {
 
+class KafkaHandle;
+
 struct LogConfig {
   // HOST:PORT[,HOST:PORT]
   std::string brokers;
@@ -49,6 +51,8 @@ class LogClient {
   };
 
   static absl::StatusOr<std::unique_ptr<LogClient>> Create(const LogConfig& config);
+  // The one client that all have who ask for these brokers and properties at a time; made if there is none.
+  static absl::StatusOr<std::shared_ptr<LogClient>> Shared(const LogConfig& config);
   virtual ~LogClient() = default;
 
   // Returns the number of partitions of each topic, in the order given, from the brokers and not from a cache; or why it is
@@ -71,12 +75,26 @@ class LogClient {
   absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
                                                absl::Duration timeout);
 
-  // Commits next offsets for a consumer group, so that tools can show its lag; Tenfold never reads them back.
-  virtual absl::Status CommitOffsets(const std::string& group, const std::vector<TopicPartition>& partitions,
-                                     const std::vector<int64_t>& next_offsets, absl::Duration timeout) = 0;
-
   // Creates the topic; OK if it exists with at least that many partitions. An EmbeddedBroker creates topics by itself.
   virtual absl::Status CreateTopic(const std::string& topic, int partitions, int replication, absl::Duration timeout) = 0;
+};
+
+// Commits next offsets for a consumer group, so that tools can show its lag; Tenfold never reads them back. Used by one
+// thread at a time.
+class LogGroup {
+ public:
+  // Connects to nothing before the first Commit.
+  LogGroup(LogConfig config, std::string group);
+  ~LogGroup();
+
+  // UNAVAILABLE if Kafka could not be reached in time.
+  absl::Status Commit(const std::vector<TopicPartition>& partitions, const std::vector<int64_t>& next_offsets,
+                      absl::Duration timeout);
+
+ private:
+  const LogConfig config_;
+  const std::string group_;
+  std::unique_ptr<KafkaHandle> handle_;
 };
 
 // A record as read. Its views are valid until the next Poll or Assign of its reader.

@@ -12,6 +12,8 @@
 #include "absl/time/clock.h"
 #include "common/kafka/kafka_handles.h"
 #include "common/kafka/log.h"
+#include "common/kafka/property_value.h"
+#include "common/number/framed_hash.h"
 #include "common/thread/mutex.h"
 
 namespace tenfold {
@@ -106,40 +108,6 @@ class KafkaLogClient : public LogClient {
     return OffsetsByLeader(**handle, partitions, query, deadline);
   }
 
-  // Not by AlterConsumerGroupOffsets, which aborts the process when brokers go during the call (librdkafka 2.0.2:
-  // rd_kafka_enq_once_del_source_return): by a consumer that is assigned nothing.
-  absl::Status CommitOffsets(const std::string& group, const std::vector<TopicPartition>& partitions,
-                             const std::vector<int64_t>& next_offsets, absl::Duration timeout) override {
-    if (partitions.empty()) return absl::OkStatus();
-    const absl::StatusOr<KafkaHandle*> handle = HandleOfGroup(group);
-    if (!handle.ok()) return handle.status();
-    KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
-    for (size_t i = 0; i < partitions.size(); ++i) {
-      rd_kafka_topic_partition_list_add(list.get(), partitions[i].topic.c_str(), partitions[i].partition)->offset =
-          next_offsets[i];
-    }
-    const KafkaQueue queue(rd_kafka_queue_new((*handle)->get()));
-    const std::string what = absl::StrCat("commit offsets of group ", group);
-    rd_kafka_resp_err_t error = rd_kafka_commit_queue((*handle)->get(), list.get(), queue.get(), nullptr, nullptr);
-    const KafkaEvent event(error == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(queue.get(), KafkaMilliseconds(timeout))
-                                                               : nullptr);
-    (*handle)->Serve(0);
-    if (event != nullptr) error = rd_kafka_event_error(event.get());
-    if ((event == nullptr && error == RD_KAFKA_RESP_ERR_NO_ERROR) || IsTransient(error)) return (*handle)->Unreachable();
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return absl::FailedPreconditionError(absl::StrCat(what, ": ", rd_kafka_err2str(error)));
-    }
-    const rd_kafka_topic_partition_list_t* results = rd_kafka_event_topic_partition_list(event.get());
-    for (int i = 0; results != nullptr && i < results->cnt; ++i) {
-      const rd_kafka_topic_partition_t& result = results->elems[i];
-      if (result.err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat(what, ": ", PartitionName(result.topic, result.partition), ": ", rd_kafka_err2str(result.err)));
-    }
-    (*handle)->MarkUp();
-    return absl::OkStatus();
-  }
-
   absl::Status CreateTopic(const std::string& topic, int partitions, int replication, absl::Duration timeout) override {
     const absl::Time deadline = absl::Now() + timeout;
     const auto count_now = [&] { return EachPartitionCount({topic}, deadline - absl::Now()).front(); };
@@ -171,19 +139,6 @@ class KafkaLogClient : public LogClient {
       uncommitted_ = *std::move(handle);
     }
     return uncommitted_.get();
-  }
-
-  absl::StatusOr<KafkaHandle*> HandleOfGroup(const std::string& group) {
-    MutexLock lock(&mutex_);
-    std::unique_ptr<KafkaHandle>& handle = groups_[group];
-    if (handle == nullptr) {
-      KafkaHandle::Options options;
-      options.required = {{"group.id", group}, {"enable.auto.commit", "false"}, {"allow.auto.create.topics", "false"}};
-      absl::StatusOr<std::unique_ptr<KafkaHandle>> created = KafkaHandle::Create(config_, std::move(options));
-      if (!created.ok()) return created.status();
-      handle = *std::move(created);
-    }
-    return handle.get();
   }
 
   // Repeats a request until it succeeds, fails for good, or the deadline has passed.
@@ -412,8 +367,6 @@ class KafkaLogClient : public LogClient {
   std::map<Leader, absl::Time> ask_leader_at_ ABSL_GUARDED_BY(mutex_);
   // A read_uncommitted client, created when the high watermark is first asked for.
   std::unique_ptr<KafkaHandle> uncommitted_ ABSL_GUARDED_BY(mutex_);
-  // One client for each group, created when the group's offsets are first committed.
-  std::map<std::string, std::unique_ptr<KafkaHandle>> groups_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Returns all values, or the first error.
@@ -437,6 +390,29 @@ absl::StatusOr<std::vector<int32_t>> LogClient::PartitionCounts(const std::vecto
 absl::StatusOr<std::vector<int64_t>> LogClient::Offsets(const std::vector<TopicPartition>& partitions, Position position,
                                                         absl::Duration timeout) {
   return AllOf(EachOffset(partitions, position, timeout));
+}
+
+absl::StatusOr<std::shared_ptr<LogClient>> LogClient::Shared(const LogConfig& config) {
+  static auto* const mutex = new Mutex;
+  static auto* const clients = new std::map<uint64_t, std::weak_ptr<LogClient>>;
+  FramedHash hash;
+  hash.Add(config.brokers);
+  for (const auto& [name, value] : config.properties) {
+    // A file may hold another secret by now than when a client was made of it.
+    const absl::StatusOr<std::string> resolved = PropertyValue(name, value, config.property_dirs);
+    if (!resolved.ok()) return resolved.status();
+    hash.Add(name);
+    hash.Add(*resolved);
+  }
+  MutexLock lock(mutex);
+  std::erase_if(*clients, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<LogClient>& shared = (*clients)[hash.Finish()];
+  if (std::shared_ptr<LogClient> client = shared.lock()) return client;
+  absl::StatusOr<std::unique_ptr<LogClient>> created = Create(config);
+  if (!created.ok()) return created.status();
+  std::shared_ptr<LogClient> client = *std::move(created);
+  shared = client;
+  return client;
 }
 
 absl::StatusOr<std::unique_ptr<LogClient>> LogClient::Create(const LogConfig& config) {

@@ -72,6 +72,12 @@ void RaiseOpenFiles() {
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) PLOG(WARNING) << "the limit of open files stays";
 }
 
+size_t OpenFilesLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return size_t{1} << 30;
+  return limit.rlim_cur;
+}
+
 void WaitForSignal() {
   const sigset_t signals = EndSignals();
   int signal = 0;

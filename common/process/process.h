@@ -42,6 +42,8 @@ void InitLogging(const char* program);
 void BlockSignals();
 // Raises the soft limit of open files to the hard one, as every job and every RocksDB file needs some. Best effort.
 void RaiseOpenFiles();
+// How many files the process may have open; a large number if there is no limit.
+size_t OpenFilesLimit();
 // Waits for SIGINT or SIGTERM after BlockSignals.
 void WaitForSignal();
 // Whether one of them has come, be it waited for or not. Thread-safe.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "common/text/address.h"
@@ -105,7 +106,9 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
     if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();
     jobs_.erase(JobIdOf(record));
   }
-  if (record.has_shards_assigned() || record.has_job_cancelled()) CountShards();
+  if (!record.has_shards_assigned() && !record.has_job_cancelled()) return;
+  planned_.erase(JobIdOf(record));
+  CountShards();
 }
 
 void ClusterMachine::OnJournaled(const JournalRecord& record, int64_t now_us, Actions* actions) {
@@ -119,7 +122,11 @@ void ClusterMachine::OnTime(int64_t now_us, Actions* actions) {
   NotePause(now_us);
   if (!started_) return;
   CheckMembers(/*changed=*/false, now_us, actions);
-  for (auto& [id, job] : jobs_) job->OnTime(now_us, actions);
+  for (auto& [id, job] : jobs_) {
+    const size_t before = actions->size();
+    job->OnTime(now_us, actions);
+    CountPlanned(*actions, before);
+  }
 }
 
 int64_t ClusterMachine::NextTimeUs() const {
@@ -151,7 +158,11 @@ void ClusterMachine::CheckMembers(bool changed, int64_t now_us, Actions* actions
   }
   if (changed) {
     CountShards();
-    for (auto& [id, job] : jobs_) job->OnWorkersChanged(now_us, actions);
+    for (auto& [id, job] : jobs_) {
+      const size_t before = actions->size();
+      job->OnWorkersChanged(now_us, actions);
+      CountPlanned(*actions, before);
+    }
   }
   for (Send<PingRequest>& ping : members_.Pings(now_us)) actions->push_back(std::move(ping));
 }
@@ -193,12 +204,40 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
 }
 
 void ClusterMachine::CountShards() {
-  for (auto& [id, worker] : cluster_.workers) worker.shards = 0;
+  for (auto& [id, worker] : cluster_.workers) worker.shards = worker.jobs = 0;
   for (const auto& [id, job] : jobs_) {
+    std::set<std::string> has;
+    if (const auto planned = planned_.find(id); planned != planned_.end()) {
+      for (const ShardAssignment& shard : planned->second.shards()) has.insert({shard.owner(), shard.next_owner()});
+    }
     for (const ShardAssignment& shard : job->job().assignment) {
+      has.insert({shard.owner(), shard.next_owner()});
       if (const auto it = cluster_.workers.find(shard.owner()); it != cluster_.workers.end()) ++it->second.shards;
     }
+    for (const std::string& worker : has) {
+      if (const auto it = cluster_.workers.find(worker); it != cluster_.workers.end()) ++it->second.jobs;
+    }
   }
+}
+
+void ClusterMachine::CountPlanned(const Actions& actions, size_t from) {
+  for (size_t i = from; i < actions.size(); ++i) {
+    const auto* append = std::get_if<AppendRecord>(&actions[i]);
+    if (append == nullptr || !append->record.has_shards_assigned()) continue;
+    planned_[append->record.shards_assigned().job_id()] = append->record.shards_assigned();
+    CountShards();
+  }
+}
+
+std::string ClusterMachine::CheckRoom() const {
+  std::string full;
+  for (const auto& [id, worker] : cluster_.workers) {
+    if (worker.state != WORKER_LIVE) continue;
+    if (worker.HasRoom()) return "";
+    full = absl::StrCat("worker ", id, " ", worker.FullText(), ", and no other has room. Add a worker, give it more, or ",
+                        "cancel a job");
+  }
+  return full;
 }
 
 absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* actions) {
@@ -214,6 +253,8 @@ absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* acti
       std::ranges::any_of(submitting_, [&](const auto& other) { return other.second == submitted.job_id(); });
   if (under_way || jobs_.contains(submitted.job_id()) || cancelled_ids_.contains(submitted.job_id()))
     return absl::AlreadyExistsError(absl::StrCat("the job id ", submitted.job_id(), " is taken"));
+  if (const std::string full = CheckRoom(); !full.empty())
+    return absl::ResourceExhaustedError(absl::StrCat("job ", name, " does not fit: ", full));
   submitting_[name] = submitted.job_id();
   JournalRecord record;
   *record.mutable_job_submitted() = submitted;
@@ -292,6 +333,9 @@ ListWorkersReply ClusterMachine::Workers() const {
     status->set_since_us(worker.since_us);
     status->set_problem(worker.problem);
     status->set_shards(static_cast<uint32_t>(worker.shards));
+    status->set_jobs(static_cast<uint32_t>(worker.jobs));
+    status->set_max_jobs(static_cast<uint32_t>(worker.max_jobs));
+    status->set_limit(worker.limit);
   }
   return reply;
 }

@@ -44,7 +44,8 @@ class ClusterMachine {
   // PERMISSION_DENIED for a worker of another cluster, ABORTED for a process whose worker has a younger one.
   absl::StatusOr<HeartbeatReply> OnHeartbeat(const HeartbeatRequest& request, int64_t now_us, Actions* actions);
 
-  // ALREADY_EXISTS if the name, or the id, is taken; else the job exists when its record is journalled.
+  // ALREADY_EXISTS if the name, or the id, is taken, RESOURCE_EXHAUSTED if there are workers and none has room for a job;
+  // else the job exists when its record is journalled.
   absl::Status Submit(const JobSubmitted& submitted, Actions* actions);
   // NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has failed; else it has the spec when its record is
   // journalled.
@@ -92,6 +93,11 @@ class ClusterMachine {
   // Finds out who can be used, tells the jobs if that changed or is known to have `changed`, and sends pings that are due.
   void CheckMembers(bool changed, int64_t now_us, Actions* actions);
   void CountShards();
+  // Counts the assignments among the actions from this place on, before they are journalled, so that two jobs that are
+  // planned at once do not both take the last room.
+  void CountPlanned(const Actions& actions, size_t from);
+  // Why no live worker takes another job, or "".
+  std::string CheckRoom() const;
 
   ClusterView cluster_;
   Membership members_{&cluster_};
@@ -99,6 +105,8 @@ class ClusterMachine {
   // Jobs that are submitted and not journalled yet; their names are taken.
   std::map<std::string, std::string> submitting_;
   std::deque<JobStatus> cancelled_;
+  // Assignments that are on their way to the journal, by job id.
+  std::map<std::string, ShardsAssigned> planned_;
   // The ids of all cancelled jobs, and of those that workers have and the journal does not know.
   std::set<std::string> cancelled_ids_;
   std::set<std::string> unknown_ids_;

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "driver.pb.h"
 #include "driver/merge/merge_memory.h"
@@ -40,8 +41,16 @@ struct WorkerInfo {
   std::string notice;
   // The jobs of which it has states.
   std::set<std::string> job_ids;
-  // How many shards it owns, over all jobs.
+  // How many shards it owns, over all jobs; and how many jobs it owns or prepares shards of.
   size_t shards = 0;
+  size_t jobs = 0;
+  // As in its heartbeats.
+  size_t max_jobs = 0;
+  std::string limit;
+
+  bool HasRoom() const { return max_jobs == 0 || jobs < max_jobs; }
+  // Why it takes no other job, to follow its name.
+  std::string FullText() const { return absl::StrCat("runs ", jobs, " jobs, as many as ", limit, " allows"); }
 };
 
 // The options of a driver on which its decisions depend.

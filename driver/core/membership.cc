@@ -65,6 +65,8 @@ absl::StatusOr<bool> Membership::OnHeartbeat(const HeartbeatRequest& request, in
   worker.incarnation = request.incarnation();
   worker.last_heard_us = now_us;
   worker.job_ids = {request.job_ids().begin(), request.job_ids().end()};
+  worker.max_jobs = request.max_jobs();
+  worker.limit = request.limit();
   return is_new || is_back;
 }
 

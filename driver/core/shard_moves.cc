@@ -41,7 +41,10 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
   input.shards = job_->Shards();
   input.can_refold = refolding_ == Refolding::kPossible;
   for (const auto& [id, worker] : cluster_->workers) {
-    if (worker.state == WORKER_LIVE) input.live[id] = worker.shards;
+    const bool has = std::ranges::any_of(job_->assignment, [&, worker_id = &id](const ShardAssignment& shard) {
+      return shard.owner() == *worker_id || shard.next_owner() == *worker_id;
+    });
+    if (worker.state == WORKER_LIVE && (has || worker.HasRoom())) input.live[id] = worker.shards;
     if (worker.state == WORKER_JOINING) input.awaited.insert(id);
   }
   for (const ShardAssignment& shard : job_->assignment) {

@@ -20,9 +20,10 @@ inline Waiting WaitingFor(WaitingKind kind) {
 inline Waiting WaitingForWorkers(const ClusterView& cluster) {
   Waiting waiting = WaitingFor(WAITING_WORKERS);
   for (const auto& [id, worker] : cluster.workers) {
-    if (worker.problem.empty()) continue;
+    const bool is_full = worker.problem.empty() && worker.state == WORKER_LIVE && !worker.HasRoom();
+    if (worker.problem.empty() && !is_full) continue;
     waiting.set_worker(id);
-    waiting.set_detail(worker.problem);
+    waiting.set_detail(is_full ? worker.FullText() : worker.problem);
   }
   return waiting;
 }

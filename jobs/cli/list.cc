@@ -53,24 +53,30 @@ std::string WorkerStateText(const WorkerStatus& worker) {
 std::string WorkersJson(const ListWorkersReply& reply) {
   auto workers = nlohmann::ordered_json::array();
   for (const WorkerStatus& worker : reply.workers()) {
-    workers.push_back({{"worker", worker.worker()},
-                       {"address", worker.address()},
-                       {"state", WorkerStateName(worker.state())},
-                       {"since", OptionalTime(worker.since_us())},
-                       {"problem", worker.problem()},
-                       {"shards", worker.shards()}});
+    workers.push_back(
+        {{"worker", worker.worker()},
+         {"address", worker.address()},
+         {"state", WorkerStateName(worker.state())},
+         {"since", OptionalTime(worker.since_us())},
+         {"problem", worker.problem()},
+         {"shards", worker.shards()},
+         {"jobs", worker.jobs()},
+         {"max_jobs", worker.max_jobs() == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(worker.max_jobs())}});
   }
   return DumpJson(workers) + "\n";
 }
 
 std::string WorkersTable(const ListWorkersReply& reply) {
-  std::vector<std::vector<std::string>> rows = {{"WORKER", "ADDRESS", "STATE", "SHARDS", "PROBLEM"}};
+  std::vector<std::vector<std::string>> rows = {{"WORKER", "ADDRESS", "STATE", "SHARDS", "JOBS", "PROBLEM"}};
   for (const WorkerStatus& worker : reply.workers()) {
-    rows.push_back(
-        {worker.worker(), worker.address(), WorkerStateText(worker), std::to_string(worker.shards()), worker.problem()});
+    const bool is_full = worker.max_jobs() != 0 && worker.jobs() >= worker.max_jobs();
+    const std::string full =
+        is_full ? absl::StrCat("takes no other job: ", worker.limit(), " allows ", worker.max_jobs()) : "";
+    rows.push_back({worker.worker(), worker.address(), WorkerStateText(worker), std::to_string(worker.shards()),
+                    std::to_string(worker.jobs()), worker.problem().empty() ? full : worker.problem()});
   }
   DropEmptyLastColumn(&rows);
-  return FormatTable(rows, {3});
+  return FormatTable(rows, {3, 4});
 }
 
 int Workers(const CliGlobals& globals, OutputFormat output) {

@@ -72,12 +72,11 @@ absl::Status JobCore::CheckMeant(const RequestId& id, const std::string& cluster
 absl::Status JobCore::CheckLineage(const RequestId& id) const {
   const Lineage& journal = id.lineage();
   if (journal.batch() < lineage_.batch()) {
-    return absl::OutOfRangeError(absl::StrCat("knows batch ", lineage_.batch(), " of the job, and the journal ends at batch ",
-                                              journal.batch()));
+    return absl::OutOfRangeError(
+        absl::StrCat("knows batch ", lineage_.batch(), " of the job, and the journal ends at batch ", journal.batch()));
   }
   if (journal.batch() == lineage_.batch() && journal.hash() != lineage_.hash()) {
-    return absl::OutOfRangeError(
-        absl::StrCat("knows another batch ", journal.batch(), " of the job than the journal has"));
+    return absl::OutOfRangeError(absl::StrCat("knows another batch ", journal.batch(), " of the job than the journal has"));
   }
   return absl::OkStatus();
 }
@@ -223,8 +222,7 @@ absl::StatusOr<std::vector<JobCore::ShardRange>> JobCore::PlanPrepare(const Prep
     partitions += range.ends.size();
     list.push_back(std::move(range));
   }
-  if (partitions != targets.size())
-    return absl::FailedPreconditionError("the targets are not those of the worker's shards");
+  if (partitions != targets.size()) return absl::FailedPreconditionError("the targets are not those of the worker's shards");
   return list;
 }
 

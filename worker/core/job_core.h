@@ -70,6 +70,8 @@ class JobCore {
   void Persisted(const ShardState& state);
   // The attempt is about to be answered.
   void Answered(const RequestId& id);
+  // The last answer cannot be gone on with: a LookUp is refused until the next Fold.
+  void ForgetAnswer() { answered_ = {}; }
 
   std::vector<uint32_t> owned() const;
   const ShardState& state(uint32_t shard) const { return shards_.at(shard).state; }

@@ -13,15 +13,20 @@ namespace {
 // malloc_trim is worth its cost once this much has been freed.
 constexpr size_t kTrimBytes = 32 << 20;
 
+// How many records are worth a further thread, and how long fewer have to come before one is given up: what it has fetched
+// is fetched again by another.
+constexpr int64_t kRecordsPerThread = 50'000;
+constexpr absl::Duration kFewerAfter = absl::Seconds(10);
+
 // No more threads are used than have this much memory for their readers.
 constexpr size_t kMinReaderBytes = 1 << 20;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<KafkaFoldTask>> KafkaFoldTask::Create(const JobSpec& spec, const LogConfig& log,
-                                                                     size_t cores) {
+absl::StatusOr<std::unique_ptr<KafkaFoldTask>> KafkaFoldTask::Create(const JobSpec& spec, const LogConfig& log, size_t cores,
+                                                                     ReaderSlots* slots) {
   CHECK_GE(cores, 1U);
-  std::unique_ptr<KafkaFoldTask> task(new KafkaFoldTask(cores));
+  std::unique_ptr<KafkaFoldTask> task(new KafkaFoldTask(cores, slots));
   for (size_t i = 0; i < 2 * cores; ++i) {
     absl::StatusOr<RecordFold> fold = RecordFold::Create(spec);
     if (!fold.ok()) return fold.status();
@@ -31,13 +36,35 @@ absl::StatusOr<std::unique_ptr<KafkaFoldTask>> KafkaFoldTask::Create(const JobSp
   return task;
 }
 
+size_t KafkaFoldTask::Threads(const std::vector<JobCore::ShardRange>& ranges, size_t most) {
+  int64_t records = 0;
+  for (const JobCore::ShardRange& range : ranges) {
+    for (int p = 0; p < range.state.partitions_size(); ++p)
+      records += std::max<int64_t>(0, range.ends[static_cast<size_t>(p)] - range.state.partitions(p).next_offset());
+  }
+  if (most == 0) return 0;
+  const auto worth = static_cast<size_t>(records / kRecordsPerThread);
+  const size_t extra = std::min(worth, most - 1);
+  const absl::Time now = absl::Now();
+  if (extra >= extra_) fewer_at_ = now + kFewerAfter;
+  if (extra > extra_) {
+    extra_ += slots_->Take(extra - extra_);
+  } else if (now >= fewer_at_ || extra_ >= most) {
+    slots_->GiveBack(extra_ - extra);
+    extra_ = extra;
+  }
+  return 1 + extra_;
+}
+
 FoldOutcome KafkaFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
   size_t threads = std::min(threads_.size(), ranges.size());
   FoldOptions part_options = options;
   if (options.memory.reader_bytes > 0 && threads > 0) {
-    threads = std::clamp<size_t>(options.memory.reader_bytes / kMinReaderBytes, 1, threads);
+    threads = Threads(ranges, std::clamp<size_t>(options.memory.reader_bytes / kMinReaderBytes, 1, threads));
     // Folding ahead takes half as much memory as the batch that is being persisted.
     part_options.memory = {options.memory.batch_bytes / 3 * 2 / threads, options.memory.reader_bytes / threads};
+  } else {
+    threads = Threads(ranges, threads);
   }
   std::vector<std::vector<JobCore::ShardRange>> parts(threads);
   for (size_t i = 0; i < ranges.size(); ++i) parts[i % parts.size()].push_back(ranges[i]);

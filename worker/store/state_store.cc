@@ -103,7 +103,7 @@ rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::
   return options;
 }
 
-rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
+rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache, size_t memory_bytes) {
   rocksdb::ColumnFamilyOptions options;
   options.merge_operator = std::make_shared<AddDelta>();
   if (cache == nullptr) {
@@ -117,7 +117,8 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>
     options.memtable_whole_key_filtering = true;
     options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kRowPrefix.size()));
   }
-  options.write_buffer_size = 32 << 20;
+  // A memtable makes its filter for a full one from the first row on, and a job has up to 64 memtables.
+  options.write_buffer_size = cache == nullptr ? 32 << 20 : std::clamp<size_t>(memory_bytes / 32, 128 << 10, 32 << 20);
   options.max_write_buffer_number = 3;
   // The default arena block of 1 MiB for each family would exhaust db_write_buffer_size unused.
   options.arena_block_size = 64 << 10;
@@ -260,7 +261,7 @@ class RowWriter {
 StateStore::StateStore(std::string dir, const Options& options, const std::shared_ptr<rocksdb::Cache>& cache)
     : dir_(std::move(dir)),
       options_(std::make_unique<rocksdb::DBOptions>(DatabaseOptions(options, cache))),
-      family_options_(std::make_unique<rocksdb::ColumnFamilyOptions>(FamilyOptions(cache))) {}
+      family_options_(std::make_unique<rocksdb::ColumnFamilyOptions>(FamilyOptions(cache, options.memory_bytes))) {}
 
 StateStore::~StateStore() {
   if (db_ == nullptr) return;

@@ -92,6 +92,12 @@ void BoundedTotals::HoldFewer() {
   totals_ = std::move(kept);
 }
 
+void BoundedTotals::Shrink() {
+  EndScan();
+  while (bounds_ && bounds_->bytes() > limit_ / 2 && bounds_->Halve()) continue;
+  if (!stale_ && HasTooMany()) HoldFewer();
+}
+
 absl::Status BoundedTotals::Rebuild() {
   std::vector<ShardKey> shards = std::move(shards_);
   Clear();

@@ -40,6 +40,9 @@ class BoundedTotals {
   // Sets the limit, from the next change on.
   void SetLimit(size_t bytes) { limit_ = bytes; }
 
+  // Gives up what is beyond the limit, at once. What AtOrAbove has answered in part does not go on.
+  void Shrink();
+
   // A row of a shard that joins the sums or, with count and sum negated, leaves them. SetShards has to follow.
   void AddRow(std::string_view key, int64_t count, Units sum);
   // The sums are those of these shards now, which the store has. If they are too many to be in memory, reads them all.

@@ -41,6 +41,8 @@ class PartialSums {
 
   // What the sums may take of memory from the next change on, in bytes; 0: no limit.
   void SetLimit(size_t bytes);
+  // Gives up what is beyond the limit, at once. What was answered in part does not go on.
+  void Shrink() { totals_.Shrink(); }
 
   // ---- which shards they sum ----
 

@@ -258,7 +258,7 @@ TEST_F(LogTest, BeginFollowsWhatTheEmbeddedBrokerDrops) {
 
 TEST_F(LogTest, CommitsOffsetsOfAnyGroup) {
   Write(0, 3);
-  const absl::Status status = client_->CommitOffsets("tenfold-job", {{kTopic, 0}}, {2}, kTimeout);
+  const absl::Status status = LogGroup(At(broker_->brokers()), "tenfold-job").Commit({{kTopic, 0}}, {2}, kTimeout);
   EXPECT_TRUE(status.ok()) << status;
 }
 

@@ -34,7 +34,7 @@ TEST(UnreachableTest, EveryCallEndsInTimeAndNamesTheBrokers) {
       {"Offsets", [&] { return client->Offsets({{kTopic, 0}}, Position::kStableEnd, kShort).status(); }},
       {"high watermark", [&] { return client->Offsets({{kTopic, 0}}, Position::kHighWatermark, kShort).status(); }},
       {"CreateTopic", [&] { return client->CreateTopic(kTopic, 1, 1, kShort); }},
-      {"CommitOffsets", [&] { return client->CommitOffsets("group", {{kTopic, 0}}, {1}, kShort); }},
+      {"CommitOffsets", [] { return LogGroup(At(kNobody), "group").Commit({{kTopic, 0}}, {1}, kShort); }},
       {"Flush", [&] { return writer->Flush(kShort); }},
   };
   for (const auto& [name, call] : calls) {

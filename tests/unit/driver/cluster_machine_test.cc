@@ -56,18 +56,23 @@ class ClusterMachineTest : public testing::Test {
     for (Action& action : others) actions_.push_back(std::move(action));
   }
 
-  void Submit(const std::string& id = "id") {
+  static JobSubmitted Submitted(const std::string& id, const std::string& name) {
     JobSubmitted submitted;
     submitted.set_job_id(id);
-    submitted.mutable_spec()->set_name("job");
+    submitted.mutable_spec()->set_name(name);
     submitted.mutable_spec()->set_batch_interval_ms(1000);
     submitted.add_partitions()->set_topic("events");
     submitted.mutable_partitions(0)->set_start_offset(kStartOffset);
-    ASSERT_TRUE(machine_.Submit(submitted, &actions_).ok());
+    return submitted;
+  }
+  void Submit(const std::string& id = "id", const std::string& name = "job") {
+    ASSERT_TRUE(machine_.Submit(Submitted(id, name), &actions_).ok());
     JournalAll();
   }
-  void Beat() {
+  void Beat(uint32_t max_jobs = 0) {
     HeartbeatRequest request;
+    request.set_max_jobs(max_jobs);
+    request.set_limit("its limit of 20 open files");
     request.set_worker_id("w");
     request.set_incarnation(7);
     request.set_address("host:1");
@@ -187,6 +192,32 @@ TEST_F(ClusterMachineTest, ACancelledJobHasItsLastBatchAfterAStartToo) {
   EXPECT_EQ(again.FindCancelled("job")->state(), JOB_CANCELLED);
   EXPECT_EQ(again.FindCancelled("job")->last_batch().records(), 170u);
   EXPECT_EQ(again.FindCancelled("job")->last_batch().top_size(), 0) << "of a hundred jobs that is much";
+}
+
+TEST_F(ClusterMachineTest, AJobThatNoWorkerHasRoomForIsRefused) {
+  Beat(/*max_jobs=*/2);
+  Submit("id1", "job1");
+  Submit("id2", "job2");
+  const absl::Status refused = machine_.Submit(Submitted("id3", "job3"), &actions_);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused));
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("job job3 does not fit: worker w runs 2 jobs, as many as its limit of 20 open files allows"));
+  ASSERT_TRUE(machine_.Cancel("job1", &actions_).ok());
+  JournalAll();
+  EXPECT_TRUE(machine_.Submit(Submitted("id3", "job3"), &actions_).ok());
+}
+
+TEST_F(ClusterMachineTest, AJobThatWasThereBeforeItsWorkerHadNoRoomSaysSo) {
+  Submit("id1", "job1");
+  Submit("id2", "job2");
+  Beat(/*max_jobs=*/1);
+  JournalAll();
+  EXPECT_EQ(machine_.Workers().workers(0).jobs(), 1u);
+  RunUntil(now_us_ + 500'000);
+  JournalAll();
+  const Waiting& waiting = machine_.FindJob("job2")->waiting();
+  EXPECT_EQ(waiting.kind(), WAITING_WORKERS);
+  EXPECT_EQ(waiting.detail(), "runs 1 jobs, as many as its limit of 20 open files allows");
 }
 
 }  // namespace

@@ -331,6 +331,31 @@ TEST_F(JobMachineTest, ANextOwnerThatDisagreesTakesNothingFromTheOwner) {
   EXPECT_EQ(record.shards_assigned().shards(1).next_owner(), "");
 }
 
+TEST_F(JobMachineTest, AfterAPreparationThatFailedNothingMovesBeforeAnUpdate) {
+  CommitFirst();
+  cluster_.workers["b"].state = WORKER_LOST;
+  RunToFold({10, 20});
+  const std::vector<Send<PrepareRequest>> prepares = Take<Send<PrepareRequest>>();
+  ASSERT_THAT(prepares, SizeIs(1));
+  PrepareReply reply;
+  reply.mutable_failure()->set_reason("a bad record");
+  job_.OnReply(prepares[0], reply, now_us_, &actions_);
+  const JournalRecord ended = TakeRecord();
+  ASSERT_TRUE(ended.has_shards_assigned());
+  EXPECT_EQ(ended.shards_assigned().shards(1).next_owner(), "");
+  Apply(ended);
+  // Kafka has the job's start.
+  job_.OnPartitions(found_, now_us_, &actions_);
+  AnswerEnds({10, 20});
+  EXPECT_FALSE(TakeRecord().has_shards_assigned());
+  Apply(Update(Submitted().spec()));
+  job_.OnPartitions(found_, now_us_, &actions_);
+  AnswerEnds({10, 20});
+  const JournalRecord moved = TakeRecord();
+  ASSERT_TRUE(moved.has_shards_assigned());
+  EXPECT_EQ(moved.shards_assigned().shards(1).next_owner(), "a");
+}
+
 TEST_F(JobMachineTest, APreparationOfTheSpecBeforeTheUpdateCountsForNothing) {
   CommitFirst();
   cluster_.workers["b"].state = WORKER_LOST;

@@ -355,5 +355,60 @@ TEST_F(SinksTest, AJobWritesNothingWhereAnEarlierOneOfItsNameWrote) {
   EXPECT_TRUE(fs::exists(directory_ + "/data/sinks/popularity.j2/top.jsonl"));
 }
 
+class ForkedSinkTest : public SinksTest {
+ protected:
+  ForkedSinkTest() {
+    options_.forked = [this](const std::string& sink, const std::string& knows) {
+      std::lock_guard lock(mutex_);
+      told_ = sink + " " + knows;
+    };
+    AddFile("top.jsonl");
+  }
+  std::string Told() {
+    WaitFor([this] {
+      std::lock_guard lock(mutex_);
+      return !told_.empty();
+    });
+    std::lock_guard lock(mutex_);
+    return told_;
+  }
+
+  std::mutex mutex_;
+  std::string told_;
+};
+
+TEST_F(ForkedSinkTest, AFileThatIsAheadOfTheJournalGetsNothing) {
+  WriteFile(JobDirectory() / "top.jsonl", Lines(1, 7));
+  Start();
+  Commit(5);
+  EXPECT_EQ(Told(), "sink file top.jsonl has batch 7 of the job, and the journal ends at batch 5");
+  Commit(8);
+  EXPECT_TRUE(WaitProblem("has batch 7"));
+  EXPECT_EQ(Top(), Lines(1, 7));
+}
+
+TEST_F(ForkedSinkTest, AFileWithAnotherBatchUnderTheNumberGetsNothing) {
+  BatchCommitted other = MakeBatch("j1", 3);
+  other.set_records(31);
+  const std::string text = Lines(1, 2) + TopLine("popularity", Partitions(), other) + "\n";
+  WriteFile(JobDirectory() / "top.jsonl", text);
+  Start();
+  Commit(5);
+  EXPECT_EQ(Told(), "sink file top.jsonl has another batch 3 of the job than the journal");
+  EXPECT_EQ(Top(), text);
+}
+
+// Which is not kept over a loss of power.
+TEST_F(ForkedSinkTest, TheTimeOfPublicationMayDiffer) {
+  BatchCommitted same = MakeBatch("j1", 3);
+  same.set_published_at_us(1'000'000);
+  const std::string text = Lines(1, 2) + TopLine("popularity", Partitions(), same) + "\n";
+  WriteFile(JobDirectory() / "top.jsonl", text);
+  Start();
+  Commit(4);
+  ASSERT_TRUE(WaitDelivered(4)) << Problem();
+  EXPECT_EQ(Top(), text + Lines(4, 4));
+}
+
 }  // namespace
 }  // namespace tenfold

@@ -122,6 +122,22 @@ TEST_F(ReplyCheckTest, RefusesEntriesThatWereNotLookedUp) {
   EXPECT_THAT(std::string(CheckReply(request, reply).message()), HasSubstr("below what was asked for"));
 }
 
+TEST_F(ReplyCheckTest, RefusesKeysOfAnotherSliceThanTheOneAskedFor) {
+  LookUpRequest request;
+  request.mutable_range()->set_slices(2);
+  int refused = 0;
+  for (const uint32_t slice : {0, 1}) {
+    request.mutable_range()->set_slice(slice);
+    LookUpReply reply;
+    AddEntry("a", 1, reply.mutable_entries());
+    const absl::Status status = CheckReply(request, reply);
+    if (status.ok()) continue;
+    ++refused;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("another slice"));
+  }
+  EXPECT_EQ(refused, 1);
+}
+
 TEST_F(ReplyCheckTest, RefusesPositionsOfShardsThatWereNotAssigned) {
   AssignRequest request;
   request.mutable_partitions()->Add();

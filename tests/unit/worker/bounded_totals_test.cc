@@ -303,6 +303,21 @@ TEST(BoundedTotalsTest, MemoryStaysWithinTheLimit) {
   ASSERT_NO_FATAL_FAILURE(fixture.CheckHighest(fixture.Exact(), 8, std::nullopt));
 }
 
+// As where other jobs have come, and this one has nothing to add.
+TEST(BoundedTotalsTest, ShrinksToALowerLimitAtOnce) {
+  constexpr size_t kLimit = 16 << 20;
+  for (const size_t limit : {kLimit / 8, kLimit / 64}) {
+    Fixture fixture({"", 400'000, 1, 1000}, 1, kLimit);
+    fixture.Assign({0, 1});
+    for (int i = 0; i < 20; ++i) fixture.Commit(20'000);
+    ASSERT_GT(fixture.totals_.bytes(), limit);
+    fixture.totals_.SetLimit(limit);
+    fixture.totals_.Shrink();
+    EXPECT_LE(fixture.totals_.bytes(), limit);
+    ASSERT_NO_FATAL_FAILURE(fixture.CheckHighest(fixture.Exact(), 8, std::nullopt));
+  }
+}
+
 TEST(BoundedTotalsTest, ChangedKeysFarBelowTheFloorAreNotRead) {
   Fixture fixture({"", 100'000, 1, 1000, 1'000'000, 3}, 1, 2 << 20);
   fixture.Assign({0});

@@ -442,12 +442,55 @@ TEST_F(JobCoreTest, PreparesOnlyWhatItIsToTakeOver) {
   EXPECT_EQ(refusal(66), StatusCode::kFailedPrecondition) << "a partition it was not told of";
 }
 
-TEST_F(JobCoreTest, APreparedShardStandsStillWhereItHasNoTarget) {
+TEST_F(JobCoreTest, TheTargetsOfAPreparedShardAreAllItsPartitions) {
   partitions_ = 65;
   Assign({}, {}, {0});
-  const auto ranges = core_.PlanPrepare(Targets<PrepareRequest>({}, {{64, 900}}));
+  EXPECT_EQ(core_.PlanPrepare(Targets<PrepareRequest>({}, {{64, 900}})).status().code(), StatusCode::kFailedPrecondition);
+  const auto ranges = core_.PlanPrepare(Targets<PrepareRequest>({}, {{0, 800}, {64, 900}}));
   ASSERT_EQ(ranges.status(), absl::OkStatus());
-  EXPECT_THAT(ranges->at(0).ends, ElementsAre(0, 900));
+  EXPECT_THAT(ranges->at(0).ends, ElementsAre(800, 900));
+}
+
+class LineageTest : public JobCoreTest {
+ protected:
+  static RequestId IdAt(uint64_t attempt, uint64_t batch, uint64_t hash) {
+    RequestId id = Id({.attempt = attempt});
+    id.mutable_lineage()->set_batch(batch);
+    id.mutable_lineage()->set_hash(hash);
+    return id;
+  }
+};
+
+TEST_F(LineageTest, ADriverWhoseJournalLacksABatchIsRefused) {
+  Assign({}, {0});
+  ASSERT_EQ(core_.AdmitFold(IdAt(2, 7, 70), kCluster), absl::OkStatus());
+  EXPECT_EQ(core_.lineage().batch(), 7u);
+  EXPECT_EQ(core_.AdmitFold(IdAt(3, 6, 60), kCluster).code(), StatusCode::kOutOfRange) << "an earlier one";
+  EXPECT_EQ(core_.AdmitAssign(IdAt(3, 7, 71), kCluster).code(), StatusCode::kOutOfRange) << "another one";
+  EXPECT_EQ(core_.AdmitAssign(Id({.attempt = 3}), kCluster).code(), StatusCode::kOutOfRange) << "none";
+  EXPECT_EQ(core_.AdmitFold(IdAt(3, 7, 70), kCluster), absl::OkStatus()) << "the same";
+  EXPECT_EQ(core_.AdmitFold(IdAt(4, 8, 80), kCluster), absl::OkStatus()) << "the next";
+}
+
+TEST_F(LineageTest, TheLatestOfTheStatesOnDiskCounts) {
+  for (const uint32_t shard : {0U, 1U, 2U}) {
+    ShardState state = StateOf(shard);
+    state.mutable_lineage()->set_batch(shard == 1 ? 9 : 4);
+    state.mutable_lineage()->set_hash(shard == 1 ? 90 : 40);
+    core_.Restore(state);
+  }
+  EXPECT_EQ(core_.AdmitAssign(IdAt(1, 8, 80), kCluster).code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(core_.AdmitAssign(IdAt(1, 9, 90), kCluster), absl::OkStatus());
+  EXPECT_EQ(core_.AdmitAssign(IdAt(1, 12, 120), kCluster), absl::OkStatus());
+  EXPECT_EQ(core_.lineage().batch(), 9u) << "an Assign alone tells nothing, the driver compares first";
+}
+
+// A request that is late is no sign of another journal.
+TEST_F(LineageTest, ALateRequestIsSuperseded) {
+  Assign({}, {0});
+  ASSERT_EQ(core_.AdmitFold(IdAt(5, 7, 70), kCluster), absl::OkStatus());
+  EXPECT_EQ(core_.AdmitFold(IdAt(4, 6, 60), kCluster).code(), StatusCode::kAborted);
+  EXPECT_EQ(core_.AdmitPrepare(IdAt(4, 6, 60), kCluster), absl::OkStatus());
 }
 
 TEST_F(JobCoreTest, TellsWhereAShardIs) {

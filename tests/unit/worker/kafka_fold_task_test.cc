@@ -46,8 +46,8 @@ class KafkaFoldTaskTest : public testing::Test {
   }
 
   // As many threads as cores, and half: a shard is alone with its thread, or shares it.
-  std::unique_ptr<KafkaFoldTask> MakeTask() const {
-    return KafkaFoldTask::Create(Spec(), {.brokers = broker_->brokers(), .properties = {}}, 1).value();
+  std::unique_ptr<KafkaFoldTask> MakeTask() {
+    return KafkaFoldTask::Create(Spec(), {.brokers = broker_->brokers(), .properties = {}}, 1, &slots_).value();
   }
 
   // Appends events to partitions 0 to 2.
@@ -127,6 +127,7 @@ class KafkaFoldTaskTest : public testing::Test {
     return outcome;
   }
 
+  ReaderSlots slots_{2};
   std::unique_ptr<EmbeddedBroker> broker_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<KafkaFoldTask> task_;

@@ -18,10 +18,10 @@ TEST(MemoryBudgetTest, WithoutALimitNothingHasOne) {
 
 TEST(MemoryBudgetTest, PartsAreWithinTheWholeHoweverManyJobs) {
   for (const size_t bytes : {kMinMemoryBytes, size_t{256} << 20, size_t{100} << 30}) {
-    for (const size_t jobs : {1, 2, 7}) {
-      const MemoryBudget budget{bytes};
-      const size_t used = budget.StoreBytes() + jobs * Sum(budget.OfOneOf(jobs));
-      EXPECT_LE(used, (bytes - (48 << 20)) / 8 * 7);
+    const MemoryBudget budget{bytes};
+    for (const size_t jobs : {size_t{1}, size_t{2}, budget.Jobs() / 2, budget.Jobs()}) {
+      const size_t used = budget.StoreBytes() + jobs * Sum(budget.OfOneOf(jobs)) + (jobs - 1) * MemoryBudget::kJobBytes;
+      EXPECT_LE(used, bytes - (48 << 20));
       EXPECT_GT(used, (bytes - (48 << 20)) / 8 * 6);
     }
   }

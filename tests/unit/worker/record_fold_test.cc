@@ -61,6 +61,16 @@ class RecordFoldTest : public ::testing::Test {
     for (const int64_t offset : offsets) records.push_back({.position = 0, .offset = offset, .value = "page1|1"});
     return fold_.Fold(records, log_, /*exact=*/false, &cursors_);
   }
+  // Of a job that bad records end: a good record and then a bad one.
+  std::optional<std::string> FoldBad(bool exact) {
+    JobSpec spec = Spec();
+    spec.set_on_bad_record(BAD_RECORD_FAIL);
+    RecordFold fold = RecordFold::Create(spec).value();
+    cursors_[0].expected = {};
+    const std::vector<LogRecord> records = {{.position = 0, .offset = 10, .value = "page1|1"},
+                                            {.position = 0, .offset = 11, .value = "bad"}};
+    return fold.Fold(records, log_, exact, &cursors_);
+  }
 
   FakeLog log_;
   PartitionState state_;
@@ -106,6 +116,18 @@ TEST_F(RecordFoldTest, TheRecordExpectedNextIsComparedBeforeWhatFollows) {
   log_.hashes[9] = 1;
   EXPECT_THAT(Fold({5, 6, 9, 10}), Optional(HasSubstr("events[2] holds another record at offset 9")));
   EXPECT_EQ(state_.next_offset(), 10);
+}
+
+TEST_F(RecordFoldTest, ABadRecordEndsAJobThatDoesNotSkipThem) {
+  EXPECT_THAT(FoldBad(/*exact=*/false), Optional(HasSubstr("events[2] has a bad record at offset 11")));
+}
+
+// The job may have skipped it before an update.
+TEST_F(RecordFoldTest, WhatIsFoldedAgainUpToTheJournalPassesOverBadRecords) {
+  EXPECT_EQ(FoldBad(/*exact=*/true), std::nullopt);
+  EXPECT_EQ(state_.next_offset(), 12);
+  ASSERT_EQ(state_.bad_size(), 1);
+  EXPECT_EQ(state_.bad(0).count(), 1u);
 }
 
 }  // namespace
