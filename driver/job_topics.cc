@@ -21,6 +21,8 @@ constexpr absl::Duration kAnswerTimeout = absl::Seconds(6);
 // The timeout of a commit of the group's offsets, for which only the driver's end waits.
 constexpr absl::Duration kGroupTimeout = absl::Seconds(1);
 constexpr std::chrono::seconds kGroupInterval(1);
+// How often high watermarks are asked for, which tell of open transactions.
+constexpr absl::Duration kAskWatermarks = absl::Seconds(10);
 // How often topics are looked at for having become compacted.
 constexpr absl::Duration kAskCompacted = absl::Minutes(1);
 // How long Kafka is not asked again where it did not answer that, since the search waits for the answer.
@@ -63,7 +65,28 @@ absl::StatusOr<absl::Duration> JobTopics::CallTime(absl::Time deadline) const {
   if (closing_.stop_requested()) return absl::UnavailableError("the job's topics are others now");
   const absl::Duration left = deadline - absl::Now();
   if (left <= absl::ZeroDuration()) return absl::UnavailableError("Kafka takes too long to answer");
-  return std::min(left, kTimeout);
+  return std::min(left, Scaled(kTimeout));
+}
+
+absl::Duration JobTopics::Scaled(absl::Duration time) const {
+  constexpr absl::Duration kMost = absl::Seconds(30);
+  // A call on a new connection is about so many: TCP, TLS, versions, SASL, the question.
+  constexpr int kRoundTrips = 6;
+  return std::max(time, std::min(kMost, kRoundTrips * client_->RoundTrip()));
+}
+
+std::vector<int64_t> JobTopics::AskHighWatermarks(const std::vector<TopicPartition>& partitions, absl::Time deadline) {
+  {
+    MutexLock lock(&mutex_);
+    if (absl::Now() < ask_watermarks_at_) return {};
+    ask_watermarks_at_ = absl::Now() + kAskWatermarks;
+  }
+  const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+  if (!time.ok()) return {};
+  std::vector<int64_t> watermarks;
+  for (const auto& offset : client_->EachOffset(partitions, LogClient::Position::kHighWatermark, *time))
+    watermarks.push_back(offset.value_or(-1));
+  return watermarks;
 }
 
 absl::StatusOr<std::vector<TopicPartition>> JobTopics::AllPartitions(absl::Time deadline) {
@@ -127,7 +150,7 @@ absl::Status JobTopics::CheckCompacted(absl::Time deadline) {
 }
 
 absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighWatermarks() {
-  const absl::Time deadline = absl::Now() + kAnswerTimeout;
+  const absl::Time deadline = absl::Now() + Scaled(kAnswerTimeout);
   const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions(deadline);
   if (!all.ok()) return all.status();
   const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, LogClient::Position::kHighWatermark, deadline);
@@ -138,7 +161,7 @@ absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighW
 }
 
 absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& known) {
-  const absl::Time deadline = absl::Now() + kAnswerTimeout;
+  const absl::Time deadline = absl::Now() + Scaled(kAnswerTimeout);
   absl::StatusOr<absl::Duration> time = CallTime(deadline);
   if (!time.ok()) return time.status();
   const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(topics_, *time);
@@ -187,6 +210,7 @@ absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& kn
     partition.set_partition(added.partition);
     partition.set_start_offset(begin);
   }
+  found.high_watermarks = AskHighWatermarks(known_partitions, deadline);
   return found;
 }
 

@@ -52,6 +52,10 @@ class JobTopics {
 
  private:
   JobTopics(const JobSpec& spec, const LogConfig& log, std::shared_ptr<LogClient> client, std::stop_token stop);
+  // The time, or a longer one, where brokers are so far away that it is too short for a few round trips.
+  absl::Duration Scaled(absl::Duration time) const;
+  // The high watermarks of the partitions, -1 where not known; empty but for now and then.
+  std::vector<int64_t> AskHighWatermarks(const std::vector<TopicPartition>& partitions, absl::Time deadline);
   // How long a call to Kafka may take that has to end by the deadline; UNAVAILABLE if none may begin.
   absl::StatusOr<absl::Duration> CallTime(absl::Time deadline) const;
   absl::StatusOr<std::vector<TopicPartition>> AllPartitions(absl::Time deadline);
@@ -79,6 +83,7 @@ class JobTopics {
   // Unset as long as Kafka has not answered.
   std::optional<std::string> compacted_ ABSL_GUARDED_BY(mutex_);
   absl::Time ask_compacted_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  absl::Time ask_watermarks_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 
   TaskThread ends_;
   TaskThread metadata_;

@@ -31,7 +31,7 @@ const KafkaSettings& Defaults() {
       {"client.id", "tenfold"},
       {"reconnect.backoff.ms", "50"},
       {"reconnect.backoff.max.ms", "1000"},
-      {"socket.connection.setup.timeout.ms", "5000"},
+      {"socket.connection.setup.timeout.ms", "10000"},
       {"socket.timeout.ms", "10000"},
       {"socket.nagle.disable", "true"},
       {"socket.keepalive.enable", "true"},
@@ -102,11 +102,13 @@ constexpr int16_t kApiVersions = 18;
 constexpr int16_t kMetadata = 3;
 
 // Called on the thread of the broker's connection, before anything is done with the answer.
-rd_kafka_resp_err_t OnAnswer(rd_kafka_t*, int, const char*, int32_t, int16_t kind, int16_t, int32_t, size_t, int64_t,
-                             rd_kafka_resp_err_t, void* opaque) {
+rd_kafka_resp_err_t OnAnswer(rd_kafka_t*, int, const char*, int32_t, int16_t kind, int16_t, int32_t, size_t,
+                             int64_t round_trip_us, rd_kafka_resp_err_t, void* opaque) {
   auto* changes = static_cast<KafkaChanges*>(opaque);
   if (kind == kApiVersions) ++changes->connections;
   if (kind == kMetadata) ++changes->leader_answers;
+  if (kind == kApiVersions || kind == kMetadata)
+    changes->round_trip_us = std::max(round_trip_us, changes->round_trip_us * 7 / 8);
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -178,8 +180,13 @@ bool KafkaHandle::AllDown() const {
 
 void KafkaHandle::MarkUp() {
   MutexLock lock(&mutex_);
-  all_down_ = false;
+  all_down_ = refuses_answers_ = false;
   last_failure_.clear();
+}
+
+bool KafkaHandle::RefusesAnswers() const {
+  MutexLock lock(&mutex_);
+  return refuses_answers_;
 }
 
 absl::Status KafkaHandle::Unreachable() const {
@@ -207,6 +214,14 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
       self->last_failure_ = Reason(message);
       break;
     }
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+      if (absl::StrContains(message, "receive.message.max.bytes")) {
+        MutexLock lock(&self->mutex_);
+        self->refuses_answers_ = true;
+        self->last_failure_ = Reason(message);
+        break;
+      }
+      [[fallthrough]];
     default:
       if (self->options_.on_error) self->options_.on_error(error, message);
   }
@@ -245,6 +260,9 @@ bool IsTransient(rd_kafka_resp_err_t error) {
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
     case RD_KAFKA_RESP_ERR__RESOLVE:
+    // A certificate, or a password, may be mended; OnError has the cause.
+    case RD_KAFKA_RESP_ERR__SSL:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR__WAIT_COORD:
     case RD_KAFKA_RESP_ERR__WAIT_CACHE:
     case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:

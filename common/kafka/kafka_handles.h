@@ -45,6 +45,8 @@ using KafkaSettings = std::vector<std::pair<std::string, std::string>>;
 struct KafkaChanges {
   std::atomic<uint64_t> connections = 0;
   std::atomic<uint64_t> leader_answers = 0;
+  // The longest that an answer took of late.
+  std::atomic<int64_t> round_trip_us = 0;
 };
 
 // A librdkafka client and what it last reported about its brokers. Its log messages go to glog, repeated ones at a limited
@@ -77,12 +79,17 @@ class KafkaHandle {
   uint64_t connections() const { return changes_->connections; }
   uint64_t leader_answers() const { return changes_->leader_answers; }
 
+  // The longest round trip to a broker of late; zero if there was none.
+  absl::Duration round_trip() const { return absl::Microseconds(changes_->round_trip_us.load()); }
+
   // Runs the callbacks of a client whose event queue nothing else polls.
   void Serve(int timeout_ms) { rd_kafka_poll(handle_, timeout_ms); }
 
   // Whether librdkafka has reported that all brokers are down, and MarkUp was not called since.
   bool AllDown() const;
   void MarkUp();
+  // Whether a broker's answer was larger than receive.message.max.bytes, and MarkUp was not called since.
+  bool RefusesAnswers() const;
 
   // UNAVAILABLE: "Kafka at 127.0.0.1:9092 is not reachable: Connect to ... failed: Connection refused", or "does not
   // answer in time" where not all brokers are down.
@@ -104,6 +111,7 @@ class KafkaHandle {
 
   mutable Mutex mutex_;
   bool all_down_ ABSL_GUARDED_BY(mutex_) = false;
+  bool refuses_answers_ ABSL_GUARDED_BY(mutex_) = false;
   std::string last_failure_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -75,6 +75,9 @@ class LogClient {
   absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
                                                absl::Duration timeout);
 
+  // The longest round trip to a broker of late; zero if there was none.
+  virtual absl::Duration RoundTrip() const = 0;
+
   // Creates the topic; OK if it exists with at least that many partitions. An EmbeddedBroker creates topics by itself.
   virtual absl::Status CreateTopic(const std::string& topic, int partitions, int replication, absl::Duration timeout) = 0;
 };

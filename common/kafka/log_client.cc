@@ -108,6 +108,8 @@ class KafkaLogClient : public LogClient {
     return OffsetsByLeader(**handle, partitions, query, deadline);
   }
 
+  absl::Duration RoundTrip() const override { return committed_->round_trip(); }
+
   absl::Status CreateTopic(const std::string& topic, int partitions, int replication, absl::Duration timeout) override {
     const absl::Time deadline = absl::Now() + timeout;
     const auto count_now = [&] { return EachPartitionCount({topic}, deadline - absl::Now()).front(); };

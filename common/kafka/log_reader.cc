@@ -213,7 +213,7 @@ class KafkaLogReader : public LogReader {
     if (unheard_ > 0 && absl::Now() >= verify_at_) Verify(events);
     if (message_count_ > 0) {
       handle_->MarkUp();
-    } else if (handle_->AllDown() && !Probe()) {
+    } else if (handle_->RefusesAnswers() || (handle_->AllDown() && !Probe())) {
       return handle_->Unreachable();
     }
     return absl::OkStatus();

@@ -28,6 +28,7 @@ absl::StatusOr<Address> ParseAddress(std::string_view text) {
   const auto error = [&](const char* what) {
     return absl::InvalidArgumentError(absl::StrCat("'", std::string(text), "' ", what));
   };
+  if (text.find("://") != std::string_view::npos) return error("is a URL; write HOST:PORT alone");
   const size_t colon = text.rfind(':');
   // The last colon of "[::1]" is inside the host.
   if (colon == std::string_view::npos || text.ends_with(']')) return error("has no port; write HOST:PORT");

@@ -41,6 +41,8 @@ struct Attempt {
   std::vector<std::string> owners;
   // The step of the request in flight to each worker, by worker id.
   std::map<std::string, uint64_t> awaited;
+  // When the last of them was sent.
+  int64_t asked_us = 0;
   // The replies to the Fold, by worker id.
   std::map<std::string, FoldReply> replies;
   // What the job still waits for once the batch is committed: a partition may be stuck while others move.

@@ -50,7 +50,9 @@ struct WorkerInfo {
 
   bool HasRoom() const { return max_jobs == 0 || jobs < max_jobs; }
   // Why it takes no other job, to follow its name.
-  std::string FullText() const { return absl::StrCat("runs ", jobs, " jobs, as many as ", limit, " allows"); }
+  std::string FullText() const {
+    return absl::StrCat("runs ", jobs, jobs == 1 ? " job" : " jobs", ", as many as ", limit, " allows");
+  }
 };
 
 // The options of a driver on which its decisions depend.

@@ -20,13 +20,9 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 // The pause after a failed attempt, so that a worker that refuses at once is not asked thousands of times a second.
 constexpr int64_t kRetryUs = 50'000;
 constexpr int64_t kRetryKafkaUs = 250'000;
+// How long a worker may take to answer, besides two intervals, before that is told.
+constexpr int64_t kSilenceUs = 5'000'000;
 constexpr int64_t kRetrySinksUs = 250'000;
-
-// Whether both wait for the same thing, regardless of its progress.
-bool SameThing(const Waiting& a, const Waiting& b) {
-  return a.kind() == b.kind() && a.subject() == b.subject() && a.worker() == b.worker() && a.shard() == b.shard() &&
-         a.topic() == b.topic() && a.partition() == b.partition();
-}
 
 void AddOffset(uint32_t partition, int64_t next_offset, google::protobuf::RepeatedPtrField<PartitionOffset>* offsets) {
   PartitionOffset* offset = offsets->Add();
@@ -288,7 +284,7 @@ void JobMachine::BeginAssign(int64_t now_us, Actions* actions) {
   const std::set<std::string> owners = job_.Owners();
   attempt_.owners.assign(owners.begin(), owners.end());
   for (const std::string& owner : attempt_.owners) {
-    if (!acks_.Has(owner)) Ask(owner, job_.MakeAssign(owner, MakeId(owner)), actions);
+    if (!acks_.Has(owner)) Ask(owner, job_.MakeAssign(owner, MakeId(owner)), now_us, actions);
   }
   if (attempt_.awaited.empty()) BeginFold(now_us, actions);
 }
@@ -341,7 +337,7 @@ void JobMachine::BeginFold(int64_t now_us, Actions* actions) {
     request.set_exact(attempt_.replays);
     request.set_budget_ms(FoldBudgetMs(job_.spec.batch_interval_ms(), overhead_ms_));
     merge_.Quote(w, &request);
-    Ask(owner, std::move(request), actions);
+    Ask(owner, std::move(request), now_us, actions);
   }
 }
 
@@ -418,7 +414,7 @@ void JobMachine::ContinueMerge(int64_t now_us, Actions* actions) {
   for (BatchMerge::Question& question : merge_.Next()) {
     const std::string& worker = attempt_.owners[question.worker];
     *question.request.mutable_id() = MakeId(worker);
-    Ask(worker, std::move(question.request), actions);
+    Ask(worker, std::move(question.request), now_us, actions);
   }
   if (merge_.done()) Commit(now_us, actions);
 }
@@ -513,7 +509,12 @@ void JobMachine::OnWorkersChanged(int64_t now_us, Actions* actions) {
   Advance(now_us, actions);
 }
 
-void JobMachine::OnTime(int64_t now_us, Actions* actions) { Advance(now_us, actions); }
+void JobMachine::OnTime(int64_t now_us, Actions* actions) {
+  const int64_t patience_us = kSilenceUs + 2 * int64_t{job_.spec.batch_interval_ms()} * 1000;
+  if (!job_.IsOver() && !attempt_.awaited.empty() && now_us - attempt_.asked_us >= patience_us)
+    SetWaiting(WaitingForWorker(attempt_.awaited.begin()->first, "it has yet to answer"), now_us);
+  Advance(now_us, actions);
+}
 
 void JobMachine::OnForked(const std::string& who, const std::string& knows, int64_t now_us, Actions* actions) {
   forked_ = ForkFailure(who, knows);
@@ -532,6 +533,7 @@ void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int6
   // What is under way to the journal is decided; the next search finds the same.
   if (const std::string failure = search_.Failure(now_us); CanDecide() && !failure.empty()) return Fail(failure, actions);
   if (found.ok()) moves_.OnFound(*found);
+  if (found.ok()) ends_.TakeHighWatermarks(found->high_watermarks, now_us);
   const bool is_awaited = is_first && attempt_.phase == PHASE_PLAN;
   if (is_awaited && !found.ok()) {
     EndAttempt(WaitingForKafka(job_.brokers(), found.status().message()), now_us, now_us + kRetryKafkaUs);
@@ -560,8 +562,9 @@ RequestId JobMachine::MakeId(const std::string& worker) {
 }
 
 template <typename Request>
-void JobMachine::Ask(const std::string& worker, Request request, Actions* actions) {
+void JobMachine::Ask(const std::string& worker, Request request, int64_t now_us, Actions* actions) {
   attempt_.awaited[worker] = request.id().step();
+  attempt_.asked_us = now_us;
   actions->push_back(Send<Request>{worker, std::move(request)});
 }
 

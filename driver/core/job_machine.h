@@ -108,7 +108,7 @@ class JobMachine {
   RequestId MakeId(const std::string& worker);
   // Sends a request of the attempt, whose answer is awaited from now on.
   template <typename Request>
-  void Ask(const std::string& worker, Request request, Actions* actions);
+  void Ask(const std::string& worker, Request request, int64_t now_us, Actions* actions);
   // Whether the attempt, in this phase, awaits the reply to the request with this id.
   bool IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const;
 

@@ -27,6 +27,19 @@ void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
   }
 }
 
+void PartitionEnds::TakeHighWatermarks(const std::vector<int64_t>& watermarks, int64_t now_us) {
+  for (uint32_t p = 0; p < watermarks.size(); ++p) {
+    if (end(p) < 0 || watermarks[p] <= end(p)) {
+      held_.erase(p);
+      continue;
+    }
+    Held& held = held_[p];
+    if (held.end != end(p) || held.seen == 0) held = {.end = end(p), .since_us = now_us};
+    held.watermark = watermarks[p];
+    ++held.seen;
+  }
+}
+
 std::vector<int64_t> PartitionEnds::Known() const {
   std::vector<int64_t> known = ends_;
   for (const auto& [p, problem] : stuck_) known[p] = job_->next_offsets[p];
@@ -75,6 +88,12 @@ PartitionStatus PartitionEnds::Status(uint32_t partition) const {
   if (const auto it = stuck_.find(partition); it != stuck_.end()) {
     status.set_problem(it->second.why);
     status.set_since_us(it->second.since_us);
+  }
+  // Records that come between the two questions are seen once.
+  const auto held = held_.find(partition);
+  if (held != held_.end() && held->second.seen > 1 && held->second.end == end(partition)) {
+    status.set_held_back(static_cast<uint64_t>(held->second.watermark - held->second.end));
+    status.set_held_back_since_us(held->second.since_us);
   }
   return status;
 }

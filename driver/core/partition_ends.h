@@ -22,6 +22,8 @@ class PartitionEnds {
 
   // One for each partition.
   void Take(const Ends& ends, int64_t now_us);
+  // By partition index, -1 where not known. Where one stays beyond the same end, records wait for the end of a transaction.
+  void TakeHighWatermarks(const std::vector<int64_t>& watermarks, int64_t now_us);
   // The partitions' ends now; of those of which it is not known, how far they are folded.
   std::vector<int64_t> Known() const;
   // As last seen; -1 if never.
@@ -64,6 +66,14 @@ class PartitionEnds {
   std::vector<int64_t> ends_;
   // By partition index.
   std::map<uint32_t, Problem> stuck_;
+  // An end that is below the high watermark: how often that was seen, and since when.
+  struct Held {
+    int64_t end = 0;
+    int64_t watermark = 0;
+    int64_t since_us = 0;
+    int seen = 0;
+  };
+  std::map<uint32_t, Held> held_;
   std::optional<int64_t> truncated_since_us_;
 };
 

@@ -22,6 +22,8 @@ struct FoundPartitions {
   std::vector<int64_t> begins;
   // The indexes of partitions that the job has and its topics, which are there, do not.
   std::vector<uint32_t> gone;
+  // The high watermarks of those that it has, by partition index, -1 where not known; empty if they were not asked for.
+  std::vector<int64_t> high_watermarks = {};
   // A topic that is compacted although the spec does not allow it; empty if there is none.
   std::string compacted;
 };

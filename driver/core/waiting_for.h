@@ -16,6 +16,12 @@ inline Waiting WaitingFor(WaitingKind kind) {
   return waiting;
 }
 
+// Whether both wait for the same thing, regardless of its progress.
+inline bool SameThing(const Waiting& a, const Waiting& b) {
+  return a.kind() == b.kind() && a.subject() == b.subject() && a.worker() == b.worker() && a.shard() == b.shard() &&
+         a.topic() == b.topic() && a.partition() == b.partition();
+}
+
 // For any worker to be there that can be used; says what is wrong with one that is there and cannot.
 inline Waiting WaitingForWorkers(const ClusterView& cluster) {
   Waiting waiting = WaitingFor(WAITING_WORKERS);

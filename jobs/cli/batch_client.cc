@@ -1,6 +1,8 @@
 #include "jobs/cli/batch_client.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -36,6 +38,20 @@ Interrupt::~Interrupt() {
 
 void Interrupt::AwaitSignal() {
   WaitForSignal();
+  Raise();
+}
+
+void Interrupt::RaiseWhenNobodyReads() {
+  constexpr int kLookMs = 100;
+  output_thread_ = std::jthread([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      pollfd output{.fd = STDOUT_FILENO, .events = 0, .revents = 0};
+      if (poll(&output, 1, kLookMs) > 0) return Raise();
+    }
+  });
+}
+
+void Interrupt::Raise() {
   MutexLock lock(&mutex_);
   raised_ = true;
   if (context_ != nullptr) context_->TryCancel();

@@ -21,6 +21,9 @@ class Interrupt {
   Interrupt();
   ~Interrupt();
 
+  // From now on it is raised as well when nobody reads standard output any more, as at the end of `| head`.
+  void RaiseWhenNobodyReads();
+
   bool raised();
   // Sleeps for `pause`, but no longer than until a signal comes.
   void Sleep(absl::Duration pause);
@@ -31,12 +34,14 @@ class Interrupt {
 
  private:
   void AwaitSignal();
+  void Raise();
 
   Mutex mutex_;
   CondVar changed_;
   bool raised_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::thread thread_;
+  std::jthread output_thread_;
 };
 
 class BatchClient {

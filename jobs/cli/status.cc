@@ -78,6 +78,13 @@ std::string FactsText(const JobStatus& status) {
   return FormatTable(rows, {});
 }
 
+std::string ProblemText(const PartitionStatus& partition) {
+  if (!partition.problem().empty() || partition.held_back() == 0) return partition.problem() + ForText(partition.since_us());
+  return fmt::format(
+      "{} records wait for an open transaction{}; kafka-transactions.sh describe-producers names its producer",
+      partition.held_back(), ForText(partition.held_back_since_us()));
+}
+
 std::string PartitionsText(const JobStatus& status) {
   Rows rows = {{"TOPIC", "PARTITION", "NEXT OFFSET", "END", "LAG", "RECORDS", "BAD", "PROBLEM"}};
   for (const PartitionStatus& partition : status.partitions()) {
@@ -87,8 +94,7 @@ std::string PartitionsText(const JobStatus& status) {
     rows.push_back({partition.topic(), std::to_string(partition.partition()), std::to_string(partition.next_offset()),
                     seen ? std::to_string(partition.end_offset()) : "?",
                     seen ? std::to_string(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : "?",
-                    std::to_string(partition.counters().records()), BadText(bad),
-                    partition.problem() + ForText(partition.since_us())});
+                    std::to_string(partition.counters().records()), BadText(bad), ProblemText(partition)});
   }
   DropEmptyLastColumn(&rows);
   return FormatTable(rows, {1, 2, 3, 4, 5});

@@ -77,6 +77,7 @@ int ShowOne(const CliGlobals& globals, const Options& options) {
 int Watch(const CliGlobals& globals, const Options& options) {
   const bool redraw = options.output == OutputFormat::kText && isatty(STDOUT_FILENO) == 1;
   Interrupt interrupt;
+  interrupt.RaiseWhenNobodyReads();
   BatchClient client(globals, options.job, &interrupt);
   GetBatchReply reply;
   for (uint64_t batch = options.batch;;) {

@@ -56,6 +56,20 @@ std::string SinksText(const JobStatus& status) {
   return text;
 }
 
+// What it says of open transactions.
+std::string HeldBackText(const JobStatus& status) {
+  const PartitionStatus* first = nullptr;
+  uint64_t records = 0;
+  for (const PartitionStatus& partition : status.partitions()) {
+    if (partition.held_back() == 0) continue;
+    records += partition.held_back();
+    if (first == nullptr || partition.held_back_since_us() < first->held_back_since_us()) first = &partition;
+  }
+  if (first == nullptr) return "";
+  return fmt::format("; {} record{} wait for an open transaction, of {}[{}] since {}", records, records == 1 ? "" : "s",
+                     first->topic(), first->partition(), FormatTime(first->held_back_since_us()));
+}
+
 Json PartitionJson(const PartitionStatus& partition) {
   Json bad = Json::object();
   for (const BadCount& count : partition.counters().bad()) bad[ReasonName(count.reason())] = count.count();
@@ -68,7 +82,9 @@ Json PartitionJson(const PartitionStatus& partition) {
           {"records", partition.counters().records()},
           {"bad_records", bad},
           {"problem", partition.problem()},
-          {"since", OptionalTime(partition.since_us())}};
+          {"since", OptionalTime(partition.since_us())},
+          {"held_back", partition.held_back()},
+          {"held_back_since", OptionalTime(partition.held_back_since_us())}};
 }
 
 Json SamplesJson(const JobStatus& status) {
@@ -120,7 +136,7 @@ std::string Headline(const JobStatus& status) {
     case JOB_CANCELLED:
       return fmt::format("{} is cancelled", status.job());
     default:
-      return RunningText(status) + BadRecordsText(status) + SinksText(status);
+      return RunningText(status) + HeldBackText(status) + BadRecordsText(status) + SinksText(status);
   }
 }
 

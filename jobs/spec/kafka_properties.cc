@@ -97,7 +97,17 @@ constexpr std::string_view kSizesQueues = "Tenfold sets it itself: it sizes its 
 constexpr std::string_view kFindsPartitions = "Tenfold sets it itself: it looks for new partitions at its own pace";
 constexpr std::string_view kLoadsCode = "it would load code into Tenfold's processes";
 
+constexpr std::string_view kOfJava =
+    "it is Java's; librdkafka has none: ssl.ca.location names a PEM file, without a password";
+
 constexpr Refusal kRefused[] = {
+    {"ssl.truststore.location",
+     "it is Java's; librdkafka reads PEM files: export the store's certificates (keytool -list -rfc) and name that file in "
+     "ssl.ca.location"},
+    {"ssl.truststore.password", kOfJava},
+    {"ssl.truststore.type", kOfJava},
+    {"ssl.keystore.type", "it is Java's; librdkafka's ssl.keystore.location is a PKCS#12 file"},
+    {"sasl.jaas.config", "it is Java's; librdkafka has sasl.username, and sasl.password, which takes a reference"},
     {"bootstrap.servers", "Tenfold sets it itself: name the brokers in source.kafka.brokers"},
     {"metadata.broker.list", "Tenfold sets it itself: name the brokers in source.kafka.brokers"},
     {"auto.offset.reset", "Tenfold sets it itself: say where to begin in source.kafka.start"},

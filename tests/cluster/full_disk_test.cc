@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/process/child_process.h"
+#include "common/process/process.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/cluster/local_kafka.h"
@@ -136,6 +137,11 @@ TEST_F(FullDiskTest, ADriverWhoseJournalFillsItsDiskWaitsForRoom) {
   ASSERT_OK(producer.status());
   ASSERT_OK(WaitForSummary("is waiting for room on the disk at the driver"));
   producer->reset();
+  Job other = job_;
+  other.name = "other";
+  const CliResult submitted = cluster_.RunCli({"submit", cluster_.WriteFile("other.yaml", SpecText(other))});
+  EXPECT_EQ(submitted.exit_code, kExitUnavailable) << submitted.err;
+  EXPECT_TRUE(absl::StrContains(submitted.err, "the driver waits for room on the disk")) << submitted.err;
   ASSERT_NO_FATAL_FAILURE(ExpectToEndWithASentence(&driver));
   disk_.Empty();
   ASSERT_OK(driver.Start());

@@ -18,6 +18,7 @@ TEST(AddressTest, SoundAddressesPass) {
 TEST(AddressTest, WrongAddressesAreExplained) {
   EXPECT_EQ(CheckAddress("7070"), "'7070' has no port; write HOST:PORT");
   EXPECT_EQ(CheckAddress("[::1]"), "'[::1]' has no port; write HOST:PORT");
+  EXPECT_EQ(CheckAddress("kafka://host:9092"), "'kafka://host:9092' is a URL; write HOST:PORT alone");
   EXPECT_EQ(CheckAddress(":7070"), "':7070' has no host; write HOST:PORT");
   EXPECT_EQ(CheckAddress("::1:7070"), "'::1:7070' has an IPv6 host without brackets; write [HOST]:PORT");
   EXPECT_EQ(CheckAddress("a b:1"), "'a b:1' has no valid host; write HOST:PORT");

@@ -217,7 +217,7 @@ TEST_F(ClusterMachineTest, AJobThatWasThereBeforeItsWorkerHadNoRoomSaysSo) {
   JournalAll();
   const Waiting& waiting = machine_.FindJob("job2")->waiting();
   EXPECT_EQ(waiting.kind(), WAITING_WORKERS);
-  EXPECT_EQ(waiting.detail(), "runs 1 jobs, as many as its limit of 20 open files allows");
+  EXPECT_EQ(waiting.detail(), "runs 1 job, as many as its limit of 20 open files allows");
 }
 
 }  // namespace

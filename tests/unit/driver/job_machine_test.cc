@@ -491,6 +491,19 @@ TEST_F(JobMachineTest, SaysWhatItWaitsForAsData) {
   EXPECT_EQ(second.since_us(), first.since_us()) << "it still waits for the same thing";
 }
 
+TEST_F(JobMachineTest, SaysThatAWorkerHasYetToAnswer) {
+  CommitFirst();
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({15, 20});
+  Reply(folds[0], FoldedAs(folds[0], 1));
+  now_us_ += 8'000'000;
+  job_.OnTime(now_us_, &actions_);
+  EXPECT_EQ(job_.state(), JOB_WAITING);
+  EXPECT_EQ(WaitingText(job_.waiting()), "worker b: it has yet to answer");
+  Reply(folds[1], FoldedAs(folds[1], 1));
+  Apply(TakeRecord());
+  EXPECT_EQ(job_.state(), JOB_RUNNING);
+}
+
 TEST_F(JobMachineTest, GoesOnWithoutAPartitionWhoseEndIsNotKnown) {
   CommitFirst();
   now_us_ += kIntervalUs;
