@@ -13,7 +13,6 @@
 #include "common/kafka/kafka_handles.h"
 #include "common/kafka/log.h"
 #include "common/kafka/property_value.h"
-#include "common/number/framed_hash.h"
 #include "common/thread/mutex.h"
 
 namespace tenfold {
@@ -196,11 +195,26 @@ class KafkaLogClient : public LogClient {
     }
   }
 
+  // Has the client ask what partitions the topics have.
+  static void Refresh(const KafkaHandle& handle, const std::vector<TopicPartition>& partitions, absl::Time deadline) {
+    std::set<std::string> topics;
+    for (const TopicPartition& partition : partitions) topics.insert(partition.topic);
+    for (const std::string& name : topics) {
+      const KafkaTopic topic(rd_kafka_topic_new(handle.get(), name.c_str(), nullptr));
+      const rd_kafka_metadata_t* raw = nullptr;
+      const int timeout_ms = KafkaMilliseconds(deadline - absl::Now());
+      if (topic != nullptr &&
+          rd_kafka_metadata(handle.get(), 0, topic.get(), &raw, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(raw);
+    }
+  }
+
   // Asks for all of them with one request, until all are known or it is no use.
   static std::vector<absl::StatusOr<int64_t>> QueryOffsets(KafkaHandle& handle,
                                                            const std::vector<TopicPartition>& partitions, int64_t query,
                                                            absl::Time deadline) {
     std::vector<absl::StatusOr<int64_t>> offsets(partitions.size(), absl::UnknownError("not asked"));
+    bool refreshed = false;
     const rd_kafka_resp_err_t error = Retry(handle, deadline, [&] {
       const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
       for (const TopicPartition& partition : partitions) {
@@ -220,7 +234,10 @@ class KafkaLogClient : public LogClient {
           first = of_one;
         }
       }
-      return first;
+      // Each client learns of a new partition by itself, within seconds.
+      if (first != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || std::exchange(refreshed, true)) return first;
+      Refresh(handle, partitions, deadline);
+      return RD_KAFKA_RESP_ERR__WAIT_CACHE;
     });
     for (size_t i = 0; i < partitions.size(); ++i) {
       if (offsets[i].ok()) continue;
@@ -396,19 +413,17 @@ absl::StatusOr<std::vector<int64_t>> LogClient::Offsets(const std::vector<TopicP
 
 absl::StatusOr<std::shared_ptr<LogClient>> LogClient::Shared(const LogConfig& config) {
   static auto* const mutex = new Mutex;
-  static auto* const clients = new std::map<uint64_t, std::weak_ptr<LogClient>>;
-  FramedHash hash;
-  hash.Add(config.brokers);
+  static auto* const clients = new std::map<std::string, std::weak_ptr<LogClient>>;
+  std::string key = config.brokers;
   for (const auto& [name, value] : config.properties) {
     // A file may hold another secret by now than when a client was made of it.
     const absl::StatusOr<std::string> resolved = PropertyValue(name, value, config.property_dirs);
     if (!resolved.ok()) return resolved.status();
-    hash.Add(name);
-    hash.Add(*resolved);
+    absl::StrAppend(&key, ";", name, ";", resolved->size(), ";", *resolved);
   }
   MutexLock lock(mutex);
   std::erase_if(*clients, [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<LogClient>& shared = (*clients)[hash.Finish()];
+  std::weak_ptr<LogClient>& shared = (*clients)[key];
   if (std::shared_ptr<LogClient> client = shared.lock()) return client;
   absl::StatusOr<std::unique_ptr<LogClient>> created = Create(config);
   if (!created.ok()) return created.status();

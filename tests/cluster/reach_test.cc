@@ -170,7 +170,7 @@ TEST_F(ReachTest, ADriverOnAnOlderJournalIsRefusedByNameUntilItIsToBeObeyed) {
   ASSERT_OK(driver.Start({.flags = {"--restored"}, .fault_point = "", .instead = {}}));
   // The numbers of the lost batches were published; only a job with an id of its own goes on.
   ASSERT_OK(cluster_.WaitForState(job_.name, "failed"));
-  const std::string failure = cluster_.JobStatus(job_.name).value().value("failure", "");
+  const std::string failure = cluster_.JobStatus(job_.name).value().value("reason", "");
   EXPECT_TRUE(absl::StrContains(failure, "the driver runs on an older copy of its journal")) << failure;
   const CliResult cancelled = cluster_.RunCli({"cancel", job_.name});
   ASSERT_EQ(cancelled.exit_code, 0) << cancelled.err;

@@ -27,6 +27,7 @@ using Event = LogReader::Event;
 TEST(UnreachableTest, EveryCallEndsInTimeAndNamesTheBrokers) {
   const std::unique_ptr<LogClient> client = LogClient::Create(At(kNobody)).value();
   const std::unique_ptr<LogWriter> writer = LogWriter::Create(At(kNobody), {}).value();
+  LogGroup group(At(kNobody), "group");
   ASSERT_TRUE(writer->Append(kTopic, 0, "x").ok());
   using Position = LogClient::Position;
   const std::map<std::string, std::function<absl::Status()>> calls = {
@@ -34,7 +35,7 @@ TEST(UnreachableTest, EveryCallEndsInTimeAndNamesTheBrokers) {
       {"Offsets", [&] { return client->Offsets({{kTopic, 0}}, Position::kStableEnd, kShort).status(); }},
       {"high watermark", [&] { return client->Offsets({{kTopic, 0}}, Position::kHighWatermark, kShort).status(); }},
       {"CreateTopic", [&] { return client->CreateTopic(kTopic, 1, 1, kShort); }},
-      {"CommitOffsets", [] { return LogGroup(At(kNobody), "group").Commit({{kTopic, 0}}, {1}, kShort); }},
+      {"CommitOffsets", [&] { return group.Commit({{kTopic, 0}}, {1}, kShort); }},
       {"Flush", [&] { return writer->Flush(kShort); }},
   };
   for (const auto& [name, call] : calls) {

@@ -133,18 +133,22 @@ TEST_F(CliTest, WorkersShowsStateAndShards) {
   *driver_.workers.add_workers() = *live;
   driver_.workers.mutable_workers(1)->set_state(WORKER_LOST);
   EXPECT_EQ(Run({"workers"}), kExitOk);
-  EXPECT_EQ(out_, "WORKER  ADDRESS  STATE  SHARDS\nw1      a:1      live        2\nw1      a:1      lost        2\n");
+  EXPECT_EQ(
+      out_,
+      "WORKER  ADDRESS  STATE  SHARDS  JOBS\nw1      a:1      live        2     0\nw1      a:1      lost        2     0\n");
   EXPECT_EQ(Run({"workers", "-o", "json"}), kExitOk);
   EXPECT_EQ(out_,
-            "[{\"worker\":\"w1\",\"address\":\"a:1\",\"state\":\"live\",\"since\":null,\"problem\":\"\",\"shards\":2},"
-            "{\"worker\":\"w1\",\"address\":\"a:1\",\"state\":\"lost\",\"since\":null,\"problem\":\"\",\"shards\":2}]\n");
+            "[{\"worker\":\"w1\",\"address\":\"a:1\",\"state\":\"live\",\"since\":null,\"problem\":\"\",\"shards\":2,"
+            "\"jobs\":0,\"max_jobs\":null},"
+            "{\"worker\":\"w1\",\"address\":\"a:1\",\"state\":\"lost\",\"since\":null,\"problem\":\"\",\"shards\":2,"
+            "\"jobs\":0,\"max_jobs\":null}]\n");
   driver_.workers.mutable_workers(1)->set_state(WORKER_UNREACHABLE);
   driver_.workers.mutable_workers(1)->set_problem("does not answer");
   EXPECT_EQ(Run({"workers"}), kExitOk);
   EXPECT_EQ(out_,
-            "WORKER  ADDRESS  STATE        SHARDS  PROBLEM\n"
-            "w1      a:1      live              2\n"
-            "w1      a:1      unreachable       2  does not answer\n");
+            "WORKER  ADDRESS  STATE        SHARDS  JOBS  PROBLEM\n"
+            "w1      a:1      live              2     0\n"
+            "w1      a:1      unreachable       2     0  does not answer\n");
 }
 
 TEST_F(CliTest, NothingToListIsAnEmptyArray) {
@@ -234,6 +238,7 @@ TEST_F(CliTest, StatusJsonHasEverything) {
   EXPECT_EQ(status["bad_records"], json::parse(R"({"malformed_number": 4, "wrong_field_count": 2})"));
   EXPECT_EQ(status["partitions"][0], json::parse(R"({"topic": "topic", "partition": 1, "next_offset": 10, "end_offset": 15,
                                                      "lag": 5, "records": 9, "problem": "", "since": null,
+                                                     "held_back": 0, "held_back_since": null,
                                                      "bad_records": {"malformed_number": 2, "wrong_field_count": 1}})"));
   EXPECT_EQ(status["partitions"][1]["end_offset"], nullptr);
   EXPECT_EQ(status["samples"][0],
