@@ -22,7 +22,7 @@ constexpr absl::Duration kAnswerTimeout = absl::Seconds(6);
 constexpr absl::Duration kGroupTimeout = absl::Seconds(1);
 constexpr std::chrono::seconds kGroupInterval(1);
 // How often high watermarks are asked for, which tell of open transactions.
-constexpr absl::Duration kAskWatermarks = absl::Seconds(10);
+constexpr absl::Duration kAskWatermarks = absl::Seconds(5);
 // How often topics are looked at for having become compacted.
 constexpr absl::Duration kAskCompacted = absl::Minutes(1);
 // How long Kafka is not asked again where it did not answer that, since the search waits for the answer.

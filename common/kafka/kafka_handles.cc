@@ -211,7 +211,9 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR__SSL: {
       MutexLock lock(&self->mutex_);
-      self->last_failure_ = Reason(message);
+      // The same failure may be told again, in fewer words.
+      if (const std::string reason = Reason(message); !absl::StrContains(self->last_failure_, reason))
+        self->last_failure_ = reason;
       break;
     }
     case RD_KAFKA_RESP_ERR__BAD_MSG:

@@ -82,15 +82,23 @@ const std::string& KafkaBrokers() {
   return *brokers;
 }
 
-OwnKafka::OwnKafka(int brokers, const std::string& host) : dir_(MakeDir()), stop_(StopAtExit(dir_)) {
+OwnKafka::OwnKafka(int brokers, const std::string& host, const std::string& users)
+    : dir_(MakeDir()), stop_(StopAtExit(dir_)) {
   CHECK(own_kafka == nullptr) << "a test has one Kafka of its own";
-  brokers_ = StartBrokers(dir_, absl::StrCat("--brokers ", brokers, " --host ", host));
+  brokers_ =
+      StartBrokers(dir_, absl::StrCat("--brokers ", brokers, " --host ", host, users.empty() ? "" : " --users ", users));
   own_kafka = this;
 }
 
 OwnKafka::~OwnKafka() {
   own_kafka = nullptr;
   pclose(stop_);
+}
+
+std::string OwnKafka::secure_brokers() const {
+  std::string brokers;
+  std::ifstream(ca_dir() + "/secure-brokers") >> brokers;
+  return brokers;
 }
 
 absl::StatusOr<pid_t> OwnKafka::PidOf(int broker) const {
@@ -146,6 +154,16 @@ absl::StatusOr<std::string> CreateTopic(int partitions, int replication) {
   absl::Status created = (*client)->CreateTopic(topic, partitions, replication, kTimeout);
   if (!created.ok()) return created;
   return topic;
+}
+
+void AllowReading(const std::string& user, const std::string& topic) {
+  RunTool("org.apache.kafka.tools.AclCommand",
+          absl::StrCat("--add --allow-principal User:", user, " --operation Read --operation Describe --topic ", topic));
+}
+
+void LimitFetching(const std::string& user, int bytes_per_second) {
+  RunTool("kafka.admin.ConfigCommand", absl::StrCat("--alter --entity-type users --entity-name ", user,
+                                                    " --add-config consumer_byte_rate=", bytes_per_second));
 }
 
 absl::Status GrowTopic(const std::string& topic, int partitions) {

@@ -27,8 +27,8 @@ const std::string& KafkaBrokers();
 // A Kafka of one test's own, to be broken; one at a time. It too ends with this process at the latest.
 class OwnKafka {
  public:
-  // They listen on this address of this machine.
-  explicit OwnKafka(int brokers, const std::string& host = "127.0.0.1");
+  // They listen on this address of this machine; for users, of whom NAME has the password NAME-password, by SASL_SSL too.
+  explicit OwnKafka(int brokers, const std::string& host = "127.0.0.1", const std::string& users = "");
   // Ends the brokers and deletes their data.
   ~OwnKafka();
 
@@ -37,6 +37,9 @@ class OwnKafka {
 
   // HOST:PORT[,HOST:PORT]
   const std::string& brokers() const { return brokers_; }
+  // Where users come to, and the directory with the file ca.pem that verifies the brokers.
+  std::string secure_brokers() const;
+  std::string ca_dir() const { return dir_ + "/kafka"; }
   // kill -9 of one, from 1.
   absl::Status Kill(int broker) const;
   // SIGSTOP: its connections stand, and it is silent.
@@ -68,6 +71,10 @@ void ConfigureTopic(const std::string& topic, const std::string& setting);
 // A new topic of one partition on these two brokers. The second one may become its leader without the records that only the
 // first one has.
 std::string CreateUncleanTopic(int leader, int follower);
+// Lets a user read the topic, and know of it.
+void AllowReading(const std::string& user, const std::string& topic);
+// Sets how many bytes a second all clients of a user may fetch.
+void LimitFetching(const std::string& user, int bytes_per_second);
 // Adds partitions up to this many, and returns when the broker tells of them.
 absl::Status GrowTopic(const std::string& topic, int partitions);
 

@@ -163,5 +163,31 @@ TEST_F(StuckPartitionTest, ATopicThatWasDeletedHoldsUpNoOther) {
   ExpectGoesOnWithout(deleted, absl::StrCat("topic ", deleted, " does not exist"));
 }
 
+TEST_F(NeighboursTest, RecordsThatWaitForATransactionAreCounted) {
+  absl::StatusOr<std::string> topic = CreateTopic(1);
+  ASSERT_OK(topic.status());
+  job_.topics = {*topic};
+  cluster_ = std::make_unique<MiniCluster>();
+  ASSERT_OK(cluster_->Start(1));
+  ASSERT_OK(cluster_->Submit(job_));
+  ASSERT_NO_FATAL_FAILURE(Fold("before", 10));
+  absl::StatusOr<std::unique_ptr<LogWriter>> writer =
+      LogWriter::Create({.brokers = KafkaBrokers(), .properties = {}}, {.transactional_id = UniqueName("producer")});
+  ASSERT_OK(writer.status());
+  ASSERT_OK((*writer)->BeginTransaction());
+  for (int i = 0; i < 35; ++i) ASSERT_OK((*writer)->Append(*topic, 0, "held|1|1|1"));
+  ASSERT_OK((*writer)->Flush(absl::Seconds(30)));
+  const auto held_back = [&] {
+    const absl::StatusOr<nlohmann::json> status = cluster_->JobStatus(job_.name);
+    return status.ok() ? status->at("partitions").at(0).at("held_back").get<int>() : -1;
+  };
+  ASSERT_OK(WaitUntil("held back records", absl::Seconds(30), [&] { return held_back() == 35; }));
+  const std::string summary = cluster_->JobStatus(job_.name).value().at("summary");
+  EXPECT_TRUE(absl::StrContains(summary, "is keeping up; 35 records wait for an open transaction, of ")) << summary;
+  ASSERT_OK((*writer)->CommitTransaction(absl::Seconds(30)));
+  ASSERT_OK(WaitUntil("none held back", absl::Seconds(30), [&] { return held_back() == 0; }));
+  ASSERT_OK(cluster_->VerifyPublished(job_.name));
+}
+
 }  // namespace
 }  // namespace tenfold
