@@ -44,8 +44,8 @@ Worker::Worker(Options options)
       incarnation_(RandomNumber()),
       capacity_(CapacityOf(OpenFilesLimit(), options_.memory)),
       readers_(capacity_.extra_readers),
-      disk_({.fail = [](const std::string& sentence) { EndWith("worker", sentence); }, .is_ending = IsEnding, .files = {}}) {
-}
+      disk_({.fail = [](const std::string& sentence) { EndWith("worker", sentence); }, .is_ending = IsEnding, .files = {}}),
+      ballast_(options_.data_dir + "/ballast") {}
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(Options options) {
   std::unique_ptr<Worker> worker(new Worker(std::move(options)));
@@ -106,6 +106,10 @@ absl::StatusOr<std::unique_ptr<StateStore>> Worker::OpenStore() {
 
 absl::Status Worker::CheckOpen() const {
   if (stopping_) return absl::UnavailableError("the worker is stopping");
+  if (is_open_ && has_no_ballast_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("waits for room on the disk: ", ballast_.path(), " has to be made again. Cancel a job, or make room"));
+  }
   return is_open_ ? absl::OkStatus() : absl::UnavailableError("the worker is opening its states");
 }
 
@@ -183,6 +187,7 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
   size_t shared_by = 1;
   while (!stop.stop_requested()) {
     ShareMemory(&shared_by);
+    KeepBallast();
     const absl::Status beat = Beat(&driver, &lease_ms, stop);
     if (stop.stop_requested()) return;
     if (absl::IsPermissionDenied(beat) || absl::IsAborted(beat)) return refused(beat);
@@ -197,6 +202,21 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
     MutexLock lock(&mutex_);
     stopped_.Sleep(&mutex_, stop, std::chrono::milliseconds(lease_ms / kBeatsPerLease));
   }
+}
+
+void Worker::KeepBallast() {
+  constexpr absl::Duration kOpenWithin = absl::Seconds(2);
+  const std::optional<RocksDisk::Wait> wait = disk_.Waiting();
+  if (wait) {
+    {
+      MutexLock lock(&mutex_);
+      if (is_open_ || absl::Now() - wait->since < kOpenWithin) return;
+    }
+    return ballast_.GiveUp();
+  }
+  const bool kept = ballast_.Keep();
+  MutexLock lock(&mutex_);
+  has_no_ballast_ = !kept;
 }
 
 void Worker::ShareMemory(size_t* shared_by) {
@@ -258,6 +278,8 @@ void Worker::DropJob(const std::string& job_id) {
     jobs_.erase(it);
     job_count_ = jobs_.size();
   }
+  // The drop waits for a fold that waits for room.
+  if (disk_.Waiting()) ballast_.GiveUp();
   if (absl::Status dropped = job->Drop(); !dropped.ok()) {
     LOG(ERROR) << "states of job " << job_id << ", which is over, stay on disk until the next start: " << dropped.message();
   }

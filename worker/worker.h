@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/files/ballast.h"
 #include "common/files/directory_lock.h"
 #include "common/files/rocks_disk.h"
 #include "common/kafka/property_value.h"
@@ -45,8 +46,8 @@ class Worker {
   // Takes the data directory, without its states. FAILED_PRECONDITION if another process has it, INVALID_ARGUMENT if it is a
   // driver's.
   static absl::StatusOr<std::unique_ptr<Worker>> Create(Options options);
-  // Opens the states in the directory; waits for room on its disk. A state store that does not open is set aside, and its
-  // shards are folded again. Until it has returned OK requests are refused. Called once.
+  // Opens the states in the directory; waits for room on its disk, after it has given up the ballast. A state store that
+  // does not open is set aside, and its shards are folded again. Until it has returned OK requests are refused. Called once.
   absl::Status OpenStates();
   // No request may be under way.
   ~Worker();
@@ -82,6 +83,8 @@ class Worker {
   // Whether a driver of this cluster and epoch is obeyed. A higher epoch than any before is durable on return.
   absl::Status Obey(const std::string& cluster_id, uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
+  // Keeps the ballast, once there is room for it, and gives it up where states cannot be opened without.
+  void KeepBallast();
   // If there are more jobs than before, has all keep to their shares of memory.
   void ShareMemory(size_t* shared_by);
   absl::Status Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop);
@@ -102,12 +105,15 @@ class Worker {
   ReaderSlots readers_;
   DirectoryLock lock_;
   RocksDisk disk_;
+  Ballast ballast_;
   DiskProbe probe_;
   // Null until the states are open.
   std::unique_ptr<StateStore> store_;
 
   Mutex mutex_;
   bool is_open_ ABSL_GUARDED_BY(mutex_) = false;
+  // Whether nothing is folded, since the room that the ballast took is for dropping what was cancelled.
+  bool has_no_ballast_ ABSL_GUARDED_BY(mutex_) = false;
   Identity identity_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<WorkerJob>> jobs_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

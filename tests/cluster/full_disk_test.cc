@@ -110,6 +110,37 @@ TEST_F(FullDiskTest, AWorkerWhoseStatesFillItsDiskWaitsForRoom) {
   EXPECT_OK(worker.Stop());
 }
 
+// Nothing else is on the disk that could be deleted.
+TEST_F(FullDiskTest, ADiskThatIsFullOfAJobsStatesIsFreedByCancellingTheJob) {
+  Daemon& worker = cluster_.worker(0);
+  if (!Mount(worker.data_dir(), "48m")) GTEST_SKIP() << "this user may not mount file systems";
+  ASSERT_OK(cluster_.Start(1));
+  ASSERT_OK(WaitUntil("the ballast", absl::Seconds(30), [&] { return fs::exists(worker.data_dir() + "/ballast"); }));
+  absl::StatusOr<std::string> small = CreateTopic();
+  ASSERT_OK(small.status());
+  const CliResult produced = cluster_.RunCli({"produce", "--kafka", KafkaBrokers(), "--topic", job_.topics[0], "--rate", "0",
+                                              "--pages", "4000000", "--count", "3000000"});
+  ASSERT_EQ(produced.exit_code, 0) << produced.err;
+  for (const bool starts_again : {false, true}) {
+    ASSERT_OK(cluster_.Submit(job_));
+    ASSERT_OK(WaitForSummary("waits for room on the disk"));
+    if (starts_again) {
+      ASSERT_OK(worker.Kill());
+      ASSERT_OK(worker.Start());
+      ASSERT_OK(WaitForSummary("waits for room on the disk"));
+    }
+    const CliResult cancelled = cluster_.RunCli({"cancel", job_.name});
+    ASSERT_EQ(cancelled.exit_code, 0) << cancelled.err;
+    Job other = job_;
+    other.name = starts_again ? "second" : "first";
+    other.topics = {*small};
+    ASSERT_OK(cluster_.Submit(other));
+    ASSERT_OK(ProduceSample(*small, 3, /*seed=*/1, 300));
+    ASSERT_OK(cluster_.VerifyPublished(other.name));
+  }
+  EXPECT_OK(worker.Stop());
+}
+
 TEST_F(FullDiskTest, ADriverWhoseJournalFillsItsDiskWaitsForRoom) {
   Daemon& driver = cluster_.driver();
   if (!Mount(driver.data_dir(), "64m")) GTEST_SKIP() << "this user may not mount file systems";
