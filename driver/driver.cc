@@ -128,7 +128,7 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
     std::deque<Journalled>& waiting = updating_[id];
     if (job == nullptr || waiting.empty()) return;
     // The sinks' files are then free for the new ones.
-    EndLater(TakeReplaced(*job), [this, id, journalled = waiting.front()] {
+    EndLater(id, TakeReplaced(*job), [this, id, journalled = waiting.front()] {
       Post([this, id, journalled](ClusterMachine* cluster_then, int64_t, Actions*) {
         const JobMachine* updated = cluster_then->FindJob(id);
         const auto parts = parts_.find(id);
@@ -309,21 +309,23 @@ void Driver::Do(const CloseJob& close) {
   writer_->TrimLater(close.job_id, kAllBatches);
   std::vector<Journalled> waiting = std::exchange(cancelling_[close.job_id], {});
   cancelling_.erase(close.job_id);
-  EndLater(std::move(parts), [waiting = std::move(waiting)] {
+  EndLater(close.job_id, std::move(parts), [waiting = std::move(waiting)] {
     for (const Journalled& cancel : waiting) cancel->set_value(absl::OkStatus());
   });
 }
 
-void Driver::EndLater(JobParts parts, std::function<void()> sinks_ended) {
-  std::erase_if(ending_, [](const std::future<void>& thread) {
-    return thread.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+void Driver::EndLater(const std::string& job_id, JobParts parts, std::function<void()> sinks_ended) {
+  std::erase_if(ending_, [](const auto& thread) {
+    return thread.second.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   });
-  ending_.push_back(
-      std::async(std::launch::async, [ended = std::move(parts), sinks_ended = std::move(sinks_ended)]() mutable {
-        ended.sinks.reset();
-        sinks_ended();
-        ended = {};
-      }));
+  std::shared_future<void>& last = ending_[job_id];
+  auto end = [before = last, ended = std::move(parts), sinks_ended = std::move(sinks_ended)]() mutable {
+    if (before.valid()) before.wait();
+    ended.sinks.reset();
+    sinks_ended();
+    ended = {};
+  };
+  last = std::async(std::launch::async, std::move(end)).share();
 }
 
 }  // namespace tenfold

@@ -118,7 +118,7 @@ class Driver {
   void Do(const CloseJob& close);
   // Ends the parts on another thread; calls `sinks_ended` there when their files are free, before Kafka's clients end, which
   // may take seconds.
-  void EndLater(JobParts parts, std::function<void()> sinks_ended);
+  void EndLater(const std::string& job_id, JobParts parts, std::function<void()> sinks_ended);
   void OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions);
   absl::Status OpenJob(const JobMachine& job);
   void OpenSinks(const JournalledJob& job, JobParts* parts);
@@ -150,8 +150,8 @@ class Driver {
   std::map<std::string, std::vector<Journalled>> cancelling_;
   // Callers of Update, by job id, in the records' order.
   std::map<std::string, std::deque<Journalled>> updating_;
-  // Threads that end parts of jobs.
-  std::vector<std::future<void>> ending_;
+  // By job id, the last thread that ends parts of it, which waits for the one before.
+  std::map<std::string, std::shared_future<void>> ending_;
 
   EventQueue<Event> events_;
   CommittedBatches committed_;

@@ -41,12 +41,12 @@ absl::Status StoppingError() { return absl::UnavailableError("the driver is stop
 
 absl::StatusOr<std::unique_ptr<JobTopics>> JobTopics::Create(const JobSpec& spec, const LogConfig& log,
                                                              std::stop_token stop) {
-  absl::StatusOr<std::shared_ptr<LogClient>> client = LogClient::Shared(log);
+  absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Shared(log);
   if (!client.ok()) return client.status();
   return std::unique_ptr<JobTopics>(new JobTopics(spec, log, *std::move(client), std::move(stop)));
 }
 
-JobTopics::JobTopics(const JobSpec& spec, const LogConfig& log, std::shared_ptr<LogClient> client, std::stop_token stop)
+JobTopics::JobTopics(const JobSpec& spec, const LogConfig& log, std::unique_ptr<LogClient> client, std::stop_token stop)
     : topics_(spec.source().topics().begin(), spec.source().topics().end()),
       start_(spec.source().start()),
       allow_compacted_(spec.source().allow_compacted()),

@@ -51,7 +51,7 @@ class JobTopics {
   void SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets);
 
  private:
-  JobTopics(const JobSpec& spec, const LogConfig& log, std::shared_ptr<LogClient> client, std::stop_token stop);
+  JobTopics(const JobSpec& spec, const LogConfig& log, std::unique_ptr<LogClient> client, std::stop_token stop);
   // The time, or a longer one, where brokers are so far away that it is too short for a few round trips.
   absl::Duration Scaled(absl::Duration time) const;
   // The high watermarks of the partitions, -1 where not known; empty but for now and then.
@@ -74,8 +74,8 @@ class JobTopics {
   const std::vector<std::string> topics_;
   const StartPosition start_;
   const bool allow_compacted_;
-  // Shared with other jobs.
-  const std::shared_ptr<LogClient> client_;
+  // Its connections are shared with other jobs.
+  const std::unique_ptr<LogClient> client_;
   const std::stop_token stop_;
   std::stop_source closing_;
 

@@ -135,6 +135,7 @@ void Worker::Stop() {
     for (const auto& [id, job] : jobs_) job->Stop();
   }
   heartbeat_ = {};
+  upkeep_.request_stop();
 }
 
 absl::Status Worker::Obey(const std::string& cluster_id, uint64_t epoch) {
@@ -178,16 +179,14 @@ std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std:
 void Worker::StartHeartbeat(std::function<void(const absl::Status&)> refused) {
   heartbeat_ =
       std::jthread([this, refused = std::move(refused)](const std::stop_token& stop) { RunHeartbeat(stop, refused); });
+  upkeep_ = std::jthread([this](const std::stop_token& stop) { RunUpkeep(stop); });
 }
 
 void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused) {
   DriverClient driver(options_.driver);
   uint32_t lease_ms = kFirstLeaseMs;
   bool reached = true;
-  size_t shared_by = 1;
   while (!stop.stop_requested()) {
-    ShareMemory(&shared_by);
-    KeepBallast();
     const absl::Status beat = Beat(&driver, &lease_ms, stop);
     if (stop.stop_requested()) return;
     if (absl::IsPermissionDenied(beat) || absl::IsAborted(beat)) return refused(beat);
@@ -219,14 +218,31 @@ void Worker::KeepBallast() {
   has_no_ballast_ = !kept;
 }
 
-void Worker::ShareMemory(size_t* shared_by) {
+void Worker::LookAfterJobs(size_t* shared_by) {
   std::vector<std::shared_ptr<WorkerJob>> jobs;
   {
     MutexLock lock(&mutex_);
-    if (options_.memory.bytes == 0 || jobs_.size() <= std::exchange(*shared_by, jobs_.size())) return;
     for (const auto& [id, job] : jobs_) jobs.push_back(job);
   }
-  for (const std::shared_ptr<WorkerJob>& job : jobs) job->KeepToShare();
+  for (const std::shared_ptr<WorkerJob>& job : jobs) job->Rest();
+  if (options_.memory.bytes == 0 || jobs.size() <= *shared_by) {
+    *shared_by = std::min(*shared_by, jobs.size());
+    return;
+  }
+  bool all = true;
+  for (const std::shared_ptr<WorkerJob>& job : jobs) all &= job->KeepToShare();
+  if (all) *shared_by = jobs.size();
+}
+
+void Worker::RunUpkeep(const std::stop_token& stop) {
+  constexpr std::chrono::milliseconds kPause(500);
+  size_t shared_by = 1;
+  while (!stop.stop_requested()) {
+    KeepBallast();
+    LookAfterJobs(&shared_by);
+    MutexLock lock(&mutex_);
+    stopped_.Sleep(&mutex_, stop, kPause);
+  }
 }
 
 absl::Status Worker::Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop) {

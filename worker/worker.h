@@ -85,8 +85,10 @@ class Worker {
   void RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused);
   // Keeps the ballast, once there is room for it, and gives it up where states cannot be opened without.
   void KeepBallast();
-  // If there are more jobs than before, has all keep to their shares of memory.
-  void ShareMemory(size_t* shared_by);
+  // If there are more jobs than `shared_by`, has all keep to their shares of memory. Has idle ones give up readers.
+  void LookAfterJobs(size_t* shared_by);
+  // What is done now and then, besides requests and heartbeats, since it may take seconds.
+  void RunUpkeep(const std::stop_token& stop);
   absl::Status Beat(DriverClient* driver, uint32_t* lease_ms, const std::stop_token& stop);
   std::shared_ptr<WorkerJob> MakeJob(const std::string& job_id, const std::vector<ShardState>& found)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -125,6 +127,7 @@ class Worker {
   std::atomic<bool> dropping_ = false;
   Mutex drop_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   std::jthread dropper_;
+  std::jthread upkeep_;
   std::jthread heartbeat_;
 };
 

@@ -195,11 +195,10 @@ absl::Status WorkerJob::ToldIfFailed(absl::Status done) const {
 
 // ---- Fold and LookUp ----
 
-absl::Status WorkerJob::Persist(FoldOutcome* outcome, WalMode wal) {
-  Lineage lineage;
+absl::Status WorkerJob::Persist(FoldOutcome* outcome, WalMode wal, Lineage lineage) {
   {
     MutexLock lock(&core_mutex_);
-    lineage = core_.lineage();
+    if (core_.lineage().batch() > lineage.batch()) lineage = core_.lineage();
   }
   std::vector<ShardStore::Update> updates;
   for (FoldOutcome::Shard& shard : outcome->shards) {
@@ -265,7 +264,7 @@ absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
   reply.mutable_times()->set_wait_us(static_cast<uint64_t>(absl::ToInt64Microseconds(outcome.waited)));
   SetWaiting(outcome, &reply);
   const absl::Time persist = absl::Now();
-  if (absl::Status persisted = Persist(&outcome, sums_wal_); !persisted.ok()) return persisted;
+  if (absl::Status persisted = Persist(&outcome, sums_wal_, request.id().lineage()); !persisted.ok()) return persisted;
   FaultPoint("worker.persisted");
   sums_.SetLimit(options_.memory().totals_bytes);
   std::vector<std::span<const Delta>> deltas;
@@ -333,15 +332,21 @@ absl::StatusOr<PrepareReply> WorkerJob::Handle(const PrepareRequest& request) {
     return reply;
   }
   SetWaiting(outcome, &reply);
-  if (absl::Status persisted = Persist(&outcome, prepare_wal_); !persisted.ok()) return persisted;
+  if (absl::Status persisted = Persist(&outcome, prepare_wal_, request.id().lineage()); !persisted.ok()) return persisted;
   FaultPoint("worker.prepared");
   MutexLock lock(&core_mutex_);
   for (const FoldOutcome::Shard& shard : outcome.shards) *reply.add_shards() = core_.Position(shard.state.id().shard());
   return reply;
 }
 
-void WorkerJob::KeepToShare() {
+void WorkerJob::Rest() {
   if (!sums_mutex_.try_lock()) return;
+  if (sums_task_ != nullptr) sums_task_->Rest();
+  sums_mutex_.unlock();
+}
+
+bool WorkerJob::KeepToShare() {
+  if (!sums_mutex_.try_lock()) return false;
   sums_.SetLimit(options_.memory().totals_bytes);
   sums_.Shrink();
   {
@@ -349,6 +354,7 @@ void WorkerJob::KeepToShare() {
     core_.ForgetAnswer();
   }
   sums_mutex_.unlock();
+  return true;
 }
 
 absl::Status WorkerJob::Drop() {

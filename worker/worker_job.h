@@ -55,9 +55,11 @@ class WorkerJob {
   // The job is over: waits for what runs, drops every state. Nothing may be asked of the object afterwards; its destructor
   // may take seconds, since clients of Kafka end.
   absl::Status Drop();
-  // Gives up memory beyond the job's share, which has become less since it was last asked for anything. A job that is asked
-  // for something just now does so by itself.
-  void KeepToShare();
+  // Gives up memory beyond the job's share, which has become less since it was last asked for anything. False if it is asked
+  // for something just now.
+  bool KeepToShare();
+  // Gives up what the job holds for more records than came of late; may take seconds.
+  void Rest();
   // Cuts short the requests that run, and refuses those that come with UNAVAILABLE.
   void Stop() { stopping_ = true; }
 
@@ -75,7 +77,8 @@ class WorkerJob {
   // Scans a shard and adds its rows to the totals (1), takes them out (-1) or neither (0); returns their digest.
   absl::StatusOr<Uint128> ScanIntoTotals(uint32_t shard, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
   absl::Status DropUnsound(const std::vector<uint32_t>& shards);
-  absl::Status Persist(FoldOutcome* outcome, WalMode wal);
+  // Writes the outcome, with this lineage, or the worker's own if that is later.
+  absl::Status Persist(FoldOutcome* outcome, WalMode wal, Lineage lineage);
   // Leaves out the shards of the outcome that did not move.
   void DropUnmoved(FoldOutcome* outcome);
   absl::Status ToldIfFailed(absl::Status done) const;

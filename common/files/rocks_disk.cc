@@ -80,7 +80,6 @@ class RocksDisk::Room {
   IOStatus Patiently(const std::string& file, const std::function<IOStatus()>& call) {
     IOStatus status = call();
     std::optional<Want> want = WantOf(status);
-    if (IsBroken(status)) return Checked(std::move(status));
     if (!want) return status;
     {
       MutexLock lock(&mutex_);
@@ -97,6 +96,12 @@ class RocksDisk::Room {
       LOG(WARNING) << "this process has what it waited for, and goes on after " << absl::Now() - wait_.since;
     }
     return status;
+  }
+
+  // The same for a call that writes: it does not return where the disk fails for good.
+  IOStatus PatientlyWrite(const std::string& file, const std::function<IOStatus()>& call) {
+    IOStatus status = Patiently(file, call);
+    return IsBroken(status) ? Checked(std::move(status)) : status;
   }
 
   // Passes a success on; any error ends the process.
@@ -200,13 +205,13 @@ class RocksDisk::PatientFiles : public rocksdb::FileSystemWrapper {
 
   IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* file, IODebugContext* debug) override {
-    IOStatus made = room_->Patiently(name, [&] { return target()->NewWritableFile(name, options, file, debug); });
+    IOStatus made = room_->PatientlyWrite(name, [&] { return target()->NewWritableFile(name, options, file, debug); });
     if (made.ok()) Wrap(name, 0, file);
     return made;
   }
   IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                               std::unique_ptr<rocksdb::FSWritableFile>* file, IODebugContext* debug) override {
-    IOStatus made = room_->Patiently(name, [&] { return target()->ReopenWritableFile(name, options, file, debug); });
+    IOStatus made = room_->PatientlyWrite(name, [&] { return target()->ReopenWritableFile(name, options, file, debug); });
     if (made.ok()) Wrap(name, (*file)->GetFileSize(options.io_options, debug), file);
     return made;
   }
@@ -220,7 +225,7 @@ class RocksDisk::PatientFiles : public rocksdb::FileSystemWrapper {
   }
   IOStatus NewDirectory(const std::string& name, const IOOptions& options, std::unique_ptr<rocksdb::FSDirectory>* directory,
                         IODebugContext* debug) override {
-    IOStatus made = room_->Patiently(name, [&] { return target()->NewDirectory(name, options, directory, debug); });
+    IOStatus made = room_->PatientlyWrite(name, [&] { return target()->NewDirectory(name, options, directory, debug); });
     if (made.ok()) *directory = std::make_unique<CheckedDirectory>(std::move(*directory), room_);
     return made;
   }
@@ -229,14 +234,14 @@ class RocksDisk::PatientFiles : public rocksdb::FileSystemWrapper {
     return room_->Patiently(name, [&] { return target()->GetChildren(name, options, children, debug); });
   }
   IOStatus CreateDir(const std::string& name, const IOOptions& options, IODebugContext* debug) override {
-    return room_->Patiently(name, [&] { return target()->CreateDir(name, options, debug); });
+    return room_->PatientlyWrite(name, [&] { return target()->CreateDir(name, options, debug); });
   }
   IOStatus CreateDirIfMissing(const std::string& name, const IOOptions& options, IODebugContext* debug) override {
-    return room_->Patiently(name, [&] { return target()->CreateDirIfMissing(name, options, debug); });
+    return room_->PatientlyWrite(name, [&] { return target()->CreateDirIfMissing(name, options, debug); });
   }
   IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
                       IODebugContext* debug) override {
-    return room_->Patiently(to, [&] { return target()->RenameFile(from, to, options, debug); });
+    return room_->PatientlyWrite(to, [&] { return target()->RenameFile(from, to, options, debug); });
   }
   IOStatus NewLogger(const std::string&, const IOOptions&, std::shared_ptr<rocksdb::Logger>* logger,
                      IODebugContext*) override {

@@ -51,8 +51,8 @@ class LogClient {
   };
 
   static absl::StatusOr<std::unique_ptr<LogClient>> Create(const LogConfig& config);
-  // The one client that all have who ask for these brokers and properties at a time; made if there is none.
-  static absl::StatusOr<std::shared_ptr<LogClient>> Shared(const LogConfig& config);
+  // Shares its connections with all others that have these brokers and properties at a time.
+  static absl::StatusOr<std::unique_ptr<LogClient>> Shared(const LogConfig& config);
   virtual ~LogClient() = default;
 
   // Returns the number of partitions of each topic, in the order given, from the brokers and not from a cache; or why it is

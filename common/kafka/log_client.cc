@@ -30,10 +30,19 @@ bool AllKnown(const std::vector<absl::StatusOr<int64_t>>& offsets) {
   return std::ranges::all_of(offsets, [](const auto& offset) { return offset.ok(); });
 }
 
+// The clients of librdkafka that LogClients with the same brokers and properties share. Thread-safe.
+struct SharedHandles {
+  // A client that sees what a read_committed consumer sees; it also serves all requests for which that does not matter.
+  std::unique_ptr<KafkaHandle> committed;
+  Mutex mutex;
+  // A read_uncommitted client, created when the high watermark is first asked for.
+  std::unique_ptr<KafkaHandle> uncommitted ABSL_GUARDED_BY(mutex);
+};
+
 class KafkaLogClient : public LogClient {
  public:
-  KafkaLogClient(LogConfig config, std::unique_ptr<KafkaHandle> committed)
-      : config_(std::move(config)), committed_(std::move(committed)) {}
+  KafkaLogClient(LogConfig config, std::shared_ptr<SharedHandles> handles)
+      : config_(std::move(config)), handles_(std::move(handles)), committed_(handles_->committed.get()) {}
 
   static absl::StatusOr<std::unique_ptr<KafkaHandle>> MakeHandle(const LogConfig& config, const char* isolation_level) {
     KafkaHandle::Options options;
@@ -100,11 +109,15 @@ class KafkaLogClient : public LogClient {
     if (!handle.ok()) return std::vector<absl::StatusOr<int64_t>>(partitions.size(), handle.status());
     const int64_t query = position == Position::kBegin ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
     const absl::Time deadline = absl::Now() + timeout;
-    if (!trouble_) {
+    // What the high watermark's client meets says nothing of the other.
+    const bool informs = position == Position::kHighWatermark;
+    if (informs || !trouble_) {
       std::vector<absl::StatusOr<int64_t>> offsets = QueryOffsets(**handle, partitions, query, absl::Now() + timeout / 2);
       if (AllKnown(offsets)) return offsets;
     }
-    return OffsetsByLeader(**handle, partitions, query, deadline);
+    std::vector<absl::StatusOr<int64_t>> offsets = OffsetsByLeader(**handle, partitions, query, deadline);
+    if (!informs) trouble_ = !AllKnown(offsets);
+    return offsets;
   }
 
   absl::Duration RoundTrip() const override { return committed_->round_trip(); }
@@ -132,14 +145,14 @@ class KafkaLogClient : public LogClient {
   using SendRequest = std::function<void(const rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>;
 
   absl::StatusOr<KafkaHandle*> HandleFor(Position position) {
-    if (position != Position::kHighWatermark) return committed_.get();
-    MutexLock lock(&mutex_);
-    if (uncommitted_ == nullptr) {
+    if (position != Position::kHighWatermark) return committed_;
+    MutexLock lock(&handles_->mutex);
+    if (handles_->uncommitted == nullptr) {
       absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = MakeHandle(config_, "read_uncommitted");
       if (!handle.ok()) return handle.status();
-      uncommitted_ = *std::move(handle);
+      handles_->uncommitted = *std::move(handle);
     }
-    return uncommitted_.get();
+    return handles_->uncommitted.get();
   }
 
   // Repeats a request until it succeeds, fails for good, or the deadline has passed.
@@ -294,7 +307,6 @@ class KafkaLogClient : public LogClient {
                                                                   ": its leader, broker ", leader, ", does not answer"));
       }
     }
-    trouble_ = !AllKnown(offsets);
     return offsets;
   }
 
@@ -375,8 +387,8 @@ class KafkaLogClient : public LogClient {
   }
 
   const LogConfig config_;
-  // A client that sees what a read_committed consumer sees; it also serves all requests for which that does not matter.
-  const std::unique_ptr<KafkaHandle> committed_;
+  const std::shared_ptr<SharedHandles> handles_;
+  KafkaHandle* const committed_;
 
   // The last offsets asked for were not all known.
   std::atomic<bool> trouble_ = false;
@@ -384,8 +396,6 @@ class KafkaLogClient : public LogClient {
   Mutex mutex_;
   // When brokers that did not answer are asked again.
   std::map<Leader, absl::Time> ask_leader_at_ ABSL_GUARDED_BY(mutex_);
-  // A read_uncommitted client, created when the high watermark is first asked for.
-  std::unique_ptr<KafkaHandle> uncommitted_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Returns all values, or the first error.
@@ -411,9 +421,9 @@ absl::StatusOr<std::vector<int64_t>> LogClient::Offsets(const std::vector<TopicP
   return AllOf(EachOffset(partitions, position, timeout));
 }
 
-absl::StatusOr<std::shared_ptr<LogClient>> LogClient::Shared(const LogConfig& config) {
+absl::StatusOr<std::unique_ptr<LogClient>> LogClient::Shared(const LogConfig& config) {
   static auto* const mutex = new Mutex;
-  static auto* const clients = new std::map<std::string, std::weak_ptr<LogClient>>;
+  static auto* const clients = new std::map<std::string, std::weak_ptr<SharedHandles>>;
   std::string key = config.brokers;
   for (const auto& [name, value] : config.properties) {
     // A file may hold another secret by now than when a client was made of it.
@@ -423,19 +433,23 @@ absl::StatusOr<std::shared_ptr<LogClient>> LogClient::Shared(const LogConfig& co
   }
   MutexLock lock(mutex);
   std::erase_if(*clients, [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<LogClient>& shared = (*clients)[key];
-  if (std::shared_ptr<LogClient> client = shared.lock()) return client;
-  absl::StatusOr<std::unique_ptr<LogClient>> created = Create(config);
-  if (!created.ok()) return created.status();
-  std::shared_ptr<LogClient> client = *std::move(created);
-  shared = client;
-  return client;
+  std::shared_ptr<SharedHandles> handles = (*clients)[key].lock();
+  if (handles == nullptr) {
+    absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = KafkaLogClient::MakeHandle(config, "read_committed");
+    if (!handle.ok()) return handle.status();
+    handles = std::make_shared<SharedHandles>();
+    handles->committed = *std::move(handle);
+    (*clients)[key] = handles;
+  }
+  return std::make_unique<KafkaLogClient>(config, std::move(handles));
 }
 
 absl::StatusOr<std::unique_ptr<LogClient>> LogClient::Create(const LogConfig& config) {
   absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = KafkaLogClient::MakeHandle(config, "read_committed");
   if (!handle.ok()) return handle.status();
-  return std::make_unique<KafkaLogClient>(config, *std::move(handle));
+  auto handles = std::make_shared<SharedHandles>();
+  handles->committed = *std::move(handle);
+  return std::make_unique<KafkaLogClient>(config, std::move(handles));
 }
 
 }  // namespace tenfold

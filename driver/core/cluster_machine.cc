@@ -113,6 +113,7 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
 
 void ClusterMachine::OnJournaled(const JournalRecord& record, int64_t now_us, Actions* actions) {
   NotePause(now_us);
+  const Planning planning(this, actions);
   Apply(record, now_us, actions);
   if (record.has_epoch_started()) started_ = true;
   if (record.has_epoch_started() || record.has_job_submitted()) OnTime(now_us, actions);
@@ -123,9 +124,8 @@ void ClusterMachine::OnTime(int64_t now_us, Actions* actions) {
   if (!started_) return;
   CheckMembers(/*changed=*/false, now_us, actions);
   for (auto& [id, job] : jobs_) {
-    const size_t before = actions->size();
+    const Planning planning(this, actions);
     job->OnTime(now_us, actions);
-    CountPlanned(*actions, before);
   }
 }
 
@@ -159,9 +159,8 @@ void ClusterMachine::CheckMembers(bool changed, int64_t now_us, Actions* actions
   if (changed) {
     CountShards();
     for (auto& [id, job] : jobs_) {
-      const size_t before = actions->size();
+      const Planning planning(this, actions);
       job->OnWorkersChanged(now_us, actions);
-      CountPlanned(*actions, before);
     }
   }
   for (Send<PingRequest>& ping : members_.Pings(now_us)) actions->push_back(std::move(ping));
@@ -270,6 +269,7 @@ absl::Status ClusterMachine::Update(JobUpdated updated, int64_t now_us, Actions*
     return absl::FailedPreconditionError(
         absl::StrCat("job ", job->name(), " has failed, and does not go on; cancel it and submit it anew"));
   }
+  const Planning planning(this, actions);
   job->Update(std::move(updated), now_us, actions);
   return absl::OkStatus();
 }
@@ -284,23 +284,27 @@ absl::Status ClusterMachine::Cancel(const std::string& job, Actions* actions) {
 
 void ClusterMachine::OnEnds(const QueryEnds& query, const Ends& ends, int64_t now_us, Actions* actions) {
   NotePause(now_us);
+  const Planning planning(this, actions);
   if (JobMachine* job = Find(query.job_id)) job->OnEnds(query.query, ends, now_us, actions);
 }
 
 void ClusterMachine::OnPartitions(const std::string& job_id, const absl::StatusOr<FoundPartitions>& found, int64_t now_us,
                                   Actions* actions) {
   NotePause(now_us);
+  const Planning planning(this, actions);
   if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_us, actions);
 }
 
 void ClusterMachine::OnForked(const std::string& job_id, const std::string& who, const std::string& knows, int64_t now_us,
                               Actions* actions) {
   NotePause(now_us);
+  const Planning planning(this, actions);
   if (JobMachine* job = Find(job_id)) job->OnForked(who, knows, now_us, actions);
 }
 
 void ClusterMachine::OnSinks(const std::string& job_id, const SinkStatus& slowest, int64_t now_us, Actions* actions) {
   NotePause(now_us);
+  const Planning planning(this, actions);
   if (JobMachine* job = Find(job_id)) job->OnSinks(slowest, now_us, actions);
 }
 

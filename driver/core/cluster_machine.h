@@ -67,6 +67,7 @@ class ClusterMachine {
     if (sound.ok()) members_.OnAnswer(sent.worker, sent.request.id().incarnation(), now_us);
     JobMachine* const job = Find(sent.request.id().job_id());
     if (job == nullptr) return;
+    const Planning planning(this, actions);
     if (sound.ok()) return job->OnReply(sent, reply, now_us, actions);
     job->OnReply(sent, absl::StatusOr<ReplyOf<Request>>(sound), now_us, actions);
   }
@@ -84,6 +85,21 @@ class ClusterMachine {
   ListWorkersReply Workers() const;
 
  private:
+  // While it lives, one job's decisions add to the actions: what they plan is counted at its end.
+  class Planning {
+   public:
+    Planning(ClusterMachine* cluster, const Actions* actions)
+        : cluster_(cluster), actions_(actions), before_(actions->size()) {}
+    ~Planning() { cluster_->CountPlanned(*actions_, before_); }
+    Planning(const Planning&) = delete;
+    Planning& operator=(const Planning&) = delete;
+
+   private:
+    ClusterMachine* const cluster_;
+    const Actions* const actions_;
+    const size_t before_;
+  };
+
   JobMachine* Find(const std::string& job_id);
   void Apply(const JournalRecord& record, int64_t now_us, Actions* actions);
   // Extends every lease by the time that the driver stood still. Called before an event is handled.

@@ -14,6 +14,7 @@
 #include "common/limits.h"
 #include "driver.pb.h"
 #include "driver/merge/merge_memory.h"
+#include "waiting.pb.h"
 
 namespace tenfold {
 
@@ -48,7 +49,8 @@ struct WorkerInfo {
   size_t max_jobs = 0;
   std::string limit;
 
-  bool HasRoom() const { return max_jobs == 0 || jobs < max_jobs; }
+  // For so many more jobs.
+  bool HasRoom(size_t more = 1) const { return max_jobs == 0 || jobs + more <= max_jobs; }
   // Why it takes no other job, to follow its name.
   std::string FullText() const {
     return absl::StrCat("runs ", jobs, jobs == 1 ? " job" : " jobs", ", as many as ", limit, " allows");
@@ -97,6 +99,17 @@ struct ClusterView {
     return found != nullptr && found->state == WORKER_LIVE ? found : nullptr;
   }
   bool IsLive(const std::string& worker) const { return FindLive(worker) != nullptr; }
+  // Says in the detail that no live worker has room for another job, if so.
+  void TellFull(Waiting* waiting) const {
+    std::string full;
+    for (const auto& [id, worker] : workers) {
+      if (worker.state != WORKER_LIVE) continue;
+      if (worker.HasRoom()) return;
+      full = absl::StrCat("worker ", id, " ", worker.FullText());
+    }
+    if (full.empty()) return;
+    waiting->set_detail(absl::StrCat(waiting->detail(), waiting->detail().empty() ? "" : ", and ", full));
+  }
 };
 
 }  // namespace tenfold

@@ -19,6 +19,10 @@ void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
     if (ends[p].ok()) {
       ends_[p] = *ends[p];
       stuck_.erase(p);
+      if (const auto held = held_.find(p); held != held_.end()) {
+        Held& at = held->second;
+        at.records = at.end == ends_[p] ? at.watermark - at.end : 0;
+      }
     } else {
       const auto [it, is_new] = stuck_.try_emplace(p);
       if (is_new) it->second.since_us = now_us;
@@ -34,9 +38,8 @@ void PartitionEnds::TakeHighWatermarks(const std::vector<int64_t>& watermarks, i
       continue;
     }
     Held& held = held_[p];
-    if (held.end != end(p) || held.seen == 0) held = {.end = end(p), .since_us = now_us};
+    if (held.end != end(p) || held.since_us == 0) held = {.end = end(p), .since_us = now_us};
     held.watermark = watermarks[p];
-    ++held.seen;
   }
 }
 
@@ -89,11 +92,10 @@ PartitionStatus PartitionEnds::Status(uint32_t partition) const {
     status.set_problem(it->second.why);
     status.set_since_us(it->second.since_us);
   }
-  // Records that come between the two questions are seen once.
   const auto held = held_.find(partition);
-  if (held != held_.end() && held->second.seen > 1 && held->second.end == end(partition)) {
-    status.set_held_back(static_cast<uint64_t>(held->second.watermark - held->second.end));
-    status.set_held_back_since_us(held->second.since_us);
+  if (held != held_.end() && held->second.end == end(partition)) {
+    status.set_held_back(static_cast<uint64_t>(held->second.records));
+    if (status.held_back() > 0) status.set_held_back_since_us(held->second.since_us);
   }
   return status;
 }

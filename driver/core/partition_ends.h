@@ -66,12 +66,13 @@ class PartitionEnds {
   std::vector<int64_t> ends_;
   // By partition index.
   std::map<uint32_t, Problem> stuck_;
-  // An end that is below the high watermark: how often that was seen, and since when.
+  // An end that is below the high watermark, since when, and how many records before the watermark were still not readable
+  // when ends were asked for later: those that come between the two questions are no sign of a transaction.
   struct Held {
     int64_t end = 0;
     int64_t watermark = 0;
     int64_t since_us = 0;
-    int seen = 0;
+    int64_t records = 0;
   };
   std::map<uint32_t, Held> held_;
   std::optional<int64_t> truncated_since_us_;

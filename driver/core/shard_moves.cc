@@ -40,11 +40,18 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
   input.current = job_->assignment;
   input.shards = job_->Shards();
   input.can_refold = refolding_ == Refolding::kPossible;
+  // What moves for the balance alone leaves a place for a job that comes.
+  const bool needs = job_->assignment.size() < job_->Shards() ||
+                     std::ranges::any_of(
+                         job_->assignment,
+                         [&](const ShardAssignment& shard) {
+                           return !cluster_->IsLive(shard.owner()) && !cluster_->IsLive(shard.next_owner());
+                         });
   for (const auto& [id, worker] : cluster_->workers) {
     const bool has = std::ranges::any_of(job_->assignment, [&, worker_id = &id](const ShardAssignment& shard) {
       return shard.owner() == *worker_id || shard.next_owner() == *worker_id;
     });
-    if (worker.state == WORKER_LIVE && (has || worker.HasRoom())) input.live[id] = worker.shards;
+    if (worker.state == WORKER_LIVE && (has || worker.HasRoom(needs ? 1 : 2))) input.live[id] = worker.shards;
     if (worker.state == WORKER_JOINING) input.awaited.insert(id);
   }
   for (const ShardAssignment& shard : job_->assignment) {
@@ -132,6 +139,7 @@ std::optional<Waiting> ShardMoves::MissingOwner() const {
     waiting.set_worker(owner);
     waiting.set_shard(s);
     if (const WorkerInfo* info = cluster_->Find(owner)) waiting.set_detail(info->problem);
+    if (next.empty() && moves) cluster_->TellFull(&waiting);
     if (!next.empty()) *waiting.mutable_refold() = Progress(s);
     return waiting;
   }

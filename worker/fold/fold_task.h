@@ -50,6 +50,8 @@ class FoldTask {
   virtual ~FoldTask() = default;
   // Folds until every partition is at its end or beyond, or the budget is spent.
   virtual FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) = 0;
+  // Gives up what it holds for more records than came of late. May take seconds.
+  virtual void Rest() {}
 };
 
 }  // namespace tenfold

@@ -56,6 +56,14 @@ size_t KafkaFoldTask::Threads(const std::vector<JobCore::ShardRange>& ranges, si
   return 1 + extra_;
 }
 
+void KafkaFoldTask::Rest() {
+  if (extra_ == 0 || absl::Now() < fewer_at_) return;
+  size_t ended = 1;
+  for (; ended < threads_.size() && !threads_[ended]->idle(); ++ended) threads_[ended]->Start({}, FoldOptions());
+  for (size_t i = 1; i < ended; ++i) threads_[i]->Wait();
+  slots_->GiveBack(std::exchange(extra_, 0));
+}
+
 FoldOutcome KafkaFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
   size_t threads = std::min(threads_.size(), ranges.size());
   FoldOptions part_options = options;

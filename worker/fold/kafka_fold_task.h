@@ -33,6 +33,7 @@ class KafkaFoldTask : public FoldTask {
   }
 
   FoldOutcome Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) override;
+  void Rest() override;
 
  private:
   KafkaFoldTask(size_t cores, ReaderSlots* slots) : shared_(cores), slots_(slots) {}
