@@ -32,7 +32,7 @@ struct Want {
   std::string what;
   std::string error;
 };
-// Whether the disk fails for good, in whatever is asked of it.
+// Returns whether the call failed since the disk fails for good.
 bool IsBroken(const IOStatus& status) {
   const std::string text = status.ToString();
   return !status.ok() && (absl::StrContains(text, "Input/output error") || absl::StrContains(text, "Read-only file system"));

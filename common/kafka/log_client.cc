@@ -44,10 +44,12 @@ class KafkaLogClient : public LogClient {
   KafkaLogClient(LogConfig config, std::shared_ptr<SharedHandles> handles)
       : config_(std::move(config)), handles_(std::move(handles)), committed_(handles_->committed.get()) {}
 
-  static absl::StatusOr<std::unique_ptr<KafkaHandle>> MakeHandle(const LogConfig& config, const char* isolation_level) {
-    KafkaHandle::Options options;
-    options.required = {{"isolation.level", isolation_level}, {"allow.auto.create.topics", "false"}};
-    return KafkaHandle::Create(config, std::move(options));
+  static absl::StatusOr<std::shared_ptr<SharedHandles>> MakeHandles(const LogConfig& config) {
+    absl::StatusOr<std::unique_ptr<KafkaHandle>> committed = MakeHandle(config, "read_committed");
+    if (!committed.ok()) return committed.status();
+    auto handles = std::make_shared<SharedHandles>();
+    handles->committed = *std::move(committed);
+    return handles;
   }
 
   std::vector<absl::StatusOr<int32_t>> EachPartitionCount(const std::vector<std::string>& topics,
@@ -109,7 +111,7 @@ class KafkaLogClient : public LogClient {
     if (!handle.ok()) return std::vector<absl::StatusOr<int64_t>>(partitions.size(), handle.status());
     const int64_t query = position == Position::kBegin ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
     const absl::Time deadline = absl::Now() + timeout;
-    // What the high watermark's client meets says nothing of the other.
+    // Trouble of the client that asks for high watermarks says nothing of the other one.
     const bool informs = position == Position::kHighWatermark;
     if (informs || !trouble_) {
       std::vector<absl::StatusOr<int64_t>> offsets = QueryOffsets(**handle, partitions, query, absl::Now() + timeout / 2);
@@ -143,6 +145,12 @@ class KafkaLogClient : public LogClient {
 
  private:
   using SendRequest = std::function<void(const rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>;
+
+  static absl::StatusOr<std::unique_ptr<KafkaHandle>> MakeHandle(const LogConfig& config, const char* isolation_level) {
+    KafkaHandle::Options options;
+    options.required = {{"isolation.level", isolation_level}, {"allow.auto.create.topics", "false"}};
+    return KafkaHandle::Create(config, std::move(options));
+  }
 
   absl::StatusOr<KafkaHandle*> HandleFor(Position position) {
     if (position != Position::kHighWatermark) return committed_;
@@ -435,21 +443,18 @@ absl::StatusOr<std::unique_ptr<LogClient>> LogClient::Shared(const LogConfig& co
   std::erase_if(*clients, [](const auto& entry) { return entry.second.expired(); });
   std::shared_ptr<SharedHandles> handles = (*clients)[key].lock();
   if (handles == nullptr) {
-    absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = KafkaLogClient::MakeHandle(config, "read_committed");
-    if (!handle.ok()) return handle.status();
-    handles = std::make_shared<SharedHandles>();
-    handles->committed = *std::move(handle);
+    absl::StatusOr<std::shared_ptr<SharedHandles>> made = KafkaLogClient::MakeHandles(config);
+    if (!made.ok()) return made.status();
+    handles = *std::move(made);
     (*clients)[key] = handles;
   }
   return std::make_unique<KafkaLogClient>(config, std::move(handles));
 }
 
 absl::StatusOr<std::unique_ptr<LogClient>> LogClient::Create(const LogConfig& config) {
-  absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = KafkaLogClient::MakeHandle(config, "read_committed");
-  if (!handle.ok()) return handle.status();
-  auto handles = std::make_shared<SharedHandles>();
-  handles->committed = *std::move(handle);
-  return std::make_unique<KafkaLogClient>(config, std::move(handles));
+  absl::StatusOr<std::shared_ptr<SharedHandles>> handles = KafkaLogClient::MakeHandles(config);
+  if (!handles.ok()) return handles.status();
+  return std::make_unique<KafkaLogClient>(config, *std::move(handles));
 }
 
 }  // namespace tenfold

@@ -56,7 +56,7 @@ struct JournalledJob {
   std::vector<ShardAssignment> assignment;
   uint64_t assignment_number = 0;
   BatchCommitted last_batch;
-  // Of last_batch.
+  // The lineage of last_batch.
   Lineage lineage;
   // The offsets of last_batch, and the start offsets of partitions that were added since.
   std::vector<int64_t> next_offsets;

@@ -1,4 +1,4 @@
-// Whether two journals are one. A batch is published once, so a driver on an older copy of its journal must not give the
+// Lineage tells two journals apart. A batch is published once, so a driver on an older copy of its journal must not give the
 // numbers of lost batches to others. Workers and sinks remember the last batch that they were told of, and the job stops
 // where its journal has no such batch, or another one under that number. Pure.
 #pragma once

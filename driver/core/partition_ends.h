@@ -31,7 +31,7 @@ class PartitionEnds {
   // Offsets between the last batch and the ends as last seen.
   uint64_t lag() const;
 
-  // What becomes of the job if some partitions end below what is folded of them, by index. It waits at first, since a new
+  // Partitions, by index, that end below what is folded of them, and what becomes of the job: it waits at first, as a new
   // leader reports older ends for a moment; the topic may have been created again or truncated.
   struct Truncated {
     Waiting waiting;

@@ -40,7 +40,7 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
   input.current = job_->assignment;
   input.shards = job_->Shards();
   input.can_refold = refolding_ == Refolding::kPossible;
-  // What moves for the balance alone leaves a place for a job that comes.
+  // A move that only the balance needs leaves its worker a place for a job that comes.
   const bool needs = job_->assignment.size() < job_->Shards() ||
                      std::ranges::any_of(
                          job_->assignment,

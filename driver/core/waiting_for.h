@@ -16,7 +16,7 @@ inline Waiting WaitingFor(WaitingKind kind) {
   return waiting;
 }
 
-// Whether both wait for the same thing, regardless of its progress.
+// Returns whether two jobs wait for the same thing, regardless of its progress.
 inline bool SameThing(const Waiting& a, const Waiting& b) {
   return a.kind() == b.kind() && a.subject() == b.subject() && a.worker() == b.worker() && a.shard() == b.shard() &&
          a.topic() == b.topic() && a.partition() == b.partition();

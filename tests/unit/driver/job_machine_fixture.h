@@ -152,6 +152,14 @@ class JobMachineTest : public testing::Test {
     Take<PublishBatch>();
   }
 
+  // After batch 1 worker b is lost; returns what a is asked to prepare.
+  std::vector<Send<PrepareRequest>> LoseB() {
+    CommitFirst();
+    cluster_.workers["b"].state = WORKER_LOST;
+    RunToFold({10, 20});
+    return Take<Send<PrepareRequest>>();
+  }
+
   ClusterView cluster_;
   JobMachine job_{&cluster_, Submitted(), 0};
   Actions actions_;

@@ -314,10 +314,7 @@ TEST_F(JobMachineTest, NoShardMovesBeforeKafkaHasToldWhatItHas) {
 }
 
 TEST_F(JobMachineTest, ANextOwnerThatDisagreesTakesNothingFromTheOwner) {
-  CommitFirst();
-  cluster_.workers["b"].state = WORKER_LOST;
-  RunToFold({10, 20});
-  const std::vector<Send<PrepareRequest>> prepares = Take<Send<PrepareRequest>>();
+  const std::vector<Send<PrepareRequest>> prepares = LoseB();
   ASSERT_THAT(prepares, SizeIs(1));
   PrepareReply reply;
   ShardPosition* position = reply.add_shards();
@@ -332,10 +329,7 @@ TEST_F(JobMachineTest, ANextOwnerThatDisagreesTakesNothingFromTheOwner) {
 }
 
 TEST_F(JobMachineTest, AfterAPreparationThatFailedNothingMovesBeforeAnUpdate) {
-  CommitFirst();
-  cluster_.workers["b"].state = WORKER_LOST;
-  RunToFold({10, 20});
-  const std::vector<Send<PrepareRequest>> prepares = Take<Send<PrepareRequest>>();
+  const std::vector<Send<PrepareRequest>> prepares = LoseB();
   ASSERT_THAT(prepares, SizeIs(1));
   PrepareReply reply;
   reply.mutable_failure()->set_reason("a bad record");
@@ -357,10 +351,7 @@ TEST_F(JobMachineTest, AfterAPreparationThatFailedNothingMovesBeforeAnUpdate) {
 }
 
 TEST_F(JobMachineTest, APreparationOfTheSpecBeforeTheUpdateCountsForNothing) {
-  CommitFirst();
-  cluster_.workers["b"].state = WORKER_LOST;
-  RunToFold({10, 20});
-  const std::vector<Send<PrepareRequest>> prepares = Take<Send<PrepareRequest>>();
+  const std::vector<Send<PrepareRequest>> prepares = LoseB();
   ASSERT_THAT(prepares, SizeIs(1));
   Apply(Update(Submitted().spec()));
   PrepareReply reply;
