@@ -106,7 +106,7 @@ absl::StatusOr<std::unique_ptr<StateStore>> Worker::OpenStore() {
 
 absl::Status Worker::CheckOpen() const {
   if (stopping_) return absl::UnavailableError("the worker is stopping");
-  if (is_open_ && has_no_ballast_) {
+  if (is_open_ && ballast_.given_up()) {
     return absl::FailedPreconditionError(
         absl::StrCat("waits for room on the disk: ", ballast_.path(), " has to be made again. Cancel a job, or make room"));
   }
@@ -209,13 +209,14 @@ void Worker::KeepBallast() {
   if (wait) {
     {
       MutexLock lock(&mutex_);
-      if (is_open_ || absl::Now() - wait->since < kOpenWithin) return;
+      // A drop waits for folds that began to wait after it.
+      const bool needed = is_open_ ? dropping_.load() : absl::Now() - wait->since >= kOpenWithin;
+      if (!needed) return;
     }
     return ballast_.GiveUp();
   }
-  const bool kept = ballast_.Keep();
-  MutexLock lock(&mutex_);
-  has_no_ballast_ = !kept;
+  // A drop needs the room until it has ended.
+  if (!dropping_.load()) ballast_.Keep();
 }
 
 void Worker::LookAfterJobs(size_t* shared_by) {
@@ -299,6 +300,11 @@ void Worker::DropJob(const std::string& job_id) {
   if (absl::Status dropped = job->Drop(); !dropped.ok()) {
     LOG(ERROR) << "states of job " << job_id << ", which is over, stay on disk until the next start: " << dropped.message();
   }
+  if (ballast_.has_room()) return;
+  // What was dropped is still in the log.
+  if (absl::Status emptied = store_->EmptyLog(); !emptied.ok()) LOG(ERROR) << emptied.message();
+  // Before another job takes the room.
+  ballast_.Keep();
 }
 
 absl::StatusOr<PingReply> Worker::Ping(const PingRequest& request) {

@@ -114,8 +114,6 @@ class Worker {
 
   Mutex mutex_;
   bool is_open_ ABSL_GUARDED_BY(mutex_) = false;
-  // Whether nothing is folded, since the room that the ballast took is for dropping what was cancelled.
-  bool has_no_ballast_ ABSL_GUARDED_BY(mutex_) = false;
   Identity identity_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<WorkerJob>> jobs_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -51,6 +51,8 @@ absl::Status MakeDirectory(const std::string& path, const std::string& base) {
   // The lowest ancestor that exists already.
   fs::path there = directory;
   while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  if (fs::exists(there, error) && !fs::is_directory(there, error))
+    return absl::InvalidArgumentError(absl::StrCat("cannot make the directory ", path, ": ", there.string(), " is a file"));
   fs::create_directories(directory, error);
   if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot make the directory ", path));
   if (there == directory) there = directory.parent_path();

@@ -12,6 +12,7 @@ namespace tenfold {
 // Makes the directory and its missing ancestors, and syncs every directory made and the parent of the first of them. A
 // directory that exists already is synced together with its parent, since the process that made it may have been killed
 // first. If `base`, an ancestor of `path`, is given, every directory from `path` up to `base` is synced for the same reason.
+// INVALID_ARGUMENT if a file stands in the way.
 absl::Status MakeDirectory(const std::string& path, const std::string& base = "");
 
 // The same, and nobody but its owner may look into it; what was there before may be open to others. A directory of another

@@ -90,13 +90,15 @@ class LogGroup {
   LogGroup(LogConfig config, std::string group);
   ~LogGroup();
 
-  // UNAVAILABLE if Kafka could not be reached in time.
+  // UNAVAILABLE if Kafka could not be reached in time, PERMISSION_DENIED if it refuses access to the group.
   absl::Status Commit(const std::vector<TopicPartition>& partitions, const std::vector<int64_t>& next_offsets,
                       absl::Duration timeout);
 
  private:
   const LogConfig config_;
   const std::string group_;
+  // Whether Kafka refused the group, and took no commit since.
+  bool refused_ = false;
   std::unique_ptr<KafkaHandle> handle_;
 };
 

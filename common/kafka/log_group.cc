@@ -5,6 +5,19 @@
 #include "common/kafka/log.h"
 
 namespace tenfold {
+namespace {
+
+using KafkaMessage = KafkaPtr<rd_kafka_message_t, rd_kafka_message_destroy>;
+
+// Whether the client was told so while it looked for the group's coordinator; a commit says only that there was none.
+bool WasRefused(rd_kafka_t* client) {
+  bool refused = false;
+  while (const KafkaMessage told{rd_kafka_consumer_poll(client, 0)})
+    refused |= told->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+  return refused;
+}
+
+}  // namespace
 
 LogGroup::LogGroup(LogConfig config, std::string group) : config_(std::move(config)), group_(std::move(group)) {}
 LogGroup::~LogGroup() = default;
@@ -33,7 +46,14 @@ absl::Status LogGroup::Commit(const std::vector<TopicPartition>& partitions, con
                                                              : nullptr);
   handle_->Serve(0);
   if (event != nullptr) error = rd_kafka_event_error(event.get());
-  if ((event == nullptr && error == RD_KAFKA_RESP_ERR_NO_ERROR) || IsTransient(error)) return handle_->Unreachable();
+  refused_ |= WasRefused(handle_->get());
+  const bool timed_out = (event == nullptr && error == RD_KAFKA_RESP_ERR_NO_ERROR) || IsTransient(error);
+  if (refused_ && timed_out) {
+    return absl::PermissionDeniedError(absl::StrCat("Kafka at ", config_.brokers, " refuses access to group ", group_,
+                                                    "; allow READ on it, if they are to see it"));
+  }
+  if (timed_out) return handle_->Unreachable();
+  refused_ = false;
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return absl::FailedPreconditionError(absl::StrCat(what, ": ", rd_kafka_err2str(error)));
   }

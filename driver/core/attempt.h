@@ -43,6 +43,8 @@ struct Attempt {
   std::map<std::string, uint64_t> awaited;
   // When the last of them was sent.
   int64_t asked_us = 0;
+  // The worker of which the job says that it has yet to answer; empty if of none.
+  std::string silent;
   // The replies to the Fold, by worker id.
   std::map<std::string, FoldReply> replies;
   // What the job still waits for once the batch is committed: a partition may be stuck while others move.

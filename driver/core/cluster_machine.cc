@@ -205,7 +205,7 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
 void ClusterMachine::CountShards() {
   for (auto& [id, worker] : cluster_.workers) worker.shards = worker.jobs = 0;
   for (const auto& [id, job] : jobs_) {
-    std::set<std::string> has;
+    std::set<std::string> has = job->places();
     if (const auto planned = planned_.find(id); planned != planned_.end()) {
       for (const ShardAssignment& shard : planned->second.shards()) has.insert({shard.owner(), shard.next_owner()});
     }

@@ -24,12 +24,6 @@ constexpr int64_t kRetryKafkaUs = 250'000;
 constexpr int64_t kSilenceUs = 5'000'000;
 constexpr int64_t kRetrySinksUs = 250'000;
 
-void AddOffset(uint32_t partition, int64_t next_offset, google::protobuf::RepeatedPtrField<PartitionOffset>* offsets) {
-  PartitionOffset* offset = offsets->Add();
-  offset->set_partition(partition);
-  offset->set_next_offset(next_offset);
-}
-
 BatchMerge::Options MergeOptions(const ClusterView& cluster, const JobSpec& spec) {
   return {.top = spec.top(), .floor = cluster.options.merge_floor, .memory = cluster.merge_memory};
 }
@@ -309,7 +303,7 @@ void JobMachine::OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<A
   acks_.Add(sent.worker, id);
   moves_.OnAssignReply(sent.worker, sent.request, *reply);
   if (awaited) {
-    attempt_.awaited.erase(sent.worker);
+    SetAnswered(sent.worker);
     if (attempt_.awaited.empty()) BeginFold(now_us, actions);
   }
   Advance(now_us, actions);
@@ -328,12 +322,7 @@ void JobMachine::BeginFold(int64_t now_us, Actions* actions) {
   const std::vector<int64_t>& targets = attempt_.replays ? job_.next_offsets : attempt_.plan.targets;
   for (size_t w = 0; w < attempt_.owners.size(); ++w) {
     const std::string& owner = attempt_.owners[w];
-    FoldRequest request;
-    *request.mutable_id() = MakeId(owner);
-    for (uint32_t s = 0; s < job_.assignment.size(); ++s) {
-      if (job_.assignment[s].owner() != owner) continue;
-      for (const uint32_t p : job_.PartitionsOf(s)) AddOffset(p, targets[p], request.mutable_targets());
-    }
+    FoldRequest request = job_.MakeFold(owner, MakeId(owner), targets);
     request.set_exact(attempt_.replays);
     request.set_budget_ms(FoldBudgetMs(job_.spec.batch_interval_ms(), overhead_ms_));
     merge_.Quote(w, &request);
@@ -354,7 +343,7 @@ void JobMachine::OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<Fol
     return Advance(now_us, actions);
   }
   attempt_.replies[sent.worker] = *reply;
-  attempt_.awaited.erase(sent.worker);
+  SetAnswered(sent.worker);
   if (attempt_.awaited.empty()) OnFolded(now_us, actions);
   Advance(now_us, actions);
 }
@@ -422,7 +411,7 @@ void JobMachine::ContinueMerge(int64_t now_us, Actions* actions) {
 void JobMachine::OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_us,
                          Actions* actions) {
   if (!IsAwaited(PHASE_MERGE, sent.worker, sent.request.id())) return;
-  attempt_.awaited.erase(sent.worker);
+  SetAnswered(sent.worker);
   absl::Status answered = reply.status();
   if (reply.ok()) {
     answered = merge_.Answer(attempt_.PlaceOf(sent.worker), *reply);
@@ -511,8 +500,10 @@ void JobMachine::OnWorkersChanged(int64_t now_us, Actions* actions) {
 
 void JobMachine::OnTime(int64_t now_us, Actions* actions) {
   const int64_t patience_us = kSilenceUs + 2 * int64_t{job_.spec.batch_interval_ms()} * 1000;
-  if (!job_.IsOver() && !attempt_.awaited.empty() && now_us - attempt_.asked_us >= patience_us)
-    SetWaiting(WaitingForWorker(attempt_.awaited.begin()->first, "it has yet to answer"), now_us);
+  if (!job_.IsOver() && !attempt_.awaited.empty() && now_us - attempt_.asked_us >= patience_us) {
+    attempt_.silent = attempt_.awaited.begin()->first;
+    SetWaiting(WaitingForWorker(attempt_.silent, "it has yet to answer"), now_us);
+  }
   Advance(now_us, actions);
 }
 
@@ -566,6 +557,13 @@ void JobMachine::Ask(const std::string& worker, Request request, int64_t now_us,
   attempt_.awaited[worker] = request.id().step();
   attempt_.asked_us = now_us;
   actions->push_back(Send<Request>{worker, std::move(request)});
+}
+
+void JobMachine::SetAnswered(const std::string& worker) {
+  attempt_.awaited.erase(worker);
+  if (attempt_.silent != worker) return;
+  attempt_.silent.clear();
+  SetWaiting({}, 0);
 }
 
 bool JobMachine::IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,7 @@ class JobMachine {
   JobState state() const;
   // What the job waits for; of kind WAITING_NOT if it does not.
   const Waiting& waiting() const { return waiting_; }
+  const std::set<std::string>& places() const { return moves_.places(); }
   // Offsets between the last batch and the ends as last seen.
   uint64_t lag() const { return ends_.lag(); }
   // Which partitions give nothing, why and since when.
@@ -109,6 +111,8 @@ class JobMachine {
   // Sends a request of the attempt, whose answer is awaited from now on.
   template <typename Request>
   void Ask(const std::string& worker, Request request, int64_t now_us, Actions* actions);
+  // What the attempt awaited of the worker is there.
+  void SetAnswered(const std::string& worker);
   // Whether the attempt, in this phase, awaits the reply to the request with this id.
   bool IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const;
 

@@ -100,6 +100,20 @@ AssignRequest JournalledJob::MakeAssign(const std::string& worker, RequestId id)
   return request;
 }
 
+FoldRequest JournalledJob::MakeFold(const std::string& worker, RequestId id, const std::vector<int64_t>& targets) const {
+  FoldRequest request;
+  *request.mutable_id() = std::move(id);
+  for (uint32_t s = 0; s < assignment.size(); ++s) {
+    if (assignment[s].owner() != worker) continue;
+    for (const uint32_t p : PartitionsOf(s)) {
+      PartitionOffset* target = request.add_targets();
+      target->set_partition(p);
+      target->set_next_offset(targets[p]);
+    }
+  }
+  return request;
+}
+
 JobStatus JournalledJob::Status() const {
   JobStatus status;
   status.set_job(spec.name());

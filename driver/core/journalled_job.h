@@ -42,6 +42,8 @@ struct JournalledJob {
   JobStatus Status() const;
   // The request that tells the worker its shards of the present assignment.
   AssignRequest MakeAssign(const std::string& worker, RequestId id) const;
+  // The request to fold its shards' partitions to these offsets, of all partitions.
+  FoldRequest MakeFold(const std::string& worker, RequestId id, const std::vector<int64_t>& targets) const;
 
   const std::string job_id;
   const std::string driver_brokers;

@@ -87,7 +87,8 @@ PartitionStatus PartitionEnds::Status(uint32_t partition) const {
   status.set_topic(job_->partitions[partition].topic());
   status.set_partition(job_->partitions[partition].partition());
   status.set_next_offset(job_->next_offsets[partition]);
-  status.set_end_offset(end(partition));
+  // A batch may go beyond the end that was asked for before it.
+  status.set_end_offset(end(partition) < 0 ? end(partition) : std::max(end(partition), job_->next_offsets[partition]));
   if (const auto it = stuck_.find(partition); it != stuck_.end()) {
     status.set_problem(it->second.why);
     status.set_since_us(it->second.since_us);

@@ -48,9 +48,10 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
                            return !cluster_->IsLive(shard.owner()) && !cluster_->IsLive(shard.next_owner());
                          });
   for (const auto& [id, worker] : cluster_->workers) {
-    const bool has = std::ranges::any_of(job_->assignment, [&, worker_id = &id](const ShardAssignment& shard) {
-      return shard.owner() == *worker_id || shard.next_owner() == *worker_id;
-    });
+    const bool has =
+        places_.contains(id) || std::ranges::any_of(job_->assignment, [&, worker_id = &id](const ShardAssignment& shard) {
+          return shard.owner() == *worker_id || shard.next_owner() == *worker_id;
+        });
     if (worker.state == WORKER_LIVE && (has || worker.HasRoom(needs ? 1 : 2))) input.live[id] = worker.shards;
     if (worker.state == WORKER_JOINING) input.awaited.insert(id);
   }
@@ -84,6 +85,8 @@ void ShardMoves::OnAssigned() {
   refolds_.clear();
   ready_.clear();
   preparations_.clear();
+  const auto has_nobody = [](const ShardAssignment& shard) { return shard.owner().empty() && shard.next_owner().empty(); };
+  if (std::ranges::none_of(job_->assignment, has_nobody)) places_.clear();
 }
 
 void ShardMoves::OnWorkersChanged() {
@@ -333,6 +336,7 @@ std::string ShardMoves::Doubt(uint32_t shard, const std::string& worker) {
              << " has another digest than batch " << job_->last_batch.batch()
              << " in the journal; the shard is folded again from the log";
   doubtful_[shard] = worker;
+  places_.insert(worker);
   return "";
 }
 

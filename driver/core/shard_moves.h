@@ -37,6 +37,9 @@ class ShardMoves {
   std::optional<std::vector<ShardAssignment>> Plan(int64_t now_us) const;
   // A new assignment is journalled: preparations begin anew.
   void OnAssigned();
+  // Workers that keep the job's place although they may have no shard of it: they drop a doubtful state, and the shard is
+  // given anew once that is done.
+  const std::set<std::string>& places() const { return places_; }
   void OnWorkersChanged();
   // Kafka has told what it has of the log.
   void OnFound(const FoundPartitions& found);
@@ -135,6 +138,7 @@ class ShardMoves {
   // By shard: the worker that has to drop its state, and how often the shard was doubted.
   std::map<uint32_t, std::string> doubtful_;
   std::map<uint32_t, int> doubts_;
+  std::set<std::string> places_;
 };
 
 }  // namespace tenfold

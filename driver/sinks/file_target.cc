@@ -102,7 +102,10 @@ std::string FileTarget::CheckPath(const std::string& path, const SinkPlaces& pla
   if (!given.has_filename() || given.filename() == ".") return absl::StrCat("\"", path, "\" names no file");
   if (std::find(given.begin(), given.end(), "..") != given.end()) return absl::StrCat("\"", path, "\" has a \"..\"");
   if (given.is_relative()) return "";
-  if (AllowedDirectory(given, places.allowed) != nullptr) return "";
+  if (AllowedDirectory(given, places.allowed) != nullptr) {
+    std::error_code error;
+    return fs::is_directory(given, error) ? absl::StrCat("\"", path, "\" is a directory; name a file in it") : "";
+  }
   return absl::StrCat("\"", path, "\" is absolute, and ",
                       places.allowed.empty()
                           ? "the driver's configuration allows no directory for such paths"

@@ -101,6 +101,8 @@ class Production {
   }
 
   uint64_t produced() const { return produced_; }
+  // Those of which Kafka has said that it has them.
+  uint64_t delivered() const { return delivered_; }
 
  private:
   bool Done() const { return options_.count > 0 && produced_ >= options_.count; }
@@ -207,7 +209,13 @@ int Produce(const Options& options) {
   const absl::Status status = production->Run();
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   const uint64_t produced = production->produced();
+  const uint64_t delivered = production->delivered();
   production.reset();
+  if (!status.ok() && produced > 0) {
+    return ReportKafkaError(
+        absl::Status(status.code(), fmt::format("{}; topic {} has got at least {} and at most {} events",
+                                                std::string(status.message()), options.topic, delivered, produced)));
+  }
   if (!status.ok()) return ReportKafkaError(status);
   fmt::print(stderr, "produced {} events to {} in {:.1f} s ({:.0f}/s)\n", produced, options.topic, seconds,
              static_cast<double>(produced) / std::max(seconds, 0.001));

@@ -104,6 +104,12 @@ TEST_F(RefusalTest, WorkersDirectoryOfAnotherClusterExitsWith65) {
   ExpectDaemonRefused(*stray, kExitData, cluster_.worker(0).data_dir());
 }
 
+TEST_F(RefusalTest, ADirectoryThatIsAFileExitsWith65) {
+  const std::string file = cluster_.WriteFile("file", "");
+  ExpectDaemonRefused(*cluster_.NewWorker("another-worker", file), kExitData, file);
+  ExpectDaemonRefused(*cluster_.NewDriver("another-driver", file), kExitData, file);
+}
+
 TEST_F(RefusalTest, DamagedJournalExitsWith65) {
   ASSERT_OK(cluster_.Start(0));
   ASSERT_OK(cluster_.driver().Stop());

@@ -50,6 +50,8 @@ TEST_F(SecureKafkaTest, WhatAclsRefuseIsNamedAndATopicThatMayBeReadSuffices) {
   const CliResult status = cluster_.RunCli({"status", job_.name});
   EXPECT_FALSE(absl::StrContains(status.out, "reader-password")) << status.out;
   EXPECT_FALSE(absl::StrContains(cluster_.driver().LogTail(), "reader-password"));
+  const std::string told = absl::StrCat("refuses access to group tenfold-", job_.name);
+  EXPECT_OK(WaitUntil(told, absl::Seconds(30), [&] { return absl::StrContains(cluster_.driver().LogTail(), told); }));
 }
 
 TEST_F(SecureKafkaTest, AJobThatKafkaSlowsDownStaysExact) {

@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -20,59 +19,13 @@
 #include "rocksdb/db.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/memtablerep.h"
-#include "rocksdb/merge_operator.h"
 #include "rocksdb/slice_transform.h"
 #include "rocksdb/table.h"
 #include "rocksdb/write_buffer_manager.h"
+#include "worker/store/row_format.h"
 
 namespace tenfold {
 namespace {
-
-// A family's keys are a tag byte, 0 for the state and 1 for a row, and for a row its pane and ranking key.
-constexpr std::string_view kStateKey("\0", 1);
-// Tag and pane: how many bytes it has, then these, big endian. The pane is 0.
-constexpr std::string_view kRowPrefix("\1\0", 2);
-
-// The encoded value of a row, count and then sum. A delta has the same form.
-class EncodedRow {
- public:
-  EncodedRow(uint64_t count, Units sum)
-      : count_size_(EncodeUnits(count, bytes_)), size_(count_size_ + EncodeUnits(sum, bytes_ + count_size_)) {}
-  rocksdb::Slice slice() const { return {bytes_, size_}; }
-
- private:
-  char bytes_[2 * kMaxEncodedUnits];
-  size_t count_size_;
-  size_t size_;
-};
-
-bool DecodeRow(const rocksdb::Slice& row, uint64_t* count, Units* sum) {
-  std::string_view rest = row.ToStringView();
-  Units wide_count = 0;
-  if (!DecodeUnits(&rest, &wide_count) || !DecodeUnits(&rest, sum) || !rest.empty()) return false;
-  if (wide_count < 0 || wide_count > Units{std::numeric_limits<uint64_t>::max()}) return false;
-  *count = static_cast<uint64_t>(wide_count);
-  return true;
-}
-
-class AddDelta : public rocksdb::AssociativeMergeOperator {
- public:
-  bool Merge(const rocksdb::Slice& /*key*/, const rocksdb::Slice* before, const rocksdb::Slice& delta, std::string* after,
-             rocksdb::Logger* /*logger*/) const override {
-    uint64_t count = 0;
-    Units sum = 0;
-    if (before != nullptr && !DecodeRow(*before, &count, &sum)) return false;
-    uint64_t delta_count = 0;
-    Units delta_sum = 0;
-    if (!DecodeRow(delta, &delta_count, &delta_sum)) return false;
-    // Added as unsigned numbers, since values from a damaged file may overflow.
-    const Uint128 after_sum = static_cast<Uint128>(sum) + static_cast<Uint128>(delta_sum);
-    const EncodedRow row(count + delta_count, static_cast<Units>(after_sum));
-    after->assign(row.slice().data(), row.slice().size());
-    return true;
-  }
-  const char* Name() const override { return "tenfold.AddDelta"; }
-};
 
 rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::DBOptions options;
@@ -105,7 +58,7 @@ rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::
 
 rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache, size_t memory_bytes) {
   rocksdb::ColumnFamilyOptions options;
-  options.merge_operator = std::make_shared<AddDelta>();
+  options.merge_operator = MakeRowMerge();
   if (cache == nullptr) {
     // Cheapest by far to commit to (seen: 0.3 against 1.9 us a key). It sorts at the flush, so reads before that are slow:
     // there are none of single keys, as the states are kept in memory, and a scan sorts once.
@@ -189,6 +142,20 @@ absl::StatusOr<std::vector<std::string>> ListFamilies(const std::string& dir, co
     return ToStatus(fmt::format("open {}", dir), status);
   }
   return names;
+}
+
+// Whether the disk has room for what the WAL holds. Where it has not, the database opens without it, with that in memory:
+// so a full disk can be freed by drops after a restart as well.
+bool HasRoomForItsLog(const std::string& dir) {
+  std::error_code error;
+  uintmax_t log_bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(dir, error)) {
+    if (file.path().extension() != ".log") continue;
+    const uintmax_t bytes = file.file_size(error);
+    if (!error) log_bytes += bytes;
+  }
+  const std::filesystem::space_info disk = std::filesystem::space(dir, error);
+  return error || disk.available >= log_bytes;
 }
 
 class FamilyRows : public RowCursor {
@@ -287,7 +254,9 @@ absl::Status StateStore::OpenDatabase() {
 
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::Open(*options_, dir_, descriptors, &handles, &db);
+  rocksdb::DBOptions options = *options_;
+  options.avoid_flush_during_recovery = !HasRoomForItsLog(dir_);
+  const rocksdb::Status opened = rocksdb::DB::Open(options, dir_, descriptors, &handles, &db);
   if (!opened.ok()) return ToStatus(fmt::format("open {}", dir_), opened);
   db_.reset(db);
 
@@ -566,6 +535,20 @@ absl::Status StateStore::Flush() {
   if (absl::Status status = FlushUnlogged(families); !status.ok()) return status;
   const rocksdb::Status status = db_->FlushWAL(/*sync=*/true);
   if (!status.ok()) return Fail("sync the log", status);
+  return absl::OkStatus();
+}
+
+absl::Status StateStore::EmptyLog() {
+  std::vector<rocksdb::ColumnFamilyHandle*> handles{default_family_};
+  {
+    MutexLock lock(&mutex_);
+    if (!failure_.ok()) return failure_;
+    for (auto& [shard, family] : families_) handles.push_back(family.handle);
+  }
+  // A new file is begun for a family that has something to flush: the default one may be the only one.
+  rocksdb::Status status = db_->Delete(rocksdb::WriteOptions(), default_family_, kStateKey);
+  if (status.ok()) status = db_->Flush(rocksdb::FlushOptions(), handles);
+  if (!status.ok()) return Fail("empty the log", status);
   return absl::OkStatus();
 }
 

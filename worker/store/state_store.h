@@ -5,8 +5,8 @@
 // Whatever ended the last process, a shard comes back as it was after one of its commits: after the last one that its WAL
 // mode had made durable, or a later one. The states, but not the rows, are kept in memory as well.
 //
-// Thread-safe, but for two rules: nobody drops or creates a shard while a commit or scan names it, or during Flush; and a
-// shard has one commit at a time.
+// Thread-safe, but for two rules: nobody drops or creates a shard while a commit or scan names it, or during Flush or
+// EmptyLog; and a shard has one commit at a time.
 #pragma once
 
 #include <functional>
@@ -72,6 +72,9 @@ class StateStore : public ShardStore {
 
   // Makes everything durable in files, so that a clean end loses nothing in any WAL mode.
   absl::Status Flush();
+  // Deletes the WAL's files, which keep what dropped shards had as long as other shards have something in them; that is
+  // written to files first. Commits may go on.
+  absl::Status EmptyLog();
 
  private:
   struct Family {

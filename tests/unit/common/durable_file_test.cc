@@ -50,9 +50,8 @@ TEST_F(DurableFileTest, TwoDotsAfterASymbolicLinkAreThoseOfItsTarget) {
 TEST_F(DurableFileTest, ADirectoryBelowAFileCannotBeMade) {
   std::ofstream(dir_ / "file") << "x";
   const absl::Status status = MakeDirectory((dir_ / "file/data").string());
-  EXPECT_FALSE(status.ok());
-  EXPECT_NE(status.message().find("cannot make the directory " + (dir_ / "file/data").string()), std::string::npos)
-      << status;
+  EXPECT_EQ(status, absl::InvalidArgumentError("cannot make the directory " + (dir_ / "file/data").string() + ": " +
+                                               (dir_ / "file").string() + " is a file"));
 }
 
 TEST_F(DurableFileTest, AFileIsReplacedWhole) {

@@ -491,8 +491,29 @@ TEST_F(JobMachineTest, SaysThatAWorkerHasYetToAnswer) {
   EXPECT_EQ(job_.state(), JOB_WAITING);
   EXPECT_EQ(WaitingText(job_.waiting()), "worker b: it has yet to answer");
   Reply(folds[1], FoldedAs(folds[1], 1));
+  EXPECT_EQ(job_.state(), JOB_RUNNING) << "while the batch is being journalled";
   Apply(TakeRecord());
   EXPECT_EQ(job_.state(), JOB_RUNNING);
+}
+
+TEST_F(JobMachineTest, AWorkerThatDropsADoubtfulStateKeepsItsPlace) {
+  cluster_.workers["b"].job_ids = {"id"};
+  CommitFirst();
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({15, 20});
+  FoldReply doubtful = FoldedAs(folds[1], 1);
+  doubtful.mutable_shards(0)->mutable_digest()->set_low(1);
+  Reply(folds[0], FoldedAs(folds[0], 1));
+  Reply(folds[1], doubtful);
+  Apply(TakeRecord());
+  EXPECT_THAT(job_.places(), ElementsAre("b"));
+  cluster_.workers["b"].max_jobs = cluster_.workers["b"].jobs = 1;
+  for (const Send<AssignRequest>& send : Take<Send<AssignRequest>>()) job_.OnReply(send, AssignReply(), now_us_, &actions_);
+  AnswerEnds({15, 20});
+  const JournalRecord again = TakeRecord();
+  ASSERT_EQ(again.shards_assigned().shards_size(), 2);
+  EXPECT_EQ(again.shards_assigned().shards(1).next_owner(), "b");
+  Apply(again);
+  EXPECT_THAT(job_.places(), IsEmpty());
 }
 
 TEST_F(JobMachineTest, GoesOnWithoutAPartitionWhoseEndIsNotKnown) {

@@ -16,7 +16,7 @@ class SinkPathsTest : public ::testing::Test {
     JobSpec spec;
     spec.add_sinks()->mutable_stdout();
     spec.add_sinks()->mutable_file()->set_path(path);
-    const absl::Status status = JobSinks::Check(spec, {.data_dir = "", .allowed = {"/srv/top", "/var/lists/"}});
+    const absl::Status status = JobSinks::Check(spec, {.data_dir = "", .allowed = {"/srv/top", "/var/lists/", "/usr"}});
     EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status)) << status;
     return std::string(status.message());
   }
@@ -38,9 +38,11 @@ TEST_F(SinkPathsTest, PathsUpwardsAreRefused) {
 
 TEST_F(SinkPathsTest, AbsolutePathsOutsideTheAllowedDirectoriesAreRefused) {
   for (const char* path : {"/x", "/srv/x", "/srv/topper/x", "/srv/top", "/etc/passwd"}) {
-    EXPECT_THAT(Check(path), HasSubstr("allows only /srv/top, /var/lists/")) << path;
+    EXPECT_THAT(Check(path), HasSubstr("allows only /srv/top, /var/lists/, /usr")) << path;
   }
 }
+
+TEST_F(SinkPathsTest, ADirectoryIsRefused) { EXPECT_THAT(Check("/usr/bin"), HasSubstr("\"/usr/bin\" is a directory")); }
 
 TEST_F(SinkPathsTest, PathsWithoutAFileAreRefused) {
   for (const char* path : {"", ".", "a/", "a/."}) EXPECT_THAT(Check(path), HasSubstr("names no file")) << path;

@@ -102,6 +102,29 @@ TEST_F(StateStoreTest, RecreatedShardHasNothingOfTheDroppedOne) {
   EXPECT_EQ(CheckConsistent(*store_, {"job", 1}), 5);
 }
 
+TEST_F(StateStoreTest, EmptyLogDeletesWhatDroppedShardsHadInIt) {
+  Open();
+  std::vector<ShardFold> kept = MakeFolds("kept", 1);
+  std::vector<ShardFold> dropped = MakeFolds("dropped", 1);
+  ASSERT_TRUE(Create(store_.get(), kept).ok());
+  ASSERT_TRUE(Create(store_.get(), dropped).ok());
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(Advance(store_.get(), &dropped, WAL_ASYNC).ok());
+  ASSERT_TRUE(Advance(store_.get(), &kept, WAL_ASYNC).ok());
+  const auto log_bytes = [&] {
+    uintmax_t bytes = 0;
+    for (const auto& file : std::filesystem::directory_iterator(dir_ + "/state"))
+      if (file.path().extension() == ".log") bytes += file.file_size();
+    return bytes;
+  };
+  const std::vector<ShardKey> shards = {{"dropped", 0}};
+  ASSERT_TRUE(store_->Drop(shards).ok());
+  const uintmax_t before = log_bytes();
+  ASSERT_TRUE(store_->EmptyLog().ok());
+  EXPECT_LT(log_bytes(), before / 10);
+  Open();
+  EXPECT_EQ(CheckConsistent(*store_, {"kept", 0}), 1);
+}
+
 TEST_F(StateStoreTest, CommitToAnUnknownShardChangesNothingAndTheStoreGoesOn) {
   Open();
   std::vector<ShardFold> folds = MakeFolds("job", 2);
