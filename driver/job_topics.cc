@@ -23,6 +23,8 @@ constexpr absl::Duration kGroupTimeout = absl::Seconds(1);
 constexpr std::chrono::seconds kGroupInterval(1);
 // How often high watermarks are asked for, which tell of open transactions.
 constexpr absl::Duration kAskWatermarks = absl::Seconds(5);
+// Of so many partitions Kafka is asked at a time who holds them back.
+constexpr size_t kMostHolders = 4;
 // How often topics are looked at for having become compacted.
 constexpr absl::Duration kAskCompacted = absl::Minutes(1);
 // How long Kafka is not asked again where it did not answer that, since the search waits for the answer.
@@ -87,6 +89,32 @@ std::vector<int64_t> JobTopics::AskHighWatermarks(const std::vector<TopicPartiti
   for (const auto& offset : client_->EachOffset(partitions, LogClient::Position::kHighWatermark, *time))
     watermarks.push_back(offset.value_or(-1));
   return watermarks;
+}
+
+std::map<uint32_t, std::string> JobTopics::AskHolders(const std::vector<TopicPartition>& partitions,
+                                                      const std::vector<int64_t>& watermarks, absl::Time deadline) {
+  std::vector<uint32_t> held;
+  {
+    MutexLock lock(&mutex_);
+    std::map<TopicPartition, int64_t> held_ends;
+    for (uint32_t p = 0; p < watermarks.size(); ++p) {
+      const auto end = ends_told_.find(partitions[p]);
+      if (end == ends_told_.end() || end->second >= watermarks[p]) continue;
+      held_ends.insert(*end);
+      const auto before = held_ends_.find(partitions[p]);
+      if (before != held_ends_.end() && before->second == end->second && held.size() < kMostHolders) held.push_back(p);
+    }
+    if (!watermarks.empty()) held_ends_ = std::move(held_ends);
+  }
+  std::map<uint32_t, std::string> holders;
+  for (const uint32_t p : held) {
+    const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+    if (!time.ok()) break;
+    absl::StatusOr<std::string> holder = client_->FindOpenTransaction(partitions[p], *time);
+    if (!holder.ok()) break;
+    if (!holder->empty()) holders[p] = *std::move(holder);
+  }
+  return holders;
 }
 
 absl::StatusOr<std::vector<TopicPartition>> JobTopics::AllPartitions(absl::Time deadline) {
@@ -211,13 +239,21 @@ absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& kn
     partition.set_start_offset(begin);
   }
   found.high_watermarks = AskHighWatermarks(known_partitions, deadline);
+  found.holders = AskHolders(known_partitions, found.high_watermarks, deadline);
   return found;
 }
 
 void JobTopics::QueryEnds(const std::vector<Partition>& partitions, EndsDone done) {
   ends_.Post([this, list = ToTopicPartitions(partitions), done = std::move(done)] {
     const absl::StatusOr<absl::Duration> time = CallTime(absl::InfiniteFuture());
-    done(time.ok() ? client_->EachOffset(list, LogClient::Position::kStableEnd, *time) : Ends(list.size(), time.status()));
+    Ends ends =
+        time.ok() ? client_->EachOffset(list, LogClient::Position::kStableEnd, *time) : Ends(list.size(), time.status());
+    {
+      MutexLock lock(&mutex_);
+      for (size_t p = 0; p < list.size(); ++p)
+        if (ends[p].ok()) ends_told_[list[p]] = *ends[p];
+    }
+    done(std::move(ends));
   });
 }
 

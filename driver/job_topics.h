@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -56,6 +57,10 @@ class JobTopics {
   absl::Duration Scaled(absl::Duration time) const;
   // The high watermarks of the partitions, -1 where not known; empty but for now and then.
   std::vector<int64_t> AskHighWatermarks(const std::vector<TopicPartition>& partitions, absl::Time deadline);
+  // By index, who holds back the records of those partitions whose stable end has stayed below the high watermark since the
+  // watermarks were last asked for; of the first few, where Kafka tells.
+  std::map<uint32_t, std::string> AskHolders(const std::vector<TopicPartition>& partitions,
+                                             const std::vector<int64_t>& watermarks, absl::Time deadline);
   // How long a call to Kafka may take that has to end by the deadline; UNAVAILABLE if none may begin.
   absl::StatusOr<absl::Duration> CallTime(absl::Time deadline) const;
   absl::StatusOr<std::vector<TopicPartition>> AllPartitions(absl::Time deadline);
@@ -84,6 +89,9 @@ class JobTopics {
   std::optional<std::string> compacted_ ABSL_GUARDED_BY(mutex_);
   absl::Time ask_compacted_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time ask_watermarks_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  // The stable ends as they were last told, and those that were below the high watermark when that was last asked for.
+  std::map<TopicPartition, int64_t> ends_told_ ABSL_GUARDED_BY(mutex_);
+  std::map<TopicPartition, int64_t> held_ends_ ABSL_GUARDED_BY(mutex_);
 
   TaskThread ends_;
   TaskThread metadata_;

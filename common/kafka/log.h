@@ -75,6 +75,11 @@ class LogClient {
   absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
                                                absl::Duration timeout);
 
+  // Returns who holds the partition's records back with an open transaction, "producer 4711 (transactional.id payments)", or
+  // "" if nobody does. UNIMPLEMENTED where connections to Kafka are not plain ones, UNAVAILABLE or FAILED_PRECONDITION if
+  // its leader does not tell.
+  virtual absl::StatusOr<std::string> FindOpenTransaction(const TopicPartition& partition, absl::Duration timeout) = 0;
+
   // The longest round trip to a broker of late; zero if there was none.
   virtual absl::Duration RoundTrip() const = 0;
 

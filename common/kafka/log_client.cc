@@ -12,7 +12,9 @@
 #include "absl/time/clock.h"
 #include "common/kafka/kafka_handles.h"
 #include "common/kafka/log.h"
+#include "common/kafka/open_transaction.h"
 #include "common/kafka/property_value.h"
+#include "common/text/address.h"
 #include "common/thread/mutex.h"
 
 namespace tenfold {
@@ -122,6 +124,18 @@ class KafkaLogClient : public LogClient {
     return offsets;
   }
 
+  absl::StatusOr<std::string> FindOpenTransaction(const TopicPartition& partition, absl::Duration timeout) override {
+    const auto security = config_.properties.find("security.protocol");
+    if (security != config_.properties.end() && !absl::EqualsIgnoreCase(security->second, "plaintext"))
+      return absl::UnimplementedError("only plain connections can ask for open transactions");
+    const absl::Time deadline = absl::Now() + timeout;
+    std::map<int32_t, Address> brokers;
+    const absl::StatusOr<std::vector<Leader>> leaders = Leaders(partition.topic, deadline, &brokers);
+    if (!leaders.ok()) return leaders.status();
+    const auto p = static_cast<size_t>(partition.partition);
+    return tenfold::FindOpenTransaction(partition, p < leaders->size() ? (*leaders)[p] : -1, brokers, deadline);
+  }
+
   absl::Duration RoundTrip() const override { return committed_->round_trip(); }
 
   absl::Status CreateTopic(const std::string& topic, int partitions, int replication, absl::Duration timeout) override {
@@ -179,8 +193,9 @@ class KafkaLogClient : public LogClient {
   // A partition's leader, -1 if it has none.
   using Leader = int32_t;
 
-  // Returns the leaders of the topic's partitions, in their order.
-  absl::StatusOr<std::vector<Leader>> Leaders(const std::string& name, absl::Time deadline) {
+  // Returns the leaders of the topic's partitions, in their order; and the brokers by id, if asked for.
+  absl::StatusOr<std::vector<Leader>> Leaders(const std::string& name, absl::Time deadline,
+                                              std::map<Leader, Address>* brokers = nullptr) {
     const KafkaTopic topic(rd_kafka_topic_new(committed_->get(), name.c_str(), nullptr));
     if (topic == nullptr) return absl::InvalidArgumentError(absl::StrCat("'", name, "' is no name of a Kafka topic"));
     std::vector<Leader> leaders;
@@ -190,6 +205,10 @@ class KafkaLogClient : public LogClient {
           rd_kafka_metadata(committed_->get(), 0, topic.get(), &raw, KafkaMilliseconds(deadline - absl::Now()));
       if (failure != RD_KAFKA_RESP_ERR_NO_ERROR) return failure;
       const KafkaMetadata metadata(raw);
+      for (int i = 0; brokers != nullptr && i < metadata->broker_cnt; ++i) {
+        const rd_kafka_metadata_broker_t& broker = metadata->brokers[i];
+        (*brokers)[broker.id] = {broker.host, broker.port};
+      }
       if (metadata->topic_cnt != 1) return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
       const rd_kafka_metadata_topic_t& found = metadata->topics[0];
       leaders.assign(static_cast<size_t>(found.partition_cnt), -1);

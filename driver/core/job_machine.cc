@@ -524,7 +524,7 @@ void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int6
   // What is under way to the journal is decided; the next search finds the same.
   if (const std::string failure = search_.Failure(now_us); CanDecide() && !failure.empty()) return Fail(failure, actions);
   if (found.ok()) moves_.OnFound(*found);
-  if (found.ok()) ends_.TakeHighWatermarks(found->high_watermarks, now_us);
+  if (found.ok()) ends_.TakeHighWatermarks(found->high_watermarks, found->holders, now_us);
   const bool is_awaited = is_first && attempt_.phase == PHASE_PLAN;
   if (is_awaited && !found.ok()) {
     EndAttempt(WaitingForKafka(job_.brokers(), found.status().message()), now_us, now_us + kRetryKafkaUs);

@@ -31,7 +31,8 @@ void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
   }
 }
 
-void PartitionEnds::TakeHighWatermarks(const std::vector<int64_t>& watermarks, int64_t now_us) {
+void PartitionEnds::TakeHighWatermarks(const std::vector<int64_t>& watermarks,
+                                       const std::map<uint32_t, std::string>& holders, int64_t now_us) {
   for (uint32_t p = 0; p < watermarks.size(); ++p) {
     if (end(p) < 0 || watermarks[p] <= end(p)) {
       held_.erase(p);
@@ -40,6 +41,7 @@ void PartitionEnds::TakeHighWatermarks(const std::vector<int64_t>& watermarks, i
     Held& held = held_[p];
     if (held.end != end(p) || held.since_us == 0) held = {.end = end(p), .since_us = now_us};
     held.watermark = watermarks[p];
+    if (const auto holder = holders.find(p); holder != holders.end()) held.by = holder->second;
   }
 }
 
@@ -96,7 +98,10 @@ PartitionStatus PartitionEnds::Status(uint32_t partition) const {
   const auto held = held_.find(partition);
   if (held != held_.end() && held->second.end == end(partition)) {
     status.set_held_back(static_cast<uint64_t>(held->second.records));
-    if (status.held_back() > 0) status.set_held_back_since_us(held->second.since_us);
+    if (status.held_back() > 0) {
+      status.set_held_back_since_us(held->second.since_us);
+      status.set_held_back_by(held->second.by);
+    }
   }
   return status;
 }

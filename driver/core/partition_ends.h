@@ -23,7 +23,9 @@ class PartitionEnds {
   // One for each partition.
   void Take(const Ends& ends, int64_t now_us);
   // By partition index, -1 where not known. Where one stays beyond the same end, records wait for the end of a transaction.
-  void TakeHighWatermarks(const std::vector<int64_t>& watermarks, int64_t now_us);
+  // Also who holds them back, by index, where Kafka was asked.
+  void TakeHighWatermarks(const std::vector<int64_t>& watermarks, const std::map<uint32_t, std::string>& holders,
+                          int64_t now_us);
   // The partitions' ends now; of those of which it is not known, how far they are folded.
   std::vector<int64_t> Known() const;
   // As last seen; -1 if never.
@@ -73,6 +75,8 @@ class PartitionEnds {
     int64_t watermark = 0;
     int64_t since_us = 0;
     int64_t records = 0;
+    // Empty if it is not known.
+    std::string by = {};
   };
   std::map<uint32_t, Held> held_;
   std::optional<int64_t> truncated_since_us_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct FoundPartitions {
   std::vector<uint32_t> gone;
   // The high watermarks of those that it has, by partition index, -1 where not known; empty if they were not asked for.
   std::vector<int64_t> high_watermarks = {};
+  // By index, who holds a partition's records back with an open transaction, of those for which Kafka was asked that.
+  std::map<uint32_t, std::string> holders = {};
   // A topic that is compacted although the spec does not allow it; empty if there is none.
   std::string compacted;
 };

@@ -81,8 +81,10 @@ std::string FactsText(const JobStatus& status) {
 std::string ProblemText(const PartitionStatus& partition) {
   if (!partition.problem().empty() || partition.held_back() == 0) return partition.problem() + ForText(partition.since_us());
   return fmt::format(
-      "{} records wait for an open transaction{}; kafka-transactions.sh describe-producers names its producer",
-      partition.held_back(), ForText(partition.held_back_since_us()));
+      "{} records wait for an open transaction{}{}{}", partition.held_back(),
+      partition.held_back_by().empty() ? "" : " of " + partition.held_back_by(), ForText(partition.held_back_since_us()),
+      partition.held_back_by().empty() ? "; kafka-transactions.sh describe-producers names its producer"
+                                       : "; it ends when that commits or aborts, or at its transaction.timeout.ms");
 }
 
 std::string PartitionsText(const JobStatus& status) {

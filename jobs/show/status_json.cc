@@ -66,7 +66,8 @@ std::string HeldBackText(const JobStatus& status) {
     if (first == nullptr || partition.held_back_since_us() < first->held_back_since_us()) first = &partition;
   }
   if (first == nullptr) return "";
-  return fmt::format("; {} record{} wait for an open transaction, of {}[{}] since {}", records, records == 1 ? "" : "s",
+  return fmt::format("; {} record{} wait{} for an open transaction{}, in {}[{}] since {}", records, records == 1 ? "" : "s",
+                     records == 1 ? "s" : "", first->held_back_by().empty() ? "" : " of " + first->held_back_by(),
                      first->topic(), first->partition(), FormatTime(first->held_back_since_us()));
 }
 
@@ -84,7 +85,8 @@ Json PartitionJson(const PartitionStatus& partition) {
           {"problem", partition.problem()},
           {"since", OptionalTime(partition.since_us())},
           {"held_back", partition.held_back()},
-          {"held_back_since", OptionalTime(partition.held_back_since_us())}};
+          {"held_back_since", OptionalTime(partition.held_back_since_us())},
+          {"held_back_by", partition.held_back_by()}};
 }
 
 Json SamplesJson(const JobStatus& status) {

@@ -171,8 +171,9 @@ TEST_F(NeighboursTest, RecordsThatWaitForATransactionAreCounted) {
   ASSERT_OK(cluster_->Start(1));
   ASSERT_OK(cluster_->Submit(job_));
   ASSERT_NO_FATAL_FAILURE(Fold("before", 10));
+  const std::string name = UniqueName("payments");
   absl::StatusOr<std::unique_ptr<LogWriter>> writer =
-      LogWriter::Create({.brokers = KafkaBrokers(), .properties = {}}, {.transactional_id = UniqueName("producer")});
+      LogWriter::Create({.brokers = KafkaBrokers(), .properties = {}}, {.transactional_id = name});
   ASSERT_OK(writer.status());
   ASSERT_OK((*writer)->BeginTransaction());
   for (int i = 0; i < 35; ++i) ASSERT_OK((*writer)->Append(*topic, 0, "held|1|1|1"));
@@ -182,8 +183,10 @@ TEST_F(NeighboursTest, RecordsThatWaitForATransactionAreCounted) {
     return status.ok() ? status->at("partitions").at(0).at("held_back").get<int>() : -1;
   };
   ASSERT_OK(WaitUntil("held back records", absl::Seconds(30), [&] { return held_back() == 35; }));
-  const std::string summary = cluster_->JobStatus(job_.name).value().at("summary");
-  EXPECT_TRUE(absl::StrContains(summary, "is keeping up; 35 records wait for an open transaction, of ")) << summary;
+  const auto summary = [&] { return cluster_->JobStatus(job_.name).value().at("summary").get<std::string>(); };
+  EXPECT_TRUE(absl::StrContains(summary(), "is keeping up; 35 records wait for an open transaction")) << summary();
+  ASSERT_OK(WaitUntil("the producer's name", absl::Seconds(30),
+                      [&] { return absl::StrContains(summary(), absl::StrCat(" (transactional.id ", name, "), in ")); }));
   ASSERT_OK((*writer)->CommitTransaction(absl::Seconds(30)));
   ASSERT_OK(WaitUntil("none held back", absl::Seconds(30), [&] { return held_back() == 0; }));
   ASSERT_OK(cluster_->VerifyPublished(job_.name));

@@ -238,7 +238,7 @@ TEST_F(CliTest, StatusJsonHasEverything) {
   EXPECT_EQ(status["bad_records"], json::parse(R"({"malformed_number": 4, "wrong_field_count": 2})"));
   EXPECT_EQ(status["partitions"][0], json::parse(R"({"topic": "topic", "partition": 1, "next_offset": 10, "end_offset": 15,
                                                      "lag": 5, "records": 9, "problem": "", "since": null,
-                                                     "held_back": 0, "held_back_since": null,
+                                                     "held_back": 0, "held_back_since": null, "held_back_by": "",
                                                      "bad_records": {"malformed_number": 2, "wrong_field_count": 1}})"));
   EXPECT_EQ(status["partitions"][1]["end_offset"], nullptr);
   EXPECT_EQ(status["samples"][0],
