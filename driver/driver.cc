@@ -120,8 +120,21 @@ void Driver::RunLoop() {
   }
 }
 
+void Driver::LogJob(const JournalRecord& record, const ClusterMachine& cluster) {
+  const auto name = [&](const std::string& id) {
+    const JobMachine* job = cluster.FindJob(id);
+    return absl::StrCat("job ", job == nullptr ? "" : absl::StrCat(job->name(), " "), "(", id, ")");
+  };
+  if (record.has_job_submitted()) LOG(INFO) << name(record.job_submitted().job_id()) << " is submitted";
+  if (record.has_job_updated()) LOG(INFO) << name(record.job_updated().job_id()) << " is updated";
+  if (record.has_job_cancelled()) LOG(INFO) << name(record.job_cancelled().job_id()) << " is cancelled";
+  if (record.has_job_failed())
+    LOG(ERROR) << name(record.job_failed().job_id()) << " has failed: " << record.job_failed().reason();
+}
+
 void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions) {
   cluster->OnJournaled(record, now_us, actions);
+  LogJob(record, *cluster);
   if (record.has_job_updated()) {
     const std::string& id = record.job_updated().job_id();
     const JobMachine* job = cluster->FindJob(id);

@@ -119,6 +119,8 @@ class Driver {
   // Ends the parts on another thread; calls `sinks_ended` there when their files are free, before Kafka's clients end, which
   // may take seconds.
   void EndLater(const std::string& job_id, JobParts parts, std::function<void()> sinks_ended);
+  // Says what has become of a job.
+  static void LogJob(const JournalRecord& record, const ClusterMachine& cluster);
   void OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions);
   absl::Status OpenJob(const JobMachine& job);
   void OpenSinks(const JournalledJob& job, JobParts* parts);

@@ -1,9 +1,11 @@
 // tenfold-driver: admits jobs and workers, plans and merges batches, and publishes the top ten.
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/net/rpc.h"
 #include "common/process/process.h"
 #include "common/text/address.h"
@@ -18,6 +20,11 @@ namespace {
 // How long calls under way may take once the process is to end.
 constexpr absl::Duration kStopWithin = absl::Seconds(3);
 
+// What the driver has open besides its jobs: the journal, workers, clients of Kafka that jobs share, calls.
+constexpr size_t kOwnFiles = 100;
+// For a job: its group's client, on three brokers, and its sinks.
+constexpr size_t kJobFiles = 8;
+
 int Refuse(const absl::Status& status, int code) {
   std::cerr << "tenfold-driver: " << status.message() << "\n";
   return code;
@@ -29,6 +36,9 @@ int Run(int argc, char** argv) {
   BlockSignals();
   RaiseOpenFiles();
   InitLogging("tenfold-driver");
+  const size_t open_files = OpenFilesLimit();
+  options.driver.cluster.max_jobs = std::max<size_t>(1, open_files <= kOwnFiles ? 0 : (open_files - kOwnFiles) / kJobFiles);
+  options.driver.cluster.limit = absl::StrCat("its limit of ", open_files, " open files");
   absl::StatusOr<std::unique_ptr<Driver>> driver = Driver::Start(std::move(options.driver));
   if (!driver.ok()) {
     const bool damaged = absl::IsDataLoss(driver.status()) || absl::IsInvalidArgument(driver.status());

@@ -96,7 +96,8 @@ void WorkerClient::Call(const std::string& address, const Request& request, Done
       call->done(FromGrpc(status, address));
     } else {
       const bool late = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
-      call->done(absl::UnavailableError(absl::StrCat(address, ": ", late ? "no answer in time" : status.error_message())));
+      const std::string reason = status.error_message().empty() ? "no worker answers there" : status.error_message();
+      call->done(absl::UnavailableError(absl::StrCat(address, ": ", late ? "no answer in time" : reason)));
     }
     MutexLock lock(&mutex_);
     if (std::is_same_v<Request, PingRequest> && !status.ok()) doubtful_.insert(address);

@@ -34,6 +34,8 @@ std::string Check(const WorkerOptions& options) {
   for (const std::string& directory : worker.property_dirs) {
     if (!directory.starts_with('/')) return "--property-dirs: " + directory + " is no absolute path";
   }
+  if (!options.advertise_listen && ParseAddress(worker.advertise)->port == 0)
+    return "--advertise: '" + worker.advertise + "' has port 0; give the port at which the driver reaches the worker";
   if (ParseAddress(worker.advertise)->IsWildcard())
     return "--advertise: the driver cannot reach " + worker.advertise + "; give an address of this host";
   return "";

@@ -215,8 +215,7 @@ void Worker::KeepBallast() {
     }
     return ballast_.GiveUp();
   }
-  // A drop needs the room until it has ended.
-  if (!dropping_.load()) ballast_.Keep();
+  if (!drop_takes_room_.load()) ballast_.Keep();
 }
 
 void Worker::LookAfterJobs(size_t* shared_by) {
@@ -296,14 +295,20 @@ void Worker::DropJob(const std::string& job_id) {
     job_count_ = jobs_.size();
   }
   // The drop waits for a fold that waits for room.
+  drop_takes_room_ = true;
   if (disk_.Waiting()) ballast_.GiveUp();
   if (absl::Status dropped = job->Drop(); !dropped.ok()) {
     LOG(ERROR) << "states of job " << job_id << ", which is over, stay on disk until the next start: " << dropped.message();
   }
+  drop_takes_room_ = false;
+  // Before another job takes the room, and again once what was dropped is no longer in the log.
+  ballast_.Keep();
   if (ballast_.has_room()) return;
-  // What was dropped is still in the log.
-  if (absl::Status emptied = store_->EmptyLog(); !emptied.ok()) LOG(ERROR) << emptied.message();
-  // Before another job takes the room.
+  const auto is_ending = [this] {
+    MutexLock lock(&mutex_);
+    return stopping_;
+  };
+  if (absl::Status emptied = store_->EmptyLog(is_ending); !emptied.ok()) LOG(ERROR) << emptied.message();
   ballast_.Keep();
 }
 

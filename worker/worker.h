@@ -123,6 +123,8 @@ class Worker {
   CondVar stopped_;
   // A thread is dropping jobs; held while it drops states.
   std::atomic<bool> dropping_ = false;
+  // A drop is to have the room that is given up for it.
+  std::atomic<bool> drop_takes_room_ = false;
   Mutex drop_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   std::jthread dropper_;
   std::jthread upkeep_;

@@ -212,6 +212,8 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
     case RD_KAFKA_RESP_ERR__SSL: {
       MutexLock lock(&self->mutex_);
       // The same failure may be told again, in fewer words.
+      // librdkafka blames old brokers where one is silent.
+      if (absl::StrContains(message, "ApiVersionRequest failed")) break;
       if (const std::string reason = Reason(message); !absl::StrContains(self->last_failure_, reason))
         self->last_failure_ = reason;
       break;

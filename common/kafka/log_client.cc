@@ -21,6 +21,8 @@ namespace tenfold {
 namespace {
 
 constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
+// How often a client is made to ask for partitions that it does not know.
+constexpr int kMostRefreshes = 20;
 // How long a broker that did not answer is left alone.
 constexpr absl::Duration kAskLeaderAfter = absl::Seconds(3);
 
@@ -254,7 +256,7 @@ class KafkaLogClient : public LogClient {
                                                            const std::vector<TopicPartition>& partitions, int64_t query,
                                                            absl::Time deadline) {
     std::vector<absl::StatusOr<int64_t>> offsets(partitions.size(), absl::UnknownError("not asked"));
-    bool refreshed = false;
+    int refreshes = 0;
     const rd_kafka_resp_err_t error = Retry(handle, deadline, [&] {
       const KafkaPartitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
       for (const TopicPartition& partition : partitions) {
@@ -274,8 +276,8 @@ class KafkaLogClient : public LogClient {
           first = of_one;
         }
       }
-      // Each client learns of a new partition by itself, within seconds.
-      if (first != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || std::exchange(refreshed, true)) return first;
+      // Each client learns of a new partition by itself, within seconds; and a broker that has just started tells of none.
+      if (first != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || ++refreshes > kMostRefreshes) return first;
       Refresh(handle, partitions, deadline);
       return RD_KAFKA_RESP_ERR__WAIT_CACHE;
     });

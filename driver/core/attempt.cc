@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "driver/core/waiting_for.h"
@@ -20,6 +21,8 @@ Waiting Attempt::Stuck(const JournalledJob& job) const {
     if (!is_behind) continue;
     Waiting waiting = reply.waiting();
     waiting.set_subject(job.brokers());
+    // What a worker lacks is to be sought there.
+    if (absl::StartsWith(waiting.detail(), "Kafka property")) waiting.set_worker(worker);
     return waiting;
   }
   return {};

@@ -229,12 +229,16 @@ void ClusterMachine::CountPlanned(const Actions& actions, size_t from) {
 }
 
 std::string ClusterMachine::CheckRoom() const {
+  if (const size_t most = cluster_.options.max_jobs; most != 0 && jobs_.size() + submitting_.size() >= most) {
+    return absl::StrCat("the driver has ", jobs_.size(), " jobs, as many as ", cluster_.options.limit,
+                        " allows. Raise that (ulimit -n, LimitNOFILE), or cancel a job");
+  }
   std::string full;
   for (const auto& [id, worker] : cluster_.workers) {
     if (worker.state != WORKER_LIVE) continue;
     if (worker.HasRoom()) return "";
-    full = absl::StrCat("worker ", id, " ", worker.FullText(), ", and no other has room. Add a worker, give it more, or ",
-                        "cancel a job");
+    full = absl::StrCat("worker ", id, " ", worker.FullText(), ", and no other has room. Add a worker, raise its limit, ",
+                        "or cancel a job");
   }
   return full;
 }

@@ -53,7 +53,10 @@ struct WorkerInfo {
   bool HasRoom(size_t more = 1) const { return max_jobs == 0 || jobs + more <= max_jobs; }
   // Why it takes no other job, to follow its name.
   std::string FullText() const {
-    return absl::StrCat("runs ", jobs, jobs == 1 ? " job" : " jobs", ", as many as ", limit, " allows");
+    const std::string runs = absl::StrCat("runs ", jobs, jobs == 1 ? " job, " : " jobs, ");
+    // It was started again with a lower limit.
+    if (jobs > max_jobs) return absl::StrCat(runs, "and ", limit, " allows ", max_jobs);
+    return absl::StrCat(runs, "as many as ", limit, " allows");
   }
 };
 
@@ -63,6 +66,9 @@ struct ClusterOptions {
   std::string kafka = {};
   // A worker that is silent for so long is lost.
   uint32_t lease_ms = 3000;
+  // How many jobs there may be at a time, 0 for any number, and what allows no more.
+  size_t max_jobs = 0;
+  std::string limit = {};
   // The journal is a restored backup: this driver is obeyed also by workers that have obeyed later ones.
   bool restored = false;
   // A job waits for a sink that has yet to take so many batches.
@@ -108,7 +114,7 @@ struct ClusterView {
       full = absl::StrCat("worker ", id, " ", worker.FullText());
     }
     if (full.empty()) return;
-    waiting->set_detail(absl::StrCat(waiting->detail(), waiting->detail().empty() ? "" : ", and ", full));
+    waiting->set_detail(absl::StrCat(waiting->detail().empty() ? "is lost" : waiting->detail(), ", and ", full));
   }
 };
 

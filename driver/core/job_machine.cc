@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/limits.h"
 #include "common/number/units.h"
 #include "driver/core/batch_planner.h"
@@ -460,7 +461,11 @@ void JobMachine::EndAttempt(Waiting waiting, int64_t now_us, int64_t retry_us) {
 }
 
 void JobMachine::NoteRefusal(const std::string& worker, const absl::Status& status) {
-  if (absl::IsOutOfRange(status)) forked_ = ForkFailure(absl::StrCat("worker ", worker), status.message());
+  if (!absl::IsOutOfRange(status)) return;
+  absl::string_view knows = status.message();
+  const WorkerInfo* const info = cluster_->Find(worker);
+  if (info != nullptr) absl::ConsumePrefix(&knows, info->address + ": ");
+  forked_ = ForkFailure(absl::StrCat("worker ", worker), knows);
 }
 
 void JobMachine::FailAttempt(const std::string& worker, const absl::Status& status, int64_t now_us) {

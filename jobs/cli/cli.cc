@@ -34,7 +34,9 @@ int RunCli(int argc, char** argv) {
       "and checks them.",
       "tenfold");
   CliGlobals globals;
-  app.add_option("--driver", globals.driver, "where tenfold-driver listens")->type_name("HOST:PORT")->check(CheckAddress);
+  app.add_option("--driver", globals.driver, "where tenfold-driver listens")
+      ->type_name("HOST:PORT")
+      ->check(CheckPeerAddress);
   app.require_subcommand(1);
   app.fallthrough();
   RunVerb run;

@@ -69,7 +69,7 @@ std::string WorkersJson(const ListWorkersReply& reply) {
 std::string WorkersTable(const ListWorkersReply& reply) {
   std::vector<std::vector<std::string>> rows = {{"WORKER", "ADDRESS", "STATE", "SHARDS", "JOBS", "PROBLEM"}};
   for (const WorkerStatus& worker : reply.workers()) {
-    const bool is_full = worker.max_jobs() != 0 && worker.jobs() >= worker.max_jobs();
+    const bool is_full = worker.state() == WORKER_LIVE && worker.max_jobs() != 0 && worker.jobs() >= worker.max_jobs();
     const std::string full =
         is_full ? absl::StrCat("takes no other job: ", worker.limit(), " allows ", worker.max_jobs()) : "";
     rows.push_back({worker.worker(), worker.address(), WorkerStateText(worker), std::to_string(worker.shards()),

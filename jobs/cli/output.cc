@@ -40,7 +40,8 @@ void AddOutputOption(CLI::App* verb, OutputFormat* format) {
 std::string ForText(int64_t since_us) {
   if (since_us == 0) return "";
   const absl::Duration passed = std::max(absl::Now() - absl::FromUnixMicros(since_us), absl::ZeroDuration());
-  return fmt::format(" (for {})", absl::FormatDuration(absl::Trunc(passed, absl::Seconds(1))));
+  return fmt::format(" (for {})",
+                     passed < absl::Seconds(1) ? "0s" : absl::FormatDuration(absl::Trunc(passed, absl::Seconds(1))));
 }
 
 bool PrintData(std::string_view data) {

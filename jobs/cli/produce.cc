@@ -32,6 +32,8 @@ namespace {
 
 // Kept below 5 s, in which the program, with closing its connections, is to end.
 constexpr absl::Duration kKafkaTimeout = absl::Seconds(4);
+// How long brokers may be away while events are produced: an election takes seconds.
+constexpr absl::Duration kPatience = absl::Seconds(30);
 // How many events are appended at a time, and how many may be undelivered. Both are below the size of the queue, so that an
 // append never waits and a signal is noticed soon.
 constexpr uint64_t kStretch = 1000;
@@ -157,7 +159,12 @@ class Production {
   }
 
   absl::Status Deliver() {
-    if (absl::Status status = writer_->Flush(kKafkaTimeout); !status.ok()) return status;
+    absl::Status status = writer_->Flush(kKafkaTimeout);
+    for (const absl::Time end = absl::Now() + kPatience; absl::IsUnavailable(status) && absl::Now() < end;) {
+      if (SignalWithin(absl::ZeroDuration())) return status;
+      status = writer_->Flush(kKafkaTimeout);
+    }
+    if (!status.ok()) return status;
     delivered_ = produced_;
     delivered_at_ = absl::Now();
     return absl::OkStatus();

@@ -57,7 +57,7 @@ std::string FactsText(const JobStatus& status) {
                {"rate", fmt::format("{:.0f} records/s", status.records_per_second())}};
   if (status.spec().source().allow_compacted()) {
     rows.push_back({"compacted",
-                    "topics may be: batches count what was there when it was folded; none can be verified, and "
+                    "topics may be: batches count what was there when it was folded; they may not be verified any more, and "
                     "lost state cannot be counted again"});
   }
   if (status.batch() == 0) {

@@ -35,11 +35,10 @@ std::string WaitingText(const Waiting& waiting) {
       return fmt::format("worker {}, which owns shard {}{}{}", waiting.worker(), waiting.shard(),
                          waiting.detail().empty() ? "" : " and " + waiting.detail(), RefoldText(waiting.refold()));
     case WAITING_ONLY_OWNER:
-      return WithDetail(fmt::format("worker {}, which owns shard {} and alone has its state, since {}", waiting.worker(),
-                                    waiting.shard(),
-                                    waiting.compacted() ? "a compacted log does not keep every record"
-                                                        : "the log's start is gone"),
-                        waiting.detail().empty() ? "" : "it " + waiting.detail());
+      return WithDetail(
+          fmt::format("worker {}, which owns shard {} and alone has its state, since {}", waiting.worker(), waiting.shard(),
+                      waiting.compacted() ? "a compacted log does not keep every record" : "the log's start is gone"),
+          waiting.detail().empty() ? "" : "it " + waiting.detail());
     case WAITING_SHARD:
       return fmt::format("{}shard {}{}", waiting.refold().worker().empty() ? "a worker that takes " : "", waiting.shard(),
                          RefoldText(waiting.refold()));
@@ -50,6 +49,7 @@ std::string WaitingText(const Waiting& waiting) {
     case WAITING_SUM:
       return fmt::format("a sum of {}[{}]", waiting.topic(), waiting.partition());
     case WAITING_KAFKA:
+      if (!waiting.worker().empty()) return fmt::format("worker {}: {}", waiting.worker(), waiting.detail());
       return IsSentence(waiting) ? waiting.detail() : fmt::format("records of Kafka at {}", waiting.subject());
     case WAITING_PARTITION:
       return WithDetail(fmt::format("{}[{}]", waiting.topic(), waiting.partition()), waiting.detail());

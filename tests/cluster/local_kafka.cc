@@ -10,9 +10,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -50,6 +52,19 @@ FILE* StopAtExit(const std::string& dir) {
   FILE* pipe = popen(command.c_str(), "we");
   PCHECK(pipe != nullptr);
   return pipe;
+}
+
+// It is no child of ours: whoever reaps it, its port is free once its last thread has ended.
+bool IsDead(pid_t pid) {
+  std::error_code error;
+  const std::string process = absl::StrCat("/proc/", pid);
+  const auto threads = std::filesystem::directory_iterator(process + "/task", error);
+  if (error) return true;
+  if (std::distance(begin(threads), end(threads)) > 1) return false;
+  std::string stat;
+  std::getline(std::ifstream(process + "/stat"), stat);
+  const size_t name_end = stat.rfind(") ");
+  return name_end == std::string::npos || absl::StrContains("ZX", stat.substr(name_end + 2, 1));
 }
 
 std::string StartBrokers(const std::string& dir, const std::string& arguments) {
@@ -120,11 +135,7 @@ absl::Status OwnKafka::Kill(int broker) const {
   if (!found.ok()) return found.status();
   const pid_t pid = *found;
   if (kill(pid, SIGKILL) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("kill ", name));
-  // It is no child of ours: once it is dead it has no command line, whoever reaps it.
-  return WaitUntil(absl::StrCat(name, " to die"), kTimeout, [pid] {
-    std::ifstream command(absl::StrCat("/proc/", pid, "/cmdline"));
-    return command.peek() == std::ifstream::traits_type::eof();
-  });
+  return WaitUntil(absl::StrCat(name, " to die"), kTimeout, [pid] { return IsDead(pid); });
 }
 
 void OwnKafka::Start(int broker) const { StartBrokers(dir_, absl::StrCat("--broker ", broker)); }

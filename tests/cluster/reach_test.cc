@@ -154,7 +154,7 @@ TEST_F(ReachTest, ADriverOnAnOlderJournalIsRefusedByNameUntilItIsToBeObeyed) {
   ASSERT_OK(WaitForWorker(address, "unreachable"));
   const std::string problem = WorkerAt(address).value("problem", "");
   EXPECT_TRUE(absl::StrContains(problem, "it has obeyed a later driver of this cluster")) << problem;
-  EXPECT_TRUE(absl::StrContains(problem, "start this one with --restored")) << problem;
+  EXPECT_TRUE(absl::StrContains(problem, "start it with --restored")) << problem;
   ASSERT_OK(driver.Stop());
 
   // Nothing was dropped that the copy does not know.

@@ -14,8 +14,8 @@ inline absl::Status CheckEpoch(uint64_t highest, uint64_t epoch) {
   if (epoch >= highest) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "it has obeyed a later driver of this cluster (epoch ", highest, ", and this one's is ", epoch,
-      "): this one has an older copy of the journal, or another one runs. Stop this one; if the other is gone for "
-      "good, start this one with --restored"));
+      "): this one has an older copy of the journal, or another one runs, or one on an older copy ran meanwhile. Stop "
+      "this one; if it has the latest journal and no other runs, start it with --restored"));
 }
 
 }  // namespace tenfold

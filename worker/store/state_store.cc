@@ -538,7 +538,7 @@ absl::Status StateStore::Flush() {
   return absl::OkStatus();
 }
 
-absl::Status StateStore::EmptyLog() {
+absl::Status StateStore::EmptyLog(const std::function<bool()>& is_ending) {
   std::vector<rocksdb::ColumnFamilyHandle*> handles{default_family_};
   {
     MutexLock lock(&mutex_);
@@ -547,7 +547,10 @@ absl::Status StateStore::EmptyLog() {
   }
   // A new file is begun for a family that has something to flush: the default one may be the only one.
   rocksdb::Status status = db_->Delete(rocksdb::WriteOptions(), default_family_, kStateKey);
-  if (status.ok()) status = db_->Flush(rocksdb::FlushOptions(), handles);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    if (is_ending()) return absl::OkStatus();
+    if (status.ok()) status = db_->Flush(rocksdb::FlushOptions(), handle);
+  }
   if (!status.ok()) return Fail("empty the log", status);
   return absl::OkStatus();
 }

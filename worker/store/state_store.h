@@ -73,8 +73,8 @@ class StateStore : public ShardStore {
   // Makes everything durable in files, so that a clean end loses nothing in any WAL mode.
   absl::Status Flush();
   // Deletes the WAL's files, which keep what dropped shards had as long as other shards have something in them; that is
-  // written to files first. Commits may go on.
-  absl::Status EmptyLog();
+  // written to files first, shard by shard, until `is_ending`. Commits may go on.
+  absl::Status EmptyLog(const std::function<bool()>& is_ending = [] { return false; });
 
  private:
   struct Family {

@@ -207,6 +207,23 @@ TEST_F(ClusterMachineTest, AJobThatNoWorkerHasRoomForIsRefused) {
   EXPECT_TRUE(machine_.Submit(Submitted("id3", "job3"), &actions_).ok());
 }
 
+TEST_F(ClusterMachineTest, AJobForWhichTheDriverHasNoRoomIsRefused) {
+  ClusterMachine small({.max_jobs = 1, .limit = "its limit of 64 open files"});
+  small.Start("cluster", 1, now_us_, &actions_);
+  const auto journal = [&] {
+    for (const Action& action : std::exchange(actions_, {}))
+      if (const auto* append = std::get_if<AppendRecord>(&action)) small.OnJournaled(append->record, now_us_, &actions_);
+  };
+  journal();
+  journal();
+  ASSERT_TRUE(small.Submit(Submitted("id1", "job1"), &actions_).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(small.Submit(Submitted("id2", "job2"), &actions_)));
+  journal();
+  const absl::Status refused = small.Submit(Submitted("id2", "job2"), &actions_);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("job job2 does not fit: the driver has 1 jobs, as many as its limit of 64 open files allows"));
+}
+
 TEST_F(ClusterMachineTest, AJobThatWasThereBeforeItsWorkerHadNoRoomSaysSo) {
   Submit("id1", "job1");
   Submit("id2", "job2");
