@@ -22,7 +22,7 @@ namespace {
 
 constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
 // How often a client is made to ask for partitions that it does not know.
-constexpr int kMostRefreshes = 20;
+constexpr int kMostRefreshes = 3;
 // How long a broker that did not answer is left alone.
 constexpr absl::Duration kAskLeaderAfter = absl::Seconds(3);
 
@@ -40,7 +40,7 @@ struct SharedHandles {
   std::unique_ptr<KafkaHandle> committed;
   Mutex mutex;
   // A read_uncommitted client, created when the high watermark is first asked for.
-  std::unique_ptr<KafkaHandle> uncommitted ABSL_GUARDED_BY(mutex);
+  std::shared_ptr<KafkaHandle> uncommitted ABSL_GUARDED_BY(mutex);
 };
 
 class KafkaLogClient : public LogClient {
@@ -111,7 +111,7 @@ class KafkaLogClient : public LogClient {
   std::vector<absl::StatusOr<int64_t>> EachOffset(const std::vector<TopicPartition>& partitions, Position position,
                                                   absl::Duration timeout) override {
     if (partitions.empty()) return {};
-    absl::StatusOr<KafkaHandle*> handle = HandleFor(position);
+    absl::StatusOr<std::shared_ptr<KafkaHandle>> handle = HandleFor(position);
     if (!handle.ok()) return std::vector<absl::StatusOr<int64_t>>(partitions.size(), handle.status());
     const int64_t query = position == Position::kBegin ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
     const absl::Time deadline = absl::Now() + timeout;
@@ -120,6 +120,12 @@ class KafkaLogClient : public LogClient {
     if (informs || !trouble_) {
       std::vector<absl::StatusOr<int64_t>> offsets = QueryOffsets(**handle, partitions, query, absl::Now() + timeout / 2);
       if (AllKnown(offsets)) return offsets;
+      // A client that is asked now and then may go on to know nothing of a partition whose only broker was away.
+      if (informs && misses_partition_.exchange(false)) {
+        Forget(**handle);
+        handle = HandleFor(position);
+        if (handle.ok()) return QueryOffsets(**handle, partitions, query, deadline);
+      }
     }
     std::vector<absl::StatusOr<int64_t>> offsets = OffsetsByLeader(**handle, partitions, query, deadline);
     if (!informs) trouble_ = !AllKnown(offsets);
@@ -168,15 +174,21 @@ class KafkaLogClient : public LogClient {
     return KafkaHandle::Create(config, std::move(options));
   }
 
-  absl::StatusOr<KafkaHandle*> HandleFor(Position position) {
-    if (position != Position::kHighWatermark) return committed_;
+  absl::StatusOr<std::shared_ptr<KafkaHandle>> HandleFor(Position position) {
+    if (position != Position::kHighWatermark) return std::shared_ptr<KafkaHandle>(handles_, committed_);
     MutexLock lock(&handles_->mutex);
     if (handles_->uncommitted == nullptr) {
       absl::StatusOr<std::unique_ptr<KafkaHandle>> handle = MakeHandle(config_, "read_uncommitted");
       if (!handle.ok()) return handle.status();
       handles_->uncommitted = *std::move(handle);
     }
-    return handles_->uncommitted.get();
+    return handles_->uncommitted;
+  }
+  // The next HandleFor makes another one.
+  void Forget(const KafkaHandle& uncommitted) {
+    std::shared_ptr<KafkaHandle> last;
+    MutexLock lock(&handles_->mutex);
+    if (handles_->uncommitted.get() == &uncommitted) last = std::move(handles_->uncommitted);
   }
 
   // Repeats a request until it succeeds, fails for good, or the deadline has passed.
@@ -252,9 +264,8 @@ class KafkaLogClient : public LogClient {
   }
 
   // Asks for all of them with one request, until all are known or it is no use.
-  static std::vector<absl::StatusOr<int64_t>> QueryOffsets(KafkaHandle& handle,
-                                                           const std::vector<TopicPartition>& partitions, int64_t query,
-                                                           absl::Time deadline) {
+  std::vector<absl::StatusOr<int64_t>> QueryOffsets(KafkaHandle& handle, const std::vector<TopicPartition>& partitions,
+                                                    int64_t query, absl::Time deadline) {
     std::vector<absl::StatusOr<int64_t>> offsets(partitions.size(), absl::UnknownError("not asked"));
     int refreshes = 0;
     const rd_kafka_resp_err_t error = Retry(handle, deadline, [&] {
@@ -281,6 +292,7 @@ class KafkaLogClient : public LogClient {
       Refresh(handle, partitions, deadline);
       return RD_KAFKA_RESP_ERR__WAIT_CACHE;
     });
+    if (error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) misses_partition_ = true;
     for (size_t i = 0; i < partitions.size(); ++i) {
       if (offsets[i].ok()) continue;
       const std::string name = PartitionName(partitions[i].topic, partitions[i].partition);
@@ -421,6 +433,8 @@ class KafkaLogClient : public LogClient {
 
   // The last offsets asked for were not all known.
   std::atomic<bool> trouble_ = false;
+  // A client did not know of a partition that it was asked for, even when it had asked for what there is.
+  std::atomic<bool> misses_partition_ = false;
 
   Mutex mutex_;
   // When brokers that did not answer are asked again.
