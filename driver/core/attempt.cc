@@ -22,7 +22,8 @@ Waiting Attempt::Stuck(const JournalledJob& job) const {
     Waiting waiting = reply.waiting();
     waiting.set_subject(job.brokers());
     // What a worker lacks is to be sought there.
-    if (absl::StartsWith(waiting.detail(), "Kafka property")) waiting.set_worker(worker);
+    if (absl::StartsWith(waiting.detail(), "Kafka property"))
+      waiting.set_detail(absl::StrCat("worker ", worker, ": ", waiting.detail()));
     return waiting;
   }
   return {};

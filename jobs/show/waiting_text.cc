@@ -49,7 +49,6 @@ std::string WaitingText(const Waiting& waiting) {
     case WAITING_SUM:
       return fmt::format("a sum of {}[{}]", waiting.topic(), waiting.partition());
     case WAITING_KAFKA:
-      if (!waiting.worker().empty()) return fmt::format("worker {}: {}", waiting.worker(), waiting.detail());
       return IsSentence(waiting) ? waiting.detail() : fmt::format("records of Kafka at {}", waiting.subject());
     case WAITING_PARTITION:
       return WithDetail(fmt::format("{}[{}]", waiting.topic(), waiting.partition()), waiting.detail());

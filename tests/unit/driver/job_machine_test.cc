@@ -496,6 +496,17 @@ TEST_F(JobMachineTest, SaysThatAWorkerHasYetToAnswer) {
   EXPECT_EQ(job_.state(), JOB_RUNNING);
 }
 
+TEST_F(JobMachineTest, AWorkerThatCannotReadAPropertyIsNamed) {
+  CommitFirst();
+  const std::vector<Send<FoldRequest>> folds = RunToFolds({15, 20});
+  FoldReply stuck = FoldedTo(folds[0], 10, 1);
+  stuck.mutable_waiting()->set_kind(WAITING_KAFKA);
+  stuck.mutable_waiting()->set_detail("Kafka property 'sasl.password': /s/pw cannot be read");
+  Reply(folds[0], stuck);
+  Reply(folds[1], FoldedAs(folds[1], 1));
+  EXPECT_EQ(WaitingText(job_.waiting()), "worker a: Kafka property 'sasl.password': /s/pw cannot be read");
+}
+
 TEST_F(JobMachineTest, AWorkerThatDropsADoubtfulStateKeepsItsPlace) {
   cluster_.workers["b"].job_ids = {"id"};
   CommitFirst();
