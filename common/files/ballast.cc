@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t kMostBytes = 128 << 20;
 
 struct Room {
-  // What the file has, and what is free.
+  // How many bytes the file has, and how many its disk has free.
   uint64_t wanted = 0;
   uint64_t available = 0;
 };

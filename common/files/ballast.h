@@ -19,10 +19,10 @@ class Ballast {
   void Keep();
   // Makes the file an empty one: so a later process knows it as well.
   void GiveUp();
-  // Whether it was given up, by this process or one before it, and not made since. A disk that was full from the first has
-  // none to give up.
+  // Whether the file was given up, by this process or one before it, and not made since. A disk that was full from the first
+  // has none to give up.
   bool given_up() const;
-  // Whether the disk has room for as much again, and it was not given up.
+  // Whether the disk has room for as much again, and the file was not given up.
   bool has_room() const;
 
   const std::string& path() const { return path_; }

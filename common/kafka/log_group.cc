@@ -9,7 +9,8 @@ namespace {
 
 using KafkaMessage = KafkaPtr<rd_kafka_message_t, rd_kafka_message_destroy>;
 
-// Whether the client was told so while it looked for the group's coordinator; a commit says only that there was none.
+// Whether the client was told that Kafka refuses the group while it looked for the group's coordinator; a commit says only
+// that there was none.
 bool WasRefused(rd_kafka_t* client) {
   bool refused = false;
   while (const KafkaMessage told{rd_kafka_consumer_poll(client, 0)})

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -19,10 +20,10 @@ namespace tenfold {
 absl::StatusOr<std::string> FindOpenTransaction(const TopicPartition& partition, int32_t leader,
                                                 const std::map<int32_t, Address>& brokers, absl::Time deadline);
 
-// What the leader's answer to DescribeProducers says, which is a broker's bytes: the producer whose transaction began first,
-// or -1 if none is open. FAILED_PRECONDITION if it says nothing of the partition, or is no such answer.
+// Reads the leader's answer to DescribeProducers, which is a broker's bytes: the producer whose transaction began first, or
+// -1 if none is open. FAILED_PRECONDITION if it says nothing of the partition, or is no such answer.
 absl::StatusOr<int64_t> ReadDescribeProducers(std::string_view answer, const TopicPartition& partition);
-// What a broker's answer to ListTransactions says: the transactional.id of the producer, or "".
+// Reads a broker's answer to ListTransactions: the transactional.id of the producer, or "".
 std::string ReadListTransactions(std::string_view answer, int64_t producer);
 
 }  // namespace tenfold

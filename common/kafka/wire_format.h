@@ -2,9 +2,8 @@
 // (https://kafka.apache.org/protocol). Pure; used by one thread at a time.
 #pragma once
 
-#include <bit>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 

@@ -233,14 +233,9 @@ std::string ClusterMachine::CheckRoom() const {
     return absl::StrCat("the driver has ", jobs_.size(), " jobs, as many as ", cluster_.options.limit,
                         " allows. Raise that (ulimit -n, LimitNOFILE), or cancel a job");
   }
-  std::string full;
-  for (const auto& [id, worker] : cluster_.workers) {
-    if (worker.state != WORKER_LIVE) continue;
-    if (worker.HasRoom()) return "";
-    full = absl::StrCat("worker ", id, " ", worker.FullText(), ", and no other has room. Add a worker, raise its limit, ",
-                        "or cancel a job");
-  }
-  return full;
+  const std::string full = cluster_.NoRoom();
+  if (full.empty()) return "";
+  return absl::StrCat(full, ", and no other has room. Add a worker, raise its limit, or cancel a job");
 }
 
 absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* actions) {

@@ -105,14 +105,19 @@ struct ClusterView {
     return found != nullptr && found->state == WORKER_LIVE ? found : nullptr;
   }
   bool IsLive(const std::string& worker) const { return FindLive(worker) != nullptr; }
-  // Says in the detail that no live worker has room for another job, if so.
-  void TellFull(Waiting* waiting) const {
+  // Returns which live worker has no room for another job, and why, if none has; "" if one has, or there is none.
+  std::string NoRoom() const {
     std::string full;
     for (const auto& [id, worker] : workers) {
       if (worker.state != WORKER_LIVE) continue;
-      if (worker.HasRoom()) return;
+      if (worker.HasRoom()) return "";
       full = absl::StrCat("worker ", id, " ", worker.FullText());
     }
+    return full;
+  }
+  // Says that in the detail, if so.
+  void TellFull(Waiting* waiting) const {
+    const std::string full = NoRoom();
     if (full.empty()) return;
     waiting->set_detail(absl::StrCat(waiting->detail().empty() ? "is lost" : waiting->detail(), ", and ", full));
   }
