@@ -1,5 +1,7 @@
 #include "common/kafka/property_value.h"
 
+#include <errno.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -71,8 +73,8 @@ absl::StatusOr<std::string> PropertyValue(const std::string& name, const std::st
   if (value.ends_with('}') && value.starts_with(kVariable)) {
     const std::string variable = inside(kVariable);
     if (const char* found = std::getenv(variable.c_str())) return found;
-    return absl::InvalidArgumentError(
-        absl::StrCat("Kafka property '", name, "': the environment of this process has no ", variable));
+    return absl::InvalidArgumentError(absl::StrCat("Kafka property '", name, "': the environment of ",
+                                                   program_invocation_short_name, " has no ", variable));
   }
   if (name.ends_with(".location") || name.ends_with(".keytab")) {
     const absl::StatusOr<fs::path> file = CheckFile(name, value, /*may_be_directory=*/name == "ssl.ca.location", dirs);

@@ -102,6 +102,8 @@ std::string DescribeExtra(CLI::App* app, const std::string& extra) {
   CLI::App* const chosen = Chosen(app);
   if (extra.starts_with("-")) {
     const std::string given = extra.substr(0, extra.find('='));
+    if (chosen != app && chosen->get_option_no_throw(given) != nullptr)
+      return absl::StrCat(given, " goes after ", chosen->get_name());
     std::vector<std::string> flags;
     for (CLI::App* const owner : {app, chosen}) {
       for (const CLI::Option* option : owner->get_options([](CLI::Option*) { return true; })) {

@@ -183,6 +183,19 @@ std::string Explain(const std::string& message) {
   return "is no valid YAML: " + message.substr(0, message.find(':'));
 }
 
+// Returns where the first tab indents a line before `end` or the line that has it; npos if none does. yaml-cpp often
+// names what it made of such a line instead of the tab.
+size_t IndentingTab(std::string_view text, size_t end) {
+  for (size_t begin = 0; begin <= end && begin < text.size();) {
+    const size_t tab = text.find_first_not_of(' ', begin);
+    if (tab != std::string_view::npos && text[tab] == '\t') return tab;
+    const size_t line = text.find('\n', begin);
+    if (line == std::string_view::npos) break;
+    begin = line + 1;
+  }
+  return std::string_view::npos;
+}
+
 }  // namespace
 
 std::string KeyPath(std::string_view path, std::string_view key) {
@@ -200,7 +213,11 @@ bool ReadYaml(std::string_view text, YamlNode* root, std::vector<YamlProblem>* p
     return true;
   } catch (const YAML::Exception& error) {
     const size_t offset = std::min(static_cast<size_t>(std::max(error.mark.pos, 0)), text.size());
-    problems->push_back({offset, "", Explain(error.msg)});
+    if (const size_t tab = IndentingTab(text, offset); tab != std::string_view::npos) {
+      problems->push_back({tab, "", "is no valid YAML: a tab indents the line; use spaces"});
+    } else {
+      problems->push_back({offset, "", Explain(error.msg)});
+    }
   } catch (const std::exception&) {
     problems->push_back({0, "", "is no valid YAML"});
   }

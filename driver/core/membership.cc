@@ -122,8 +122,8 @@ bool Membership::Check(int64_t now_us) {
                    << (now_us - worker.last_heard_us) / 1000 << " ms";
       worker.problem.clear();
     } else if (worker.state == WORKER_UNREACHABLE) {
-      LOG(WARNING) << "worker " << id << " at " << worker.address << " is unreachable, and its shards go to others: it "
-                   << worker.problem;
+      LOG(WARNING) << "worker " << id << " at " << worker.address
+                   << " is unreachable, and has no shards until it answers: it " << worker.problem;
     } else if (before == WORKER_UNREACHABLE) {
       LOG(INFO) << "worker " << id << " at " << worker.address << " answers again";
     }

@@ -20,11 +20,13 @@ std::string JobsJson(const ListJobsReply& reply) {
   return DumpJson(jobs) + "\n";
 }
 
+// The ends of a failed job's partitions are not looked up any more.
+std::string LagText(const JobStatus& job) { return job.state() == JOB_FAILED ? "-" : std::to_string(job.lag()); }
+
 std::string JobsTable(const ListJobsReply& reply) {
   std::vector<std::vector<std::string>> rows = {{"NAME", "STATE", "BATCH", "LAG", "REASON"}};
   for (const JobStatus& job : reply.jobs()) {
-    rows.push_back(
-        {job.job(), StateName(job.state()), std::to_string(job.batch()), std::to_string(job.lag()), ReasonText(job)});
+    rows.push_back({job.job(), StateName(job.state()), std::to_string(job.batch()), LagText(job), ReasonText(job)});
   }
   return FormatTable(rows, {2, 3});
 }

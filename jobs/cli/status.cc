@@ -52,9 +52,12 @@ std::string FactsText(const JobStatus& status) {
   const BatchCommitted& batch = status.last_batch();
   const BatchTimings& timings = batch.timings();
   Rows rows = {{"job id", fmt::format("{}, submitted {}", status.job_id(), FormatTime(status.submitted_at_us()))},
-               {"state", StateName(status.state())},
-               {"lag", fmt::format("{} records", status.lag())},
-               {"rate", fmt::format("{:.0f} records/s", status.records_per_second())}};
+               {"state", StateName(status.state())}};
+  // A failed job's partitions are not looked up any more.
+  if (status.state() != JOB_FAILED) {
+    rows.push_back({"lag", fmt::format("{} records", status.lag())});
+    rows.push_back({"rate", fmt::format("{:.0f} records/s", status.records_per_second())});
+  }
   if (status.spec().source().allow_compacted()) {
     rows.push_back({"compacted",
                     "topics may be: batches count what was there when it was folded; they may not be verified any more, and "

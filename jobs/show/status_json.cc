@@ -147,8 +147,11 @@ std::string ReasonText(const JobStatus& status) {
 }
 
 Json JobSummaryJson(const JobStatus& status) {
-  return {{"job", status.job()},     {"job_id", status.job_id()}, {"state", StateName(status.state())},
-          {"batch", status.batch()}, {"lag", status.lag()},       {"reason", ReasonText(status)}};
+  // The ends of a failed job's partitions are not looked up any more.
+  const Json lag = status.state() == JOB_FAILED ? Json() : Json(status.lag());
+  return {
+      {"job", status.job()}, {"job_id", status.job_id()},   {"state", StateName(status.state())}, {"batch", status.batch()},
+      {"lag", lag},          {"reason", ReasonText(status)}};
 }
 
 Json JobStatusJson(const JobStatus& status) {

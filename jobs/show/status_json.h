@@ -25,7 +25,7 @@ std::string Headline(const JobStatus& status);
 // Returns what the job waits for, or why it failed; empty while it runs.
 std::string ReasonText(const JobStatus& status);
 
-// Returns an entry of `list`.
+// Returns an entry of `list`; a failed job has no lag.
 nlohmann::ordered_json JobSummaryJson(const JobStatus& status);
 // Returns all that `status` prints.
 nlohmann::ordered_json JobStatusJson(const JobStatus& status);

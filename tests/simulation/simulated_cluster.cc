@@ -104,7 +104,9 @@ void SimulatedCluster::CrashWorker(SimulatedWorker* worker) {
     worker->store()->LoseDisk();
   } else if (world_.Chance(0.1) && worker->store()->Damage(false, [](const ShardState&) { return true; }, world_.random())) {
     world_.Hit("fault: row damaged on disk");
-  } else if (!restores_ && !copies_ && world_.Chance(0.1) && worker->store()->Damage(true, journalled, world_.random())) {
+  } else if (!restores_ && !copies_ && !hid_damage_ && world_.Chance(0.1) &&
+             worker->store()->Damage(true, journalled, world_.random())) {
+    hid_damage_ = true;
     world_.Hit("fault: row and digest damaged on disk");
   }
   const bool others = std::any_of(workers_.begin(), workers_.end(), [&](const auto& other) {

@@ -50,6 +50,9 @@ class SimulatedCluster {
   // Older journals are restored, and drivers copied, in this run.
   const bool restores_;
   const bool copies_;
+  // Whether a state was damaged in a way that its digest hides. Once a run: a second time, in the state that was made of
+  // the log after the first, is a batch that the log contradicts, for which a job fails.
+  bool hid_damage_ = false;
   std::vector<std::unique_ptr<SimulatedWorker>> workers_;
   // Those that are stopped too, as events may still name them.
   std::vector<std::unique_ptr<SimulatedDriver>> drivers_;

@@ -106,6 +106,11 @@ TEST_F(CliTest, MistakesInFlagsAndVerbsEndWith64) {
   }
 }
 
+TEST_F(CliTest, AVerbsFlagBeforeTheVerbIsToldItsPlace) {
+  EXPECT_EQ(Run({"-o", "json", "list"}), kExitUsage);
+  EXPECT_THAT(err_, StartsWith("tenfold: -o goes after list"));
+}
+
 TEST_F(CliTest, GlobalFlagsMayFollowTheVerb) { EXPECT_EQ(Run({"list", "--log-dir", dir_}), kExitOk) << err_; }
 
 TEST_F(CliTest, ListShowsEveryJob) {
@@ -118,11 +123,11 @@ TEST_F(CliTest, ListShowsEveryJob) {
   EXPECT_EQ(out_,
             "NAME        STATE    BATCH  LAG  REASON\n"
             "popularity  running      7    0\n"
-            "broken      failed       7   12  topic[0] at 5 is bad\n");
+            "broken      failed       7    -  topic[0] at 5 is bad\n");
   EXPECT_EQ(Run({"list", "-o", "json"}), kExitOk);
   EXPECT_EQ(json::parse(out_), json::parse(R"([
     {"job": "popularity", "job_id": "job-1", "state": "running", "batch": 7, "lag": 0, "reason": ""},
-    {"job": "broken", "job_id": "job-1", "state": "failed", "batch": 7, "lag": 12, "reason": "topic[0] at 5 is bad"}])"));
+    {"job": "broken", "job_id": "job-1", "state": "failed", "batch": 7, "lag": null, "reason": "topic[0] at 5 is bad"}])"));
 }
 
 TEST_F(CliTest, WorkersShowsStateAndShards) {

@@ -275,6 +275,7 @@ TEST(JobSpecTest, RefusesWhatIsNoMapping) {
   EXPECT_THAT(Errors("# nothing\n"), ElementsAre(HasSubstr("is empty")));
   EXPECT_THAT(Errors("just text"), ElementsAre(StartsWith("1:1: must be a job spec")));
   EXPECT_THAT(Errors("name: [a\n"), ElementsAre(HasSubstr("is no valid YAML")));
+  EXPECT_THAT(Errors("name: a\nsource:\n \ttop: 1\n"), ElementsAre(AllOf(StartsWith("3:2: "), HasSubstr("use spaces"))));
   EXPECT_THAT(Errors("? [a]\n: b\n"), Each(Not(HasSubstr("duplicate"))));
 }
 
