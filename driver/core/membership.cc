@@ -15,6 +15,15 @@ constexpr size_t kFormer = 16;
 
 constexpr int64_t kPingsPerLease = 2;
 
+// How long a lost worker that has no place in a job is remembered, so that somebody who looks for it finds it.
+constexpr int64_t kForgetAfterUs = int64_t{15} * 60 * 1'000'000;
+
+// When the worker is forgotten.
+int64_t ForgetUs(const WorkerInfo& worker) {
+  const bool has_place = worker.shards > 0 || worker.jobs > 0;
+  return worker.state != WORKER_LOST || has_place ? std::numeric_limits<int64_t>::max() : worker.since_us + kForgetAfterUs;
+}
+
 }  // namespace
 
 WorkerInfo* Membership::FindProcess(const std::string& worker, uint64_t incarnation) {
@@ -128,6 +137,7 @@ bool Membership::Check(int64_t now_us) {
       LOG(INFO) << "worker " << id << " at " << worker.address << " answers again";
     }
   }
+  std::erase_if(cluster_->workers, [&](const auto& entry) { return now_us >= ForgetUs(entry.second); });
   return changed;
 }
 
@@ -153,6 +163,7 @@ std::vector<Send<PingRequest>> Membership::Pings(int64_t now_us) {
 int64_t Membership::NextTimeUs() const {
   int64_t next = std::numeric_limits<int64_t>::max();
   for (const auto& [id, worker] : cluster_->workers) {
+    next = std::min(next, ForgetUs(worker));
     if (worker.state == WORKER_LOST) continue;
     next = std::min(next, worker.last_heard_us + cluster_->LeaseUs());
     if (worker.failing_since_us != 0 && worker.state != WORKER_UNREACHABLE)

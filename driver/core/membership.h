@@ -1,7 +1,8 @@
 // Who belongs to the cluster and can be used: a worker that is heard within its lease and answers calls. A worker may get
 // shards only once its present process has answered a call; while calls to it fail for a lease it is unreachable, and its
-// shards go to others as if it were lost. Calls of jobs count; where there are none, the driver pings. Times are
-// microseconds of the decisions' clock. Pure; used by one thread at a time.
+// shards go to others as if it were lost. Calls of jobs count; where there are none, the driver pings. A lost one that has
+// no place in any job is forgotten after a while. Times are microseconds of the decisions' clock. Pure; used by one thread
+// at a time.
 #pragma once
 
 #include <cstdint>

@@ -126,6 +126,20 @@ TEST_F(MembershipTest, OfALostWorkerNothingIsSaidButThat) {
   EXPECT_EQ(worker().problem, "");
 }
 
+TEST_F(MembershipTest, ALostWorkerIsForgottenOnceItHasNoShards) {
+  Join();
+  now_us_ += kLeaseUs;
+  members_.Check(now_us_);
+  cluster_.workers.at("w").shards = cluster_.workers.at("w").jobs = 1;
+  now_us_ += int64_t{3600} * 1'000'000;
+  members_.Check(now_us_);
+  EXPECT_EQ(worker().state, WORKER_LOST);
+  cluster_.workers.at("w").shards = cluster_.workers.at("w").jobs = 0;
+  EXPECT_LE(members_.NextTimeUs(), now_us_);
+  members_.Check(now_us_);
+  EXPECT_THAT(cluster_.workers, IsEmpty());
+}
+
 TEST_F(MembershipTest, AnAnswerOfAnEarlierProcessCountsForNothing) {
   Join();
   EXPECT_TRUE(Beat(2).value());
