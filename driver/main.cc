@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/net/rpc.h"
 #include "common/process/process.h"
+#include "common/process/system_limits.h"
 #include "common/text/address.h"
 #include "driver/driver.h"
 #include "driver/driver_service.h"
@@ -20,14 +21,29 @@ namespace {
 // How long calls under way may take once the process is to end.
 constexpr absl::Duration kStopWithin = absl::Seconds(3);
 
-// What the driver has open besides its jobs: the journal, workers, clients of Kafka that jobs share, calls.
+// What the driver has open and runs besides its jobs: the journal, workers, clients of Kafka that jobs share, calls.
 constexpr size_t kOwnFiles = 100;
+constexpr size_t kOwnThreads = 50;
 // For a job: its group's client, on three brokers, and its sinks.
 constexpr size_t kJobFiles = 8;
+constexpr size_t kJobThreads = 10;
 
 int Refuse(const absl::Status& status, int code) {
   std::cerr << "tenfold-driver: " << status.message() << "\n";
   return code;
+}
+
+void SetMaxJobs(ClusterOptions* cluster) {
+  const auto jobs = [](size_t most, size_t own, size_t of_job) {
+    return std::max<size_t>(1, most <= own ? 0 : (most - own) / of_job);
+  };
+  const size_t open_files = OpenFilesLimit();
+  const size_t threads = ThreadsLimit();
+  const size_t by_files = jobs(open_files, kOwnFiles, kJobFiles);
+  const size_t by_threads = jobs(threads, kOwnThreads, kJobThreads);
+  cluster->max_jobs = std::min(by_files, by_threads);
+  cluster->limit = by_threads < by_files ? absl::StrCat("its limit of ", threads, " threads")
+                                         : absl::StrCat("its limit of ", open_files, " open files");
 }
 
 int Run(int argc, char** argv) {
@@ -36,9 +52,7 @@ int Run(int argc, char** argv) {
   BlockSignals();
   RaiseOpenFiles();
   InitLogging("tenfold-driver");
-  const size_t open_files = OpenFilesLimit();
-  options.driver.cluster.max_jobs = std::max<size_t>(1, open_files <= kOwnFiles ? 0 : (open_files - kOwnFiles) / kJobFiles);
-  options.driver.cluster.limit = absl::StrCat("its limit of ", open_files, " open files");
+  SetMaxJobs(&options.driver.cluster);
   absl::StatusOr<std::unique_ptr<Driver>> driver = Driver::Start(std::move(options.driver));
   if (!driver.ok()) {
     const bool damaged = absl::IsDataLoss(driver.status()) || absl::IsInvalidArgument(driver.status());

@@ -12,6 +12,7 @@
 
 #include "common/net/rpc.h"
 #include "common/process/process.h"
+#include "common/process/system_limits.h"
 #include "common/text/address.h"
 #include "glog/logging.h"
 #include "worker/options.h"

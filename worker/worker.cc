@@ -12,6 +12,7 @@
 #include "common/files/durable_file.h"
 #include "common/process/process.h"
 #include "common/process/random_id.h"
+#include "common/process/system_limits.h"
 #include "glog/logging.h"
 #include "worker/core/obedience.h"
 #include "worker/fold/kafka_fold_task.h"
@@ -42,7 +43,7 @@ absl::Status Unwritten(const absl::Status& error) {
 Worker::Worker(Options options)
     : options_(std::move(options)),
       incarnation_(RandomNumber()),
-      capacity_(CapacityOf(OpenFilesLimit(), options_.memory)),
+      capacity_(CapacityOf(OpenFilesLimit(), ThreadsLimit(), options_.memory)),
       readers_(capacity_.extra_readers),
       disk_({.fail = [](const std::string& sentence) { EndWith("worker", sentence); }, .is_ending = IsEnding, .files = {}}),
       ballast_(options_.data_dir + "/ballast") {}

@@ -116,6 +116,32 @@ rd_kafka_resp_err_t OnNew(rd_kafka_t* handle, const rd_kafka_conf_t*, void* chan
   return rd_kafka_interceptor_add_on_response_received(handle, kInterceptor, OnAnswer, changes);
 }
 
+// Why librdkafka makes no client.
+absl::Status Refusal(const std::string& message, bool has_references) {
+  if (rd_kafka_last_error() == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE)
+    return absl::UnavailableError(absl::StrCat("no Kafka client can be made: ", message));
+  // The message may quote a value.
+  return absl::InvalidArgumentError(has_references ? "Kafka's properties do not fit together"
+                                                   : absl::StrCat("Kafka's properties do not fit together: ", message));
+}
+
+// Makes a client of these settings, which connects to nothing, and ends it again.
+absl::Status TryClient(rd_kafka_type_t type, const KafkaSettings& settings, bool has_references) {
+  KafkaConf conf(rd_kafka_conf_new());
+  for (const auto& [name, value] : settings) {
+    if (name == "bootstrap.servers") continue;
+    if (absl::Status status = Set(conf.get(), name, value); !status.ok()) return status;
+  }
+  // What it says of itself is of no interest.
+  rd_kafka_conf_set_log_cb(conf.get(), nullptr);
+  char message[512];
+  rd_kafka_t* const client = rd_kafka_new(type, conf.get(), message, sizeof(message));
+  if (client == nullptr) return Refusal(message, has_references);
+  conf.release();
+  rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig& config, Options options) {
@@ -136,6 +162,11 @@ absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig
   for (const auto& [name, value] : settings) {
     if (absl::Status status = Set(conf.get(), name, value); !status.ok()) return status;
   }
+  // librdkafka 2.0.2 frees the list of interceptors of a configuration that it refuses, and so would whoever frees the
+  // configuration: so it is to refuse one without. It refuses none of a job that sets no properties.
+  if (!config.properties.empty()) {
+    if (absl::Status status = TryClient(self->options_.type, settings, has_references); !status.ok()) return status;
+  }
   rd_kafka_conf_set_opaque(conf.get(), self.get());
   rd_kafka_conf_set_error_cb(conf.get(), OnError);
   rd_kafka_conf_set_log_cb(conf.get(), OnLog);
@@ -147,12 +178,9 @@ absl::StatusOr<std::unique_ptr<KafkaHandle>> KafkaHandle::Create(const LogConfig
   }
   char message[512];
   self->handle_ = rd_kafka_new(self->options_.type, conf.get(), message, sizeof(message));
-  if (self->handle_ == nullptr) {
-    // librdkafka's message may quote a value.
-    return absl::InvalidArgumentError(has_references ? "Kafka's properties do not fit together"
-                                                     : absl::StrCat("Kafka's properties do not fit together: ", message));
-  }
+  // Where it could not be made after all, for want of a thread, the configuration is left behind.
   conf.release();
+  if (self->handle_ == nullptr) return Refusal(message, has_references);
   return self;
 }
 

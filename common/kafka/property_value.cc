@@ -63,16 +63,26 @@ absl::StatusOr<std::string> ReadFile(const std::string& name, const std::string&
   return text;
 }
 
+// Returns the value that `from` has, unless it is none.
+absl::StatusOr<std::string> Checked(const std::string& name, const std::string& from, std::string value) {
+  const char* const wrong = value.empty() ? " is empty" : value.find('\0') != std::string::npos ? " has a zero byte" : "";
+  if (*wrong != '\0') return absl::InvalidArgumentError(absl::StrCat("Kafka property '", name, "': ", from, wrong));
+  return value;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> PropertyValue(const std::string& name, const std::string& value,
                                           const std::optional<std::vector<std::string>>& dirs) {
   constexpr std::string_view kFile = "${file:", kVariable = "${env:";
   const auto inside = [&](std::string_view begin) { return value.substr(begin.size(), value.size() - begin.size() - 1); };
-  if (value.ends_with('}') && value.starts_with(kFile)) return ReadFile(name, inside(kFile), dirs);
+  if (value.ends_with('}') && value.starts_with(kFile)) {
+    absl::StatusOr<std::string> read = ReadFile(name, inside(kFile), dirs);
+    return read.ok() ? Checked(name, inside(kFile), *std::move(read)) : read;
+  }
   if (value.ends_with('}') && value.starts_with(kVariable)) {
     const std::string variable = inside(kVariable);
-    if (const char* found = std::getenv(variable.c_str())) return found;
+    if (const char* found = std::getenv(variable.c_str())) return Checked(name, variable, found);
     return absl::InvalidArgumentError(absl::StrCat("Kafka property '", name, "': the environment of ",
                                                    program_invocation_short_name, " has no ", variable));
   }

@@ -2,7 +2,6 @@
 
 #include <execinfo.h>
 #include <pthread.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -63,19 +62,6 @@ void BlockSignals() {
   const sigset_t signals = EndSignals();
   CHECK_EQ(pthread_sigmask(SIG_BLOCK, &signals, nullptr), 0);
   std::signal(SIGPIPE, SIG_IGN);
-}
-
-void RaiseOpenFiles() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) PLOG(WARNING) << "the limit of open files stays";
-}
-
-size_t OpenFilesLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return size_t{1} << 30;
-  return limit.rlim_cur;
 }
 
 void WaitForSignal() {

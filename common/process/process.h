@@ -40,10 +40,6 @@ void InitLogging(const char* program);
 // Blocks SIGINT and SIGTERM in the calling thread and in the threads it starts later, and ignores SIGPIPE. Called before any
 // thread is started.
 void BlockSignals();
-// Raises the soft limit of open files to the hard one, as every job and every RocksDB file needs some. Best effort.
-void RaiseOpenFiles();
-// How many files the process may have open; a large number if there is no limit.
-size_t OpenFilesLimit();
 // Waits for SIGINT or SIGTERM after BlockSignals.
 void WaitForSignal();
 // Whether one of them has come, be it waited for or not. Thread-safe.

@@ -1,10 +1,12 @@
 #include "jobs/spec/kafka_properties.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
 
@@ -100,6 +102,9 @@ constexpr std::string_view kLoadsCode = "it would load code into Tenfold's proce
 constexpr std::string_view kOfJava =
     "it is Java's; librdkafka has none: ssl.ca.location names a PEM file, without a password";
 
+// librdkafka takes no fetch.max.bytes below its message.max.bytes, which a job cannot set.
+constexpr int64_t kLeastFetchMaxBytes = 1'000'000;
+
 constexpr Refusal kRefused[] = {
     {"ssl.truststore.location",
      "it is Java's; librdkafka reads PEM files: export the store's certificates (keytool -list -rfc) and name that file in "
@@ -194,6 +199,10 @@ std::string CheckKafkaProperty(std::string_view name, std::string_view value) {
   if ((name.ends_with(".location") || name.ends_with(".keytab")) && !value.starts_with('/'))
     return "is a file on the hosts of driver and workers: give its absolute path";
   if (value.find('\0') != std::string_view::npos) return "holds a zero byte";
+  int64_t bytes = 0;
+  if (name == "fetch.max.bytes" && absl::SimpleAtoi(absl::string_view(value.data(), value.size()), &bytes) &&
+      bytes < kLeastFetchMaxBytes)
+    return fmt::format("must be at least {}", kLeastFetchMaxBytes);
   if (Contains(kInShellCommand, name) && !IsSafeInShell(value)) {
     return "may hold only letters, digits and ._-/@, and not begin with -: it becomes part of a command";
   }

@@ -381,6 +381,24 @@ TEST(LogConfigTest, NamesTheWrongPropertyAndNotItsValue) {
   }
 }
 
+TEST(LogConfigTest, PropertiesThatDoNotFitTogetherAreRefused) {
+  const std::map<std::string, std::string> wrong[] = {
+      {{"security.protocol", "SSL"}, {"ssl.cipher.suites", "FOO"}},
+      {{"security.protocol", "SSL"}, {"ssl.ca.pem", "FOO"}},
+      {{"security.protocol", "SASL_PLAINTEXT"}},
+      {{"security.protocol", "SASL_PLAINTEXT"}, {"sasl.mechanism", "PLAIN"}},
+      {{"security.protocol", "SASL_PLAINTEXT"}, {"sasl.mechanism", "FOO"}},
+  };
+  for (const auto& properties : wrong) {
+    const LogConfig config = {.brokers = kNobody, .properties = properties};
+    for (const absl::Status& status :
+         {LogClient::Create(config).status(), LogReader::Create(config).status(), LogWriter::Create(config, {}).status()}) {
+      EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+      EXPECT_THAT(Message(status), HasSubstr("do not fit together: "));
+    }
+  }
+}
+
 TEST(LogConfigTest, PropertiesDoNotChangeWhatTenfoldReliesOn) {
   const std::unique_ptr<EmbeddedBroker> broker = EmbeddedBroker::Start(kTopic, 1).value();
   LogConfig config = At(broker->brokers());

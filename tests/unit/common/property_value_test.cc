@@ -59,6 +59,17 @@ TEST_F(PropertyValueTest, WhatIsNotThereIsNamed) {
               AllOf(HasSubstr("'ssl.ca.location'"), HasSubstr(dir_ + "/allowed/none"), HasSubstr("No such file")));
 }
 
+TEST_F(PropertyValueTest, ASecretThatIsEmptyOrBinaryIsNamed) {
+  Write("allowed/empty", "\n");
+  EXPECT_THAT(Error("sasl.password", "${file:" + dir_ + "/allowed/empty}"),
+              AllOf(HasSubstr("'sasl.password'"), HasSubstr(dir_ + "/allowed/empty is empty")));
+  Write("allowed/binary", std::string("\0hunter2", 8));
+  EXPECT_THAT(Error("sasl.password", "${file:" + dir_ + "/allowed/binary}"), HasSubstr("/allowed/binary has a zero byte"));
+  setenv("TENFOLD_SECRET_TEST", "", 1);
+  EXPECT_THAT(Error("sasl.password", "${env:TENFOLD_SECRET_TEST}"), HasSubstr("TENFOLD_SECRET_TEST is empty"));
+  unsetenv("TENFOLD_SECRET_TEST");
+}
+
 TEST_F(PropertyValueTest, FilesLieInTheAllowedDirectoriesWhateverLeadsToThem) {
   fs::create_symlink(dir_ + "/other/secret", dir_ + "/allowed/link");
   for (const char* path : {"/other/secret", "/allowed/../other/secret", "/allowed/link"}) {
