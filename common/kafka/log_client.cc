@@ -296,10 +296,15 @@ class KafkaLogClient : public LogClient {
     for (size_t i = 0; i < partitions.size(); ++i) {
       if (offsets[i].ok()) continue;
       const std::string name = PartitionName(partitions[i].topic, partitions[i].partition);
-      offsets[i] =
-          IsTransient(error)
-              ? handle.Unreachable()
-              : absl::FailedPreconditionError(absl::StrCat("look up the offset of ", name, ": ", rd_kafka_err2str(error)));
+      if (error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+        // Of one that does not exist OffsetsByLeader tells.
+        offsets[i] = absl::UnavailableError(absl::StrCat(name, " has no leader"));
+      } else if (IsTransient(error)) {
+        offsets[i] = handle.Unreachable();
+      } else {
+        offsets[i] =
+            absl::FailedPreconditionError(absl::StrCat("look up the offset of ", name, ": ", rd_kafka_err2str(error)));
+      }
     }
     return offsets;
   }

@@ -105,15 +105,20 @@ BatchClient::Outcome BatchClient::Next(uint64_t batch, absl::Duration wait, GetB
   return Outcome::kFailed;
 }
 
-BatchClient::Outcome BatchClient::Ends(GetEndsReply* reply) {
+BatchClient::Outcome BatchClient::Ends(absl::Duration wait, GetEndsReply* reply, std::string* trouble) {
   GetEndsRequest request;
   request.set_job(job_);
-  const Outcome outcome =
-      Call(kKafkaAnswerTimeout, [&](grpc::ClientContext* context) { return driver_->GetEnds(context, request, reply); });
-  if (outcome != Outcome::kNone) return outcome;
-  PrintError(fmt::format("the driver at {} could not learn in time where the topics of {} end", globals_.driver, job_));
-  exit_code_ = kExitUnavailable;
-  return Outcome::kFailed;
+  bool unknown = false;
+  const Outcome outcome = Call(std::clamp(wait, kRetryTimeout, kKafkaAnswerTimeout), [&](grpc::ClientContext* context) {
+    const grpc::Status status = driver_->GetEnds(context, request, reply);
+    // What Kafka does not tell now it may tell in a moment.
+    unknown = IsPeersAnswer(status) && status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    if (unknown) *trouble = status.error_message();
+    return unknown ? grpc::Status::OK : status;
+  });
+  if (outcome == Outcome::kBatch) return unknown ? Outcome::kNone : outcome;
+  if (outcome == Outcome::kNone && !lost_) *trouble = "Kafka does not tell in time where its topics end";
+  return outcome;
 }
 
 BatchClient::Outcome BatchClient::Call(absl::Duration timeout,

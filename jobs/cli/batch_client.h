@@ -61,8 +61,8 @@ class BatchClient {
   // Gets a batch of the job, 0 for the last committed one, and waits for its commit for about `wait`.
   Outcome Next(uint64_t batch, absl::Duration wait, GetBatchReply* reply);
 
-  // Gets the high watermarks of the job's partitions.
-  Outcome Ends(GetEndsReply* reply);
+  // Gets the high watermarks of the job's partitions; kNone if they are not known now, and `trouble` receives why.
+  Outcome Ends(absl::Duration wait, GetEndsReply* reply, std::string* trouble);
 
   int exit_code() const { return exit_code_; }
   // Whether the last call did not reach the driver.

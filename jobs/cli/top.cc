@@ -27,6 +27,8 @@ namespace {
 
 // How long the driver waits for a batch within one call.
 constexpr absl::Duration kPollWait = absl::Seconds(5);
+// How long --caught-up waits before it asks again where topics end.
+constexpr absl::Duration kAskAgainAfter = absl::Milliseconds(200);
 
 struct Options {
   std::string job;
@@ -126,14 +128,15 @@ Gap Measure(const GetEndsReply& ends, const GetBatchReply& reply) {
   return gap;
 }
 
-int TimedOut(const CliGlobals& globals, const Options& options, const BatchClient& client, const std::string& held_by) {
+int TimedOut(const CliGlobals& globals, const Options& options, const BatchClient& client, const std::string& held_by,
+             ExitCode code) {
   if (client.lost()) {
     PrintError(fmt::format("{} did not catch up within {}: the driver at {} is not reachable", options.job, options.timeout,
                            globals.driver));
     return kExitUnavailable;
   }
   PrintError(fmt::format("{} did not catch up within {}: {}", options.job, options.timeout, held_by));
-  return kExitRefused;
+  return code;
 }
 
 // Prints the last batch if that has reached the ends, else the first one that does.
@@ -141,7 +144,15 @@ int ShowCaughtUp(const CliGlobals& globals, const Options& options) {
   const absl::Time deadline = absl::Now() + ParseDuration(options.timeout).value_or(absl::ZeroDuration());
   BatchClient client(globals, options.job, nullptr);
   GetEndsReply ends;
-  if (client.Ends(&ends) != BatchClient::Outcome::kBatch) return client.exit_code();
+  std::string trouble;
+  std::string told;
+  for (BatchClient::Outcome asked;
+       (asked = client.Ends(deadline - absl::Now(), &ends, &trouble)) != BatchClient::Outcome::kBatch;) {
+    if (asked != BatchClient::Outcome::kNone) return client.exit_code();
+    if (absl::Now() >= deadline) return TimedOut(globals, options, client, trouble, kExitUnavailable);
+    if (!client.lost() && trouble != told) PrintError(told = trouble);
+    absl::SleepFor(std::min(kAskAgainAfter, deadline - absl::Now()));
+  }
   std::optional<Progress> progress;
   uint64_t first_gap = 0;
   std::string held_by = "it has no batch yet";
@@ -165,7 +176,7 @@ int ShowCaughtUp(const CliGlobals& globals, const Options& options) {
     if (left == absl::ZeroDuration()) break;
   }
   progress.reset();
-  return TimedOut(globals, options, client, held_by);
+  return TimedOut(globals, options, client, held_by, kExitRefused);
 }
 
 std::string CheckDuration(const std::string& text) {

@@ -84,6 +84,7 @@ class FakeDriver : public DriverService::Service {
     return reply->job().empty() ? ToGrpc(absl::NotFoundError("there is no job 'nothing'")) : grpc::Status::OK;
   }
   grpc::Status GetEnds(grpc::ServerContext*, const GetEndsRequest*, GetEndsReply* reply) override {
+    if (ends_failures > 0 && ends_failures-- > 0) return ToGrpc(absl::UnavailableError("topic[0] has no leader"));
     for (const auto& [partition, end] : ends) {
       EndOffset* offset = reply->add_ends();
       offset->set_topic("topic");
@@ -150,6 +151,8 @@ class FakeDriver : public DriverService::Service {
   JobSpec submitted;
   std::string cancelled;
   absl::Status failure;
+  // How often the ends are not known yet.
+  int ends_failures = 0;
 
  private:
   const BatchCommitted* Find(uint64_t number) const {
