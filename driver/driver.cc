@@ -27,46 +27,53 @@ std::vector<int64_t> NextOffsetsOf(const BatchCommitted& batch) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Driver>> Driver::Start(Options options) {
-  std::unique_ptr<Driver> driver(new Driver(std::move(options)));
-  Driver* const d = driver.get();
-  absl::StatusOr<std::unique_ptr<Journal>> journal =
-      Journal::Open(d->options_.places.data_dir, [d] { return d->NowUs(); }, d->disk_.env());
-  if (!journal.ok()) return journal.status();
-  d->journal_ = *std::move(journal);
-  std::set<std::string> cancelled;
-  const absl::Status replayed = d->journal_->Replay([&](const JournalRecord& record) {
-    d->cluster_.Replay(record);
-    if (record.has_job_cancelled()) cancelled.insert(record.job_cancelled().job_id());
-  });
-  if (!replayed.ok()) return replayed;
-  d->writer_ = std::make_unique<JournalWriter>(d->journal_.get(), [d](std::vector<JournalRecord> records) {
-    d->Post([d, records = std::move(records)](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
-      for (const JournalRecord& record : records) d->OnJournaled(record, cluster, now_us, actions);
-    });
-  });
-  // An earlier process may have ended between journalling a cancel and trimming the batches.
-  for (const std::string& job_id : cancelled) d->writer_->TrimLater(job_id, kAllBatches);
-  d->workers_ = std::make_unique<WorkerClient>();
-  for (const auto& [id, job] : d->cluster_.jobs()) {
-    // The other jobs go on; this one is retried whenever it is due.
-    if (absl::Status opened = d->OpenJob(*job); !opened.ok()) {
-      LOG(ERROR) << "job " << job->name() << " waits: " << opened.message();
-    }
-  }
-  d->loop_thread_ = std::jthread([d] { d->RunLoop(); });
-  d->Post([](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
-    cluster->Start(RandomId(), RandomNumber(), now_us, actions);
-  });
-  return driver;
-}
-
 Driver::Driver(Options options)
     : options_(std::move(options)),
       started_wall_us_(absl::ToUnixMicros(absl::Now())),
       started_(std::chrono::steady_clock::now()),
       disk_({.fail = [](const std::string& sentence) { EndWith("driver", sentence); }, .is_ending = IsEnding, .files = {}}),
       cluster_(options_.cluster) {}
+
+absl::Status Driver::Open() {
+  absl::StatusOr<std::unique_ptr<Journal>> journal =
+      Journal::Open(options_.places.data_dir, [this] { return NowUs(); }, disk_.env());
+  if (!journal.ok()) return journal.status();
+  journal_ = *std::move(journal);
+  std::set<std::string> cancelled;
+  const absl::Status replayed = journal_->Replay([&](const JournalRecord& record) {
+    cluster_.Replay(record);
+    if (record.has_job_cancelled()) cancelled.insert(record.job_cancelled().job_id());
+  });
+  if (!replayed.ok()) return replayed;
+  writer_ = std::make_unique<JournalWriter>(journal_.get(), [this](std::vector<JournalRecord> records) {
+    Post([this, records = std::move(records)](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      for (const JournalRecord& record : records) OnJournaled(record, cluster, now_us, actions);
+    });
+  });
+  // An earlier process may have ended between journalling a cancel and trimming the batches.
+  for (const std::string& job_id : cancelled) writer_->TrimLater(job_id, kAllBatches);
+  workers_ = std::make_unique<WorkerClient>();
+  for (const auto& [id, job] : cluster_.jobs()) {
+    // The other jobs go on; this one is retried whenever it is due.
+    if (absl::Status opened = OpenJob(*job); !opened.ok()) {
+      LOG(ERROR) << "job " << job->name() << " waits: " << opened.message();
+    }
+  }
+  loop_thread_ = std::jthread([this] { RunLoop(); });
+  Post([](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+    cluster->Start(RandomId(), RandomNumber(), now_us, actions);
+  });
+  is_open_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Driver::CheckOpen() const {
+  if (is_open_) return absl::OkStatus();
+  const std::optional<RocksDisk::Wait> disk = disk_.Waiting();
+  if (!disk) return absl::UnavailableError("the driver is starting: it reads its journal");
+  return absl::UnavailableError(
+      absl::StrCat("the driver is starting: it waits for ", disk->what, " to open its journal (", disk->reason, ")"));
+}
 
 Driver::~Driver() {
   Close();

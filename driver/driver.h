@@ -46,8 +46,12 @@ class Driver {
     std::vector<std::string> property_dirs = DefaultPropertyDirs();
   };
 
-  // Reads the journal and goes on where it ends. The errors are Journal::Open's.
-  static absl::StatusOr<std::unique_ptr<Driver>> Start(Options options);
+  explicit Driver(Options options);
+  // Reads the journal and goes on where it ends; called once. Waits for room on the disk, if it has to. The errors are
+  // Journal::Open's.
+  absl::Status Open();
+  // UNAVAILABLE, saying what Open waits for, until it has succeeded; before, nothing may be asked.
+  absl::Status CheckOpen() const;
   // Cuts short what is in flight; everything committed is in the journal.
   ~Driver();
 
@@ -81,8 +85,6 @@ class Driver {
   };
   // What a caller waits for: that its record is journalled, and what it replaces or ends has ended.
   using Journalled = std::shared_ptr<std::promise<absl::Status>>;
-
-  explicit Driver(Options options);
 
   void RunLoop();
   // Runs `event` on the loop with the cluster's decisions, the time and a list of actions, and does those actions. False if
@@ -135,6 +137,7 @@ class Driver {
   JobStatus StatusOf(const JobMachine& job) const;
 
   const Options options_;
+  std::atomic<bool> is_open_ = false;
   // The decisions' clock: wall time at the start, then steady.
   const int64_t started_wall_us_;
   const std::chrono::steady_clock::time_point started_;

@@ -23,6 +23,10 @@ class DriverServiceImpl final : public DriverService::Service {
                            ListWorkersReply* reply) override;
 
  private:
+  // Asks the driver once it is open.
+  template <typename Ask, typename Reply>
+  grpc::Status Forward(const Ask& ask, Reply* reply);
+
   Driver* const driver_;
 };
 

@@ -1,8 +1,13 @@
 // tenfold-driver: admits jobs and workers, plans and merges batches, and publishes the top ten.
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
+#include <future>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +23,7 @@
 namespace tenfold {
 namespace {
 
+constexpr std::chrono::seconds kOpenAtOnce(1);
 // How long calls under way may take once the process is to end.
 constexpr absl::Duration kStopWithin = absl::Seconds(3);
 
@@ -27,6 +33,10 @@ constexpr size_t kOwnThreads = 50;
 // For a job: its group's client, on three brokers, and its sinks.
 constexpr size_t kJobFiles = 8;
 constexpr size_t kJobThreads = 10;
+
+ExitCode ExitCodeOf(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsInvalidArgument(status) ? kExitData : kExitRefused;
+}
 
 int Refuse(const absl::Status& status, int code) {
   std::cerr << "tenfold-driver: " << status.message() << "\n";
@@ -53,12 +63,16 @@ int Run(int argc, char** argv) {
   RaiseOpenFiles();
   InitLogging("tenfold-driver");
   SetMaxJobs(&options.driver.cluster);
-  absl::StatusOr<std::unique_ptr<Driver>> driver = Driver::Start(std::move(options.driver));
-  if (!driver.ok()) {
-    const bool damaged = absl::IsDataLoss(driver.status()) || absl::IsInvalidArgument(driver.status());
-    return Refuse(driver.status(), damaged ? kExitData : kExitRefused);
-  }
-  DriverServiceImpl service(driver->get());
+  Driver driver(std::move(options.driver));
+  // A journal that opens at once is open before anybody asks. If it has to wait for room on the disk, whoever asks learns
+  // that.
+  std::promise<void> opened;
+  std::jthread opener([&] {
+    if (const absl::Status open = driver.Open(); !open.ok()) _exit(Refuse(open, ExitCodeOf(open)));
+    opened.set_value();
+  });
+  opened.get_future().wait_for(kOpenAtOnce);
+  DriverServiceImpl service(&driver);
   int port = 0;
   absl::StatusOr<std::unique_ptr<grpc::Server>> server = StartServer(options.listen, &service, &port);
   if (!server.ok()) return Refuse(server.status(), kExitRefused);
@@ -66,9 +80,11 @@ int Run(int argc, char** argv) {
 
   WaitForSignal();
   LOG(INFO) << "stopping";
-  (*driver)->Stop();
+  // What waits for room ends by itself now.
+  opener.join();
+  driver.Stop();
   StopServer(*std::move(server), kStopWithin);
-  (*driver)->Close();
+  driver.Close();
   ExitNow(kExitOk);
 }
 

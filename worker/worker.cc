@@ -183,11 +183,17 @@ void Worker::StartHeartbeat(std::function<void(const absl::Status&)> refused) {
   upkeep_ = std::jthread([this](const std::stop_token& stop) { RunUpkeep(stop); });
 }
 
+absl::Status Worker::CheckDirectory() {
+  MutexLock lock(&mutex_);
+  return is_open_ ? lock_.Check("state/CURRENT") : absl::OkStatus();
+}
+
 void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused) {
   DriverClient driver(options_.driver);
   uint32_t lease_ms = kFirstLeaseMs;
   bool reached = true;
   while (!stop.stop_requested()) {
+    if (const absl::Status there = CheckDirectory(); !there.ok()) EndWith("worker", std::string(there.message()));
     const absl::Status beat = Beat(&driver, &lease_ms, stop);
     if (stop.stop_requested()) return;
     if (absl::IsPermissionDenied(beat) || absl::IsAborted(beat)) return refused(beat);

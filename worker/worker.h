@@ -79,6 +79,8 @@ class Worker {
 
   absl::StatusOr<std::unique_ptr<StateStore>> OpenStore();
   // Why no request is taken; OK if they are.
+  // Whether what is written still goes to the data directory.
+  absl::Status CheckDirectory() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether a driver of this cluster and epoch is obeyed. A higher epoch than any before is durable on return.
   absl::Status Obey(const std::string& cluster_id, uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

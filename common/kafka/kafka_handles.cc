@@ -250,7 +250,8 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
       if (absl::StrContains(message, "receive.message.max.bytes")) {
         MutexLock lock(&self->mutex_);
         self->refuses_answers_ = true;
-        self->last_failure_ = Reason(message);
+        // What is no broker sends what looks like a large answer.
+        self->last_failure_ = absl::StrCat(Reason(message), ", unless what listens there is no Kafka broker");
         break;
       }
       [[fallthrough]];

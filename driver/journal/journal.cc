@@ -217,6 +217,7 @@ absl::Status RocksJournal::Replay(const std::function<void(const JournalRecord&)
 absl::Status RocksJournal::Append(std::vector<JournalRecord>* records) {
   MutexLock append_lock(&append_mutex_);
   if (!failure_.ok()) return failure_;
+  if (absl::Status there = lock_->Check("journal/CURRENT"); !there.ok()) return there;
   rocksdb::WriteBatch batch;
   uint64_t sequence = 0;
   uint64_t appended = 0;

@@ -177,8 +177,14 @@ TEST_F(FullDiskTest, ADriverWhoseJournalFillsItsDiskWaitsForRoom) {
   EXPECT_EQ(submitted.exit_code, kExitUnavailable) << submitted.err;
   EXPECT_TRUE(absl::StrContains(submitted.err, "the driver waits for room on the disk")) << submitted.err;
   ASSERT_NO_FATAL_FAILURE(ExpectToEndWithASentence(&driver));
-  disk_.Empty();
+  // Nor is there room to open the journal.
   ASSERT_OK(driver.Start());
+  const CliResult listed = cluster_.RunCli({"list"});
+  EXPECT_EQ(listed.exit_code, kExitUnavailable) << listed.err;
+  EXPECT_TRUE(absl::StrContains(listed.err, "the driver is starting: it waits for room on the disk")) << listed.err;
+  ASSERT_NO_FATAL_FAILURE(ExpectToEndWithASentence(&driver));
+  ASSERT_OK(driver.Start());
+  disk_.Empty();
   ASSERT_OK(ProduceSample(job_.topics[0], 3, 2, 30));
   ASSERT_OK(cluster_.VerifyPublished(job_.name));
   EXPECT_OK(driver.Stop());

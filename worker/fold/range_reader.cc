@@ -171,8 +171,10 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
           if (absl::Status assigned = Assign(); !assigned.ok()) *waiting_for = std::string(assigned.message());
           return std::nullopt;
         }
-        return absl::StrCat(cursor.Name(), " no longer has offset ", cursor.state->next_offset(),
-                            ", from which the job has to go on: retention has dropped it, or the topic was created again");
+        return absl::StrCat(
+            cursor.Name(), " no longer has offset ", cursor.state->next_offset(),
+            ", from which the job has to go on: retention has dropped it, or the topic was created again. Cancel "
+            "the job and submit it anew");
       case LogReader::Event::Kind::kFailed:
         SetFailure(&cursor, event.message);
         break;

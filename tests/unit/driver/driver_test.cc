@@ -84,9 +84,9 @@ class DriverTest : public ::testing::Test {
     Driver::Options options;
     options.places.data_dir = directory_;
     options.cluster.kafka = broker_->brokers();
-    auto driver = Driver::Start(std::move(options));
-    ASSERT_TRUE(driver.ok()) << driver.status();
-    driver_ = *std::move(driver);
+    driver_ = std::make_unique<Driver>(std::move(options));
+    const absl::Status opened = driver_->Open();
+    ASSERT_TRUE(opened.ok()) << opened;
   }
 
   absl::StatusOr<SubmitReply> Submit() {
@@ -256,7 +256,8 @@ class DriverWithAWorkerTest : public DriverTest {
     options.places.data_dir = directory_;
     options.cluster.kafka = broker_->brokers();
     options.kept_batches = 30;
-    driver_ = *Driver::Start(std::move(options));
+    driver_ = std::make_unique<Driver>(std::move(options));
+    EXPECT_TRUE(driver_->Open().ok());
     driver_service_ = std::make_unique<DriverServiceImpl>(driver_.get());
     int port = 0;
     driver_server_ = *StartServer("127.0.0.1:0", driver_service_.get(), &port);
