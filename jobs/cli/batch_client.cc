@@ -105,11 +105,11 @@ BatchClient::Outcome BatchClient::Next(uint64_t batch, absl::Duration wait, GetB
   return Outcome::kFailed;
 }
 
-BatchClient::Outcome BatchClient::Ends(absl::Duration wait, GetEndsReply* reply, std::string* trouble) {
+BatchClient::Outcome BatchClient::Ends(GetEndsReply* reply, std::string* trouble) {
   GetEndsRequest request;
   request.set_job(job_);
   bool unknown = false;
-  const Outcome outcome = Call(std::clamp(wait, kRetryTimeout, kKafkaAnswerTimeout), [&](grpc::ClientContext* context) {
+  const Outcome outcome = Call(kKafkaAnswerTimeout, [&](grpc::ClientContext* context) {
     const grpc::Status status = driver_->GetEnds(context, request, reply);
     // What Kafka does not tell now it may tell in a moment.
     unknown = IsPeersAnswer(status) && status.error_code() == grpc::StatusCode::UNAVAILABLE;

@@ -62,7 +62,7 @@ class BatchClient {
   Outcome Next(uint64_t batch, absl::Duration wait, GetBatchReply* reply);
 
   // Gets the high watermarks of the job's partitions; kNone if they are not known now, and `trouble` receives why.
-  Outcome Ends(absl::Duration wait, GetEndsReply* reply, std::string* trouble);
+  Outcome Ends(GetEndsReply* reply, std::string* trouble);
 
   int exit_code() const { return exit_code_; }
   // Whether the last call did not reach the driver.

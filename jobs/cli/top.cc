@@ -146,8 +146,7 @@ int ShowCaughtUp(const CliGlobals& globals, const Options& options) {
   GetEndsReply ends;
   std::string trouble;
   std::string told;
-  for (BatchClient::Outcome asked;
-       (asked = client.Ends(deadline - absl::Now(), &ends, &trouble)) != BatchClient::Outcome::kBatch;) {
+  for (BatchClient::Outcome asked; (asked = client.Ends(&ends, &trouble)) != BatchClient::Outcome::kBatch;) {
     if (asked != BatchClient::Outcome::kNone) return client.exit_code();
     if (absl::Now() >= deadline) return TimedOut(globals, options, client, trouble, kExitUnavailable);
     if (!client.lost() && trouble != told) PrintError(told = trouble);
