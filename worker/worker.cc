@@ -168,6 +168,7 @@ std::shared_ptr<WorkerJob> Worker::MakeJob(const std::string& job_id, const std:
     log.brokers = assign.brokers();
     log.properties = {assign.spec().source().properties().begin(), assign.spec().source().properties().end()};
     log.property_dirs = options_.property_dirs;
+    log.reader = options_.reader;
     log.patience = PatienceOf(assign.spec().batch_interval_ms());
     absl::StatusOr<std::unique_ptr<KafkaFoldTask>> task =
         KafkaFoldTask::Create(assign.spec(), log, options_.threads, &readers_);

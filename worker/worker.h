@@ -16,6 +16,7 @@
 #include "common/files/ballast.h"
 #include "common/files/directory_lock.h"
 #include "common/files/rocks_disk.h"
+#include "common/kafka/log.h"
 #include "common/kafka/property_value.h"
 #include "common/thread/mutex.h"
 #include "worker.pb.h"
@@ -41,6 +42,8 @@ class Worker {
     MemoryBudget memory;
     // Where the files lie that Kafka properties name.
     std::vector<std::string> property_dirs = DefaultPropertyDirs();
+    // What reads the log.
+    ReaderKind reader = ReaderKind::kRdkafka;
   };
 
   // Takes the data directory, without its states. FAILED_PRECONDITION if another process has it, INVALID_ARGUMENT if it is a

@@ -19,6 +19,10 @@ namespace tenfold {
 
 class KafkaHandle;
 
+// What reads a log: librdkafka, or our own implementation of LogReader (common/kafka/wire_reader.h); with kAuto our own
+// where that has what the brokers and the properties ask for, and librdkafka elsewhere.
+enum class ReaderKind { kAuto, kWire, kRdkafka };
+
 struct LogConfig {
   // HOST:PORT[,HOST:PORT]
   std::string brokers;
@@ -30,6 +34,7 @@ struct LogConfig {
   // How long a broker may hold back new records to send more of them at once, in whole milliseconds. Ignored if the
   // properties say how to fetch.
   absl::Duration patience = absl::ZeroDuration();
+  ReaderKind reader = ReaderKind::kRdkafka;
   // The directories that files which properties name lie in; any if it is not set.
   std::optional<std::vector<std::string>> property_dirs = std::nullopt;
 };
@@ -111,6 +116,8 @@ class LogGroup {
 struct LogRecord {
   // The index of the record's partition among the positions given to Assign.
   uint32_t position = 0;
+  // What the reader knows it by, as well as the handle.
+  uint32_t batch = 0;
   int64_t offset = 0;
   // The record's value; empty also where it is null.
   std::string_view value;

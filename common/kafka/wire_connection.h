@@ -1,10 +1,11 @@
-// A plain connection to a broker, over which Kafka's protocol is spoken without librdkafka. Used by one thread at a time.
+// A plain connection to a broker, over which Kafka's protocol is spoken without librdkafka, for single questions. Used by
+// one thread at a time.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,29 +14,29 @@
 
 namespace tenfold {
 
+class WireSocket;
+
 class WireConnection {
  public:
   // UNAVAILABLE, naming the broker, if that cannot be reached until the deadline.
   static absl::StatusOr<WireConnection> Connect(const Address& broker, absl::Time deadline);
-  ~WireConnection();
-  WireConnection(WireConnection&& other) noexcept
-      : broker_(std::move(other.broker_)), fd_(std::exchange(other.fd_, -1)), last_(other.last_) {}
+  WireConnection(WireConnection&& other) noexcept;
   WireConnection& operator=(WireConnection&&) = delete;
+  ~WireConnection();
 
-  // Asks with a call of a flexible version, and returns the answer behind its header; 16 MiB at most. UNAVAILABLE if there
-  // is none until the deadline; then the connection is of no more use.
+  // Asks with a call of a flexible version, and returns the answer behind its header. UNAVAILABLE, naming the broker, if
+  // there is none until the deadline; then the connection is of no more use.
   absl::StatusOr<std::string> Call(int16_t call, int16_t version, std::string_view question, absl::Time deadline);
 
  private:
-  WireConnection(std::string broker, int fd) : broker_(std::move(broker)), fd_(fd) {}
+  explicit WireConnection(const Address& broker);
 
-  absl::Status Write(std::string_view bytes, absl::Time deadline) const;
-  absl::StatusOr<std::string> Read(size_t size, absl::Time deadline) const;
+  // Waits until there is something to do, and does it; `late` says what the deadline means.
+  absl::Status Wait(absl::Time deadline, std::string_view late);
+  absl::Status Named(const absl::Status& status) const;
 
   std::string broker_;
-  int fd_;
-  // The number of the last question.
-  int32_t last_ = 0;
+  std::unique_ptr<WireSocket> socket_;
 };
 
 }  // namespace tenfold

@@ -76,9 +76,15 @@ class WireInput {
     return failed_ || size == 0 ? 0 : size - 1;
   }
   void SkipTags() {
+    ReadTags([](uint32_t, const WireInput&) {});
+  }
+  // Calls `read` with the number and the bytes of each tagged field.
+  template <typename Read>
+  void ReadTags(const Read& read) {
     for (uint32_t left = TakeVarint(); left > 0 && !failed_; --left) {
-      TakeVarint();
-      TakeBytes(TakeVarint());
+      const uint32_t tag = TakeVarint();
+      const std::string_view bytes = TakeBytes(TakeVarint());
+      if (!failed_) read(tag, WireInput(bytes));
     }
   }
 

@@ -1,0 +1,492 @@
+#include "common/kafka/fetch_machine.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/kafka/wire_format.h"
+
+namespace tenfold {
+namespace {
+
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+constexpr int64_t kMs = 1000;
+
+// Pauses before something that failed is tried again: doubled from one to the next, and a quarter more or less.
+constexpr int64_t kLeastPauseUs = 100 * kMs;
+constexpr int64_t kMostPauseUs = 1000 * kMs;
+// How long an answer may take beyond what the broker was told to wait: so many times the longest of late, within bounds.
+constexpr int64_t kTimesLongest = 8;
+constexpr int64_t kLeastPatienceUs = 5'000 * kMs;
+constexpr int64_t kMostPatienceUs = 30'000 * kMs;
+// How long brokers may say that a partition is not there, since they learn of a new one after each other.
+constexpr int64_t kMissingForUs = 3'000 * kMs;
+// A batch's length is behind its offset, and what the length counts behind that.
+constexpr size_t kPrefixBytes = 12;
+// A larger batch than this is refused, as the largest that a broker may be told to take is not much larger.
+constexpr int32_t kMostBatchBytes = 1 << 30;
+
+// What there is of batches, as their headers say.
+struct Extent {
+  size_t whole_bytes = 0;
+  int64_t next_offset = -1;
+  int32_t epoch = -1;
+  // The size of the one behind them that is cut off; 0 if there is none, or not even its size.
+  int64_t cut_bytes = 0;
+};
+
+Extent FindExtent(std::string_view records) {
+  constexpr size_t kMagicAt = 16, kLastDeltaAt = 23, kDeltaEnd = 27;
+  Extent extent;
+  while (records.size() - extent.whole_bytes >= kPrefixBytes) {
+    const std::string_view rest = records.substr(extent.whole_bytes);
+    WireInput in(rest);
+    const auto offset = in.Take<int64_t>();
+    const auto length = in.Take<int32_t>();
+    const int64_t size = static_cast<int64_t>(kPrefixBytes) + std::max(length, 0);
+    if (size > static_cast<int64_t>(rest.size())) {
+      extent.cut_bytes = size;
+      break;
+    }
+    // What makes no sense here is told by whoever reads it.
+    int32_t delta = 0;
+    if (size >= static_cast<int64_t>(kDeltaEnd) && rest[kMagicAt] == 2) {
+      extent.epoch = in.Take<int32_t>();
+      delta = WireInput(rest.substr(kLastDeltaAt)).Take<int32_t>();
+    }
+    extent.next_offset = std::max(extent.next_offset, offset + std::max(delta, 0) + 1);
+    extent.whole_bytes += static_cast<size_t>(size);
+  }
+  return extent;
+}
+
+FetchMachine::Action Ask(int32_t connection, WireCall call, int16_t version, std::string question) {
+  return {.kind = FetchMachine::Action::Kind::kAsk,
+          .connection = connection,
+          .call = call,
+          .version = version,
+          .question = std::move(question)};
+}
+
+std::string Name(const TopicPartition& partition) { return absl::StrCat(partition.topic, "[", partition.partition, "]"); }
+
+}  // namespace
+
+FetchMachine::FetchMachine(Options options) : options_(std::move(options)), random_(options_.seed) {}
+
+int64_t FetchMachine::Pause(int failures) {
+  const int64_t pause = std::min(kMostPauseUs, kLeastPauseUs << std::clamp(failures - 1, 0, 10));
+  return pause * std::uniform_int_distribution<int64_t>(75, 125)(random_) / 100;
+}
+
+int64_t FetchMachine::PatienceUs(const Broker& broker) {
+  return broker.waits_us + std::clamp(kTimesLongest * broker.longest_us, kLeastPatienceUs, kMostPatienceUs);
+}
+
+void FetchMachine::Assign(const std::vector<LogReader::Start>& starts, int64_t now_us) {
+  std::vector<Partition> before = std::exchange(partitions_, {});
+  ++assignment_;
+  events_.clear();
+  for (auto& [id, broker] : brokers_) broker.turn = 0;
+  for (size_t i = 0; i < starts.size(); ++i) {
+    Partition& partition = partitions_.emplace_back();
+    partition.name = starts[i].partition;
+    const auto known = [&](const Partition& other) { return other.name == partition.name; };
+    auto it = i < before.size() && known(before[i]) ? before.begin() + static_cast<std::ptrdiff_t>(i)
+                                                    : std::ranges::find_if(before, known);
+    // What is known of a partition remains, as a reader may begin again and again.
+    if (it != before.end()) partition = std::move(*it);
+    partition.next_offset = starts[i].offset;
+    partition.last_epoch = -1;
+    if (std::exchange(partition.stopped, false)) {
+      // It may be another topic by now.
+      partition.id = {};
+      partition.leader = -1;
+      partition.missing_since_us = 0;
+    }
+    partition.retry_us = std::min(partition.retry_us, now_us);
+    if (partition.max_bytes == 0) partition.max_bytes = options_.partition_bytes;
+    leaders_wanted_ |= partition.leader < 0;
+  }
+}
+
+// ---- what is due ----
+
+bool FetchMachine::WantsMetadata(int64_t now_us) const {
+  return now_us >= control_.retry_us &&
+         (leaders_wanted_ || std::ranges::any_of(partitions_, [&](const Partition& partition) {
+            return !partition.stopped && partition.leader < 0;
+          }));
+}
+
+void FetchMachine::ActOnControl(int64_t now_us, std::vector<Action>* actions) {
+  if (control_.state == Broker::State::kClosed && WantsMetadata(now_us)) {
+    std::vector<Address> addresses = options_.bootstrap;
+    for (const auto& [id, broker] : brokers_) addresses.push_back(broker.address);
+    if (addresses.empty()) return;
+    control_.address = addresses[bootstrap_++ % addresses.size()];
+    Connect(kControl, &control_, now_us, actions);
+  } else if (control_.state == Broker::State::kReady && control_.deadline_us == 0) {
+    if (!WantsMetadata(now_us)) {
+      control_.state = Broker::State::kClosed;
+      actions->push_back({.kind = Action::Kind::kClose, .connection = kControl});
+      return;
+    }
+    std::vector<std::string> topics;
+    for (const Partition& partition : partitions_) topics.push_back(partition.name.topic);
+    std::ranges::sort(topics);
+    topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
+    leaders_wanted_ = false;
+    Expect(&control_, 0, now_us);
+    const int16_t version = control_.metadata_version;
+    actions->push_back(Ask(kControl, WireCall::kMetadata, version, MetadataQuestion(version, topics)));
+  }
+}
+
+void FetchMachine::Connect(int32_t connection, Broker* broker, int64_t now_us, std::vector<Action>* actions) {
+  broker->state = Broker::State::kOpening;
+  broker->source = ++sources_;
+  Expect(broker, 0, now_us);
+  actions->push_back({.kind = Action::Kind::kOpen, .connection = connection, .address = broker->address});
+}
+
+void FetchMachine::Expect(Broker* broker, int64_t waits_us, int64_t now_us) {
+  broker->asked_us = now_us;
+  broker->waits_us = waits_us;
+  broker->deadline_us = now_us + PatienceUs(*broker);
+}
+
+void FetchMachine::ActOnConnection(int32_t connection, Broker* broker, int64_t now_us, std::vector<Action>* actions) {
+  if (broker->deadline_us != 0 && now_us >= broker->deadline_us) {
+    actions->push_back({.kind = Action::Kind::kClose, .connection = connection});
+    OnLost(connection, "does not answer in time", now_us);
+  }
+  if (broker->state == Broker::State::kOpen) {
+    broker->state = Broker::State::kVersions;
+    Expect(broker, 0, now_us);
+    actions->push_back(Ask(connection, WireCall::kApiVersions, kApiVersionsVersion, ApiVersionsQuestion()));
+  }
+}
+
+std::vector<FetchMachine::Action> FetchMachine::Act(int64_t now_us) {
+  std::vector<Action> actions;
+  if (!unsupported_.empty() || partitions_.empty()) return actions;
+  ActOnConnection(kControl, &control_, now_us, &actions);
+  ActOnControl(now_us, &actions);
+  for (auto& [id, broker] : brokers_) {
+    ActOnConnection(id, &broker, now_us, &actions);
+    const auto leads = [&, leader = id](const Partition& partition) {
+      return !partition.stopped && partition.leader == leader && now_us >= partition.retry_us;
+    };
+    if (now_us < broker.retry_us || broker.deadline_us != 0 || std::ranges::none_of(partitions_, leads)) continue;
+    if (broker.state == Broker::State::kClosed) Connect(id, &broker, now_us, &actions);
+    if (broker.state == Broker::State::kReady) AskFetch(id, &broker, now_us, &actions);
+  }
+  return actions;
+}
+
+void FetchMachine::AskFetch(int32_t id, Broker* broker, int64_t now_us, std::vector<Action>* actions) {
+  WireFetch fetch;
+  fetch.max_wait_ms = options_.max_wait_ms;
+  fetch.min_bytes = options_.min_bytes;
+  fetch.max_bytes = options_.max_bytes;
+  broker->asked.clear();
+  bool has_ids = true;
+  for (size_t i = 0; i < partitions_.size(); ++i) {
+    const size_t position = (broker->turn + i) % partitions_.size();
+    Partition& partition = partitions_[position];
+    if (partition.stopped || partition.leader != id || now_us < partition.retry_us) continue;
+    has_ids &= partition.id != TopicId{};
+    fetch.partitions.push_back({partition.name.topic, partition.id, partition.name.partition, partition.leader_epoch,
+                                partition.next_offset, partition.last_epoch, partition.max_bytes});
+    fetch.max_bytes = std::max(fetch.max_bytes, partition.max_bytes);
+    broker->asked.push_back(static_cast<uint32_t>(position));
+  }
+  if (fetch.partitions.empty()) return;
+  const int16_t version = has_ids ? broker->fetch_version : kFetchVersions.least;
+  broker->asked_version = version;
+  broker->assignment = assignment_;
+  Expect(broker, fetch.max_wait_ms * kMs, now_us);
+  actions->push_back(Ask(id, WireCall::kFetch, version, FetchQuestion(version, fetch)));
+}
+
+int64_t FetchMachine::NextTimeUs() const {
+  if (!unsupported_.empty() || partitions_.empty()) return kNever;
+  const auto due = [](const Broker& broker) {
+    // What has just been opened or answered is gone on with at once.
+    return broker.state == Broker::State::kOpen ? 0 : broker.deadline_us != 0 ? broker.deadline_us : kNever;
+  };
+  int64_t next = due(control_);
+  if (next == kNever && WantsMetadata(kNever)) next = control_.retry_us;
+  if (control_.state == Broker::State::kReady && control_.deadline_us == 0) next = 0;
+  for (const auto& [id, broker] : brokers_) {
+    next = std::min(next, due(broker));
+    if (broker.deadline_us != 0) continue;
+    for (const Partition& partition : partitions_) {
+      if (!partition.stopped && partition.leader == id) next = std::min(next, std::max(broker.retry_us, partition.retry_us));
+    }
+  }
+  return next;
+}
+
+// ---- connections ----
+
+FetchMachine::Broker& FetchMachine::At(int32_t connection) {
+  return connection == kControl ? control_ : brokers_.at(connection);
+}
+
+void FetchMachine::OnOpen(int32_t connection) {
+  Broker& broker = At(connection);
+  broker.state = Broker::State::kOpen;
+  broker.deadline_us = 0;
+}
+
+void FetchMachine::OnProgress(int32_t connection, int64_t now_us) {
+  Broker& broker = At(connection);
+  if (broker.deadline_us != 0) broker.deadline_us = std::max(broker.deadline_us, now_us + PatienceUs(broker));
+}
+
+void FetchMachine::OnLost(int32_t connection, std::string_view why, int64_t now_us) {
+  Broker& broker = At(connection);
+  broker.state = Broker::State::kClosed;
+  broker.deadline_us = 0;
+  broker.retry_us = now_us + Pause(++broker.failures);
+  // It may lead nothing any more.
+  leaders_wanted_ = true;
+  const std::string failure = absl::StrCat("broker ", broker.address.ToString(), " ", std::string(why));
+  const bool any =
+      std::ranges::any_of(brokers_, [](const auto& entry) { return entry.second.state == Broker::State::kReady; });
+  // Each of the addresses was tried.
+  if (!any && static_cast<size_t>(control_.failures) >= options_.bootstrap.size() + brokers_.size()) unreachable_ = failure;
+}
+
+absl::StatusOr<std::vector<FetchMachine::Delivery>> FetchMachine::OnAnswer(int32_t connection, std::string_view answer,
+                                                                           int64_t now_us) {
+  absl::StatusOr<std::vector<Delivery>> deliveries = Understand(connection, answer, now_us);
+  if (!deliveries.ok()) OnLost(connection, std::string(deliveries.status().message()), now_us);
+  return deliveries;
+}
+
+absl::StatusOr<std::vector<FetchMachine::Delivery>> FetchMachine::Understand(int32_t connection, std::string_view answer,
+                                                                             int64_t now_us) {
+  Broker& broker = At(connection);
+  broker.deadline_us = 0;
+  broker.longest_us = std::max(now_us - broker.asked_us - broker.waits_us, broker.longest_us - broker.longest_us / 16);
+  if (broker.state == Broker::State::kVersions) {
+    const absl::StatusOr<std::map<int16_t, WireVersions>> versions = ReadApiVersions(answer);
+    if (!versions.ok()) return versions.status();
+    const auto newest = [&](WireCall call, const WireVersions& ours) {
+      const auto it = versions->find(static_cast<int16_t>(call));
+      const int most = it == versions->end() ? -1 : std::min<int>(it->second.most, ours.most);
+      return static_cast<int16_t>(most < ours.least || most < it->second.least ? -1 : most);
+    };
+    broker.fetch_version = newest(WireCall::kFetch, kFetchVersions);
+    broker.metadata_version = newest(WireCall::kMetadata, kMetadataVersions);
+    if (broker.fetch_version < 0 || broker.metadata_version < 0) {
+      unsupported_ = absl::StrCat("broker ", broker.address.ToString(), " knows no ",
+                                  broker.fetch_version < 0 ? "Fetch of version 12 or 13" : "Metadata of version 9 to 12");
+      return std::vector<Delivery>();
+    }
+    broker.state = Broker::State::kReady;
+    broker.failures = 0;
+    return std::vector<Delivery>();
+  }
+  unreachable_.clear();
+  if (connection == kControl) {
+    const absl::StatusOr<WireMetadata> metadata = ReadMetadata(broker.metadata_version, answer);
+    if (!metadata.ok()) return metadata.status();
+    OnMetadata(*metadata, now_us);
+    return std::vector<Delivery>();
+  }
+  const absl::StatusOr<WireFetched> fetched = ReadFetched(broker.asked_version, answer);
+  if (!fetched.ok()) return fetched.status();
+  if (fetched->error != WireError::kNone)
+    return absl::UnavailableError(absl::StrCat("answers Fetch with ", WireErrorText(fetched->error)));
+  if (fetched->throttle_ms > 0) broker.retry_us = now_us + fetched->throttle_ms * kMs;
+  return OnFetched(&broker, *fetched, now_us);
+}
+
+void FetchMachine::OnMetadata(const WireMetadata& metadata, int64_t now_us) {
+  for (const auto& [id, address] : metadata.brokers) {
+    Broker& broker = brokers_[id];
+    // One that is connected goes on as it is, until it is lost.
+    if (broker.state == Broker::State::kClosed) broker.address = address;
+  }
+  for (uint32_t position = 0; position < partitions_.size(); ++position) {
+    Partition& partition = partitions_[position];
+    if (partition.stopped) continue;
+    const auto topic = std::ranges::find(metadata.topics, partition.name.topic, &WireMetadata::Topic::name);
+    if (topic == metadata.topics.end()) continue;
+    OnTopic(position, *topic, now_us);
+  }
+  const bool unled = std::ranges::any_of(
+      partitions_, [](const Partition& partition) { return !partition.stopped && partition.leader < 0; });
+  leaderless_ = unled ? leaderless_ + 1 : 0;
+  control_.retry_us = now_us + Pause(1 + leaderless_);
+}
+
+void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, int64_t now_us) {
+  Partition& partition = partitions_[position];
+  const std::string read = absl::StrCat("read ", Name(partition.name), " at ", partition.next_offset, ": ");
+  switch (topic.error) {
+    case WireError::kNone:
+      break;
+    case WireError::kUnknownTopicOrPartition:
+      return OnMissing(position, absl::StrCat("topic ", topic.name, " does not exist (any more)"), now_us);
+    case WireError::kTopicAuthorizationFailed:
+    case WireError::kInvalidTopic:
+      return Stop(position, absl::StrCat(read, WireErrorText(topic.error)));
+    default:
+      partition.leader = -1;
+      return;
+  }
+  if (partition.id != TopicId{} && topic.id != partition.id)
+    return Stop(position, absl::StrCat(read, "topic ", topic.name, " was created again"));
+  partition.id = topic.id;
+  const auto found = std::ranges::find(topic.partitions, partition.name.partition, &WireMetadata::Partition::partition);
+  if (found == topic.partitions.end())
+    return OnMissing(position, absl::StrCat("topic ", topic.name, " has ", topic.partitions.size(), " partitions"), now_us);
+  partition.missing_since_us = 0;
+  // What is older than is known already comes of a broker that is behind.
+  if (found->leader_epoch >= 0 && found->leader_epoch < partition.leader_epoch) return;
+  partition.leader = found->error == WireError::kNone && brokers_.contains(found->leader) ? found->leader : -1;
+  partition.leader_epoch = found->leader_epoch;
+}
+
+// Brokers learn of a new partition one after the other.
+void FetchMachine::OnMissing(uint32_t position, std::string message, int64_t now_us) {
+  Partition& partition = partitions_[position];
+  partition.leader = -1;
+  if (partition.missing_since_us == 0) partition.missing_since_us = now_us;
+  if (now_us - partition.missing_since_us < kMissingForUs) return;
+  Stop(position, absl::StrCat("read ", Name(partition.name), ": ", message));
+}
+
+void FetchMachine::Stop(uint32_t position, std::string message, LogReader::Event::Kind kind) {
+  Partition& partition = partitions_[position];
+  partition.stopped = true;
+  events_.push_back({kind, position, partition.next_offset, std::move(message)});
+}
+
+// ---- what was fetched ----
+
+std::vector<FetchMachine::Delivery> FetchMachine::OnFetched(Broker* broker, const WireFetched& fetched, int64_t now_us) {
+  std::vector<Delivery> deliveries;
+  // What was asked for before the last Assign is no more of use.
+  if (broker->assignment != assignment_) return deliveries;
+  bool first = true;
+  // Answers come in the order of the question.
+  auto next = broker->asked.begin();
+  for (const WireFetched::Partition& of_partition : fetched.partitions) {
+    const auto is_it = [&](uint32_t position) {
+      const Partition& partition = partitions_[position];
+      return partition.name.partition == of_partition.partition &&
+             (of_partition.topic.empty() ? partition.id == of_partition.id : partition.name.topic == of_partition.topic);
+    };
+    auto asked = std::find_if(next, broker->asked.end(), is_it);
+    if (asked == broker->asked.end()) asked = std::find_if(broker->asked.begin(), next, is_it);
+    if (asked == broker->asked.end() || !is_it(*asked)) continue;
+    next = asked + 1;
+    if (partitions_[*asked].stopped) continue;
+    std::optional<Delivery> delivery = OnPartition(*broker, *asked, of_partition, first, now_us);
+    first &= of_partition.records.empty();
+    if (!delivery) continue;
+    // Those that brought nothing, as others had used up the limit, come first the next time.
+    if (!delivery->batches.empty()) broker->turn = *asked + 1;
+    deliveries.push_back(*std::move(delivery));
+  }
+  return deliveries;
+}
+
+std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(const Broker& broker, uint32_t position,
+                                                                const WireFetched::Partition& fetched, bool first,
+                                                                int64_t now_us) {
+  Partition& partition = partitions_[position];
+  Delivery delivery;
+  delivery.leader_epoch = partition.leader_epoch;
+  const bool is_told = fetched.leader_epoch > partition.leader_epoch;
+  if (is_told) {
+    partition.leader = brokers_.contains(fetched.leader) ? fetched.leader : -1;
+    partition.leader_epoch = fetched.leader_epoch;
+  }
+  if (fetched.error != WireError::kNone) {
+    OnError(position, fetched.error, is_told, now_us);
+    return std::nullopt;
+  }
+  const std::string read = absl::StrCat("read ", Name(partition.name), " at ", partition.next_offset, ": ");
+  if (fetched.diverging_epoch >= 0) {
+    Stop(position, absl::StrCat(read, "the log is another than was read: leader epoch ", fetched.diverging_epoch,
+                                " ended at ", fetched.diverging_end));
+    return std::nullopt;
+  }
+  const Extent extent = FindExtent(fetched.records);
+  if (extent.whole_bytes == 0 && extent.cut_bytes > partition.max_bytes) {
+    if (extent.cut_bytes > kMostBatchBytes) {
+      Stop(position, absl::StrCat(read, "it has a batch of ", extent.cut_bytes, " bytes, and at most ", kMostBatchBytes,
+                                  " can be read"));
+      return std::nullopt;
+    }
+    partition.max_bytes = static_cast<int32_t>(extent.cut_bytes);
+  } else if (extent.whole_bytes == 0 && first && !fetched.records.empty()) {
+    partition.max_bytes = std::min(kMostBatchBytes, 2 * partition.max_bytes);
+  }
+  delivery.position = position;
+  delivery.batches = fetched.records.substr(0, extent.whole_bytes);
+  delivery.from = partition.next_offset;
+  // Brokers have them in the order in which they ended.
+  delivery.aborted = fetched.aborted;
+  std::ranges::sort(delivery.aborted, {}, &WireFetched::Aborted::first_offset);
+  delivery.source = broker.source;
+  // A batch that was compacted away may have left its place behind; an answer never leads back.
+  partition.next_offset = std::max(partition.next_offset, extent.next_offset);
+  if (extent.epoch >= 0) partition.last_epoch = extent.epoch;
+  delivery.next_offset = partition.next_offset;
+  delivery.at_end =
+      partition.next_offset >= (fetched.last_stable_offset >= 0 ? fetched.last_stable_offset : fetched.high_watermark);
+  return delivery;
+}
+
+void FetchMachine::OnError(uint32_t position, WireError error, bool knows_leader, int64_t now_us) {
+  Partition& partition = partitions_[position];
+  const std::string name = Name(partition.name);
+  switch (error) {
+    case WireError::kOffsetOutOfRange:
+      return Stop(position, absl::StrCat(name, ": offset ", partition.next_offset, " is not in the log (any more)"),
+                  LogReader::Event::Kind::kOffsetLost);
+    case WireError::kNotLeader:
+    case WireError::kFencedLeaderEpoch:
+    case WireError::kUnknownTopicOrPartition:
+      // Metadata tells who leads it now, or that it is gone.
+      if (!knows_leader) partition.leader = -1;
+      break;
+    case WireError::kTopicAuthorizationFailed:
+    case WireError::kInvalidTopic:
+    case WireError::kCorruptMessage:
+    case WireError::kUnsupportedCompression:
+      return Stop(position, absl::StrCat("read ", name, " at ", partition.next_offset, ": ", WireErrorText(error)));
+    default:
+      // It is about to move, or will be back: whoever leads it then is asked.
+      break;
+  }
+  leaders_wanted_ = true;
+  partition.retry_us = now_us + Pause(1);
+}
+
+void FetchMachine::OnUnreadable(uint32_t position, int64_t offset, std::string_view why) {
+  Partition& partition = partitions_[position];
+  if (partition.stopped) return;
+  partition.next_offset = offset;
+  Stop(position, absl::StrCat("read ", Name(partition.name), " at ", offset, ": its batch ", std::string(why)));
+}
+
+std::optional<FetchMachine::Leader> FetchMachine::LeaderOf(uint32_t position) const {
+  const Partition& partition = partitions_[position];
+  const auto broker = brokers_.find(partition.leader);
+  if (broker == brokers_.end()) return std::nullopt;
+  return Leader{broker->second.address, partition.leader_epoch};
+}
+
+std::vector<LogReader::Event> FetchMachine::TakeEvents() { return std::exchange(events_, {}); }
+
+}  // namespace tenfold

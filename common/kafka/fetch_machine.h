@@ -1,0 +1,193 @@
+// Which partition is read from which broker, and what brokers' answers mean: leaders and their epochs, back-off, deadlines.
+// Connections are numbered by the caller's clock of events alone; times are microseconds. Pure; used by one thread at a
+// time.
+//
+// Metadata is asked over a connection of its own (kControl), which is closed after the answer. A broker that leads a
+// partition has one connection, over which one Fetch is under way at a time; the next one goes out as soon as its answer
+// is there, before that is delivered.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/kafka/log.h"
+#include "common/kafka/wire_messages.h"
+#include "common/text/address.h"
+
+namespace tenfold {
+
+// The connection for metadata; others are named by their broker's id.
+inline constexpr int32_t kControl = -1;
+
+class FetchMachine {
+ public:
+  struct Options {
+    std::vector<Address> bootstrap;
+    // As in a Fetch.
+    int32_t max_wait_ms = 20;
+    int32_t min_bytes = 1;
+    int32_t max_bytes = 4 << 20;
+    int32_t partition_bytes = 1 << 20;
+    // Seeds the jitter of pauses.
+    uint32_t seed = 0;
+  };
+
+  // What is to be done with a connection. One that is opened was not there before, and one that is closed was.
+  struct Action {
+    enum class Kind { kOpen, kClose, kAsk } kind = Kind::kOpen;
+    int32_t connection = 0;
+    // Where it is opened to.
+    Address address = {};
+    // What is asked over it.
+    WireCall call = WireCall::kApiVersions;
+    int16_t version = 0;
+    std::string question = {};
+  };
+
+  // What an answer brought of a partition.
+  struct Delivery {
+    uint32_t position = 0;
+    // Whole batches, a view of the answer; records below `from` were not asked for.
+    std::string_view batches;
+    int64_t from = 0;
+    // By their first offsets.
+    std::vector<WireFetched::Aborted> aborted;
+    // The next offset behind them.
+    int64_t next_offset = 0;
+    // There is nothing behind them yet.
+    bool at_end = false;
+    // Which connection to which broker it came over, no two of which have the same number; and the epoch of the leader that
+    // was asked.
+    uint64_t source = 0;
+    int32_t leader_epoch = -1;
+  };
+
+  explicit FetchMachine(Options options);
+
+  // Reads these partitions from now on. Answers to what was asked before are dropped.
+  void Assign(const std::vector<LogReader::Start>& starts, int64_t now_us);
+
+  // Returns what is due.
+  std::vector<Action> Act(int64_t now_us);
+  // When Act has something to do, at the latest.
+  int64_t NextTimeUs() const;
+
+  // The connection is open.
+  void OnOpen(int32_t connection);
+  // A part of an answer came over it.
+  void OnProgress(int32_t connection, int64_t now_us);
+  // It could not be opened, or was lost, and is not there any more; `why` follows the broker's name.
+  void OnLost(int32_t connection, std::string_view why, int64_t now_us);
+  // The answer to the last Ask over the connection. Deliveries are views of it. With an error, the connection is lost, as
+  // after OnLost.
+  absl::StatusOr<std::vector<Delivery>> OnAnswer(int32_t connection, std::string_view answer, int64_t now_us);
+  // What was delivered of the partition from this offset on could not be read; `why` follows "its batch".
+  void OnUnreadable(uint32_t position, int64_t offset, std::string_view why);
+
+  // Who leads the partition; none if that is not known.
+  struct Leader {
+    Address address;
+    int32_t epoch = -1;
+  };
+  std::optional<Leader> LeaderOf(uint32_t position) const;
+
+  // Takes the events since the last call.
+  std::vector<LogReader::Event> TakeEvents();
+  // Why nothing comes of any broker; empty if one answers, or may yet.
+  const std::string& unreachable() const { return unreachable_; }
+  // Why a broker is not one that this can read from, and another reader should; empty if none is.
+  const std::string& unsupported() const { return unsupported_; }
+
+ private:
+  struct Partition {
+    TopicPartition name;
+    TopicId id{};
+    int64_t next_offset = 0;
+    // Of the last batch that was delivered, since Assign.
+    int32_t last_epoch = -1;
+    int32_t leader = -1;
+    int32_t leader_epoch = -1;
+    // Nothing more is delivered until Assign.
+    bool stopped = false;
+    // Not asked for before.
+    int64_t retry_us = 0;
+    // Since when brokers say that it is not there; 0 if they do not.
+    int64_t missing_since_us = 0;
+    int32_t max_bytes = 0;
+  };
+  struct Broker {
+    Address address;
+    // kOpen: connected, and asked nothing. kVersions: asked which versions it knows.
+    enum class State { kClosed, kOpening, kOpen, kVersions, kReady } state = State::kClosed;
+    // Which of all brokers' connections it is.
+    uint64_t source = 0;
+    int16_t fetch_version = -1;
+    int16_t metadata_version = -1;
+    // When an answer, or the connection, that is awaited counts as lost; 0 if none is. When it was asked for, and how long
+    // the broker may hold it back.
+    int64_t deadline_us = 0;
+    int64_t asked_us = 0;
+    int64_t waits_us = 0;
+    // The Fetch under way: its version, the positions in order, the call of Assign before it.
+    int16_t asked_version = 0;
+    std::vector<uint32_t> asked;
+    uint64_t assignment = 0;
+    // Not to be opened, or asked, before; and how often it was lost since it was last ready.
+    int64_t retry_us = 0;
+    int failures = 0;
+    // Whose turn is first in the next Fetch.
+    size_t turn = 0;
+    // The longest answer of late, without what the broker held it back.
+    int64_t longest_us = 0;
+  };
+
+  Broker& At(int32_t connection);
+  int64_t Pause(int failures);
+  static int64_t PatienceUs(const Broker& broker);
+  static void Expect(Broker* broker, int64_t waits_us, int64_t now_us);
+  bool WantsMetadata(int64_t now_us) const;
+  void Connect(int32_t connection, Broker* broker, int64_t now_us, std::vector<Action>* actions);
+  void ActOnControl(int64_t now_us, std::vector<Action>* actions);
+  void ActOnConnection(int32_t connection, Broker* broker, int64_t now_us, std::vector<Action>* actions);
+  void AskFetch(int32_t id, Broker* broker, int64_t now_us, std::vector<Action>* actions);
+
+  absl::StatusOr<std::vector<Delivery>> Understand(int32_t connection, std::string_view answer, int64_t now_us);
+  void OnMetadata(const WireMetadata& metadata, int64_t now_us);
+  void OnTopic(uint32_t position, const WireMetadata::Topic& topic, int64_t now_us);
+  void OnMissing(uint32_t position, std::string message, int64_t now_us);
+  std::vector<Delivery> OnFetched(Broker* broker, const WireFetched& fetched, int64_t now_us);
+  std::optional<Delivery> OnPartition(const Broker& broker, uint32_t position, const WireFetched::Partition& fetched,
+                                      bool first, int64_t now_us);
+  void OnError(uint32_t position, WireError error, bool knows_leader, int64_t now_us);
+  void Stop(uint32_t position, std::string message, LogReader::Event::Kind kind = LogReader::Event::Kind::kFailed);
+
+  const Options options_;
+  std::minstd_rand random_;
+  std::vector<Partition> partitions_;
+  // Counts calls of Assign.
+  uint64_t assignment_ = 0;
+  std::vector<LogReader::Event> events_;
+
+  std::map<int32_t, Broker> brokers_;
+  // Counts connections.
+  uint64_t sources_ = 0;
+  Broker control_;
+  // Which of the addresses the next connection for metadata goes to.
+  size_t bootstrap_ = 0;
+  // How often in a row a partition's leader was not known afterwards.
+  int leaderless_ = 0;
+  // The leaders that are known may be out of date.
+  bool leaders_wanted_ = true;
+
+  std::string unreachable_;
+  std::string unsupported_;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,67 @@
+// A plain connection to a broker that never waits: its user polls the descriptor. One question is under way at a time. Used
+// by one thread at a time; errors follow the broker's name.
+#pragma once
+
+#include <poll.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/kafka/wire_buffer.h"
+#include "common/text/address.h"
+
+namespace tenfold {
+
+class WireSocket {
+ public:
+  // Begins to look up the broker's name and to connect.
+  explicit WireSocket(const Address& broker);
+  ~WireSocket();
+  WireSocket(const WireSocket&) = delete;
+  WireSocket& operator=(const WireSocket&) = delete;
+
+  // What to poll for, with descriptor -1 while the name is looked up: then Advance is to be called every few milliseconds.
+  pollfd Awaited() const;
+  // Goes on to connect and to send, as far as it can without waiting.
+  absl::Status Advance();
+  // Whether it is connected.
+  bool is_open() const { return state_ == State::kOpen; }
+
+  // Sends the question with the next Advance, behind a header for flexible versions. The one before was answered.
+  void Ask(int16_t call, int16_t version, std::string_view client_id, std::string_view question);
+  // Receives as much as is there. Returns whether the whole answer is in the buffer, which must be the same until then.
+  // UNAVAILABLE if the broker has closed the connection, or answers with what is no answer or too long a one.
+  absl::StatusOr<bool> Receive(WireBuffer* buffer);
+  // The answer behind its header, in the buffer that Receive filled.
+  std::string_view Answer(const WireBuffer& buffer) const { return buffer.view().substr(header_bytes_); }
+
+ private:
+  enum class State { kLookingUp, kConnecting, kOpen };
+  struct LookUp;
+
+  // Begins to connect to the next of the addresses that were found.
+  absl::Status ConnectNext(std::string why);
+  void Close();
+
+  State state_ = State::kLookingUp;
+  std::unique_ptr<LookUp> look_up_;
+  // Of the addresses that were found, the next one to be tried: an addrinfo.
+  void* next_ = nullptr;
+  int fd_ = -1;
+
+  std::string unsent_;
+  // The number of the last question.
+  int32_t correlation_ = 0;
+  size_t header_bytes_ = 0;
+  // Of the answer's length, which comes first, and of the answer.
+  char length_[4] = {};
+  size_t length_received_ = 0;
+  size_t received_ = 0;
+};
+
+}  // namespace tenfold
