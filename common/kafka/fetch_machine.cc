@@ -20,6 +20,9 @@ constexpr int64_t kMostPauseUs = 1000 * kMs;
 constexpr int64_t kTimesLongest = 8;
 constexpr int64_t kLeastPatienceUs = 5'000 * kMs;
 constexpr int64_t kMostPatienceUs = 30'000 * kMs;
+// However much of it comes, an answer takes no longer than this; nor is a broker left alone for longer that asks for it.
+constexpr int64_t kMostAnswerUs = 300'000 * kMs;
+constexpr int64_t kMostThrottleUs = 60'000 * kMs;
 // How long brokers may say that a partition is not there, since they learn of a new one after each other.
 constexpr int64_t kMissingForUs = 3'000 * kMs;
 // A batch's length is behind its offset, and what the length counts behind that.
@@ -55,7 +58,8 @@ Extent FindExtent(std::string_view records) {
       extent.epoch = in.Take<int32_t>();
       delta = WireInput(rest.substr(kLastDeltaAt)).Take<int32_t>();
     }
-    extent.next_offset = std::max(extent.next_offset, offset + std::max(delta, 0) + 1);
+    if (offset <= std::numeric_limits<int64_t>::max() - std::numeric_limits<int32_t>::max() - 1)
+      extent.next_offset = std::max(extent.next_offset, offset + std::max(delta, 0) + 1);
     extent.whole_bytes += static_cast<size_t>(size);
   }
   return extent;
@@ -103,6 +107,7 @@ void FetchMachine::Assign(const std::vector<LogReader::Start>& starts, int64_t n
       // It may be another topic by now.
       partition.id = {};
       partition.leader = -1;
+      partition.leader_epoch = -1;
       partition.missing_since_us = 0;
     }
     partition.retry_us = std::min(partition.retry_us, now_us);
@@ -179,6 +184,12 @@ std::vector<FetchMachine::Action> FetchMachine::Act(int64_t now_us) {
     const auto leads = [&, leader = id](const Partition& partition) {
       return !partition.stopped && partition.leader == leader && now_us >= partition.retry_us;
     };
+    const auto owns = [leader = id](const Partition& partition) { return !partition.stopped && partition.leader == leader; };
+    if (broker.state == Broker::State::kReady && broker.deadline_us == 0 && std::ranges::none_of(partitions_, owns)) {
+      // Nobody would notice that it is dead.
+      broker.state = Broker::State::kClosed;
+      actions.push_back({.kind = Action::Kind::kClose, .connection = id});
+    }
     if (now_us < broker.retry_us || broker.deadline_us != 0 || std::ranges::none_of(partitions_, leads)) continue;
     if (broker.state == Broker::State::kClosed) Connect(id, &broker, now_us, &actions);
     if (broker.state == Broker::State::kReady) AskFetch(id, &broker, now_us, &actions);
@@ -244,7 +255,18 @@ void FetchMachine::OnOpen(int32_t connection) {
 
 void FetchMachine::OnProgress(int32_t connection, int64_t now_us) {
   Broker& broker = At(connection);
-  if (broker.deadline_us != 0) broker.deadline_us = std::max(broker.deadline_us, now_us + PatienceUs(broker));
+  if (broker.deadline_us == 0) return;
+  broker.deadline_us = std::max(broker.deadline_us, std::min(now_us + PatienceUs(broker), broker.asked_us + kMostAnswerUs));
+}
+
+void FetchMachine::OnPaused(int64_t paused_us) {
+  const auto move = [&](Broker* broker) {
+    if (broker->deadline_us == 0) return;
+    broker->deadline_us += paused_us;
+    broker->asked_us += paused_us;
+  };
+  move(&control_);
+  for (auto& [id, broker] : brokers_) move(&broker);
 }
 
 void FetchMachine::OnLost(int32_t connection, std::string_view why, int64_t now_us) {
@@ -283,19 +305,22 @@ absl::StatusOr<std::vector<FetchMachine::Delivery>> FetchMachine::Understand(int
     };
     broker.fetch_version = newest(WireCall::kFetch, kFetchVersions);
     broker.metadata_version = newest(WireCall::kMetadata, kMetadataVersions);
-    if (broker.fetch_version < 0 || broker.metadata_version < 0) {
+    const bool lists = newest(WireCall::kListOffsets, {kListOffsetsVersion, kListOffsetsVersion}) >= 0;
+    if (broker.fetch_version < 0 || broker.metadata_version < 0 || !lists) {
       unsupported_ = absl::StrCat("broker ", broker.address.ToString(), " knows no ",
-                                  broker.fetch_version < 0 ? "Fetch of version 12 or 13" : "Metadata of version 9 to 12");
+                                  broker.fetch_version < 0      ? "Fetch of version 12 or 13"
+                                  : broker.metadata_version < 0 ? "Metadata of version 9 to 12"
+                                                                : "ListOffsets of version 6");
       return std::vector<Delivery>();
     }
     broker.state = Broker::State::kReady;
-    broker.failures = 0;
     return std::vector<Delivery>();
   }
   unreachable_.clear();
   if (connection == kControl) {
     const absl::StatusOr<WireMetadata> metadata = ReadMetadata(broker.metadata_version, answer);
     if (!metadata.ok()) return metadata.status();
+    broker.failures = 0;
     OnMetadata(*metadata, now_us);
     return std::vector<Delivery>();
   }
@@ -303,12 +328,15 @@ absl::StatusOr<std::vector<FetchMachine::Delivery>> FetchMachine::Understand(int
   if (!fetched.ok()) return fetched.status();
   if (fetched->error != WireError::kNone)
     return absl::UnavailableError(absl::StrCat("answers Fetch with ", WireErrorText(fetched->error)));
-  if (fetched->throttle_ms > 0) broker.retry_us = now_us + fetched->throttle_ms * kMs;
-  return OnFetched(&broker, *fetched, now_us);
+  broker.failures = 0;
+  if (fetched->throttle_ms > 0) broker.retry_us = now_us + std::min(fetched->throttle_ms * kMs, kMostThrottleUs);
+  return OnFetched(connection, &broker, *fetched, now_us);
 }
 
 void FetchMachine::OnMetadata(const WireMetadata& metadata, int64_t now_us) {
   for (const auto& [id, address] : metadata.brokers) {
+    // Brokers have no such numbers, and kControl is one.
+    if (id < 0) continue;
     Broker& broker = brokers_[id];
     // One that is connected goes on as it is, until it is lost.
     if (broker.state == Broker::State::kClosed) broker.address = address;
@@ -341,9 +369,10 @@ void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, 
       partition.leader = -1;
       return;
   }
-  if (partition.id != TopicId{} && topic.id != partition.id)
+  // A broker that is not yet, or no more, as new as others gives none.
+  if (partition.id != TopicId{} && topic.id != TopicId{} && topic.id != partition.id)
     return Stop(position, absl::StrCat(read, "topic ", topic.name, " was created again"));
-  partition.id = topic.id;
+  if (topic.id != TopicId{}) partition.id = topic.id;
   const auto found = std::ranges::find(topic.partitions, partition.name.partition, &WireMetadata::Partition::partition);
   if (found == topic.partitions.end())
     return OnMissing(position, absl::StrCat("topic ", topic.name, " has ", topic.partitions.size(), " partitions"), now_us);
@@ -357,7 +386,9 @@ void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, 
 // Brokers learn of a new partition one after the other.
 void FetchMachine::OnMissing(uint32_t position, std::string message, int64_t now_us) {
   Partition& partition = partitions_[position];
+  // If it comes, it may be another one, whose epochs begin anew.
   partition.leader = -1;
+  partition.leader_epoch = -1;
   if (partition.missing_since_us == 0) partition.missing_since_us = now_us;
   if (now_us - partition.missing_since_us < kMissingForUs) return;
   Stop(position, absl::StrCat("read ", Name(partition.name), ": ", message));
@@ -371,7 +402,8 @@ void FetchMachine::Stop(uint32_t position, std::string message, LogReader::Event
 
 // ---- what was fetched ----
 
-std::vector<FetchMachine::Delivery> FetchMachine::OnFetched(Broker* broker, const WireFetched& fetched, int64_t now_us) {
+std::vector<FetchMachine::Delivery> FetchMachine::OnFetched(int32_t id, Broker* broker, const WireFetched& fetched,
+                                                            int64_t now_us) {
   std::vector<Delivery> deliveries;
   // What was asked for before the last Assign is no more of use.
   if (broker->assignment != assignment_) return deliveries;
@@ -389,7 +421,7 @@ std::vector<FetchMachine::Delivery> FetchMachine::OnFetched(Broker* broker, cons
     if (asked == broker->asked.end() || !is_it(*asked)) continue;
     next = asked + 1;
     if (partitions_[*asked].stopped) continue;
-    std::optional<Delivery> delivery = OnPartition(*broker, *asked, of_partition, first, now_us);
+    std::optional<Delivery> delivery = OnPartition(id, *broker, *asked, of_partition, first, now_us);
     first &= of_partition.records.empty();
     if (!delivery) continue;
     // Those that brought nothing, as others had used up the limit, come first the next time.
@@ -399,7 +431,7 @@ std::vector<FetchMachine::Delivery> FetchMachine::OnFetched(Broker* broker, cons
   return deliveries;
 }
 
-std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(const Broker& broker, uint32_t position,
+std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, const Broker& broker, uint32_t position,
                                                                 const WireFetched::Partition& fetched, bool first,
                                                                 int64_t now_us) {
   Partition& partition = partitions_[position];
@@ -421,6 +453,7 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(const Broker& br
     return std::nullopt;
   }
   const Extent extent = FindExtent(fetched.records);
+  const int32_t asked_bytes = partition.max_bytes;
   if (extent.whole_bytes == 0 && extent.cut_bytes > partition.max_bytes) {
     if (extent.cut_bytes > kMostBatchBytes) {
       Stop(position, absl::StrCat(read, "it has a batch of ", extent.cut_bytes, " bytes, and at most ", kMostBatchBytes,
@@ -429,8 +462,15 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(const Broker& br
     }
     partition.max_bytes = static_cast<int32_t>(extent.cut_bytes);
   } else if (extent.whole_bytes == 0 && first && !fetched.records.empty()) {
-    partition.max_bytes = std::min(kMostBatchBytes, 2 * partition.max_bytes);
+    partition.max_bytes = static_cast<int32_t>(std::min<int64_t>(kMostBatchBytes, int64_t{2} * partition.max_bytes));
   }
+  if (extent.whole_bytes > 0) partition.max_bytes = options_.partition_bytes;
+  // What leads nowhere is not asked for again at the speed of the network. A batch that is cut off behind what came of other
+  // partitions is whole the next time.
+  const bool leads_on =
+      fetched.records.empty() || !first || extent.next_offset > partition.next_offset || partition.max_bytes > asked_bytes;
+  partition.failures = leads_on ? 0 : partition.failures + 1;
+  if (!leads_on) partition.retry_us = now_us + Pause(partition.failures);
   delivery.position = position;
   delivery.batches = fetched.records.substr(0, extent.whole_bytes);
   delivery.from = partition.next_offset;
@@ -442,8 +482,9 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(const Broker& br
   partition.next_offset = std::max(partition.next_offset, extent.next_offset);
   if (extent.epoch >= 0) partition.last_epoch = extent.epoch;
   delivery.next_offset = partition.next_offset;
-  delivery.at_end =
-      partition.next_offset >= (fetched.last_stable_offset >= 0 ? fetched.last_stable_offset : fetched.high_watermark);
+  const int64_t end = fetched.last_stable_offset >= 0 ? fetched.last_stable_offset : fetched.high_watermark;
+  // Who led it before may know of an earlier end.
+  delivery.at_end = partition.next_offset == end && partition.leader == id;
   return delivery;
 }
 
@@ -457,6 +498,8 @@ void FetchMachine::OnError(uint32_t position, WireError error, bool knows_leader
     case WireError::kNotLeader:
     case WireError::kFencedLeaderEpoch:
     case WireError::kUnknownTopicOrPartition:
+    case WireError::kUnknownTopicId:
+    case WireError::kInconsistentTopicId:
       // Metadata tells who leads it now, or that it is gone.
       if (!knows_leader) partition.leader = -1;
       break;
@@ -470,7 +513,7 @@ void FetchMachine::OnError(uint32_t position, WireError error, bool knows_leader
       break;
   }
   leaders_wanted_ = true;
-  partition.retry_us = now_us + Pause(1);
+  partition.retry_us = now_us + Pause(++partition.failures);
 }
 
 void FetchMachine::OnUnreadable(uint32_t position, int64_t offset, std::string_view why) {

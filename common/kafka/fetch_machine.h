@@ -83,6 +83,8 @@ class FetchMachine {
   void OnOpen(int32_t connection);
   // A part of an answer came over it.
   void OnProgress(int32_t connection, int64_t now_us);
+  // Nobody looked at the connections for so long: deadlines move by that.
+  void OnPaused(int64_t paused_us);
   // It could not be opened, or was lost, and is not there any more; `why` follows the broker's name.
   void OnLost(int32_t connection, std::string_view why, int64_t now_us);
   // The answer to the last Ask over the connection. Deliveries are views of it. With an error, the connection is lost, as
@@ -121,6 +123,8 @@ class FetchMachine {
     // Since when brokers say that it is not there; 0 if they do not.
     int64_t missing_since_us = 0;
     int32_t max_bytes = 0;
+    // How many of its answers in a row were errors, or led nowhere.
+    int failures = 0;
   };
   struct Broker {
     Address address;
@@ -139,7 +143,7 @@ class FetchMachine {
     int16_t asked_version = 0;
     std::vector<uint32_t> asked;
     uint64_t assignment = 0;
-    // Not to be opened, or asked, before; and how often it was lost since it was last ready.
+    // Not to be opened, or asked, before; and how often it was lost since it was last of use.
     int64_t retry_us = 0;
     int failures = 0;
     // Whose turn is first in the next Fetch.
@@ -162,9 +166,9 @@ class FetchMachine {
   void OnMetadata(const WireMetadata& metadata, int64_t now_us);
   void OnTopic(uint32_t position, const WireMetadata::Topic& topic, int64_t now_us);
   void OnMissing(uint32_t position, std::string message, int64_t now_us);
-  std::vector<Delivery> OnFetched(Broker* broker, const WireFetched& fetched, int64_t now_us);
-  std::optional<Delivery> OnPartition(const Broker& broker, uint32_t position, const WireFetched::Partition& fetched,
-                                      bool first, int64_t now_us);
+  std::vector<Delivery> OnFetched(int32_t id, Broker* broker, const WireFetched& fetched, int64_t now_us);
+  std::optional<Delivery> OnPartition(int32_t id, const Broker& broker, uint32_t position,
+                                      const WireFetched::Partition& fetched, bool first, int64_t now_us);
   void OnError(uint32_t position, WireError error, bool knows_leader, int64_t now_us);
   void Stop(uint32_t position, std::string message, LogReader::Event::Kind kind = LogReader::Event::Kind::kFailed);
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/kafka/log.h"
 #include "common/kafka/rdkafka_reader.h"
 #include "common/kafka/wire_reader.h"
@@ -24,7 +25,7 @@ class ChoosingReader : public LogReader {
     if (wire_ != nullptr) {
       const absl::Status polled = wire_->Poll(timeout, records, events);
       if (wire_->Unsupported().empty() || !records->empty() || !events->empty()) return polled;
-      if (absl::Status status = GiveUpWire(); !status.ok()) return status;
+      if (absl::Status status = GiveUpWire(timeout); !status.ok()) return status;
     }
     return rdkafka_->Poll(timeout, records, events);
   }
@@ -41,10 +42,12 @@ class ChoosingReader : public LogReader {
  private:
   LogReader* current() { return wire_ != nullptr ? static_cast<LogReader*>(wire_.get()) : rdkafka_.get(); }
 
-  absl::Status GiveUpWire() {
+  absl::Status GiveUpWire(absl::Duration timeout) {
     const std::string why = wire_->Unsupported();
-    if (config_.reader == ReaderKind::kWire)
+    if (config_.reader == ReaderKind::kWire) {
+      absl::SleepFor(timeout);
       return absl::UnavailableError(absl::StrCat("--reader wire cannot read this: ", why));
+    }
     absl::StatusOr<std::unique_ptr<LogReader>> other = MakeRdkafkaReader(config_);
     if (!other.ok()) return other.status();
     if (absl::Status status = (*other)->Assign(wire_->Positions()); !status.ok()) return status;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -72,7 +73,10 @@ absl::StatusOr<bool> TakeBatch(std::string_view* bytes, RecordBatch* batch) {
   WireInput in(*bytes);
   batch->base_offset = in.Take<int64_t>();
   const auto length = in.Take<int32_t>();
-  if (length < 0 || batch->base_offset < 0) return Damaged("its length or offset is below zero");
+  // So that no offset of it overflows.
+  constexpr int64_t kMostOffset = std::numeric_limits<int64_t>::max() - std::numeric_limits<int32_t>::max() - 1;
+  if (length < 0 || batch->base_offset < 0 || batch->base_offset > kMostOffset)
+    return Damaged("its length or offset makes no sense");
   // The formats before v2 have their number in the same place.
   if (bytes->size() > kMagicAt && (*bytes)[kMagicAt] != 2) {
     return absl::UnimplementedError(
@@ -101,10 +105,11 @@ absl::StatusOr<bool> TakeBatch(std::string_view* bytes, RecordBatch* batch) {
   return true;
 }
 
-bool IsAbort(const RecordBatch& batch) {
+absl::StatusOr<bool> IsAbort(const RecordBatch& batch) {
+  if (batch.codec() != BatchCodec::kNone) return Damaged("the marker of a transaction is compressed");
   std::vector<LogRecord> records;
   BatchRecords reader(batch, batch.records, 0);
-  if (!reader.Read(0, 0, 1, &records).ok() || records.empty()) return false;
+  if (!reader.Read(0, 0, 1, &records).ok() || records.empty()) return Damaged("it has no marker of a transaction");
   // The marker's kind is in its key, behind a version of two bytes.
   const char* next = static_cast<const char*>(records[0].handle);
   const char* const end = batch.records.data() + batch.records.size();
@@ -113,7 +118,7 @@ bool IsAbort(const RecordBatch& batch) {
   next = ReadNumber(next, end, &number);      // length
   next = ReadNumber(next + 1, end, &number);  // timestamp, behind the attributes
   next = ReadNumber(next, end, &number);      // offset
-  if (ReadBytes(next, end, &number, &key) == nullptr || number < 4) return false;
+  if (ReadBytes(next, end, &number, &key) == nullptr || number < 4) return Damaged("its marker of a transaction is none");
   WireInput in(std::string_view(key, 4));
   in.Take<int16_t>();
   return in.Take<int16_t>() == 0;
@@ -134,7 +139,7 @@ absl::Status BatchRecords::Read(uint32_t position, uint32_t batch, size_t most, 
     if (next != nullptr) next = ReadNumber(next, end, &delta);
     if (next != nullptr) next = ReadBytes(next, end, &key_size, &key);
     if (next != nullptr) next = ReadBytes(next, end, &value_size, &value);
-    if (next == nullptr || delta <= delta_ || delta > INT32_MAX) return Damaged("a record makes no sense");
+    if (next == nullptr || delta <= delta_ || delta > last_delta_) return Damaged("a record makes no sense");
     delta_ = static_cast<int32_t>(delta);
     next_ = end;
     const int64_t offset = base_offset_ + delta;
@@ -154,7 +159,9 @@ uint64_t HashRecord(const RecordBatch& batch, const void* handle) {
   const char* const end = next + length;
   next = ReadNumber(next + 1, end, &timestamp);
   next = ReadNumber(next, end, &number);
-  RecordHash hash(batch.has_append_time() ? batch.max_timestamp : batch.base_timestamp + timestamp);
+  // Unsigned, as the sum of what a broker sends may overflow.
+  const auto at = static_cast<int64_t>(static_cast<uint64_t>(batch.base_timestamp) + static_cast<uint64_t>(timestamp));
+  RecordHash hash(batch.has_append_time() ? batch.max_timestamp : at);
   const char* bytes = nullptr;
   for (int field = 0; field < 2; ++field) {  // key and value
     next = ReadBytes(next, end, &number, &bytes);
@@ -196,7 +203,7 @@ namespace {
 bool Grow(size_t size, size_t most, WireBuffer* buffer) {
   if (size < buffer->size()) return true;
   if (size >= most) return false;
-  buffer->Grow(std::min(most, std::max<size_t>(2 * size, 64 << 10)));
+  buffer->Grow(std::min(most, std::max<size_t>(2 * size, 1 << 10)));
   return true;
 }
 
@@ -213,7 +220,7 @@ absl::Status UncompressSnappyBlock(std::string_view block, size_t most, WireBuff
   if (!snappy::GetUncompressedLength(block.data(), block.size(), &block_size))
     return Damaged("its Snappy block makes no sense");
   if (block_size > most - *size) return TooLarge(most);
-  if (buffer->size() < *size + block_size) buffer->Grow(*size + block_size);
+  if (buffer->size() < *size + block_size) buffer->Grow(std::min(most, std::max(*size + block_size, 2 * *size)));
   if (!snappy::RawUncompress(block.data(), block.size(), buffer->data() + *size))
     return Damaged("its Snappy block makes no sense");
   *size += block_size;
@@ -294,7 +301,8 @@ absl::StatusOr<std::string_view> BatchUncompressor::Uncompress(const RecordBatch
   const std::string_view in = batch.records;
   size_t size = 0;
   absl::Status status;
-  buffer->Resize(std::min(buffer->capacity(), most));
+  // Most batches have a few times the size that they are sent with.
+  buffer->Resize(std::min(most, std::max(buffer->capacity(), 4 * in.size() + 256)));
   switch (batch.codec()) {
     case BatchCodec::kNone:
       return in;

@@ -48,8 +48,8 @@ struct RecordBatch {
 // its limit is. DATA_LOSS if the batch is damaged, UNIMPLEMENTED for the formats before v2.
 absl::StatusOr<bool> TakeBatch(std::string_view* bytes, RecordBatch* batch);
 
-// Whether the marker of this control batch says that the transaction was aborted.
-bool IsAbort(const RecordBatch& batch);
+// Whether the marker of this control batch says that the transaction was aborted. DATA_LOSS if it has none.
+absl::StatusOr<bool> IsAbort(const RecordBatch& batch);
 
 // Uncompresses batches. Keeps what its libraries need from one to the next. Used by one thread at a time.
 class BatchUncompressor {
@@ -79,6 +79,7 @@ class BatchRecords {
         end_(next_ + records.size()),
         base_offset_(batch.base_offset),
         from_(from),
+        last_delta_(batch.last_offset_delta),
         left_(batch.count) {}
 
   // Appends the next records, at most `most`, with these numbers and the address of their bytes as handle. DATA_LOSS if
@@ -91,6 +92,7 @@ class BatchRecords {
   const char* end_ = nullptr;
   int64_t base_offset_ = 0;
   int64_t from_ = 0;
+  int32_t last_delta_ = 0;
   int32_t left_ = 0;
   // Of the record before.
   int32_t delta_ = -1;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <initializer_list>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,6 +37,7 @@ constexpr size_t kMaxRecordsPerPoll = 10'000;
 constexpr size_t kMaxUncompressedPerPoll = 4 << 20;
 // Buffers of answers that are kept for the next ones.
 constexpr size_t kSpareBuffers = 2;
+constexpr size_t kMostSpareBytes = 16 << 20;
 // How often it is asked whether a name was looked up.
 constexpr int64_t kLookUpPauseUs = 5'000;
 
@@ -56,6 +58,10 @@ constexpr std::string_view kKnown[] = {
 int64_t NowUs() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+int32_t Bounded(int64_t bytes) {
+  return static_cast<int32_t>(std::min<int64_t>(bytes, std::numeric_limits<int32_t>::max()));
 }
 
 // The value of the last of these properties that is set.
@@ -83,7 +89,8 @@ absl::StatusOr<FetchMachine::Options> MachineOptions(const LogConfig& config) {
         static_cast<int32_t>(std::clamp<size_t>(config.read_ahead_bytes / 16, 16 << 10, kPartitionBytes));
   options.max_wait_ms = kWaitMs;
   const bool own = std::ranges::any_of(config.properties, [](const auto& property) {
-    return property.first.starts_with("fetch.") || property.first == "max.partition.fetch.bytes";
+    return property.first == "max.partition.fetch.bytes" ||
+           (property.first.starts_with("fetch.") && property.first != "fetch.error.backoff.ms");
   });
   // A job that sets one of these properties sets all that matter, since they depend on each other.
   if (!own && config.patience > absl::ZeroDuration()) {
@@ -92,7 +99,7 @@ absl::StatusOr<FetchMachine::Options> MachineOptions(const LogConfig& config) {
   }
   options.partition_bytes =
       Number(config, {"fetch.message.max.bytes", "max.partition.fetch.bytes"}, options.partition_bytes);
-  options.max_bytes = Number(config, {"fetch.max.bytes"}, kPartitionsPerFetch * options.partition_bytes);
+  options.max_bytes = Number(config, {"fetch.max.bytes"}, Bounded(int64_t{kPartitionsPerFetch} * options.partition_bytes));
   options.max_wait_ms = Number(config, {"fetch.wait.max.ms"}, options.max_wait_ms);
   options.min_bytes = Number(config, {"fetch.min.bytes"}, options.min_bytes);
   return options;
@@ -129,7 +136,8 @@ class PlainWireReader : public WireReader {
     events->clear();
     Release();
     const int64_t deadline_us = NowUs() + absl::ToInt64Microseconds(std::min(timeout, absl::Hours(1)));
-    while (true) {
+    for (bool waited = false;; waited = true) {
+      NotePause();
       // The next answer is on its way while this one is delivered.
       Do(machine_.Act(NowUs()));
       Deliver(records, events);
@@ -138,7 +146,7 @@ class PlainWireReader : public WireReader {
         for (Event& event : machine_.TakeEvents()) events->push_back(std::move(event));
       }
       if (!records->empty() || !events->empty()) return absl::OkStatus();
-      if (!Unsupported().empty() || NowUs() >= deadline_us) break;
+      if (!Unsupported().empty() || (waited && NowUs() >= deadline_us)) break;
       Wait(deadline_us);
     }
     if (machine_.unreachable().empty()) return absl::OkStatus();
@@ -215,7 +223,9 @@ class PlainWireReader : public WireReader {
   }
 
   void GiveBack(Buffer buffer) {
-    if (buffer != nullptr && buffer.use_count() == 1 && spare_.size() < kSpareBuffers) spare_.push_back(std::move(buffer));
+    if (buffer != nullptr && buffer.use_count() == 1 && spare_.size() < kSpareBuffers &&
+        buffer->capacity() <= kMostSpareBytes)
+      spare_.push_back(std::move(buffer));
   }
 
   // The records of the last poll are not used any more.
@@ -228,11 +238,17 @@ class PlainWireReader : public WireReader {
 
   // ---- handing out ----
 
+  bool IsEnough(const std::vector<LogRecord>& records) const {
+    return records.size() >= kMaxRecordsPerPoll || (!records.empty() && uncompressed_ >= kMaxUncompressedPerPoll);
+  }
+
   void Deliver(std::vector<LogRecord>* records, std::vector<Event>* events) {
-    while (!deliveries_.empty() && records->size() < kMaxRecordsPerPoll && uncompressed_ < kMaxUncompressedPerPoll) {
+    while (!deliveries_.empty() && !IsEnough(*records)) {
       Delivering& front = deliveries_.front();
       if (!DeliverSome(&front, records, events)) return;
       held_.push_back(std::move(front.buffer));
+      // What was uncompressed and turned out to be damaged may have records that are handed out.
+      if (front.uncompressed != nullptr) held_.push_back(std::move(front.uncompressed));
       deliveries_.pop_front();
     }
   }
@@ -260,9 +276,7 @@ class PlainWireReader : public WireReader {
         reading.start.offset = std::max(reading.start.offset, delivering->batch.last_offset() + 1);
         if (delivering->uncompressed != nullptr) held_.push_back(std::move(delivering->uncompressed));
         delivering->uncompressed = nullptr;
-        if (records->size() >= kMaxRecordsPerPoll || uncompressed_ >= kMaxUncompressedPerPoll) {
-          if (!delivery.batches.empty()) return false;
-        }
+        if (IsEnough(*records) && !delivery.batches.empty()) return false;
       }
       if (delivery.batches.empty()) break;
       if (absl::Status status = NextBatch(delivering); !status.ok()) return Refuse(delivering, status);
@@ -291,9 +305,13 @@ class PlainWireReader : public WireReader {
       if (next.first_offset > batch.last_offset()) break;
       delivering->aborted.insert(next.producer_id);
     }
-    bool counts = batch.last_offset() >= delivery.from;
+    // No record comes twice, whatever the broker sends.
+    const int64_t from = std::max(delivery.from, reading.start.offset);
+    bool counts = batch.last_offset() >= from;
     if (batch.is_control()) {
-      if (IsAbort(batch)) delivering->aborted.erase(batch.producer_id);
+      const absl::StatusOr<bool> aborts = IsAbort(batch);
+      if (!aborts.ok()) return aborts.status();
+      if (*aborts) delivering->aborted.erase(batch.producer_id);
       counts = false;
     } else if (batch.is_transactional() && delivering->aborted.contains(batch.producer_id)) {
       counts = false;
@@ -308,9 +326,9 @@ class PlainWireReader : public WireReader {
       const absl::StatusOr<std::string_view> uncompressed = uncompressor_.Uncompress(batch, delivering->uncompressed.get());
       if (!uncompressed.ok()) return uncompressed.status();
       records = *uncompressed;
-      uncompressed_ += records.size();
+      uncompressed_ += delivering->uncompressed->capacity();
     }
-    delivering->records = BatchRecords(batch, records, delivery.from);
+    delivering->records = BatchRecords(batch, records, from);
     return absl::OkStatus();
   }
 
@@ -327,9 +345,11 @@ class PlainWireReader : public WireReader {
     }
     machine_.OnUnreadable(position, start.offset, why);
     // Nor is what came behind it.
-    for (size_t i = deliveries_.size(); i-- > 1;) {
-      if (deliveries_[i].delivery.position == position)
-        deliveries_.erase(deliveries_.begin() + static_cast<std::ptrdiff_t>(i));
+    for (size_t i = 1; i < deliveries_.size(); ++i) {
+      if (deliveries_[i].delivery.position != position) continue;
+      deliveries_[i].delivery.batches = {};
+      deliveries_[i].delivery.next_offset = start.offset;
+      deliveries_[i].delivery.at_end = false;
     }
     return true;
   }
@@ -357,6 +377,7 @@ class PlainWireReader : public WireReader {
 
   void Drop(int32_t connection) {
     const auto it = connections_.find(connection);
+    if (it == connections_.end()) return;
     GiveBack(std::move(it->second.buffer));
     connections_.erase(it);
   }
@@ -365,6 +386,13 @@ class PlainWireReader : public WireReader {
     VLOG(1) << "connection " << connection << " to Kafka at " << brokers_ << ": " << why.message();
     Drop(connection);
     machine_.OnLost(connection, std::string(why.message()), NowUs());
+  }
+
+  // Tells the machine for how long nobody looked at the connections.
+  void NotePause() {
+    const int64_t now_us = NowUs();
+    if (looked_us_ != 0) machine_.OnPaused(now_us - looked_us_);
+    looked_us_ = now_us;
   }
 
   // Waits until there is something to do with a connection, or for the machine, and does what there is with connections.
@@ -379,7 +407,8 @@ class PlainWireReader : public WireReader {
     // Rounded up, so that nothing is looked at a thousand times within its last millisecond.
     const int64_t wait_ms = until_us <= asked_us ? 0 : (until_us - asked_us) / 1000 + 1;
     poll(awaited.data(), awaited.size(), static_cast<int>(wait_ms));
-    waited_ += absl::Microseconds(NowUs() - asked_us);
+    looked_us_ = NowUs();
+    waited_ += absl::Microseconds(looked_us_ - asked_us);
     size_t i = 0;
     std::vector<int32_t> ready;
     for (const auto& [id, connection] : connections_) {
@@ -394,9 +423,13 @@ class PlainWireReader : public WireReader {
     if (absl::Status status = connection.socket.Advance(); !status.ok()) return Lose(id, status);
     if (!connection.socket.is_open()) return;
     if (!std::exchange(connection.told_open, true)) return machine_.OnOpen(id);
+    const uint64_t before = connection.socket.received();
     const absl::StatusOr<bool> whole = connection.socket.Receive(connection.buffer.get());
     if (!whole.ok()) return Lose(id, whole.status());
-    if (!*whole) return machine_.OnProgress(id, NowUs());
+    if (!*whole) {
+      if (connection.socket.received() > before) machine_.OnProgress(id, NowUs());
+      return;
+    }
     Buffer buffer = std::exchange(connection.buffer, TakeBuffer());
     absl::StatusOr<std::vector<FetchMachine::Delivery>> deliveries =
         machine_.OnAnswer(id, connection.socket.Answer(*buffer), NowUs());
@@ -430,6 +463,8 @@ class PlainWireReader : public WireReader {
   size_t uncompressed_ = 0;
   std::vector<Buffer> spare_;
   absl::Duration waited_;
+  // When the connections were last looked at; 0 if they never were.
+  int64_t looked_us_ = 0;
 };
 
 }  // namespace
@@ -439,7 +474,7 @@ std::string WireReader::Unfit(const LogConfig& config) {
     if (name == "security.protocol" && absl::EqualsIgnoreCase(value, "plaintext")) continue;
     int32_t number = 0;
     const bool known = std::ranges::find(kKnown, name) != std::end(kKnown);
-    const bool usable = name == "client.id" ? !value.starts_with("${") : absl::SimpleAtoi(value, &number);
+    const bool usable = name == "client.id" ? !value.starts_with("${") : absl::SimpleAtoi(value, &number) && number >= 0;
     if (!known || !usable) return absl::StrCat("the job sets ", name);
   }
   return "";

@@ -18,8 +18,9 @@
 namespace tenfold {
 namespace {
 
-// A longer answer is none. The largest batch that is read has a GiB.
-constexpr int32_t kMostAnswer = (1 << 30) + (64 << 20);
+// A longer answer is none: 64 MiB, and for a Fetch the largest batch that is read besides.
+constexpr int32_t kMostAnswer = 64 << 20;
+constexpr int32_t kMostFetched = (1 << 30) + kMostAnswer;
 
 absl::Status Unavailable(std::string_view reason) { return absl::UnavailableError(std::string(reason)); }
 
@@ -48,7 +49,7 @@ WireSocket::WireSocket(const Address& broker) : look_up_(std::make_unique<LookUp
 WireSocket::~WireSocket() {
   Close();
   if (state_ != State::kLookingUp || gai_error(&look_up_->request) != EAI_INPROGRESS) return;
-  if (gai_cancel(&look_up_->request) != EAI_CANCELED) look_up_.release();
+  if (gai_cancel(&look_up_->request) == EAI_NOTCANCELED) look_up_.release();
 }
 
 void WireSocket::Close() {
@@ -118,9 +119,17 @@ void WireSocket::Ask(int16_t call, int16_t version, std::string_view client_id, 
   // The answer to ApiVersions has the oldest header, as a broker that does not know its version could not tell.
   header_bytes_ = call == static_cast<int16_t>(WireCall::kApiVersions) ? 4 : 5;
   length_received_ = received_ = 0;
+  is_awaiting_ = true;
+  most_ = call == static_cast<int16_t>(WireCall::kFetch) ? kMostFetched : kMostAnswer;
 }
 
 absl::StatusOr<bool> WireSocket::Receive(WireBuffer* buffer) {
+  if (!is_awaiting_) {
+    char unasked = 0;
+    const ssize_t got = recv(fd_, &unasked, 1, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return false;
+    return Unavailable(got > 0 ? "sends what nobody asked for" : "has closed the connection");
+  }
   while (true) {
     const bool in_length = length_received_ < sizeof(length_);
     char* const to = in_length ? length_ + length_received_ : buffer->data() + received_;
@@ -131,10 +140,11 @@ absl::StatusOr<bool> WireSocket::Receive(WireBuffer* buffer) {
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
     if (got < 0) return Unavailable(std::strerror(errno));
     (in_length ? length_received_ : received_) += static_cast<size_t>(got);
+    all_received_ += static_cast<uint64_t>(got);
     if (in_length) {
       if (length_received_ < sizeof(length_)) continue;
       const auto length = WireInput(std::string_view(length_, sizeof(length_))).Take<int32_t>();
-      if (length < static_cast<int32_t>(header_bytes_) || length > kMostAnswer || unsent_.size() > 0)
+      if (length < static_cast<int32_t>(header_bytes_) || length > most_ || !unsent_.empty())
         return Unavailable(absl::StrCat("does not speak Kafka's protocol here, or not as plaintext: its answer has ",
                                         static_cast<uint32_t>(length), " bytes"));
       buffer->Resize(static_cast<size_t>(length));
@@ -145,6 +155,7 @@ absl::StatusOr<bool> WireSocket::Receive(WireBuffer* buffer) {
     const auto correlation = in.Take<int32_t>();
     if (correlation != correlation_ || (header_bytes_ > 4 && in.TakeVarint() != 0))
       return Unavailable("answers another question than it was asked");
+    is_awaiting_ = false;
     return true;
   }
 }

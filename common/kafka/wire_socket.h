@@ -35,8 +35,10 @@ class WireSocket {
   // Sends the question with the next Advance, behind a header for flexible versions. The one before was answered.
   void Ask(int16_t call, int16_t version, std::string_view client_id, std::string_view question);
   // Receives as much as is there. Returns whether the whole answer is in the buffer, which must be the same until then.
-  // UNAVAILABLE if the broker has closed the connection, or answers with what is no answer or too long a one.
+  // UNAVAILABLE if the broker has closed the connection, or answers with what is no answer, unasked or too long a one.
   absl::StatusOr<bool> Receive(WireBuffer* buffer);
+  // How much has been received, over all answers.
+  uint64_t received() const { return all_received_; }
   // The answer behind its header, in the buffer that Receive filled.
   std::string_view Answer(const WireBuffer& buffer) const { return buffer.view().substr(header_bytes_); }
 
@@ -55,6 +57,9 @@ class WireSocket {
   int fd_ = -1;
 
   std::string unsent_;
+  // An answer is under way, of at most so many bytes.
+  bool is_awaiting_ = false;
+  int32_t most_ = 0;
   // The number of the last question.
   int32_t correlation_ = 0;
   size_t header_bytes_ = 0;
@@ -62,6 +67,7 @@ class WireSocket {
   char length_[4] = {};
   size_t length_received_ = 0;
   size_t received_ = 0;
+  uint64_t all_received_ = 0;
 };
 
 }  // namespace tenfold

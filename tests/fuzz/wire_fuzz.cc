@@ -13,6 +13,7 @@
 #include "common/kafka/record_batch.h"
 #include "common/kafka/wire_format.h"
 #include "common/kafka/wire_messages.h"
+#include "tests/unit/common/wire_fixture.h"
 
 namespace tenfold {
 namespace {
@@ -35,7 +36,7 @@ void ReadBatch(std::string bytes) {
   RecordBatch batch;
   const absl::StatusOr<bool> taken = TakeBatch(&rest, &batch);
   if (!taken.ok() || !*taken) return;
-  IsAbort(batch);
+  (void)IsAbort(batch);
   static auto* const uncompressor = new BatchUncompressor;
   WireBuffer buffer;
   const absl::StatusOr<std::string_view> records = uncompressor->Uncompress(batch, &buffer, kMostUncompressed);
@@ -48,6 +49,16 @@ void ReadBatch(std::string bytes) {
   }
 }
 
+WireMetadata Leaders() {
+  WireMetadata metadata;
+  metadata.brokers = {{1, {"b", 1}}};
+  WireMetadata::Topic topic;
+  topic.name = "t";
+  topic.partitions = {{0, WireError::kNone, 1, 0}};
+  metadata.topics = {topic};
+  return metadata;
+}
+
 // Has a machine take the bytes for the answer to its first Fetch.
 void ReadByMachine(std::string_view bytes) {
   FetchMachine machine({.bootstrap = {{"b", 1}}});
@@ -56,7 +67,11 @@ void ReadByMachine(std::string_view bytes) {
   for (int step = 0; step < 20; ++step) {
     for (const FetchMachine::Action& action : machine.Act(++now_us)) {
       if (action.kind == FetchMachine::Action::Kind::kOpen) machine.OnOpen(action.connection);
-      if (action.kind == FetchMachine::Action::Kind::kAsk) (void)machine.OnAnswer(action.connection, bytes, now_us);
+      if (action.kind != FetchMachine::Action::Kind::kAsk) continue;
+      const std::string answer = action.call == WireCall::kApiVersions ? VersionsBytes({0, 13})
+                                 : action.call == WireCall::kMetadata  ? MetadataBytes(action.version, Leaders())
+                                                                       : std::string(bytes);
+      (void)machine.OnAnswer(action.connection, answer, now_us);
     }
   }
   machine.TakeEvents();

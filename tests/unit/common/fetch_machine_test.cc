@@ -102,7 +102,8 @@ class FetchMachineTest : public testing::Test {
     of.error = error;
     return of;
   }
-  static WireFetched::Partition Records(int32_t partition, const std::string& records, int64_t end) {
+  // Of records that outlive it.
+  static WireFetched::Partition Records(int32_t partition, std::string_view records, int64_t end) {
     WireFetched::Partition of;
     of.partition = partition;
     of.records = records;
@@ -183,7 +184,8 @@ TEST_F(FetchMachineTest, GoesOnBehindWhatCame) {
 TEST_F(FetchMachineTest, AbortedTransactionsAreToldByWhereTheyBegan) {
   Assign();
   Settle();
-  WireFetched::Partition partition = Records(0, OneRecord(10), 11);
+  const std::string batch = OneRecord(10);
+  WireFetched::Partition partition = Records(0, batch, 11);
   partition.aborted = {{.producer_id = 7, .first_offset = 9}, {.producer_id = 8, .first_offset = 4}};
   const std::vector<FetchMachine::Delivery> deliveries = Answer(1, partition);
   ASSERT_THAT(deliveries.at(0).aborted, SizeIs(2));
@@ -296,6 +298,12 @@ TEST_F(FetchMachineTest, ATopicThatWasCreatedAgainIsNotReadOn) {
   const std::vector<LogReader::Event> events = machine_.TakeEvents();
   ASSERT_THAT(events, SizeIs(2));
   EXPECT_THAT(events[0].message, HasSubstr("events[0] at 10: topic events was created again"));
+  // Whose first leader has a lower epoch than the former topic's last one.
+  for (WireMetadata::Partition& partition : metadata_.topics[0].partitions) partition.leader_epoch = 0;
+  Assign();
+  now_us_ += kSecond;
+  Settle();
+  EXPECT_EQ(AskedOffset(1), 10);
 }
 
 TEST_F(FetchMachineTest, ALogThatDivergesIsNotReadOn) {
@@ -345,6 +353,46 @@ TEST_F(FetchMachineTest, WhatKeepsComingIsWaitedFor) {
     Settle();
   }
   EXPECT_THAT(closed_, ElementsAre(kControl));
+}
+
+TEST_F(FetchMachineTest, DeadlinesMoveWhileNobodyLooks) {
+  Assign();
+  Settle();
+  now_us_ += 60 * kSecond;
+  machine_.OnPaused(60 * kSecond);
+  Settle();
+  EXPECT_THAT(closed_, ElementsAre(kControl));
+}
+
+TEST_F(FetchMachineTest, BatchesThatLeadNowhereAreNotAskedForAtOnce) {
+  Assign();
+  Settle();
+  Answer(1, Records(0, OneRecord(4), 11));
+  Settle();
+  EXPECT_FALSE(fetches_.contains(1));
+  now_us_ += kSecond;
+  Settle();
+  EXPECT_EQ(AskedOffset(1), 10);
+}
+
+TEST_F(FetchMachineTest, AWrongBrokersNumberIsIgnored) {
+  metadata_.brokers[-1] = {"nobody", 1};
+  metadata_.topics[0].partitions[0].leader = -1;
+  Assign();
+  Settle();
+  now_us_ += kSecond;
+  Settle();
+  EXPECT_THAT(opened_, testing::Not(testing::Contains("-1=nobody:1")));
+}
+
+TEST_F(FetchMachineTest, AConnectionThatLeadsNothingIsClosed) {
+  Assign();
+  Settle();
+  metadata_.topics[0].partitions[0] = {0, WireError::kNone, 2, 6};
+  Answer(1, Error(0, WireError::kNotLeader));
+  now_us_ += kSecond;
+  Settle();
+  EXPECT_THAT(closed_, testing::Contains(1));
 }
 
 TEST_F(FetchMachineTest, AThrottledBrokerIsLeftAlone) {
@@ -425,7 +473,8 @@ TEST_F(FetchMachineTest, PartitionsThatWereLeftOutComeFirst) {
 TEST_F(FetchMachineTest, AnswersThatAreCutOffOrLieAreRefused) {
   Assign();
   Settle();
-  WireFetched::Partition partition = Records(0, OneRecord(10), 11);
+  const std::string batch = OneRecord(10);
+  WireFetched::Partition partition = Records(0, batch, 11);
   partition.id = metadata_.topics[0].id;
   WireFetched fetched;
   fetched.partitions = {partition};

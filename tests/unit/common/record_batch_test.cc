@@ -166,6 +166,10 @@ TEST(RecordBatchTest, RecordsThatContradictTheBatchAreDamage) {
   backwards.records[0].delta = 1;
   backwards.records[1].delta = 1;
   EXPECT_TRUE(absl::IsDataLoss(Read(BatchBytes(backwards)).status));
+  MadeBatch beyond = Records(2);
+  beyond.last_offset_delta = 1;
+  beyond.records[1].delta = 2;
+  EXPECT_TRUE(absl::IsDataLoss(Read(BatchBytes(beyond)).status));
   MadeBatch fewer = Records(1);
   fewer.records.push_back(Value(1, "x"));
   fewer.body = RecordBytes(fewer.records[0]);
@@ -202,8 +206,15 @@ TEST(RecordBatchTest, MarkersSayHowTheTransactionEnded) {
     ASSERT_TRUE(*TakeBatch(&rest, &batch));
     EXPECT_TRUE(batch.is_control());
     EXPECT_EQ(batch.producer_id, 77);
-    EXPECT_EQ(IsAbort(batch), abort);
+    EXPECT_EQ(IsAbort(batch).value(), abort);
   }
+  MadeBatch markerless;
+  markerless.attributes = 0x30;
+  const std::string none = BatchBytes(markerless);
+  std::string_view rest = none;
+  RecordBatch batch;
+  ASSERT_TRUE(*TakeBatch(&rest, &batch));
+  EXPECT_TRUE(absl::IsDataLoss(IsAbort(batch).status()));
 }
 
 uint64_t HashOf(const MadeRecord& record, int16_t attributes = 0) {

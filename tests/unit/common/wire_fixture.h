@@ -154,8 +154,10 @@ inline std::string MarkerBytes(int64_t offset, int64_t producer_id, bool abort) 
 inline std::string VersionsBytes(WireVersions fetch, WireVersions metadata = {0, 12}) {
   WireOutput out;
   out.Add(int16_t{0});
-  out.BeginCompactArray(2);
-  for (const auto& [call, versions] : {std::pair(WireCall::kFetch, fetch), std::pair(WireCall::kMetadata, metadata)}) {
+  out.BeginCompactArray(3);
+  const WireVersions offsets = {0, 8};
+  for (const auto& [call, versions] : {std::pair(WireCall::kFetch, fetch), std::pair(WireCall::kMetadata, metadata),
+                                       std::pair(WireCall::kListOffsets, offsets)}) {
     out.Add(static_cast<int16_t>(call));
     out.Add(versions.least);
     out.Add(versions.most);
