@@ -23,7 +23,6 @@ constexpr size_t kPrefixBytes = 12;
 constexpr size_t kHeaderBytes = 61;
 // Where its format is told, and where what its checksum covers begins.
 constexpr size_t kMagicAt = 16;
-constexpr size_t kChecksumAt = 17;
 constexpr size_t kCoveredAt = 21;
 
 uint32_t Crc32c(std::string_view bytes) {
