@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/kafka/wire_format.h"
+#include "common/kafka/record_batch.h"
 
 namespace tenfold {
 namespace {
@@ -25,45 +25,8 @@ constexpr int64_t kMostAnswerUs = 300'000 * kMs;
 constexpr int64_t kMostThrottleUs = 60'000 * kMs;
 // How long brokers may say that a partition is not there, since they learn of a new one after each other.
 constexpr int64_t kMissingForUs = 3'000 * kMs;
-// A batch's length is behind its offset, and what the length counts behind that.
-constexpr size_t kPrefixBytes = 12;
 // A larger batch than this is refused, as the largest that a broker may be told to take is not much larger.
 constexpr int32_t kMostBatchBytes = 1 << 30;
-
-// What there is of batches, as their headers say.
-struct Extent {
-  size_t whole_bytes = 0;
-  int64_t next_offset = -1;
-  int32_t epoch = -1;
-  // The size of the one behind them that is cut off; 0 if there is none, or not even its size.
-  int64_t cut_bytes = 0;
-};
-
-Extent FindExtent(std::string_view records) {
-  constexpr size_t kMagicAt = 16, kLastDeltaAt = 23, kDeltaEnd = 27;
-  Extent extent;
-  while (records.size() - extent.whole_bytes >= kPrefixBytes) {
-    const std::string_view rest = records.substr(extent.whole_bytes);
-    WireInput in(rest);
-    const auto offset = in.Take<int64_t>();
-    const auto length = in.Take<int32_t>();
-    const int64_t size = static_cast<int64_t>(kPrefixBytes) + std::max(length, 0);
-    if (size > static_cast<int64_t>(rest.size())) {
-      extent.cut_bytes = size;
-      break;
-    }
-    // What makes no sense here is told by whoever reads it.
-    int32_t delta = 0;
-    if (size >= static_cast<int64_t>(kDeltaEnd) && rest[kMagicAt] == 2) {
-      extent.epoch = in.Take<int32_t>();
-      delta = WireInput(rest.substr(kLastDeltaAt)).Take<int32_t>();
-    }
-    if (offset <= std::numeric_limits<int64_t>::max() - std::numeric_limits<int32_t>::max() - 1)
-      extent.next_offset = std::max(extent.next_offset, offset + std::max(delta, 0) + 1);
-    extent.whole_bytes += static_cast<size_t>(size);
-  }
-  return extent;
-}
 
 FetchMachine::Action Ask(int32_t connection, WireCall call, int16_t version, std::string question) {
   return {.kind = FetchMachine::Action::Kind::kAsk,
@@ -99,7 +62,7 @@ void FetchMachine::Assign(const std::vector<LogReader::Start>& starts, int64_t n
     const auto known = [&](const Partition& other) { return other.name == partition.name; };
     auto it = i < before.size() && known(before[i]) ? before.begin() + static_cast<std::ptrdiff_t>(i)
                                                     : std::ranges::find_if(before, known);
-    // What is known of a partition remains, as a reader may begin again and again.
+    // A partition keeps its leader and its pause, as a reader may begin again and again.
     if (it != before.end()) partition = std::move(*it);
     partition.next_offset = starts[i].offset;
     partition.last_epoch = -1;
@@ -134,8 +97,7 @@ void FetchMachine::ActOnControl(int64_t now_us, std::vector<Action>* actions) {
     Connect(kControl, &control_, now_us, actions);
   } else if (control_.state == Broker::State::kReady && control_.deadline_us == 0) {
     if (!WantsMetadata(now_us)) {
-      control_.state = Broker::State::kClosed;
-      actions->push_back({.kind = Action::Kind::kClose, .connection = kControl});
+      Close(kControl, &control_, actions);
       return;
     }
     std::vector<std::string> topics;
@@ -156,6 +118,11 @@ void FetchMachine::Connect(int32_t connection, Broker* broker, int64_t now_us, s
   actions->push_back({.kind = Action::Kind::kOpen, .connection = connection, .address = broker->address});
 }
 
+void FetchMachine::Close(int32_t connection, Broker* broker, std::vector<Action>* actions) {
+  broker->state = Broker::State::kClosed;
+  actions->push_back({.kind = Action::Kind::kClose, .connection = connection});
+}
+
 void FetchMachine::Expect(Broker* broker, int64_t waits_us, int64_t now_us) {
   broker->asked_us = now_us;
   broker->waits_us = waits_us;
@@ -164,7 +131,7 @@ void FetchMachine::Expect(Broker* broker, int64_t waits_us, int64_t now_us) {
 
 void FetchMachine::ActOnConnection(int32_t connection, Broker* broker, int64_t now_us, std::vector<Action>* actions) {
   if (broker->deadline_us != 0 && now_us >= broker->deadline_us) {
-    actions->push_back({.kind = Action::Kind::kClose, .connection = connection});
+    Close(connection, broker, actions);
     OnLost(connection, "does not answer in time", now_us);
   }
   if (broker->state == Broker::State::kOpen) {
@@ -181,16 +148,12 @@ std::vector<FetchMachine::Action> FetchMachine::Act(int64_t now_us) {
   ActOnControl(now_us, &actions);
   for (auto& [id, broker] : brokers_) {
     ActOnConnection(id, &broker, now_us, &actions);
-    const auto leads = [&, leader = id](const Partition& partition) {
-      return !partition.stopped && partition.leader == leader && now_us >= partition.retry_us;
-    };
-    const auto owns = [leader = id](const Partition& partition) { return !partition.stopped && partition.leader == leader; };
-    if (broker.state == Broker::State::kReady && broker.deadline_us == 0 && std::ranges::none_of(partitions_, owns)) {
-      // Nobody would notice that it is dead.
-      broker.state = Broker::State::kClosed;
-      actions.push_back({.kind = Action::Kind::kClose, .connection = id});
-    }
-    if (now_us < broker.retry_us || broker.deadline_us != 0 || std::ranges::none_of(partitions_, leads)) continue;
+    if (broker.deadline_us != 0) continue;
+    const auto leads = [leader = id](const Partition& partition) { return partition.IsReadFrom(leader); };
+    // Nobody would notice that a connection is dead over which nothing is asked.
+    if (broker.state == Broker::State::kReady && std::ranges::none_of(partitions_, leads)) Close(id, &broker, &actions);
+    const auto is_due = [&](const Partition& partition) { return leads(partition) && now_us >= partition.retry_us; };
+    if (now_us < broker.retry_us || std::ranges::none_of(partitions_, is_due)) continue;
     if (broker.state == Broker::State::kClosed) Connect(id, &broker, now_us, &actions);
     if (broker.state == Broker::State::kReady) AskFetch(id, &broker, now_us, &actions);
   }
@@ -207,7 +170,7 @@ void FetchMachine::AskFetch(int32_t id, Broker* broker, int64_t now_us, std::vec
   for (size_t i = 0; i < partitions_.size(); ++i) {
     const size_t position = (broker->turn + i) % partitions_.size();
     Partition& partition = partitions_[position];
-    if (partition.stopped || partition.leader != id || now_us < partition.retry_us) continue;
+    if (!partition.IsReadFrom(id) || now_us < partition.retry_us) continue;
     has_ids &= partition.id != TopicId{};
     fetch.partitions.push_back({partition.name.topic, partition.id, partition.name.partition, partition.leader_epoch,
                                 partition.next_offset, partition.last_epoch, partition.max_bytes});
@@ -225,7 +188,7 @@ void FetchMachine::AskFetch(int32_t id, Broker* broker, int64_t now_us, std::vec
 int64_t FetchMachine::NextTimeUs() const {
   if (!unsupported_.empty() || partitions_.empty()) return kNever;
   const auto due = [](const Broker& broker) {
-    // What has just been opened or answered is gone on with at once.
+    // A connection that has just been opened is used at once.
     return broker.state == Broker::State::kOpen ? 0 : broker.deadline_us != 0 ? broker.deadline_us : kNever;
   };
   int64_t next = due(control_);
@@ -235,7 +198,7 @@ int64_t FetchMachine::NextTimeUs() const {
     next = std::min(next, due(broker));
     if (broker.deadline_us != 0) continue;
     for (const Partition& partition : partitions_) {
-      if (!partition.stopped && partition.leader == id) next = std::min(next, std::max(broker.retry_us, partition.retry_us));
+      if (partition.IsReadFrom(id)) next = std::min(next, std::max(broker.retry_us, partition.retry_us));
     }
   }
   return next;
@@ -330,7 +293,7 @@ absl::StatusOr<std::vector<FetchMachine::Delivery>> FetchMachine::Understand(int
     return absl::UnavailableError(absl::StrCat("answers Fetch with ", WireErrorText(fetched->error)));
   broker.failures = 0;
   if (fetched->throttle_ms > 0) broker.retry_us = now_us + std::min(fetched->throttle_ms * kMs, kMostThrottleUs);
-  return OnFetched(connection, &broker, *fetched, now_us);
+  return OnFetched(connection, *fetched, now_us);
 }
 
 void FetchMachine::OnMetadata(const WireMetadata& metadata, int64_t now_us) {
@@ -377,7 +340,7 @@ void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, 
   if (found == topic.partitions.end())
     return OnMissing(position, absl::StrCat("topic ", topic.name, " has ", topic.partitions.size(), " partitions"), now_us);
   partition.missing_since_us = 0;
-  // What is older than is known already comes of a broker that is behind.
+  // A broker that is behind names a leader of an older epoch than is known.
   if (found->leader_epoch >= 0 && found->leader_epoch < partition.leader_epoch) return;
   partition.leader = found->error == WireError::kNone && brokers_.contains(found->leader) ? found->leader : -1;
   partition.leader_epoch = found->leader_epoch;
@@ -402,36 +365,36 @@ void FetchMachine::Stop(uint32_t position, std::string message, LogReader::Event
 
 // ---- what was fetched ----
 
-std::vector<FetchMachine::Delivery> FetchMachine::OnFetched(int32_t id, Broker* broker, const WireFetched& fetched,
-                                                            int64_t now_us) {
+std::vector<FetchMachine::Delivery> FetchMachine::OnFetched(int32_t id, const WireFetched& fetched, int64_t now_us) {
+  Broker& broker = At(id);
   std::vector<Delivery> deliveries;
-  // What was asked for before the last Assign is no more of use.
-  if (broker->assignment != assignment_) return deliveries;
+  // The answer to a question from before the last Assign is of no more use.
+  if (broker.assignment != assignment_) return deliveries;
   bool first = true;
   // Answers come in the order of the question.
-  auto next = broker->asked.begin();
+  auto next = broker.asked.begin();
   for (const WireFetched::Partition& of_partition : fetched.partitions) {
     const auto is_it = [&](uint32_t position) {
       const Partition& partition = partitions_[position];
       return partition.name.partition == of_partition.partition &&
              (of_partition.topic.empty() ? partition.id == of_partition.id : partition.name.topic == of_partition.topic);
     };
-    auto asked = std::find_if(next, broker->asked.end(), is_it);
-    if (asked == broker->asked.end()) asked = std::find_if(broker->asked.begin(), next, is_it);
-    if (asked == broker->asked.end() || !is_it(*asked)) continue;
+    auto asked = std::find_if(next, broker.asked.end(), is_it);
+    if (asked == broker.asked.end()) asked = std::find_if(broker.asked.begin(), next, is_it);
+    if (asked == broker.asked.end() || !is_it(*asked)) continue;
     next = asked + 1;
     if (partitions_[*asked].stopped) continue;
-    std::optional<Delivery> delivery = OnPartition(id, *broker, *asked, of_partition, first, now_us);
+    std::optional<Delivery> delivery = OnPartition(id, *asked, of_partition, first, now_us);
     first &= of_partition.records.empty();
     if (!delivery) continue;
     // Those that brought nothing, as others had used up the limit, come first the next time.
-    if (!delivery->batches.empty()) broker->turn = *asked + 1;
+    if (!delivery->batches.empty()) broker.turn = *asked + 1;
     deliveries.push_back(*std::move(delivery));
   }
   return deliveries;
 }
 
-std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, const Broker& broker, uint32_t position,
+std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint32_t position,
                                                                 const WireFetched::Partition& fetched, bool first,
                                                                 int64_t now_us) {
   Partition& partition = partitions_[position];
@@ -452,7 +415,7 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, cons
                                 " ended at ", fetched.diverging_end));
     return std::nullopt;
   }
-  const Extent extent = FindExtent(fetched.records);
+  const BatchExtent extent = FindExtent(fetched.records);
   const int32_t asked_bytes = partition.max_bytes;
   if (extent.whole_bytes == 0 && extent.cut_bytes > partition.max_bytes) {
     if (extent.cut_bytes > kMostBatchBytes) {
@@ -465,8 +428,8 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, cons
     partition.max_bytes = static_cast<int32_t>(std::min<int64_t>(kMostBatchBytes, int64_t{2} * partition.max_bytes));
   }
   if (extent.whole_bytes > 0) partition.max_bytes = options_.partition_bytes;
-  // What leads nowhere is not asked for again at the speed of the network. A batch that is cut off behind what came of other
-  // partitions is whole the next time.
+  // A question whose answer leads nowhere is not asked again at the speed of the network. A batch that is cut off behind
+  // what came of other partitions is whole the next time.
   const bool leads_on =
       fetched.records.empty() || !first || extent.next_offset > partition.next_offset || partition.max_bytes > asked_bytes;
   partition.failures = leads_on ? 0 : partition.failures + 1;
@@ -477,7 +440,7 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, cons
   // Brokers have them in the order in which they ended.
   delivery.aborted = fetched.aborted;
   std::ranges::sort(delivery.aborted, {}, &WireFetched::Aborted::first_offset);
-  delivery.source = broker.source;
+  delivery.source = At(id).source;
   // A batch that was compacted away may have left its place behind; an answer never leads back.
   partition.next_offset = std::max(partition.next_offset, extent.next_offset);
   if (extent.epoch >= 0) partition.last_epoch = extent.epoch;

@@ -125,6 +125,8 @@ class FetchMachine {
     int32_t max_bytes = 0;
     // How many of its answers in a row were errors, or led nowhere.
     int failures = 0;
+
+    bool IsReadFrom(int32_t broker) const { return !stopped && leader == broker; }
   };
   struct Broker {
     Address address;
@@ -158,6 +160,8 @@ class FetchMachine {
   static void Expect(Broker* broker, int64_t waits_us, int64_t now_us);
   bool WantsMetadata(int64_t now_us) const;
   void Connect(int32_t connection, Broker* broker, int64_t now_us, std::vector<Action>* actions);
+  // Closes the connection, of which nothing is expected any more.
+  static void Close(int32_t connection, Broker* broker, std::vector<Action>* actions);
   void ActOnControl(int64_t now_us, std::vector<Action>* actions);
   void ActOnConnection(int32_t connection, Broker* broker, int64_t now_us, std::vector<Action>* actions);
   void AskFetch(int32_t id, Broker* broker, int64_t now_us, std::vector<Action>* actions);
@@ -166,9 +170,9 @@ class FetchMachine {
   void OnMetadata(const WireMetadata& metadata, int64_t now_us);
   void OnTopic(uint32_t position, const WireMetadata::Topic& topic, int64_t now_us);
   void OnMissing(uint32_t position, std::string message, int64_t now_us);
-  std::vector<Delivery> OnFetched(int32_t id, Broker* broker, const WireFetched& fetched, int64_t now_us);
-  std::optional<Delivery> OnPartition(int32_t id, const Broker& broker, uint32_t position,
-                                      const WireFetched::Partition& fetched, bool first, int64_t now_us);
+  std::vector<Delivery> OnFetched(int32_t id, const WireFetched& fetched, int64_t now_us);
+  std::optional<Delivery> OnPartition(int32_t id, uint32_t position, const WireFetched::Partition& fetched, bool first,
+                                      int64_t now_us);
   void OnError(uint32_t position, WireError error, bool knows_leader, int64_t now_us);
   void Stop(uint32_t position, std::string message, LogReader::Event::Kind kind = LogReader::Event::Kind::kFailed);
 

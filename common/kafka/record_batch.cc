@@ -18,12 +18,16 @@
 namespace tenfold {
 namespace {
 
-// The bytes before the batch's length ends, and those of its header, as far as the records.
+// The bytes before the batch's length ends, behind which the length counts, and those of its header, as far as the records.
 constexpr size_t kPrefixBytes = 12;
 constexpr size_t kHeaderBytes = 61;
 // Where its format is told, and where what its checksum covers begins.
 constexpr size_t kMagicAt = 16;
 constexpr size_t kCoveredAt = 21;
+// Where the delta of its last offset is.
+constexpr size_t kLastDeltaAt = 23;
+// A batch begins no later, so that no offset of it overflows.
+constexpr int64_t kMostOffset = std::numeric_limits<int64_t>::max() - std::numeric_limits<int32_t>::max() - 1;
 
 uint32_t Crc32c(std::string_view bytes) {
   // The library takes no const pointer, but only reads.
@@ -65,15 +69,76 @@ inline const char* ReadBytes(const char* next, const char* end, int64_t* size, c
   return next + std::max<int64_t>(*size, 0);
 }
 
+// Of null, whose size is -1, there are no bytes.
+inline size_t SizeOf(int64_t size) { return static_cast<size_t>(std::max<int64_t>(size, 0)); }
+
+// A record behind its length. Null has no bytes and the size -1.
+struct Fields {
+  int64_t timestamp = 0;
+  int64_t delta = 0;
+  const char* key = nullptr;
+  int64_t key_size = 0;
+  const char* value = nullptr;
+  int64_t value_size = 0;
+  // The number of headers, and the headers.
+  const char* headers = nullptr;
+  const char* end = nullptr;
+};
+
+// Reads a record of at least one byte up to its headers. False if they do not end before `end`.
+inline bool ReadFields(const char* next, const char* end, Fields* fields) {
+  ++next;  // attributes, of which there are none
+  next = ReadNumber(next, end, &fields->timestamp);
+  if (next != nullptr) next = ReadNumber(next, end, &fields->delta);
+  if (next != nullptr) next = ReadBytes(next, end, &fields->key_size, &fields->key);
+  if (next != nullptr) next = ReadBytes(next, end, &fields->value_size, &fields->value);
+  fields->headers = next;
+  fields->end = end;
+  return next != nullptr;
+}
+
+// The fields of a record that BatchRecords has read and checked, at its handle.
+Fields FieldsOf(const void* handle) {
+  constexpr size_t kMostLengthBytes = 10;
+  const auto* begin = static_cast<const char*>(handle);
+  int64_t length = 0;
+  const char* const next = ReadNumber(begin, begin + kMostLengthBytes, &length);
+  Fields fields;
+  ReadFields(next, next + length, &fields);
+  return fields;
+}
+
 }  // namespace
+
+BatchExtent FindExtent(std::string_view bytes) {
+  BatchExtent extent;
+  while (bytes.size() - extent.whole_bytes >= kPrefixBytes) {
+    const std::string_view rest = bytes.substr(extent.whole_bytes);
+    WireInput in(rest);
+    const auto offset = in.Take<int64_t>();
+    const auto length = in.Take<int32_t>();
+    const int64_t size = static_cast<int64_t>(kPrefixBytes) + std::max(length, 0);
+    if (size > static_cast<int64_t>(rest.size())) {
+      extent.cut_bytes = size;
+      break;
+    }
+    // TakeBatch tells of a batch that makes no sense.
+    int32_t delta = 0;
+    if (size >= static_cast<int64_t>(kLastDeltaAt + sizeof(delta)) && rest[kMagicAt] == 2) {
+      extent.epoch = in.Take<int32_t>();
+      delta = WireInput(rest.substr(kLastDeltaAt)).Take<int32_t>();
+    }
+    if (offset <= kMostOffset) extent.next_offset = std::max(extent.next_offset, offset + std::max(delta, 0) + 1);
+    extent.whole_bytes += static_cast<size_t>(size);
+  }
+  return extent;
+}
 
 absl::StatusOr<bool> TakeBatch(std::string_view* bytes, RecordBatch* batch) {
   if (bytes->size() < kPrefixBytes) return false;
   WireInput in(*bytes);
   batch->base_offset = in.Take<int64_t>();
   const auto length = in.Take<int32_t>();
-  // So that no offset of it overflows.
-  constexpr int64_t kMostOffset = std::numeric_limits<int64_t>::max() - std::numeric_limits<int32_t>::max() - 1;
   if (length < 0 || batch->base_offset < 0 || batch->base_offset > kMostOffset)
     return Damaged("its length or offset makes no sense");
   // The formats before v2 have their number in the same place.
@@ -109,16 +174,10 @@ absl::StatusOr<bool> IsAbort(const RecordBatch& batch) {
   std::vector<LogRecord> records;
   BatchRecords reader(batch, batch.records, 0);
   if (!reader.Read(0, 0, 1, &records).ok() || records.empty()) return Damaged("it has no marker of a transaction");
+  const Fields marker = FieldsOf(records[0].handle);
   // The marker's kind is in its key, behind a version of two bytes.
-  const char* next = static_cast<const char*>(records[0].handle);
-  const char* const end = batch.records.data() + batch.records.size();
-  int64_t number = 0;
-  const char* key = nullptr;
-  next = ReadNumber(next, end, &number);      // length
-  next = ReadNumber(next + 1, end, &number);  // timestamp, behind the attributes
-  next = ReadNumber(next, end, &number);      // offset
-  if (ReadBytes(next, end, &number, &key) == nullptr || number < 4) return Damaged("its marker of a transaction is none");
-  WireInput in(std::string_view(key, 4));
+  if (marker.key_size < 4) return Damaged("its marker of a transaction is none");
+  WireInput in(std::string_view(marker.key, 4));
   in.Take<int16_t>();
   return in.Take<int16_t>() == 0;
 }
@@ -127,54 +186,41 @@ absl::Status BatchRecords::Read(uint32_t position, uint32_t batch, size_t most, 
   for (size_t i = 0; i < most && left_ > 0; --left_) {
     const char* const begin = next_;
     int64_t length = 0;
-    const char* next = ReadNumber(begin, end_, &length);
+    const char* const next = ReadNumber(begin, end_, &length);
     if (next == nullptr || length < 1 || length > end_ - next) return Damaged("a record ends beyond it");
     const char* const end = next + length;
-    ++next;  // attributes, of which there are none
-    int64_t timestamp = 0, delta = 0, key_size = 0, value_size = 0;
-    const char* key = nullptr;
-    const char* value = nullptr;
-    next = ReadNumber(next, end, &timestamp);
-    if (next != nullptr) next = ReadNumber(next, end, &delta);
-    if (next != nullptr) next = ReadBytes(next, end, &key_size, &key);
-    if (next != nullptr) next = ReadBytes(next, end, &value_size, &value);
-    if (next == nullptr || delta <= delta_ || delta > last_delta_) return Damaged("a record makes no sense");
-    delta_ = static_cast<int32_t>(delta);
+    Fields fields;
+    if (!ReadFields(next, end, &fields) || fields.delta <= delta_ || fields.delta > last_delta_)
+      return Damaged("a record makes no sense");
+    delta_ = static_cast<int32_t>(fields.delta);
     next_ = end;
-    const int64_t offset = base_offset_ + delta;
+    const int64_t offset = base_offset_ + fields.delta;
     if (offset < from_) continue;
     ++i;
-    records->push_back(
-        {position, batch, offset, std::string_view(value, static_cast<size_t>(std::max<int64_t>(value_size, 0))), begin});
+    records->push_back({position, batch, offset, std::string_view(fields.value, SizeOf(fields.value_size)), begin});
   }
   return absl::OkStatus();
 }
 
 uint64_t HashRecord(const RecordBatch& batch, const void* handle) {
-  const char* next = static_cast<const char*>(handle);
-  int64_t length = 0, timestamp = 0, number = 0;
-  // BatchRecords has checked all up to the headers.
-  next = ReadNumber(next, next + 10, &length);
-  const char* const end = next + length;
-  next = ReadNumber(next + 1, end, &timestamp);
-  next = ReadNumber(next, end, &number);
+  const Fields fields = FieldsOf(handle);
   // Unsigned, as the sum of what a broker sends may overflow.
-  const auto at = static_cast<int64_t>(static_cast<uint64_t>(batch.base_timestamp) + static_cast<uint64_t>(timestamp));
+  const auto at =
+      static_cast<int64_t>(static_cast<uint64_t>(batch.base_timestamp) + static_cast<uint64_t>(fields.timestamp));
   RecordHash hash(batch.has_append_time() ? batch.max_timestamp : at);
-  const char* bytes = nullptr;
-  for (int field = 0; field < 2; ++field) {  // key and value
-    next = ReadBytes(next, end, &number, &bytes);
-    hash.Add(bytes, static_cast<size_t>(std::max<int64_t>(number, 0)));
-  }
+  hash.Add(fields.key, SizeOf(fields.key_size));
+  hash.Add(fields.value, SizeOf(fields.value_size));
   int64_t headers = 0;
-  next = ReadNumber(next, end, &headers);
+  const char* next = ReadNumber(fields.headers, fields.end, &headers);
   for (; next != nullptr && headers > 0; --headers) {
-    next = ReadBytes(next, end, &number, &bytes);
+    int64_t size = 0;
+    const char* bytes = nullptr;
+    next = ReadBytes(next, fields.end, &size, &bytes);
     if (next == nullptr || bytes == nullptr) break;
     // librdkafka's names end at a zero byte, and both readers give the same hash.
-    hash.Add(bytes, strnlen(bytes, static_cast<size_t>(number)));
-    next = ReadBytes(next, end, &number, &bytes);
-    if (next != nullptr) hash.Add(bytes, static_cast<size_t>(std::max<int64_t>(number, 0)));
+    hash.Add(bytes, strnlen(bytes, static_cast<size_t>(size)));
+    next = ReadBytes(next, fields.end, &size, &bytes);
+    if (next != nullptr) hash.Add(bytes, SizeOf(size));
   }
   return hash.Get();
 }

@@ -44,6 +44,18 @@ struct RecordBatch {
   bool is_control() const { return (attributes & 0x20) != 0; }
 };
 
+// How far the batches in an answer go, as their headers say, which nothing has checked.
+struct BatchExtent {
+  // Of the whole batches.
+  size_t whole_bytes = 0;
+  // Behind the last of them, and its leader's epoch; -1 if there is none.
+  int64_t next_offset = -1;
+  int32_t epoch = -1;
+  // The size of the batch behind them that is cut off; 0 if there is none, or not even its size.
+  int64_t cut_bytes = 0;
+};
+BatchExtent FindExtent(std::string_view bytes);
+
 // Takes the first batch off the bytes. Returns false if there is no whole one left: a broker cuts the last one off wherever
 // its limit is. DATA_LOSS if the batch is damaged, UNIMPLEMENTED for the formats before v2.
 absl::StatusOr<bool> TakeBatch(std::string_view* bytes, RecordBatch* batch);
