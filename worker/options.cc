@@ -69,13 +69,13 @@ std::optional<int> ReadOptions(int argc, char** argv, WorkerOptions* options) {
                  "Directories, by their absolute paths, of the files that a job's Kafka properties may name: certificates,\n"
                  "keys, and secrets (${file:PATH})")
       ->capture_default_str();
-  const std::map<std::string, ReaderKind> readers = {
-      {"auto", ReaderKind::kAuto}, {"wire", ReaderKind::kWire}, {"librdkafka", ReaderKind::kRdkafka}};
+  const std::map<std::string, ReaderChoice> readers = {
+      {"auto", ReaderChoice::kAuto}, {"wire", ReaderChoice::kWire}, {"librdkafka", ReaderChoice::kRdkafka}};
   app.add_option("--reader", worker.reader,
                  "What reads the log: wire, which speaks Kafka's protocol itself (plaintext, brokers from 2.7 on);\n"
-                 "librdkafka; or auto, the first where it can and the second elsewhere. The wire reader is new")
+                 "librdkafka; or auto, the first where it can and the second elsewhere")
       ->transform(CLI::CheckedTransformer(readers).description(""))
-      ->option_text("auto|wire|librdkafka (default: librdkafka)");
+      ->option_text("auto|wire|librdkafka (default: auto)");
   if (const std::optional<int> exit = ParseCommandLine(&app, argc, argv)) return *exit;
 
   options->advertise_listen = worker.advertise.empty();

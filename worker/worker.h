@@ -43,7 +43,7 @@ class Worker {
     // Where the files lie that Kafka properties name.
     std::vector<std::string> property_dirs = DefaultPropertyDirs();
     // What reads the log.
-    ReaderKind reader = ReaderKind::kRdkafka;
+    ReaderChoice reader = ReaderChoice::kAuto;
   };
 
   // Takes the data directory, without its states. FAILED_PRECONDITION if another process has it, INVALID_ARGUMENT if it is a

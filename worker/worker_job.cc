@@ -263,6 +263,7 @@ absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
   reply.mutable_times()->set_fold_us(MicrosSince(start));
   reply.mutable_times()->set_wait_us(static_cast<uint64_t>(absl::ToInt64Microseconds(outcome.waited)));
   SetWaiting(outcome, &reply);
+  if (outcome.reader.kind() != READER_UNKNOWN) *reply.mutable_reader() = outcome.reader;
   const absl::Time persist = absl::Now();
   if (absl::Status persisted = Persist(&outcome, sums_wal_, request.id().lineage()); !persisted.ok()) return persisted;
   FaultPoint("worker.persisted");

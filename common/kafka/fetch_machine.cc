@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/kafka/record_batch.h"
+#include "common/text/topic_id_text.h"
 
 namespace tenfold {
 namespace {
@@ -28,6 +29,8 @@ constexpr int64_t kMissingForUs = 3'000 * kMs;
 // A larger batch than this is refused, as the largest that a broker may be told to take is not much larger.
 constexpr int32_t kMostBatchBytes = 1 << 30;
 
+constexpr LogReader::Event::Kind kFailed = LogReader::Event::Kind::kFailed;
+
 FetchMachine::Action Ask(int32_t connection, WireCall call, int16_t version, std::string question) {
   return {.kind = FetchMachine::Action::Kind::kAsk,
           .connection = connection,
@@ -35,6 +38,8 @@ FetchMachine::Action Ask(int32_t connection, WireCall call, int16_t version, std
           .version = version,
           .question = std::move(question)};
 }
+
+std::string IdText(const TopicId& id) { return TopicIdText({id.data(), id.size()}); }
 
 std::string Name(const TopicPartition& partition) { return absl::StrCat(partition.topic, "[", partition.partition, "]"); }
 
@@ -59,19 +64,27 @@ void FetchMachine::Assign(const std::vector<LogReader::Start>& starts, int64_t n
   for (size_t i = 0; i < starts.size(); ++i) {
     Partition& partition = partitions_.emplace_back();
     partition.name = starts[i].partition;
-    const auto known = [&](const Partition& other) { return other.name == partition.name; };
-    auto it = i < before.size() && known(before[i]) ? before.begin() + static_cast<std::ptrdiff_t>(i)
-                                                    : std::ranges::find_if(before, known);
+    const auto is_it = [&](const Partition& other) { return other.name == partition.name; };
+    auto it = i < before.size() && is_it(before[i]) ? before.begin() + static_cast<std::ptrdiff_t>(i)
+                                                    : std::ranges::find_if(before, is_it);
     // A partition keeps its leader and its pause, as a reader may begin again and again.
     if (it != before.end()) partition = std::move(*it);
+    const LogIdentity& known = starts[i].known;
     partition.next_offset = starts[i].offset;
-    partition.last_epoch = -1;
+    partition.last_epoch = known.leader_epoch;
     if (std::exchange(partition.stopped, false)) {
       // It may be another topic by now.
       partition.id = {};
       partition.leader = -1;
       partition.leader_epoch = -1;
       partition.missing_since_us = 0;
+    }
+    partition.id_is_read = known.topic_id != TopicId{};
+    if (partition.id_is_read && partition.id != known.topic_id) {
+      partition.id = known.topic_id;
+      // The leader may be that of another topic.
+      partition.leader = -1;
+      partition.leader_epoch = -1;
     }
     partition.retry_us = std::min(partition.retry_us, now_us);
     if (partition.max_bytes == 0) partition.max_bytes = options_.partition_bytes;
@@ -324,7 +337,7 @@ void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, 
     case WireError::kNone:
       break;
     case WireError::kUnknownTopicOrPartition:
-      return OnMissing(position, absl::StrCat("topic ", topic.name, " does not exist (any more)"), now_us);
+      return OnMissing(position, kFailed, absl::StrCat("topic ", topic.name, " does not exist (any more)"), now_us);
     case WireError::kTopicAuthorizationFailed:
     case WireError::kInvalidTopic:
       return Stop(position, absl::StrCat(read, WireErrorText(topic.error)));
@@ -332,35 +345,46 @@ void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, 
       partition.leader = -1;
       return;
   }
-  // A broker that is not yet, or no more, as new as others gives none.
+  // A broker that is not yet, or no more, as new as others gives none, or that of a topic that is gone.
   if (partition.id != TopicId{} && topic.id != TopicId{} && topic.id != partition.id)
-    return Stop(position, absl::StrCat(read, "topic ", topic.name, " was created again"));
+    return OnMissing(position, partition.id_is_read ? LogReader::Event::Kind::kAnotherLog : kFailed,
+                     absl::StrCat("topic ", topic.name, " was created again: its id is ", IdText(topic.id), ", and was ",
+                                  IdText(partition.id)),
+                     now_us);
   if (topic.id != TopicId{}) partition.id = topic.id;
   const auto found = std::ranges::find(topic.partitions, partition.name.partition, &WireMetadata::Partition::partition);
   if (found == topic.partitions.end())
-    return OnMissing(position, absl::StrCat("topic ", topic.name, " has ", topic.partitions.size(), " partitions"), now_us);
+    return OnMissing(position, kFailed, absl::StrCat("topic ", topic.name, " has ", topic.partitions.size(), " partitions"),
+                     now_us);
   partition.missing_since_us = 0;
   // A broker that is behind names a leader of an older epoch than is known.
   if (found->leader_epoch >= 0 && found->leader_epoch < partition.leader_epoch) return;
+  const bool was_led = partition.leader >= 0;
   partition.leader = found->error == WireError::kNone && brokers_.contains(found->leader) ? found->leader : -1;
+  if (!was_led && partition.leader >= 0) ++partition.times_led;
   partition.leader_epoch = found->leader_epoch;
 }
 
-// Brokers learn of a new partition one after the other.
-void FetchMachine::OnMissing(uint32_t position, std::string message, int64_t now_us) {
+// Brokers learn of a new partition, and of a new topic, one after the other.
+void FetchMachine::OnMissing(uint32_t position, LogReader::Event::Kind kind, std::string_view why, int64_t now_us) {
   Partition& partition = partitions_[position];
   // If it comes, it may be another one, whose epochs begin anew.
   partition.leader = -1;
   partition.leader_epoch = -1;
   if (partition.missing_since_us == 0) partition.missing_since_us = now_us;
   if (now_us - partition.missing_since_us < kMissingForUs) return;
-  Stop(position, absl::StrCat("read ", Name(partition.name), ": ", message));
+  const bool other = kind == LogReader::Event::Kind::kAnotherLog;
+  Stop(position, other ? std::string(why) : absl::StrCat("read ", Name(partition.name), ": ", std::string(why)), kind,
+       other ? 0 : partition.next_offset);
 }
 
-void FetchMachine::Stop(uint32_t position, std::string message, LogReader::Event::Kind kind) {
-  Partition& partition = partitions_[position];
-  partition.stopped = true;
-  events_.push_back({kind, position, partition.next_offset, std::move(message)});
+void FetchMachine::Stop(uint32_t position, std::string message) {
+  Stop(position, std::move(message), kFailed, partitions_[position].next_offset);
+}
+
+void FetchMachine::Stop(uint32_t position, std::string message, LogReader::Event::Kind kind, int64_t next_offset) {
+  partitions_[position].stopped = true;
+  events_.push_back({kind, position, next_offset, std::move(message)});
 }
 
 // ---- what was fetched ----
@@ -399,7 +423,7 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
                                                                 int64_t now_us) {
   Partition& partition = partitions_[position];
   Delivery delivery;
-  delivery.leader_epoch = partition.leader_epoch;
+  delivery.source = {At(id).source, partition.leader_epoch, partition.times_led};
   const bool is_told = fetched.leader_epoch > partition.leader_epoch;
   if (is_told) {
     partition.leader = brokers_.contains(fetched.leader) ? fetched.leader : -1;
@@ -411,8 +435,14 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
   }
   const std::string read = absl::StrCat("read ", Name(partition.name), " at ", partition.next_offset, ": ");
   if (fetched.diverging_epoch >= 0) {
-    Stop(position, absl::StrCat(read, "the log is another than was read: leader epoch ", fetched.diverging_epoch,
-                                " ended at ", fetched.diverging_end));
+    const std::string reached =
+        absl::StrCat("offset ", partition.next_offset, " was reached in leader epoch ", partition.last_epoch);
+    Stop(position,
+         fetched.diverging_epoch < partition.last_epoch
+             ? absl::StrCat(reached, ", which the log has not: its epoch ", fetched.diverging_epoch, " ended at ",
+                            fetched.diverging_end)
+             : absl::StrCat(reached, ", of which the log has records only below ", fetched.diverging_end),
+         LogReader::Event::Kind::kAnotherLog, std::max<int64_t>(0, fetched.diverging_end));
     return std::nullopt;
   }
   const BatchExtent extent = FindExtent(fetched.records);
@@ -440,11 +470,11 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
   // Brokers have them in the order in which they ended.
   delivery.aborted = fetched.aborted;
   std::ranges::sort(delivery.aborted, {}, &WireFetched::Aborted::first_offset);
-  delivery.source = At(id).source;
   // A batch that was compacted away may have left its place behind; an answer never leads back.
   partition.next_offset = std::max(partition.next_offset, extent.next_offset);
   if (extent.epoch >= 0) partition.last_epoch = extent.epoch;
   delivery.next_offset = partition.next_offset;
+  delivery.identity = {partition.id, partition.last_epoch};
   const int64_t end = fetched.last_stable_offset >= 0 ? fetched.last_stable_offset : fetched.high_watermark;
   // Who led it before may know of an earlier end.
   delivery.at_end = partition.next_offset == end && partition.leader == id;
@@ -457,7 +487,7 @@ void FetchMachine::OnError(uint32_t position, WireError error, bool knows_leader
   switch (error) {
     case WireError::kOffsetOutOfRange:
       return Stop(position, absl::StrCat(name, ": offset ", partition.next_offset, " is not in the log (any more)"),
-                  LogReader::Event::Kind::kOffsetLost);
+                  LogReader::Event::Kind::kOffsetLost, partition.next_offset);
     case WireError::kNotLeader:
     case WireError::kFencedLeaderEpoch:
     case WireError::kUnknownTopicOrPartition:

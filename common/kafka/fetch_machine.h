@@ -63,10 +63,17 @@ class FetchMachine {
     int64_t next_offset = 0;
     // There is nothing behind them yet.
     bool at_end = false;
-    // Which connection to which broker it came over, no two of which have the same number; and the epoch of the leader that
-    // was asked.
-    uint64_t source = 0;
-    int32_t leader_epoch = -1;
+    // Which log ends at next_offset.
+    LogIdentity identity = {};
+    // Which connection to which broker it came over, no two of which have the same number; the epoch of the leader that was
+    // asked; and how often the partition had got a leader when none was known.
+    struct Source {
+      uint64_t connection = 0;
+      int32_t leader_epoch = -1;
+      uint64_t times_led = 0;
+      bool operator==(const Source&) const = default;
+    };
+    Source source = {};
   };
 
   explicit FetchMachine(Options options);
@@ -99,6 +106,8 @@ class FetchMachine {
     int32_t epoch = -1;
   };
   std::optional<Leader> LeaderOf(uint32_t position) const;
+  // All zeros if it is not known.
+  TopicId TopicIdOf(uint32_t position) const { return partitions_[position].id; }
 
   // Takes the events since the last call.
   std::vector<LogReader::Event> TakeEvents();
@@ -111,16 +120,20 @@ class FetchMachine {
   struct Partition {
     TopicPartition name;
     TopicId id{};
+    // Records of the topic with this id were read before, and so it has to be this one.
+    bool id_is_read = false;
     int64_t next_offset = 0;
-    // Of the last batch that was delivered, since Assign.
+    // Of the last batch before next_offset, as far as it is known.
     int32_t last_epoch = -1;
     int32_t leader = -1;
     int32_t leader_epoch = -1;
+    // How often a leader became known when there was none.
+    uint64_t times_led = 0;
     // Nothing more is delivered until Assign.
     bool stopped = false;
     // Not asked for before.
     int64_t retry_us = 0;
-    // Since when brokers say that it is not there; 0 if they do not.
+    // Since when brokers say that it is not there, or another; 0 if they do not.
     int64_t missing_since_us = 0;
     int32_t max_bytes = 0;
     // How many of its answers in a row were errors, or led nowhere.
@@ -169,12 +182,13 @@ class FetchMachine {
   absl::StatusOr<std::vector<Delivery>> Understand(int32_t connection, std::string_view answer, int64_t now_us);
   void OnMetadata(const WireMetadata& metadata, int64_t now_us);
   void OnTopic(uint32_t position, const WireMetadata::Topic& topic, int64_t now_us);
-  void OnMissing(uint32_t position, std::string message, int64_t now_us);
+  void OnMissing(uint32_t position, LogReader::Event::Kind kind, std::string_view why, int64_t now_us);
   std::vector<Delivery> OnFetched(int32_t id, const WireFetched& fetched, int64_t now_us);
   std::optional<Delivery> OnPartition(int32_t id, uint32_t position, const WireFetched::Partition& fetched, bool first,
                                       int64_t now_us);
   void OnError(uint32_t position, WireError error, bool knows_leader, int64_t now_us);
-  void Stop(uint32_t position, std::string message, LogReader::Event::Kind kind = LogReader::Event::Kind::kFailed);
+  void Stop(uint32_t position, std::string message);
+  void Stop(uint32_t position, std::string message, LogReader::Event::Kind kind, int64_t next_offset);
 
   const Options options_;
   std::minstd_rand random_;

@@ -2,6 +2,7 @@
 // only place that uses librdkafka (2.0.2). Errors are sentences that name the broker, topic and partition.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -21,7 +22,7 @@ class KafkaHandle;
 
 // What reads a log: librdkafka, or our own implementation of LogReader (common/kafka/wire_reader.h); with kAuto our own
 // where that has what the brokers and the properties ask for, and librdkafka elsewhere.
-enum class ReaderKind { kAuto, kWire, kRdkafka };
+enum class ReaderChoice { kAuto, kWire, kRdkafka };
 
 struct LogConfig {
   // HOST:PORT[,HOST:PORT]
@@ -34,7 +35,7 @@ struct LogConfig {
   // How long a broker may hold back new records to send more of them at once, in whole milliseconds. Ignored if the
   // properties say how to fetch.
   absl::Duration patience = absl::ZeroDuration();
-  ReaderKind reader = ReaderKind::kRdkafka;
+  ReaderChoice reader = ReaderChoice::kRdkafka;
   // The directories that files which properties name lie in; any if it is not set.
   std::optional<std::vector<std::string>> property_dirs = std::nullopt;
 };
@@ -43,6 +44,16 @@ struct TopicPartition {
   std::string topic;
   int32_t partition = 0;
   auto operator<=>(const TopicPartition&) const = default;
+};
+
+// A topic's id, which no other topic has, whatever its name; all zeros where it is not known.
+using TopicId = std::array<char, 16>;
+
+// Which log it is that has a partition's records up to an offset, as far as brokers and readers tell.
+struct LogIdentity {
+  TopicId topic_id{};
+  // Of the last batch before the offset: the epoch of the leader that took it; -1 if it is not known.
+  int32_t leader_epoch = -1;
 };
 
 // Reads metadata and offsets. Thread-safe. Every call returns within its timeout: UNAVAILABLE if Kafka could not be reached
@@ -81,7 +92,7 @@ class LogClient {
                                                absl::Duration timeout);
 
   // Returns who holds the partition's records back with an open transaction, "producer 4711 (transactional.id payments)", or
-  // "" if nobody does. UNIMPLEMENTED where connections to Kafka are not plain ones, UNAVAILABLE or FAILED_PRECONDITION if
+  // "" if nobody does. UNIMPLEMENTED where only librdkafka can make the connections, UNAVAILABLE or FAILED_PRECONDITION if
   // its leader does not tell.
   virtual absl::StatusOr<std::string> FindOpenTransaction(const TopicPartition& partition, absl::Duration timeout) = 0;
 
@@ -131,6 +142,8 @@ class LogReader {
   struct Start {
     TopicPartition partition;
     int64_t offset = 0;
+    // The log that was read up to this offset or a later one. A reader that can tells when it is another one by now.
+    LogIdentity known = {};
   };
   // Something about a partition that a Poll reports besides records.
   struct Event {
@@ -139,6 +152,10 @@ class LogReader {
       kEnd,
       // The log no longer has next_offset (retention), or not yet. The partition delivers nothing more until Assign.
       kOffsetLost,
+      // The log is another than the one of Start, or than was read since: its topic was created again, or a broker lost its
+      // end. Both have the same records below next_offset, 0 if nothing is known to be the same; the message is what
+      // brokers say. The partition delivers nothing more until Assign.
+      kAnotherLog,
       // The topic or partition does not exist or was deleted (noticed within seconds), access is denied, or a record
       // cannot be read. The partition delivers nothing more until Assign.
       kFailed,
@@ -147,6 +164,8 @@ class LogReader {
     uint32_t position;
     int64_t next_offset;
     std::string message;
+    // Of kEnd: the log up to next_offset.
+    LogIdentity identity = {};
   };
 
   static absl::StatusOr<std::unique_ptr<LogReader>> Create(const LogConfig& config);
@@ -169,8 +188,14 @@ class LogReader {
   // Returns the XXH3-64 of the record's framed timestamp, key, value and headers; null and empty differ.
   virtual uint64_t Hash(const LogRecord& record) const = 0;
 
+  // Returns which log has the record, and those before it. As librdkafka does not tell, it is mostly not known.
+  virtual LogIdentity Identity(const LogRecord& /*record*/) const { return {}; }
+
   // Returns how long calls of Poll have waited since the last call of TakeWaited.
   virtual absl::Duration TakeWaited() = 0;
+
+  // Why librdkafka reads the log; empty if our own reader does.
+  virtual std::string WhyRdkafka() const = 0;
 };
 
 // Appends records. Used by one thread at a time.

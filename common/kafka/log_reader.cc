@@ -37,18 +37,22 @@ class ChoosingReader : public LogReader {
   uint64_t Hash(const LogRecord& record) const override {
     return wire_ != nullptr ? wire_->Hash(record) : rdkafka_->Hash(record);
   }
+  LogIdentity Identity(const LogRecord& record) const override {
+    return wire_ != nullptr ? wire_->Identity(record) : LogIdentity();
+  }
   absl::Duration TakeWaited() override { return current()->TakeWaited(); }
+  std::string WhyRdkafka() const override { return rdkafka_ != nullptr ? rdkafka_->WhyRdkafka() : ""; }
 
  private:
   LogReader* current() { return wire_ != nullptr ? static_cast<LogReader*>(wire_.get()) : rdkafka_.get(); }
 
   absl::Status GiveUpWire(absl::Duration timeout) {
     const std::string why = wire_->Unsupported();
-    if (config_.reader == ReaderKind::kWire) {
+    if (config_.reader == ReaderChoice::kWire) {
       absl::SleepFor(timeout);
       return absl::UnavailableError(absl::StrCat("--reader wire cannot read this: ", why));
     }
-    absl::StatusOr<std::unique_ptr<LogReader>> other = MakeRdkafkaReader(config_);
+    absl::StatusOr<std::unique_ptr<LogReader>> other = MakeRdkafkaReader(config_, why);
     if (!other.ok()) return other.status();
     if (absl::Status status = (*other)->Assign(wire_->Positions()); !status.ok()) return status;
     LOG(INFO) << "Kafka at " << config_.brokers << " is read with librdkafka: " << why;
@@ -67,9 +71,10 @@ class ChoosingReader : public LogReader {
 
 absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Create(const LogConfig& config) {
   const std::string unfit = WireReader::Unfit(config);
-  if (config.reader == ReaderKind::kWire && !unfit.empty())
+  if (config.reader == ReaderChoice::kWire && !unfit.empty())
     return absl::FailedPreconditionError(absl::StrCat("--reader wire cannot read this: ", unfit));
-  if (config.reader == ReaderKind::kRdkafka || !unfit.empty()) return MakeRdkafkaReader(config);
+  if (config.reader == ReaderChoice::kRdkafka) return MakeRdkafkaReader(config, "it is told to with --reader librdkafka");
+  if (!unfit.empty()) return MakeRdkafkaReader(config, unfit);
   absl::StatusOr<std::unique_ptr<WireReader>> wire = WireReader::Create(config);
   if (!wire.ok()) return wire.status();
   return std::make_unique<ChoosingReader>(config, *std::move(wire));

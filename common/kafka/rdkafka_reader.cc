@@ -79,8 +79,8 @@ Trouble Classify(rd_kafka_resp_err_t error) {
 
 class KafkaLogReader : public LogReader {
  public:
-  explicit KafkaLogReader(const ReadAhead& read_ahead)
-      : read_ahead_(read_ahead), messages_(std::min(kMaxRecordsPerPoll, read_ahead.records)) {}
+  KafkaLogReader(const ReadAhead& read_ahead, std::string why)
+      : why_(std::move(why)), read_ahead_(read_ahead), messages_(std::min(kMaxRecordsPerPoll, read_ahead.records)) {}
 
   ~KafkaLogReader() override {
     // Messages go before the consumer, whose destructor would otherwise wait for them for ever.
@@ -206,6 +206,8 @@ class KafkaLogReader : public LogReader {
   }
 
   absl::Duration TakeWaited() override { return std::exchange(waited_, absl::ZeroDuration()); }
+
+  std::string WhyRdkafka() const override { return why_; }
 
   bool TakeChanged() override {
     const uint64_t connections = handle_->connections();
@@ -474,6 +476,7 @@ class KafkaLogReader : public LogReader {
   bool moved_ = false;
 
   // The messages of the last poll, to which its records refer.
+  const std::string why_;
   const ReadAhead read_ahead_;
   std::vector<rd_kafka_message_t*> messages_;
   size_t message_count_ = 0;
@@ -495,8 +498,8 @@ class KafkaLogReader : public LogReader {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LogReader>> MakeRdkafkaReader(const LogConfig& config) {
-  auto reader = std::make_unique<KafkaLogReader>(ReadAheadWithin(config.read_ahead_bytes));
+absl::StatusOr<std::unique_ptr<LogReader>> MakeRdkafkaReader(const LogConfig& config, std::string why) {
+  auto reader = std::make_unique<KafkaLogReader>(ReadAheadWithin(config.read_ahead_bytes), std::move(why));
   if (absl::Status status = reader->Open(config); !status.ok()) return status;
   return reader;
 }

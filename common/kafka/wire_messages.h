@@ -2,7 +2,6 @@
 // (https://kafka.apache.org/protocol). An answer that makes no sense is FAILED_PRECONDITION. Pure.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -11,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/kafka/log.h"
 #include "common/text/address.h"
 
 namespace tenfold {
@@ -41,9 +41,6 @@ enum class WireError : int16_t {
 };
 // "Broker: Not leader for partition", or "error 4711" for one that is not known.
 std::string WireErrorText(WireError error);
-
-// A topic's id, which no other topic has, whatever its name; all zeros where the broker gives none.
-using TopicId = std::array<char, 16>;
 
 // ---- ApiVersions 3 ----
 

@@ -174,7 +174,13 @@ class PlainWireReader : public WireReader {
 
   uint64_t Hash(const LogRecord& record) const override { return HashRecord(batches_[record.batch], record.handle); }
 
+  LogIdentity Identity(const LogRecord& record) const override {
+    return {machine_.TopicIdOf(record.position), batches_[record.batch].leader_epoch};
+  }
+
   absl::Duration TakeWaited() override { return std::exchange(waited_, absl::ZeroDuration()); }
+
+  std::string WhyRdkafka() const override { return ""; }
 
   std::string Unsupported() const override { return unsupported_.empty() ? machine_.unsupported() : unsupported_; }
 
@@ -190,8 +196,8 @@ class PlainWireReader : public WireReader {
   struct Reading {
     // Where it goes on behind what was delivered.
     Start start;
-    // Which connection its last records came over, 0 if none did since Assign, and of which leader.
-    std::pair<uint64_t, int32_t> source = {0, -1};
+    // Where its last records came from; no connection if none did since Assign.
+    FetchMachine::Delivery::Source source = {};
     // The end that was told last.
     int64_t end_told = -1;
   };
@@ -258,9 +264,8 @@ class PlainWireReader : public WireReader {
     FetchMachine::Delivery& delivery = delivering->delivery;
     Reading& reading = reading_[delivery.position];
     if (!delivery.batches.empty() || !delivering->records.done()) {
-      const std::pair source(delivery.source, delivery.leader_epoch);
-      moved_ |= reading.source.first != 0 && reading.source != source;
-      reading.source = source;
+      moved_ |= reading.source.connection != 0 && reading.source != delivery.source;
+      reading.source = delivery.source;
     }
     while (true) {
       if (!delivering->records.done()) {
@@ -284,7 +289,7 @@ class PlainWireReader : public WireReader {
     reading.start.offset = std::max(reading.start.offset, delivery.next_offset);
     if (delivery.at_end && reading.end_told != delivery.next_offset) {
       reading.end_told = delivery.next_offset;
-      events->push_back({Event::Kind::kEnd, delivery.position, delivery.next_offset, ""});
+      events->push_back({Event::Kind::kEnd, delivery.position, delivery.next_offset, "", delivery.identity});
     }
     return true;
   }

@@ -39,7 +39,7 @@ JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted
       search_(&job_),
       ends_(&job_),
       merge_(MergeOptions(*cluster, submitted.spec())),
-      counters_(job_.partitions.size()),
+      replies_(job_.partitions.size()),
       overhead_ms_(submitted.spec().batch_interval_ms() / 4) {}
 
 // ---- the journal ----
@@ -56,7 +56,7 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
   job_.Apply(record);
   switch (record.kind_case()) {
     case JournalRecord::kPartitionsAdded:
-      counters_.resize(job_.partitions.size());
+      replies_.Resize(job_.partitions.size());
       // Every owner has to be told of the new partitions, by requests that come after all that name fewer.
       acks_.Clear();
       ++attempt_number_;
@@ -433,11 +433,9 @@ void JobMachine::OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<L
 
 void JobMachine::Commit(int64_t now_us, Actions* actions) {
   attempt_.phase = PHASE_COMMIT;
-  for (const auto& [worker, reply] : attempt_.replies) {
-    for (const PartitionState& partition : reply.partitions()) counters_[partition.partition()] = partition;
-  }
+  replies_.Take(attempt_);
   JournalRecord record;
-  *record.mutable_batch_committed() = MakeBatchRecord(job_, attempt_, counters_, merge_.result());
+  *record.mutable_batch_committed() = MakeBatchRecord(job_, attempt_, replies_.counters(), merge_.result());
   BatchCommitted* batch = record.mutable_batch_committed();
   batch->set_attempt(attempt_number_);
   BatchTimings* timings = batch->mutable_timings();
@@ -589,11 +587,8 @@ JobStatus JobMachine::Status() const {
   if (!job_.IsOver() && waiting_.kind() != WAITING_NOT) *status.mutable_waiting() = waiting_;
   status.set_lag(lag());
   status.set_records_per_second(records_per_second_);
-  for (uint32_t p = 0; p < job_.partitions.size(); ++p) {
-    PartitionStatus* partition = status.add_partitions();
-    *partition = ends_.Status(p);
-    *partition->mutable_counters() = counters_[p];
-  }
+  for (uint32_t p = 0; p < job_.partitions.size(); ++p) *status.add_partitions() = ends_.Status(p);
+  replies_.Fill(&status);
   return status;
 }
 

@@ -22,6 +22,7 @@
 #include "driver/core/attempt.h"
 #include "driver/core/cluster_view.h"
 #include "driver/core/journalled_job.h"
+#include "driver/core/last_replies.h"
 #include "driver/core/partition_ends.h"
 #include "driver/core/partition_search.h"
 #include "driver/core/shard_moves.h"
@@ -139,8 +140,7 @@ class JobMachine {
   uint64_t query_ = 0;
   int64_t next_start_us_ = 0;
 
-  // The partitions' counters at the last batch.
-  std::vector<PartitionState> counters_;
+  LastReplies replies_;
   // The average time of a batch without its fold; a guess at first, since the first batch may have a backlog.
   uint32_t overhead_ms_;
   double records_per_second_ = 0;

@@ -16,6 +16,7 @@ namespace tenfold {
 namespace {
 
 constexpr size_t kMaxReasonBytes = 64 << 10;
+constexpr size_t kMaxTopicIdBytes = 16;
 // Counts, offsets and times are below this, so that a few of them may be added.
 constexpr int64_t kMaxNumber = int64_t{1} << 60;
 
@@ -72,6 +73,7 @@ absl::Status CheckCounters(const FoldReply& reply, const Offsets& composition) {
     if (partition.records() > uint64_t{kMaxNumber}) return Unsound("it counts too many records");
     if (!composition.contains(partition.partition()) || !seen.insert(partition.partition()).second)
       return Unsound(absl::StrCat("it counts partition index ", partition.partition()));
+    if (partition.topic_id().size() > kMaxTopicIdBytes) return Unsound("a topic's id is too long");
     uint64_t bad = 0;
     for (const BadCount& count : partition.bad()) {
       if (!BadReason_IsValid(count.reason()) || count.count() > partition.records() - std::min(bad, partition.records()))
@@ -163,6 +165,8 @@ absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply) {
   if (reply.has_waiting()) {
     if (absl::Status waiting = CheckWaiting(reply.waiting()); !waiting.ok()) return waiting;
   }
+  if (reply.has_reader() && (!ReaderKind_IsValid(reply.reader().kind()) || reply.reader().reason().size() > kMaxReasonBytes))
+    return Unsound("what reads its log is not known");
   Offsets composition;
   if (absl::Status read = ReadOffsets(reply.composition(), &composition); !read.ok()) return read;
   Offsets positions;

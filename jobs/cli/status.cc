@@ -48,6 +48,19 @@ std::string ProofText(const TopKProof& proof) {
                      proof.rounds() == 1 ? "" : "s", proof.entries());
 }
 
+// Returns "wire", or "librdkafka, since REASON (WORKER, ..)" for each reason that there is.
+std::string ReaderText(const JobStatus& status) {
+  std::map<std::string, std::vector<std::string>> workers;
+  for (const ReaderStatus& reader : status.readers()) {
+    const bool wire = reader.reader().kind() == READER_WIRE;
+    workers[wire ? "wire" : "librdkafka, since " + reader.reader().reason()].push_back(reader.worker());
+  }
+  std::vector<std::string> texts;
+  for (const auto& [reader, of] : workers)
+    texts.push_back(workers.size() == 1 ? reader : fmt::format("{} ({})", reader, absl::StrJoin(of, ", ")));
+  return absl::StrJoin(texts, "; ");
+}
+
 std::string FactsText(const JobStatus& status) {
   const BatchCommitted& batch = status.last_batch();
   const BatchTimings& timings = batch.timings();
@@ -75,6 +88,7 @@ std::string FactsText(const JobStatus& status) {
                                             Milliseconds(timings.merge_us()))});
   // A driver that has just started, or has cancelled the job, knows their number only, not their reasons.
   const std::map<BadReason, uint64_t> bad = BadRecords(status);
+  if (const std::string reader = ReaderText(status); !reader.empty()) rows.push_back({"reader", reader});
   rows.push_back({"records", fmt::format("{}, bad ones among them {}", batch.records(),
                                          bad.empty() ? std::to_string(batch.bad_records()) : BadText(bad))});
   rows.push_back({"proof", ProofText(batch.proof())});

@@ -148,6 +148,7 @@ class LogPrefix {
         return absl::OkStatus();
       case LogReader::Event::Kind::kOffsetLost:
         return absl::DataLossError(event.message);
+      case LogReader::Event::Kind::kAnotherLog:
       case LogReader::Event::Kind::kFailed:
         return absl::FailedPreconditionError(event.message);
     }

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "common/number/units.h"
 #include "common/text/shown_text.h"
+#include "common/text/topic_id_text.h"
 #include "fmt/format.h"
 #include "jobs/show/result_json.h"
 #include "jobs/show/waiting_text.h"
@@ -82,6 +83,8 @@ Json PartitionJson(const PartitionStatus& partition) {
           {"lag", seen ? Json(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : Json()},
           {"records", partition.counters().records()},
           {"bad_records", bad},
+          {"topic_id", TopicIdText(partition.counters().topic_id())},
+          {"leader_epoch", partition.counters().has_leader_epoch() ? Json(partition.counters().leader_epoch()) : Json()},
           {"problem", partition.problem()},
           {"since", OptionalTime(partition.since_us())},
           {"held_back", partition.held_back()},
@@ -172,6 +175,12 @@ Json JobStatusJson(const JobStatus& status) {
   json["shards"] = Json::array();
   for (const ShardStatus& shard : status.shards()) {
     json["shards"].push_back({{"shard", shard.shard()}, {"owner", shard.owner()}, {"next_owner", shard.next_owner()}});
+  }
+  json["readers"] = Json::array();
+  for (const ReaderStatus& reader : status.readers()) {
+    json["readers"].push_back({{"worker", reader.worker()},
+                               {"reader", reader.reader().kind() == READER_WIRE ? "wire" : "librdkafka"},
+                               {"reason", reader.reader().reason()}});
   }
   json["sinks"] = Json::array();
   for (const SinkStatus& sink : status.sinks()) {

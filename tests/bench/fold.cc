@@ -25,6 +25,7 @@ class MemoryLog : public LogReader {
   absl::Status Poll(absl::Duration, std::vector<LogRecord>*, std::vector<Event>*) override { return absl::OkStatus(); }
   uint64_t Hash(const LogRecord&) const override { return 0; }
   absl::Duration TakeWaited() override { return absl::ZeroDuration(); }
+  std::string WhyRdkafka() const override { return ""; }
   bool TakeChanged() override { return false; }
   absl::StatusOr<int64_t> Begin(uint32_t, absl::Duration) override { return 0; }
 };

@@ -294,6 +294,11 @@ absl::Status Load::Run(const std::stop_token& stop) const {
     const int64_t due = absl::ToInt64Milliseconds(absl::Now() - start) * events_per_second_ / 1000;
     for (; sent < due; ++sent) {
       absl::Status appended = (*writer)->Append(topic_, static_cast<int32_t>(sent % partitions_), sample.Next());
+      if (absl::IsFailedPrecondition(appended)) {
+        // librdkafka 2.0.2 loses count of what brokers took where some of them die, and gives the producer up.
+        writer = MakeWriter();
+        appended = writer.status();
+      }
       if (!appended.ok()) return appended;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the rate's pace

@@ -95,7 +95,7 @@ class Load {
  public:
   Load(const std::string& topic, int partitions, int events_per_second);
   ~Load();
-  // Ends it and waits for deliveries: OK if every event arrived.
+  // Ends it and waits for deliveries: OK if every event arrived, but for those of a producer that librdkafka gave up.
   absl::Status Stop();
 
  private:

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -71,6 +72,25 @@ TEST_F(MainJobTest, OneTwoAndFourWorkersAgreeBitForBit) {
     EXPECT_EQ(results[0], results[2]);
   }
   for (MiniCluster* cluster : clusters) ASSERT_OK(cluster->VerifyPublished(job_.name));
+}
+
+TEST_F(MainJobTest, StatusSaysWhatReadsWhichLog) {
+  ASSERT_OK(cluster_.Start(1));
+  ASSERT_OK(ProduceSample(topic(), 3, 1, 300));
+  ASSERT_OK(cluster_.Submit(job_));
+  ASSERT_OK(cluster_.WaitCaughtUp(job_.name).status());
+  absl::StatusOr<json> status = cluster_.JobStatus(job_.name);
+  ASSERT_OK(status.status());
+  ASSERT_EQ(status->at("readers").size(), 1u) << *status;
+  const bool wire = !ReadsWithLibrdkafka();
+  EXPECT_EQ(status->at("readers")[0].at("reader"), wire ? "wire" : "librdkafka");
+  EXPECT_EQ(status->at("readers")[0].at("reason"), wire ? "" : "it is told to with --reader librdkafka");
+  for (const json& partition : status->at("partitions")) {
+    EXPECT_EQ(partition.at("topic_id").get<std::string>().size(), wire ? 22u : 0u) << partition;
+    EXPECT_EQ(partition.at("leader_epoch").is_number(), wire) << partition;
+  }
+  const CliResult shown = cluster_.RunCli({"status", job_.name});
+  EXPECT_TRUE(absl::StrContains(shown.out, wire ? "wire\n" : "librdkafka, since it is told to")) << shown.out;
 }
 
 TEST_F(MainJobTest, LagToolsSeeHowFarTheJobIs) {

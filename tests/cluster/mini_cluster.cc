@@ -14,6 +14,7 @@
 #include <fstream>
 #include <iostream>
 #include <sstream>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -102,6 +103,11 @@ absl::Status WaitUntil(const std::string& what, absl::Duration timeout, const st
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return absl::OkStatus();
+}
+
+bool ReadsWithLibrdkafka() {
+  const char* const reader = getenv("TENFOLD_READER");
+  return reader != nullptr && std::string_view(reader) == "librdkafka";
 }
 
 Daemon::Daemon(std::string name, std::vector<std::string> command, std::string host, int port, std::string data_dir,

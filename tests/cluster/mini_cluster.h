@@ -36,6 +36,9 @@ namespace tenfold {
 // Polls until `condition` holds; DEADLINE_EXCEEDED, "waited S s for WHAT", if it does not in time.
 absl::Status WaitUntil(const std::string& what, absl::Duration timeout, const std::function<bool()>& condition);
 
+// Whether workers are told to (TENFOLD_READER); otherwise they use the wire reader where they can.
+bool ReadsWithLibrdkafka();
+
 // What a daemon gets in one of its lives alone.
 struct Launch {
   std::vector<std::string> flags;

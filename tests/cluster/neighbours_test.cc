@@ -43,7 +43,11 @@ class NeighboursTest : public ::testing::Test {
     ASSERT_OK(Produce(job_.topics[0], 0, std::vector<std::string>(120, "other|1|1|1")));
     ASSERT_OK(cluster_->WaitForState(job_.name, "failed"));
     const std::string reason = cluster_->JobStatus(job_.name).value().at("reason");
-    EXPECT_TRUE(absl::StrContains(reason, job_.topics[0] + "[0] holds another record at offset 149")) << reason;
+    // Brokers may say it themselves, if they are asked with the epoch.
+    const bool is_told = absl::StrContains(reason, job_.topics[0] + "[0] is another log than was folded up to offset 150");
+    EXPECT_TRUE((is_told && !ReadsWithLibrdkafka()) ||
+                absl::StrContains(reason, job_.topics[0] + "[0] holds another record at offset 149"))
+        << reason;
     EXPECT_TRUE(absl::StrContains(reason, "ancel the job and submit it anew")) << reason;
     for (const std::string& line : cluster_->Published(job_.name)) EXPECT_FALSE(absl::StrContains(line, "other")) << line;
   }

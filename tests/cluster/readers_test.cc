@@ -29,7 +29,7 @@ struct Content {
   int64_t end = -1;
 };
 
-std::map<uint32_t, Content> ReadAll(ReaderKind kind, const std::vector<LogReader::Start>& starts, size_t read_ahead = 0) {
+std::map<uint32_t, Content> ReadAll(ReaderChoice kind, const std::vector<LogReader::Start>& starts, size_t read_ahead = 0) {
   const LogConfig config = {.brokers = KafkaBrokers(), .properties = {}, .read_ahead_bytes = read_ahead, .reader = kind};
   std::map<uint32_t, Content> contents;
   const absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Create(config);
@@ -119,9 +119,9 @@ class ReadersTest : public testing::Test {
   void ExpectSame(const std::string& topic) {
     std::vector<LogReader::Start> starts;
     for (int32_t p = 0; p < kPartitions; ++p) starts.push_back({{topic, p}, 0});
-    const std::map<uint32_t, Content> all = ReadAll(ReaderKind::kRdkafka, starts);
-    EXPECT_EQ(Difference(ReadAll(ReaderKind::kWire, starts), all), "");
-    EXPECT_EQ(Difference(ReadAll(ReaderKind::kWire, starts, 256 << 10), all), "");
+    const std::map<uint32_t, Content> all = ReadAll(ReaderChoice::kRdkafka, starts);
+    EXPECT_EQ(Difference(ReadAll(ReaderChoice::kWire, starts), all), "");
+    EXPECT_EQ(Difference(ReadAll(ReaderChoice::kWire, starts, 256 << 10), all), "");
     // And from anywhere: in mid-batch, in a transaction, between two.
     for (int i = 0; i < 5; ++i) {
       std::map<uint32_t, Content> rest = all;
@@ -130,7 +130,7 @@ class ReadersTest : public testing::Test {
         start.offset = static_cast<int64_t>(random_() % static_cast<uint64_t>(content.end + 1));
         std::erase_if(content.records, [&](const auto& record) { return std::get<0>(record) < start.offset; });
       }
-      EXPECT_EQ(Difference(ReadAll(ReaderKind::kWire, starts), rest), "");
+      EXPECT_EQ(Difference(ReadAll(ReaderChoice::kWire, starts), rest), "");
     }
   }
 

@@ -42,6 +42,8 @@ struct FoldOutcome {
   std::string waiting_for;
   // How long the thread that waited least had nothing to fold.
   absl::Duration waited;
+  // What read the log; of unknown kind if nothing did.
+  ReaderUse reader;
 };
 
 // Used by one thread at a time.

@@ -109,6 +109,10 @@ FoldOutcome FoldThread::MakeOutcome(const FoldOptions& options) {
   if (failure_) return outcome;
   outcome.waiting_for = waiting_for_;
   outcome.waited = reader_.TakeWaited();
+  if (const std::optional<std::string> why = reader_.WhyRdkafka()) {
+    outcome.reader.set_kind(why->empty() ? READER_WIRE : READER_LIBRDKAFKA);
+    outcome.reader.set_reason(*why);
+  }
   const bool goes_ahead = !reader_.IsDone() && !options.exact && waiting_for_.empty();
   for (JobCore::ShardRange& range : ranges_) {
     Sides& sides = tables_.at(range.state.id().shard());

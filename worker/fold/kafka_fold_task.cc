@@ -86,6 +86,8 @@ FoldOutcome KafkaFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, 
     for (FoldOutcome::Shard& shard : part.shards) outcome.shards.push_back(std::move(shard));
     if (!outcome.failure) outcome.failure = std::move(part.failure);
     if (outcome.waiting_for.empty()) outcome.waiting_for = std::move(part.waiting_for);
+    // What one has to leave to librdkafka is what a user has to know.
+    if (part.reader.kind() > outcome.reader.kind()) outcome.reader = part.reader;
     if (i < threads) outcome.waited = std::min(outcome.waited, part.waited);
   }
   // After a backlog the allocator keeps much memory that was freed in small pieces.

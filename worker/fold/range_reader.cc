@@ -91,6 +91,14 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
 
 Anchor RangeReader::LastFolded(const Cursor& cursor) { return {cursor.state->last_offset(), cursor.state->last_hash()}; }
 
+LogIdentity RangeReader::Known(const Cursor& cursor) {
+  LogIdentity known;
+  const std::string& id = cursor.state->topic_id();
+  if (id.size() == known.topic_id.size()) std::ranges::copy(id, known.topic_id.begin());
+  if (cursor.state->has_leader_epoch()) known.leader_epoch = cursor.state->leader_epoch();
+  return known;
+}
+
 void RangeReader::SetAnchor(Cursor* cursor) {
   cursor->anchor = LastFolded(*cursor);
   if (cursor->anchor.offset >= 0) anchors_->Set(cursor->partition, cursor->anchor);
@@ -106,7 +114,7 @@ absl::Status RangeReader::Assign() {
   for (Cursor& cursor : cursors_) {
     cursor.read = cursor.state->next_offset();
     cursor.failure.clear();
-    starts.push_back({cursor.partition, cursor.expected.offset >= 0 ? cursor.expected.offset : cursor.read});
+    starts.push_back({cursor.partition, cursor.expected.offset >= 0 ? cursor.expected.offset : cursor.read, Known(cursor)});
   }
   retry_at_ = absl::InfiniteFuture();
   absl::Status assigned = reader_->Assign(starts);
@@ -152,7 +160,11 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
         }
         cursor.read = std::max(cursor.read, event.next_offset);
         const int64_t reached = exact ? std::min(event.next_offset, cursor.end) : event.next_offset;
-        cursor.state->set_next_offset(std::max(cursor.state->next_offset(), reached));
+        if (reached > cursor.state->next_offset()) {
+          LogIdentity identity = event.identity;
+          if (reached != event.next_offset) identity.leader_epoch = -1;
+          cursor.SetNext(reached, identity);
+        }
         break;
       }
       case LogReader::Event::Kind::kOffsetLost:
@@ -175,6 +187,11 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
             cursor.Name(), " no longer has offset ", cursor.state->next_offset(),
             ", from which the job has to go on: retention has dropped it, or the topic was created again. Cancel "
             "the job and submit it anew");
+      case LogReader::Event::Kind::kAnotherLog:
+        if (event.next_offset < cursor.state->next_offset()) return cursor.Another(event.message);
+        // What was read and not folded is gone.
+        SetFailure(&cursor, event.message);
+        break;
       case LogReader::Event::Kind::kFailed:
         SetFailure(&cursor, event.message);
         break;
@@ -224,6 +241,10 @@ void RangeReader::FinishStates() {
     cursor.records = 0;
     if (cursor.anchor.offset < 0) SetAnchor(&cursor);
   }
+}
+
+std::optional<std::string> RangeReader::WhyRdkafka() const {
+  return reader_ == nullptr ? std::nullopt : std::optional(reader_->WhyRdkafka());
 }
 
 absl::Duration RangeReader::TakeWaited() { return reader_ == nullptr ? absl::ZeroDuration() : reader_->TakeWaited(); }

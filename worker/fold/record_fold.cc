@@ -11,9 +11,8 @@
 namespace tenfold {
 namespace {
 
-constexpr char kAnotherLog[] =
-    "the topic was created again, or a broker lost the end of its log; the published results count records that are gone. "
-    "Cancel the job and submit it anew";
+constexpr char kAnotherLog[] = "the topic was created again, or a broker lost the end of its log; ";
+constexpr char kGone[] = "the published results count records that are gone. Cancel the job and submit it anew";
 constexpr char kCompactedLog[] =
     "the topic is compacted (cleanup.policy), which a job reads only with allow_compacted: true; or ";
 
@@ -46,7 +45,7 @@ std::optional<std::string> CheckExpected(const LogRecord& record, const LogReade
   }
   if (log.Hash(record) != cursor->expected.hash) {
     return absl::StrCat(cursor->Name(), " holds another record at offset ", record.offset,
-                        " than the one folded from there: ", kAnotherLog);
+                        " than the one folded from there: ", kAnotherLog, kGone);
   }
   cursor->expected = std::exchange(cursor->expected_next, {});
   return std::nullopt;
@@ -54,11 +53,23 @@ std::optional<std::string> CheckExpected(const LogRecord& record, const LogReade
 
 }  // namespace
 
+void Cursor::SetNext(int64_t next_offset, const LogIdentity& log) {
+  state->set_next_offset(next_offset);
+  if (log.topic_id != TopicId{}) state->set_topic_id(log.topic_id.data(), log.topic_id.size());
+  // An older epoch does not reach up to here.
+  state->clear_leader_epoch();
+  if (log.leader_epoch >= 0) state->set_leader_epoch(log.leader_epoch);
+}
+
 std::string Cursor::Name() const { return absl::StrCat(partition.topic, "[", partition.partition, "]"); }
 
 std::string Cursor::Missing() const {
   return absl::StrCat(Name(), " has no record at offset ", expected.offset,
-                      " any more, where one was folded: ", kCompactedLog, kAnotherLog);
+                      " any more, where one was folded: ", kCompactedLog, kAnotherLog, kGone);
+}
+
+std::string Cursor::Another(const std::string& how) const {
+  return absl::StrCat(Name(), " is another log than was folded up to offset ", state->next_offset(), ": ", how, "; ", kGone);
 }
 
 absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {
@@ -104,7 +115,11 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
     cursor->last = &record;
     next_offset = record.offset + 1;
   }
-  cursor->state->set_next_offset(next_offset);
+  if (next_offset > cursor->state->next_offset()) {
+    LogIdentity identity = log.Identity(records[i - 1]);
+    if (records[i - 1].offset + 1 != next_offset) identity.leader_epoch = -1;
+    cursor->SetNext(next_offset, identity);
+  }
   cursor->read = std::max(cursor->read, read);
   cursor->records += folded;
   *left = records.subspan(i);

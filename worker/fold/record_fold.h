@@ -47,10 +47,15 @@ struct Cursor {
   // Why no records of the partition come until the reader is assigned again; empty if nothing is wrong.
   std::string failure;
 
+  // Has the state go on at `next_offset`, which `log` has the records up to.
+  void SetNext(int64_t next_offset, const LogIdentity& log);
+
   // The partition as messages name it: "topic[2]".
   std::string Name() const;
   // Why the job must fail if the expected record is not there, although the log has its offset.
   std::string Missing() const;
+  // Why it must fail if the log is another one than was folded; `how` says how that shows.
+  std::string Another(const std::string& how) const;
 };
 
 class RecordFold {

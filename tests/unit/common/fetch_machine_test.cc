@@ -56,6 +56,11 @@ class FetchMachineTest : public testing::Test {
     ADD_FAILURE() << "it never settles";
   }
 
+  void SettleFor(int64_t us) {
+    for (const int64_t until_us = now_us_ + us; now_us_ < until_us; now_us_ += kSecond / 5) Settle();
+    Settle();
+  }
+
   void Do(const FetchMachine::Action& action) {
     if (action.kind == FetchMachine::Action::Kind::kOpen) {
       opened_.push_back(absl::StrCat(action.connection, "=", action.address.ToString()));
@@ -265,10 +270,7 @@ TEST_F(FetchMachineTest, ATopicCountsAsMissingAfterThreeSeconds) {
   Assign();
   Settle();
   EXPECT_THAT(machine_.TakeEvents(), IsEmpty());
-  for (int i = 0; i < 25; ++i) {
-    now_us_ += kSecond / 5;
-    Settle();
-  }
+  SettleFor(5 * kSecond);
   const std::vector<LogReader::Event> events = machine_.TakeEvents();
   ASSERT_THAT(events, SizeIs(2));
   EXPECT_EQ(events[0].kind, LogReader::Event::Kind::kFailed);
@@ -293,11 +295,11 @@ TEST_F(FetchMachineTest, ATopicThatWasCreatedAgainIsNotReadOn) {
   Settle();
   Answer(1, Error(0, WireError::kUnknownTopicId));
   metadata_.topics[0].id = {'o', 't', 'h', 'e', 'r'};
-  now_us_ += kSecond;
-  Settle();
+  SettleFor(5 * kSecond);
   const std::vector<LogReader::Event> events = machine_.TakeEvents();
   ASSERT_THAT(events, SizeIs(2));
-  EXPECT_THAT(events[0].message, HasSubstr("events[0] at 10: topic events was created again"));
+  EXPECT_EQ(events[0].kind, LogReader::Event::Kind::kFailed);
+  EXPECT_THAT(events[0].message, HasSubstr("events[0]: topic events was created again"));
   // Whose first leader has a lower epoch than the former topic's last one.
   for (WireMetadata::Partition& partition : metadata_.topics[0].partitions) partition.leader_epoch = 0;
   Assign();
@@ -306,8 +308,52 @@ TEST_F(FetchMachineTest, ATopicThatWasCreatedAgainIsNotReadOn) {
   EXPECT_EQ(AskedOffset(1), 10);
 }
 
-TEST_F(FetchMachineTest, ALogThatDivergesIsNotReadOn) {
+TEST_F(FetchMachineTest, ATopicWithAnotherIdThanWasReadIsAnotherLog) {
+  machine_.Assign({{{"events", 0}, 10, {.topic_id = {'b', 'e', 'f', 'o', 'r', 'e'}, .leader_epoch = 5}}}, now_us_);
+  SettleFor(kSecond);
+  // A broker that is behind may still tell of a former topic.
+  EXPECT_THAT(machine_.TakeEvents(), IsEmpty());
+  EXPECT_THAT(fetches_, IsEmpty());
+  SettleFor(4 * kSecond);
+  const std::vector<LogReader::Event> events = machine_.TakeEvents();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].kind, LogReader::Event::Kind::kAnotherLog);
+  EXPECT_EQ(events[0].next_offset, 0);
+  EXPECT_EQ(events[0].message,
+            "topic events was created again: its id is aWQAAAAAAAAAAAAAAAAAAA, and was YmVmb3JlAAAAAAAAAAAAAA");
+}
+
+TEST_F(FetchMachineTest, ABrokerIsAskedWhetherItsLogIsTheOneThatWasRead) {
+  machine_.Assign({{{"events", 0}, 10, {.topic_id = metadata_.topics[0].id, .leader_epoch = 3}}}, now_us_);
+  Settle();
+  EXPECT_EQ(AskedOffset(1), 10);
+  EXPECT_EQ(asked_last_epoch_, 3);
+  const std::string record = OneRecord(10, 4);
+  const std::vector<FetchMachine::Delivery> deliveries = Answer(1, Records(0, record, 11));
+  ASSERT_THAT(deliveries, SizeIs(1));
+  EXPECT_EQ(deliveries[0].identity.leader_epoch, 4);
+  EXPECT_EQ(deliveries[0].identity.topic_id, metadata_.topics[0].id);
+  Settle();
+  EXPECT_EQ(AskedOffset(1), 11);
+  EXPECT_EQ(asked_last_epoch_, 4);
+}
+
+TEST_F(FetchMachineTest, APartitionThatGotALeaderAnewIsOfAnotherSource) {
   Assign();
+  Settle();
+  const std::string first = OneRecord(10), second = OneRecord(11);
+  const std::vector<FetchMachine::Delivery> before = Answer(1, Records(0, first, 12));
+  Settle();
+  Answer(1, Error(0, WireError::kUnknownTopicOrPartition));
+  SettleFor(2 * kSecond);
+  const std::vector<FetchMachine::Delivery> after = Answer(1, Records(0, second, 12));
+  ASSERT_THAT(before, SizeIs(1));
+  ASSERT_THAT(after, SizeIs(1));
+  EXPECT_FALSE(before[0].source == after[0].source);
+}
+
+TEST_F(FetchMachineTest, ALogThatDivergesIsNotReadOn) {
+  machine_.Assign({{{"events", 0}, 10, {.topic_id = {}, .leader_epoch = 4}}}, now_us_);
   Settle();
   WireFetched::Partition diverging = Records(0, "", 40);
   diverging.diverging_epoch = 3;
@@ -315,7 +361,9 @@ TEST_F(FetchMachineTest, ALogThatDivergesIsNotReadOn) {
   EXPECT_THAT(Answer(1, diverging), IsEmpty());
   const std::vector<LogReader::Event> events = machine_.TakeEvents();
   ASSERT_THAT(events, SizeIs(1));
-  EXPECT_THAT(events[0].message, HasSubstr("leader epoch 3 ended at 8"));
+  EXPECT_EQ(events[0].kind, LogReader::Event::Kind::kAnotherLog);
+  EXPECT_EQ(events[0].next_offset, 8);
+  EXPECT_THAT(events[0].message, HasSubstr("offset 10 was reached in leader epoch 4, which the log has not: its epoch 3 ended at 8"));
 }
 
 TEST_F(FetchMachineTest, AnswersToWhatWasAskedBeforeAssignAreDropped) {

@@ -202,6 +202,8 @@ JobStatus FullStatus() {
   other->set_reason(BAD_WRONG_FIELD_COUNT);
   other->set_count(1);
   BadSample* sample = partition->mutable_counters()->add_samples();
+  partition->mutable_counters()->set_topic_id("\x01\x02\x03");
+  partition->mutable_counters()->set_leader_epoch(3);
   sample->set_offset(4);
   sample->set_reason(BAD_MALFORMED_NUMBER);
   sample->set_excerpt("a|\x1b[2J\xff|\xc2\x9b|\xc3\xa9");
@@ -214,6 +216,13 @@ JobStatus FullStatus() {
     owned->set_owner("w1");
   }
   status.mutable_shards(2)->set_next_owner("w2");
+  ReaderStatus* reader = status.add_readers();
+  reader->set_worker("w1");
+  reader->mutable_reader()->set_kind(READER_WIRE);
+  reader = status.add_readers();
+  reader->set_worker("w2");
+  reader->mutable_reader()->set_kind(READER_LIBRDKAFKA);
+  reader->mutable_reader()->set_reason("the job sets client.rack");
   SinkStatus* sink = status.add_sinks();
   sink->set_sink("file top.jsonl");
   sink->set_delivered_batch(6);
@@ -244,12 +253,15 @@ TEST_F(CliTest, StatusJsonHasEverything) {
   EXPECT_EQ(status["partitions"][0], json::parse(R"({"topic": "topic", "partition": 1, "next_offset": 10, "end_offset": 15,
                                                      "lag": 5, "records": 9, "problem": "", "since": null,
                                                      "held_back": 0, "held_back_since": null, "held_back_by": "",
+                                                     "topic_id": "AQID", "leader_epoch": 3,
                                                      "bad_records": {"malformed_number": 2, "wrong_field_count": 1}})"));
   EXPECT_EQ(status["partitions"][1]["end_offset"], nullptr);
   EXPECT_EQ(status["samples"][0],
             json::parse(R"({"topic": "topic", "partition": 1, "offset": 4, "reason": "malformed_number",
                                                   "excerpt": "a|\\x1b[2J\\xff|\\xc2\\x9b|é"})"));
   EXPECT_EQ(status["shards"][2], json::parse(R"({"shard": 3, "owner": "w1", "next_owner": "w2"})"));
+  EXPECT_EQ(status["readers"][1],
+            json::parse(R"({"worker": "w2", "reader": "librdkafka", "reason": "the job sets client.rack"})"));
   EXPECT_EQ(status["sinks"][0], json::parse(R"({"sink": "file top.jsonl", "delivered_batch": 6, "problem": "disk full"})"));
   EXPECT_EQ(status["proof"], json::parse(R"({"kth_total": "1.5", "unseen_bound": null, "rounds": 1, "entries": 40})"));
   EXPECT_EQ(status["spec"]["score"], "0.8*clicks - 1*like");
@@ -259,6 +271,7 @@ TEST_F(CliTest, StatusTextHasEverythingAndNoControlCharacters) {
   driver_.jobs[0] = FullStatus();
   EXPECT_EQ(Run({"status", "popularity"}), kExitOk);
   EXPECT_THAT(out_, HasSubstr("700, bad ones among them 6: 2 wrong_field_count, 4 malformed_number"));
+  EXPECT_THAT(out_, HasSubstr("librdkafka, since the job sets client.rack (w2); wire (w1)"));
   EXPECT_THAT(out_,
               HasSubstr("topic          1           10   15    5        9  3: 1 wrong_field_count, 2 malformed_number"));
   EXPECT_THAT(out_, HasSubstr("a|\\x1b[2J\\xff|\\xc2\\x9b|é"));

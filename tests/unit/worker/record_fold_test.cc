@@ -26,9 +26,15 @@ class FakeLog : public LogReader {
     const auto set = hashes.find(record.offset);
     return set != hashes.end() ? set->second : static_cast<uint64_t>(record.offset) * 10;
   }
+  LogIdentity Identity(const LogRecord& record) const override {
+    return {id, tells_epochs ? static_cast<int32_t>(record.offset / 10) : -1};
+  }
   absl::Duration TakeWaited() override { return absl::ZeroDuration(); }
+  std::string WhyRdkafka() const override { return ""; }
 
   std::map<int64_t, uint64_t> hashes;
+  TopicId id = {'i', 'd'};
+  bool tells_epochs = true;
 };
 
 // A partition that is folded below offset 10, whose record at 9 was the last.
@@ -90,6 +96,29 @@ TEST_F(RecordFoldTest, AnotherRecordInItsPlaceFailsTheJob) {
   log_.hashes[9] = 1;
   EXPECT_THAT(Fold({9, 10}), Optional(HasSubstr("events[2] holds another record at offset 9")));
   EXPECT_EQ(state_.next_offset(), 10);
+}
+
+TEST_F(RecordFoldTest, TheStateKnowsTheLogThatItWasFoldedFrom) {
+  EXPECT_EQ(Fold({9, 10, 25}), std::nullopt);
+  EXPECT_EQ(state_.topic_id(), std::string(log_.id.data(), log_.id.size()));
+  EXPECT_EQ(state_.leader_epoch(), 2);
+  // One who does not tell leaves the topic what it was, but not the epoch.
+  log_.id = {};
+  log_.tells_epochs = false;
+  EXPECT_EQ(Fold({26}), std::nullopt);
+  EXPECT_THAT(state_.topic_id(), HasSubstr("id"));
+  EXPECT_FALSE(state_.has_leader_epoch());
+}
+
+// What lies between the last record and the end may be of a later epoch, and then the last record's does not reach to it.
+TEST_F(RecordFoldTest, AnEndBeforeTheNextRecordHasNoEpoch) {
+  cursors_[0].end = 15;
+  const std::vector<LogRecord> records = {{.position = 0, .offset = 9, .value = "page1|1"},
+                                          {.position = 0, .offset = 10, .value = "page1|1"},
+                                          {.position = 0, .offset = 20, .value = "page1|1"}};
+  EXPECT_EQ(fold_.Fold(records, log_, /*exact=*/true, &cursors_), std::nullopt);
+  EXPECT_EQ(state_.next_offset(), 15);
+  EXPECT_FALSE(state_.has_leader_epoch());
 }
 
 // As where a topic was created again and filled by transactions of one record, each of which ends with a marker.

@@ -1,0 +1,23 @@
+#include "driver/core/last_replies.h"
+
+namespace tenfold {
+
+void LastReplies::Take(const Attempt& attempt) {
+  readers_.clear();
+  for (const auto& [worker, reply] : attempt.replies) {
+    for (const PartitionState& partition : reply.partitions()) counters_[partition.partition()] = partition;
+    if (reply.reader().kind() != READER_UNKNOWN) readers_[worker] = reply.reader();
+  }
+}
+
+void LastReplies::Fill(JobStatus* status) const {
+  for (size_t p = 0; p < counters_.size(); ++p)
+    *status->mutable_partitions(static_cast<int>(p))->mutable_counters() = counters_[p];
+  for (const auto& [worker, use] : readers_) {
+    ReaderStatus* reader = status->add_readers();
+    reader->set_worker(worker);
+    *reader->mutable_reader() = use;
+  }
+}
+
+}  // namespace tenfold
