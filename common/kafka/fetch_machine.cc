@@ -127,6 +127,7 @@ void FetchMachine::ActOnControl(int64_t now_us, std::vector<Action>* actions) {
 void FetchMachine::Connect(int32_t connection, Broker* broker, int64_t now_us, std::vector<Action>* actions) {
   broker->state = Broker::State::kOpening;
   broker->source = ++sources_;
+  broker->opened = broker->address;
   Expect(broker, 0, now_us);
   actions->push_back({.kind = Action::Kind::kOpen, .connection = connection, .address = broker->address});
 }
@@ -142,10 +143,19 @@ void FetchMachine::Expect(Broker* broker, int64_t waits_us, int64_t now_us) {
   broker->deadline_us = now_us + PatienceUs(*broker);
 }
 
+bool FetchMachine::IsAstray(const Broker& broker) {
+  const bool is_opening = broker.state != Broker::State::kClosed && broker.state != Broker::State::kReady;
+  return is_opening && broker.opened != broker.address;
+}
+
 void FetchMachine::ActOnConnection(int32_t connection, Broker* broker, int64_t now_us, std::vector<Action>* actions) {
   if (broker->deadline_us != 0 && now_us >= broker->deadline_us) {
     Close(connection, broker, actions);
     OnLost(connection, "does not answer in time", now_us);
+  }
+  if (IsAstray(*broker)) {
+    Close(connection, broker, actions);
+    broker->deadline_us = 0;
   }
   if (broker->state == Broker::State::kOpen) {
     broker->state = Broker::State::kVersions;
@@ -202,7 +212,8 @@ int64_t FetchMachine::NextTimeUs() const {
   if (!unsupported_.empty() || partitions_.empty()) return kNever;
   const auto due = [](const Broker& broker) {
     // A connection that has just been opened is used at once.
-    return broker.state == Broker::State::kOpen ? 0 : broker.deadline_us != 0 ? broker.deadline_us : kNever;
+    if (broker.state == Broker::State::kOpen || IsAstray(broker)) return int64_t{0};
+    return broker.deadline_us != 0 ? broker.deadline_us : kNever;
   };
   int64_t next = due(control_);
   if (next == kNever && WantsMetadata(kNever)) next = control_.retry_us;
@@ -314,8 +325,9 @@ void FetchMachine::OnMetadata(const WireMetadata& metadata, int64_t now_us) {
     // Brokers have no such numbers, and kControl is one.
     if (id < 0) continue;
     Broker& broker = brokers_[id];
-    // One that is connected goes on as it is, until it is lost.
-    if (broker.state == Broker::State::kClosed) broker.address = address;
+    // One that is connected goes on as it is, until it is lost. One that is not yet may hang for good where it was looked
+    // for.
+    if (broker.state != Broker::State::kReady) broker.address = address;
   }
   for (uint32_t position = 0; position < partitions_.size(); ++position) {
     Partition& partition = partitions_[position];

@@ -143,6 +143,8 @@ class FetchMachine {
   };
   struct Broker {
     Address address;
+    // Where its connection was opened to, which metadata may have taken back since.
+    Address opened;
     // kOpen: connected, and asked nothing. kVersions: asked which versions it knows.
     enum class State { kClosed, kOpening, kOpen, kVersions, kReady } state = State::kClosed;
     // Which of all brokers' connections it is.
@@ -168,6 +170,8 @@ class FetchMachine {
   };
 
   Broker& At(int32_t connection);
+  // It is being connected to where it is not any more.
+  static bool IsAstray(const Broker& broker);
   int64_t Pause(int failures);
   static int64_t PatienceUs(const Broker& broker);
   static void Expect(Broker* broker, int64_t waits_us, int64_t now_us);

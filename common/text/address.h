@@ -14,6 +14,8 @@ struct Address {
   // The port, 0 to 65535.
   int port = 0;
 
+  bool operator==(const Address&) const = default;
+
   // The address as HOST:PORT.
   std::string ToString() const;
   // Whether the host stands for all addresses of this machine (0.0.0.0, [::], 0, empty) and cannot be connected to.

@@ -1,6 +1,7 @@
 #include "common/kafka/fetch_machine.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,6 +66,7 @@ class FetchMachineTest : public testing::Test {
     if (action.kind == FetchMachine::Action::Kind::kOpen) {
       opened_.push_back(absl::StrCat(action.connection, "=", action.address.ToString()));
       if (refused_.contains(action.address.host)) return machine_.OnLost(action.connection, "refuses", now_us_);
+      if (silent_.contains(opened_.back())) return;
       return machine_.OnOpen(action.connection);
     }
     if (action.kind == FetchMachine::Action::Kind::kClose) {
@@ -145,6 +147,8 @@ class FetchMachineTest : public testing::Test {
   WireMetadata metadata_;
   WireVersions fetch_versions_ = {0, 17};
   std::map<std::string, int> refused_;
+  // Which connections, to which addresses, never open.
+  std::set<std::string> silent_;
   std::vector<std::string> opened_;
   std::vector<int32_t> closed_;
   std::map<WireCall, int> asked_;
@@ -389,6 +393,21 @@ TEST_F(FetchMachineTest, ABrokerThatIsSilentIsConnectedAnew) {
   Settle();
   EXPECT_EQ(AskedOffset(1), 10);
   EXPECT_EQ(AskedOffset(2), 20);
+}
+
+TEST_F(FetchMachineTest, ABrokerThatMovedIsNotWaitedForWhereItWas) {
+  silent_ = {"1=one:9092"};
+  Assign();
+  Settle();
+  EXPECT_THAT(opened_, ElementsAre("-1=boot:9092", "1=one:9092", "2=two:9092"));
+  metadata_.brokers[1] = {"three", 9092};
+  // Anything that has the leaders asked for.
+  Answer(2, Error(1, WireError::kLeaderNotAvailable));
+  now_us_ += kSecond;
+  Settle();
+  EXPECT_THAT(opened_, testing::Contains("1=three:9092"));
+  EXPECT_THAT(closed_, testing::Contains(1));
+  EXPECT_EQ(AskedOffset(1), 10);
 }
 
 TEST_F(FetchMachineTest, WhatKeepsComingIsWaitedFor) {
