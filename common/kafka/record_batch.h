@@ -60,7 +60,8 @@ BatchExtent FindExtent(std::string_view bytes);
 // its limit is. DATA_LOSS if the batch is damaged, UNIMPLEMENTED for the formats before v2.
 absl::StatusOr<bool> TakeBatch(std::string_view* bytes, RecordBatch* batch);
 
-// Whether the marker of this control batch says that the transaction was aborted. DATA_LOSS if it has none.
+// Whether the marker of this control batch says that the transaction was aborted; not if compaction has removed it.
+// DATA_LOSS if it has another record in its place.
 absl::StatusOr<bool> IsAbort(const RecordBatch& batch);
 
 // Uncompresses batches. Keeps what its libraries need from one to the next. Used by one thread at a time.

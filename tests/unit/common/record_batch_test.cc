@@ -208,11 +208,15 @@ TEST(RecordBatchTest, MarkersSayHowTheTransactionEnded) {
     EXPECT_EQ(batch.producer_id, 77);
     EXPECT_EQ(IsAbort(batch).value(), abort);
   }
-  MadeBatch markerless;
-  markerless.attributes = 0x30;
-  const std::string none = BatchBytes(markerless);
-  std::string_view rest = none;
+  MadeBatch emptied;
+  emptied.attributes = 0x30;
+  MadeBatch markerless = emptied;
+  markerless.records.resize(1);
+  const std::string bytes = BatchBytes(emptied) + BatchBytes(markerless);
+  std::string_view rest = bytes;
   RecordBatch batch;
+  ASSERT_TRUE(*TakeBatch(&rest, &batch));
+  EXPECT_FALSE(IsAbort(batch).value()) << "compaction removes markers";
   ASSERT_TRUE(*TakeBatch(&rest, &batch));
   EXPECT_TRUE(absl::IsDataLoss(IsAbort(batch).status()));
 }
