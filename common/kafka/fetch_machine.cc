@@ -406,6 +406,7 @@ std::vector<FetchMachine::Delivery> FetchMachine::OnFetched(int32_t id, const Wi
   std::vector<Delivery> deliveries;
   // The answer to a question from before the last Assign is of no more use.
   if (broker.assignment != assignment_) return deliveries;
+  const bool by_id = broker.asked_version > kFetchVersions.least;
   bool first = true;
   // Answers come in the order of the question.
   auto next = broker.asked.begin();
@@ -413,7 +414,7 @@ std::vector<FetchMachine::Delivery> FetchMachine::OnFetched(int32_t id, const Wi
     const auto is_it = [&](uint32_t position) {
       const Partition& partition = partitions_[position];
       return partition.name.partition == of_partition.partition &&
-             (of_partition.topic.empty() ? partition.id == of_partition.id : partition.name.topic == of_partition.topic);
+             (by_id ? partition.id == of_partition.id : partition.name.topic == of_partition.topic);
     };
     auto asked = std::find_if(next, broker.asked.end(), is_it);
     if (asked == broker.asked.end()) asked = std::find_if(broker.asked.begin(), next, is_it);
