@@ -524,8 +524,9 @@ void FetchMachine::OnError(uint32_t position, WireError error, bool knows_leader
 
 void FetchMachine::OnUnreadable(uint32_t position, int64_t offset, std::string_view why) {
   Partition& partition = partitions_[position];
-  if (partition.stopped) return;
   partition.next_offset = offset;
+  // Whatever stopped it since was found behind what could not be read.
+  std::erase_if(events_, [&](const LogReader::Event& event) { return event.position == position; });
   Stop(position, absl::StrCat("read ", Name(partition.name), " at ", offset, ": its batch ", std::string(why)));
 }
 

@@ -431,6 +431,19 @@ TEST_F(FetchMachineTest, DeadlinesMoveWhileNobodyLooks) {
   EXPECT_THAT(closed_, ElementsAre(kControl));
 }
 
+TEST_F(FetchMachineTest, WhatCannotBeReadIsToldInThePlaceOfWhatWasFoundBehindIt) {
+  Assign();
+  Settle();
+  Answer(1, Records(0, OneRecord(10), 11));
+  Settle();
+  Answer(1, Error(0, WireError::kOffsetOutOfRange));
+  machine_.OnUnreadable(0, 10, "is damaged");
+  const std::vector<LogReader::Event> events = machine_.TakeEvents();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].next_offset, 10);
+  EXPECT_EQ(events[0].message, "read events[0] at 10: its batch is damaged");
+}
+
 TEST_F(FetchMachineTest, BatchesThatLeadNowhereAreNotAskedForAtOnce) {
   Assign();
   Settle();
