@@ -72,7 +72,7 @@ std::optional<int> ReadOptions(int argc, char** argv, WorkerOptions* options) {
   const std::map<std::string, ReaderChoice> readers = {
       {"auto", ReaderChoice::kAuto}, {"wire", ReaderChoice::kWire}, {"librdkafka", ReaderChoice::kRdkafka}};
   app.add_option("--reader", worker.reader,
-                 "What reads the log: wire, which speaks Kafka's protocol itself (plaintext, brokers from 2.7 on);\n"
+                 "What reads the log: wire, which speaks Kafka's protocol itself, to brokers from 2.7 on;\n"
                  "librdkafka; or auto, the first where it can and the second elsewhere")
       ->transform(CLI::CheckedTransformer(readers).description(""))
       ->option_text("auto|wire|librdkafka (default: auto)");

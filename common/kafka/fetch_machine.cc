@@ -26,6 +26,8 @@ constexpr int64_t kMostAnswerUs = 300'000 * kMs;
 constexpr int64_t kMostThrottleUs = 60'000 * kMs;
 // How long brokers may say that a partition is not there, since they learn of a new one after each other.
 constexpr int64_t kMissingForUs = 3'000 * kMs;
+// How many answers in a row may have nothing and come at once, before a broker is asked less often.
+constexpr int kHasty = 5;
 // A larger batch than this is refused, as the largest that a broker may be told to take is not much larger.
 constexpr int32_t kMostBatchBytes = 1 << 30;
 
@@ -317,7 +319,18 @@ absl::StatusOr<std::vector<FetchMachine::Delivery>> FetchMachine::Understand(int
     return absl::UnavailableError(absl::StrCat("answers Fetch with ", WireErrorText(fetched->error)));
   broker.failures = 0;
   if (fetched->throttle_ms > 0) broker.retry_us = now_us + std::min(fetched->throttle_ms * kMs, kMostThrottleUs);
+  NoteHaste(&broker, *fetched, now_us);
   return OnFetched(connection, *fetched, now_us);
+}
+
+// A broker that has nothing has to hold its answer back for a while; it may have reasons not to, but not again and again.
+void FetchMachine::NoteHaste(Broker* broker, const WireFetched& fetched, int64_t now_us) {
+  const bool empty = std::ranges::all_of(fetched.partitions, [](const WireFetched::Partition& partition) {
+    return partition.records.empty() && partition.error == WireError::kNone;
+  });
+  const bool hasty = empty && now_us - broker->asked_us < broker->waits_us / 2;
+  broker->hasty = hasty ? broker->hasty + 1 : 0;
+  if (broker->hasty >= kHasty) broker->retry_us = std::max(broker->retry_us, now_us + Pause(1));
 }
 
 void FetchMachine::OnMetadata(const WireMetadata& metadata, int64_t now_us) {
@@ -369,8 +382,13 @@ void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, 
     return OnMissing(position, kFailed, absl::StrCat("topic ", topic.name, " has ", topic.partitions.size(), " partitions"),
                      now_us);
   partition.missing_since_us = 0;
-  // A broker that is behind names a leader of an older epoch than is known.
-  if (found->leader_epoch >= 0 && found->leader_epoch < partition.leader_epoch) return;
+  // A broker that is behind names a leader of an older epoch than is known. One that insists on it is right: the topic was
+  // created again where there are no ids, or who named the epoch was wrong.
+  if (found->leader_epoch >= 0 && found->leader_epoch < partition.leader_epoch) {
+    if (partition.older_since_us == 0) partition.older_since_us = now_us;
+    if (now_us - partition.older_since_us < kMissingForUs) return;
+  }
+  partition.older_since_us = 0;
   const bool was_led = partition.leader >= 0;
   partition.leader = found->error == WireError::kNone && brokers_.contains(found->leader) ? found->leader : -1;
   if (!was_led && partition.leader >= 0) ++partition.times_led;
@@ -386,8 +404,8 @@ void FetchMachine::OnMissing(uint32_t position, LogReader::Event::Kind kind, std
   if (partition.missing_since_us == 0) partition.missing_since_us = now_us;
   if (now_us - partition.missing_since_us < kMissingForUs) return;
   const bool other = kind == LogReader::Event::Kind::kAnotherLog;
-  Stop(position, other ? std::string(why) : absl::StrCat("read ", Name(partition.name), ": ", std::string(why)), kind,
-       other ? 0 : partition.next_offset);
+  const std::string read = absl::StrCat("read ", Name(partition.name), " at ", partition.next_offset, ": ");
+  Stop(position, absl::StrCat(other ? "" : read, std::string(why)), kind, other ? 0 : partition.next_offset);
 }
 
 void FetchMachine::Stop(uint32_t position, std::string message) {

@@ -135,6 +135,8 @@ class FetchMachine {
     int64_t retry_us = 0;
     // Since when brokers say that it is not there, or another; 0 if they do not.
     int64_t missing_since_us = 0;
+    // Since when they name a leader of an older epoch than is known; 0 if they do not.
+    int64_t older_since_us = 0;
     int32_t max_bytes = 0;
     // How many of its answers in a row were errors, or led nowhere.
     int failures = 0;
@@ -163,6 +165,8 @@ class FetchMachine {
     // Not to be opened, or asked, before; and how often it was lost since it was last of use.
     int64_t retry_us = 0;
     int failures = 0;
+    // How many answers in a row had nothing and came at once.
+    int hasty = 0;
     // Whose turn is first in the next Fetch.
     size_t turn = 0;
     // The longest answer of late, without what the broker held it back.
@@ -184,6 +188,7 @@ class FetchMachine {
   void AskFetch(int32_t id, Broker* broker, int64_t now_us, std::vector<Action>* actions);
 
   absl::StatusOr<std::vector<Delivery>> Understand(int32_t connection, std::string_view answer, int64_t now_us);
+  void NoteHaste(Broker* broker, const WireFetched& fetched, int64_t now_us);
   void OnMetadata(const WireMetadata& metadata, int64_t now_us);
   void OnTopic(uint32_t position, const WireMetadata::Topic& topic, int64_t now_us);
   void OnMissing(uint32_t position, LogReader::Event::Kind kind, std::string_view why, int64_t now_us);

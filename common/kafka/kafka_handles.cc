@@ -22,6 +22,11 @@ namespace tenfold {
 namespace {
 
 constexpr char kInterceptor[] = "tenfold";
+// Older versions send a wrong nonce in SCRAM.
+constexpr int kScramMended = 0x020601ff;
+constexpr char kScramFault[] =
+    "; or the password is right, and Kafka 4 refuses it as this librdkafka is older than 2.6.1: use PLAIN over TLS, a "
+    "certificate, or a newer librdkafka (README)";
 constexpr std::chrono::seconds kDestroyLimit(3);
 constexpr absl::Duration kRepeatMessageAfter = absl::Minutes(5);
 constexpr size_t kMessagesRemembered = 100;
@@ -244,6 +249,9 @@ void KafkaHandle::OnError(rd_kafka_t*, int code, const char* message, void* opaq
       if (absl::StrContains(message, "ApiVersionRequest failed")) break;
       if (const std::string reason = Reason(message); !absl::StrContains(self->last_failure_, reason))
         self->last_failure_ = reason;
+      if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION && rd_kafka_version() < kScramMended &&
+          absl::StrContains(message, "SCRAM") && !absl::StrContains(self->last_failure_, kScramFault))
+        self->last_failure_ += kScramFault;
       break;
     }
     case RD_KAFKA_RESP_ERR__BAD_MSG:

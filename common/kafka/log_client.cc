@@ -14,6 +14,7 @@
 #include "common/kafka/log.h"
 #include "common/kafka/open_transaction.h"
 #include "common/kafka/property_value.h"
+#include "common/kafka/wire_security.h"
 #include "common/text/address.h"
 #include "common/thread/mutex.h"
 
@@ -133,15 +134,16 @@ class KafkaLogClient : public LogClient {
   }
 
   absl::StatusOr<std::string> FindOpenTransaction(const TopicPartition& partition, absl::Duration timeout) override {
-    const auto security = config_.properties.find("security.protocol");
-    if (security != config_.properties.end() && !absl::EqualsIgnoreCase(security->second, "plaintext"))
-      return absl::UnimplementedError("only plain connections can ask for open transactions");
+    if (const std::string unfit = WireSecurity::Unfit(config_); !unfit.empty())
+      return absl::UnimplementedError(absl::StrCat("librdkafka alone cannot ask for open transactions: ", unfit));
+    const absl::StatusOr<WireSession> session = WireSecurity(config_).ForConnection();
+    if (!session.ok()) return session.status();
     const absl::Time deadline = absl::Now() + timeout;
     std::map<int32_t, Address> brokers;
     const absl::StatusOr<std::vector<Leader>> leaders = Leaders(partition.topic, deadline, &brokers);
     if (!leaders.ok()) return leaders.status();
     const auto p = static_cast<size_t>(partition.partition);
-    return tenfold::FindOpenTransaction(partition, p < leaders->size() ? (*leaders)[p] : -1, brokers, deadline);
+    return tenfold::FindOpenTransaction(partition, p < leaders->size() ? (*leaders)[p] : -1, brokers, *session, deadline);
   }
 
   absl::Duration RoundTrip() const override { return committed_->round_trip(); }

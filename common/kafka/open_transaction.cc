@@ -16,8 +16,9 @@ namespace {
 constexpr int16_t kDescribeProducers = 61;
 constexpr int16_t kListTransactions = 66;
 
-absl::StatusOr<std::string> Ask(const Address& broker, int16_t call, const WireOutput& question, absl::Time deadline) {
-  absl::StatusOr<WireConnection> connection = WireConnection::Connect(broker, deadline);
+absl::StatusOr<std::string> Ask(const Address& broker, const WireSession& session, int16_t call, const WireOutput& question,
+                                absl::Time deadline) {
+  absl::StatusOr<WireConnection> connection = WireConnection::Connect(broker, session, deadline);
   if (!connection.ok()) return connection.status();
   return connection->Call(call, /*version=*/0, question.bytes(), deadline);
 }
@@ -79,7 +80,8 @@ std::string ReadListTransactions(std::string_view answer, int64_t producer) {
 }
 
 absl::StatusOr<std::string> FindOpenTransaction(const TopicPartition& partition, int32_t leader,
-                                                const std::map<int32_t, Address>& brokers, absl::Time deadline) {
+                                                const std::map<int32_t, Address>& brokers, const WireSession& session,
+                                                absl::Time deadline) {
   const auto at = brokers.find(leader);
   if (at == brokers.end()) return absl::UnavailableError("it has no leader");
   WireOutput describe;
@@ -89,7 +91,7 @@ absl::StatusOr<std::string> FindOpenTransaction(const TopicPartition& partition,
   describe.Add(partition.partition);
   describe.AddNoTags();
   describe.AddNoTags();
-  const absl::StatusOr<std::string> answer = Ask(at->second, kDescribeProducers, describe, deadline);
+  const absl::StatusOr<std::string> answer = Ask(at->second, session, kDescribeProducers, describe, deadline);
   if (!answer.ok()) return answer.status();
   const absl::StatusOr<int64_t> producer = ReadDescribeProducers(*answer, partition);
   if (!producer.ok()) return producer.status();
@@ -102,7 +104,7 @@ absl::StatusOr<std::string> FindOpenTransaction(const TopicPartition& partition,
   list.AddNoTags();
   const std::string found = absl::StrCat("producer ", *producer);
   for (const auto& [id, broker] : brokers) {
-    const absl::StatusOr<std::string> listed = Ask(broker, kListTransactions, list, deadline);
+    const absl::StatusOr<std::string> listed = Ask(broker, session, kListTransactions, list, deadline);
     const std::string transactional_id = listed.ok() ? ReadListTransactions(*listed, *producer) : "";
     if (!transactional_id.empty()) return absl::StrCat(found, " (transactional.id ", transactional_id, ")");
   }

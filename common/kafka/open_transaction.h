@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/kafka/log.h"
+#include "common/kafka/wire_security.h"
 #include "common/text/address.h"
 
 namespace tenfold {
@@ -18,7 +19,8 @@ namespace tenfold {
 // where no broker tells it; or "" if none is open. Blocks, until the deadline at most. `brokers` are all, by id. UNAVAILABLE
 // or FAILED_PRECONDITION if the leader does not tell.
 absl::StatusOr<std::string> FindOpenTransaction(const TopicPartition& partition, int32_t leader,
-                                                const std::map<int32_t, Address>& brokers, absl::Time deadline);
+                                                const std::map<int32_t, Address>& brokers, const WireSession& session,
+                                                absl::Time deadline);
 
 // Reads the leader's answer to DescribeProducers, which is a broker's bytes: the producer whose transaction began first, or
 // -1 if none is open. FAILED_PRECONDITION if it says nothing of the partition, or is no such answer.

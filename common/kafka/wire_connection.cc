@@ -19,16 +19,17 @@ constexpr char kClientId[] = "tenfold";
 
 }  // namespace
 
-absl::StatusOr<WireConnection> WireConnection::Connect(const Address& broker, absl::Time deadline) {
-  WireConnection connection(broker);
+absl::StatusOr<WireConnection> WireConnection::Connect(const Address& broker, const WireSession& session,
+                                                       absl::Time deadline) {
+  WireConnection connection(broker, session);
   while (!connection.socket_->is_open()) {
     if (absl::Status waited = connection.Wait(deadline, "cannot be reached in time"); !waited.ok()) return waited;
   }
   return connection;
 }
 
-WireConnection::WireConnection(const Address& broker)
-    : broker_(broker.ToString()), socket_(std::make_unique<WireSocket>(broker)) {}
+WireConnection::WireConnection(const Address& broker, const WireSession& session)
+    : broker_(broker.ToString()), socket_(std::make_unique<WireSocket>(broker, session)) {}
 WireConnection::WireConnection(WireConnection&&) noexcept = default;
 WireConnection::~WireConnection() = default;
 

@@ -1,4 +1,4 @@
-// A plain connection to a broker, over which Kafka's protocol is spoken without librdkafka, for single questions. Used by
+// A connection to a broker, over which Kafka's protocol is spoken without librdkafka, for single questions. Used by
 // one thread at a time.
 #pragma once
 
@@ -15,11 +15,12 @@
 namespace tenfold {
 
 class WireSocket;
+struct WireSession;
 
 class WireConnection {
  public:
-  // UNAVAILABLE, naming the broker, if that cannot be reached until the deadline.
-  static absl::StatusOr<WireConnection> Connect(const Address& broker, absl::Time deadline);
+  // UNAVAILABLE or PERMISSION_DENIED, naming the broker, if that cannot be reached and logged in to until the deadline.
+  static absl::StatusOr<WireConnection> Connect(const Address& broker, const WireSession& session, absl::Time deadline);
   WireConnection(WireConnection&& other) noexcept;
   WireConnection& operator=(WireConnection&&) = delete;
   ~WireConnection();
@@ -29,7 +30,7 @@ class WireConnection {
   absl::StatusOr<std::string> Call(int16_t call, int16_t version, std::string_view question, absl::Time deadline);
 
  private:
-  explicit WireConnection(const Address& broker);
+  WireConnection(const Address& broker, const WireSession& session);
 
   // Waits until there is something to do, and does it; `late` says what the deadline means.
   absl::Status Wait(absl::Time deadline, std::string_view late);

@@ -64,6 +64,11 @@ class WireInput {
     if (number > UINT32_MAX) failed_ = true;
     return failed_ ? 0 : static_cast<uint32_t>(number);
   }
+  // With a length of two bytes; of the bytes given to the constructor. Empty for null.
+  std::string_view TakeString() {
+    const auto size = Take<int16_t>();
+    return TakeBytes(size < 0 ? 0 : static_cast<size_t>(size));
+  }
   // Of the bytes given to the constructor. Empty for null.
   std::string_view TakeCompactString() {
     const uint32_t size = TakeVarint();

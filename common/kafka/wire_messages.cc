@@ -250,7 +250,7 @@ absl::StatusOr<int64_t> ReadFirstOffset(std::string_view answer) {
   const auto offset = in.Take<int64_t>();
   if (in.failed()) return Nonsense("ListOffsets");
   if (error != WireError::kNone) return absl::FailedPreconditionError(WireErrorText(error));
-  return offset;
+  return offset < 0 ? absl::StatusOr<int64_t>(Nonsense("ListOffsets")) : offset;
 }
 
 }  // namespace tenfold

@@ -18,7 +18,6 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -26,6 +25,7 @@
 #include "common/kafka/fetch_machine.h"
 #include "common/kafka/record_batch.h"
 #include "common/kafka/wire_connection.h"
+#include "common/kafka/wire_security.h"
 #include "common/kafka/wire_socket.h"
 #include "glog/logging.h"
 
@@ -105,13 +105,16 @@ absl::StatusOr<FetchMachine::Options> MachineOptions(const LogConfig& config) {
   return options;
 }
 
-class PlainWireReader : public WireReader {
+class OwnWireReader : public WireReader {
  public:
-  PlainWireReader(const LogConfig& config, FetchMachine::Options options)
-      : brokers_(config.brokers), machine_(std::move(options)) {
+  OwnWireReader(const LogConfig& config, FetchMachine::Options options)
+      : brokers_(config.brokers), security_(config), machine_(std::move(options)) {
     const auto id = config.properties.find("client.id");
     if (id != config.properties.end()) client_id_ = id->second;
   }
+
+  // INVALID_ARGUMENT if what connections need of files and secrets cannot be used.
+  absl::Status CheckSecurity() { return security_.ForConnection().status(); }
 
   absl::Status Assign(const std::vector<Start>& starts) override {
     std::set<TopicPartition> names;
@@ -161,7 +164,9 @@ class PlainWireReader : public WireReader {
     const std::string ask = absl::StrCat("ask where ", partition.topic, "[", partition.partition, "] begins: ");
     const std::optional<FetchMachine::Leader> leader = machine_.LeaderOf(position);
     if (!leader) return absl::UnavailableError(absl::StrCat(ask, "it has no leader"));
-    absl::StatusOr<WireConnection> connection = WireConnection::Connect(leader->address, deadline);
+    const absl::StatusOr<WireSession> session = security_.ForConnection();
+    if (!session.ok()) return session.status();
+    absl::StatusOr<WireConnection> connection = WireConnection::Connect(leader->address, *session, deadline);
     if (!connection.ok()) return absl::UnavailableError(absl::StrCat(ask, std::string(connection.status().message())));
     const absl::StatusOr<std::string> answer =
         connection->Call(static_cast<int16_t>(WireCall::kListOffsets), kListOffsetsVersion,
@@ -202,7 +207,8 @@ class PlainWireReader : public WireReader {
     int64_t end_told = -1;
   };
   struct Connection {
-    explicit Connection(const Address& broker, Buffer first) : socket(broker), buffer(std::move(first)) {}
+    Connection(const Address& broker, WireSession session, Buffer first)
+        : socket(broker, std::move(session)), buffer(std::move(first)) {}
     WireSocket socket;
     Buffer buffer;
     bool told_open = false;
@@ -365,8 +371,7 @@ class PlainWireReader : public WireReader {
     for (const FetchMachine::Action& action : actions) {
       switch (action.kind) {
         case FetchMachine::Action::Kind::kOpen:
-          connections_.emplace(std::piecewise_construct, std::forward_as_tuple(action.connection),
-                               std::forward_as_tuple(action.address, TakeBuffer()));
+          Open(action.connection, action.address);
           break;
         case FetchMachine::Action::Kind::kClose:
           Drop(action.connection);
@@ -378,6 +383,13 @@ class PlainWireReader : public WireReader {
           break;
       }
     }
+  }
+
+  void Open(int32_t connection, const Address& broker) {
+    absl::StatusOr<WireSession> session = security_.ForConnection();
+    if (!session.ok()) return Lose(connection, session.status());
+    connections_.emplace(std::piecewise_construct, std::forward_as_tuple(connection),
+                         std::forward_as_tuple(broker, *std::move(session), TakeBuffer()));
   }
 
   void Drop(int32_t connection) {
@@ -451,6 +463,7 @@ class PlainWireReader : public WireReader {
   }
 
   const std::string brokers_;
+  WireSecurity security_;
   std::string client_id_ = "tenfold";
   FetchMachine machine_;
   std::map<int32_t, Connection> connections_;
@@ -476,19 +489,21 @@ class PlainWireReader : public WireReader {
 
 std::string WireReader::Unfit(const LogConfig& config) {
   for (const auto& [name, value] : config.properties) {
-    if (name == "security.protocol" && absl::EqualsIgnoreCase(value, "plaintext")) continue;
+    if (WireSecurity::Has(name)) continue;
     int32_t number = 0;
     const bool known = std::ranges::find(kKnown, name) != std::end(kKnown);
     const bool usable = name == "client.id" ? !value.starts_with("${") : absl::SimpleAtoi(value, &number) && number >= 0;
     if (!known || !usable) return absl::StrCat("the job sets ", name);
   }
-  return "";
+  return WireSecurity::Unfit(config);
 }
 
 absl::StatusOr<std::unique_ptr<WireReader>> WireReader::Create(const LogConfig& config) {
   absl::StatusOr<FetchMachine::Options> options = MachineOptions(config);
   if (!options.ok()) return options.status();
-  return std::make_unique<PlainWireReader>(config, *std::move(options));
+  auto reader = std::make_unique<OwnWireReader>(config, *std::move(options));
+  if (absl::Status secured = reader->CheckSecurity(); !secured.ok()) return secured;
+  return reader;
 }
 
 }  // namespace tenfold

@@ -1,5 +1,5 @@
-// The second implementation of LogReader, which speaks Kafka's protocol itself and hands out views of what brokers sent:
-// plain connections, Fetch of version 12 or 13.
+// The second implementation of LogReader, which speaks Kafka's protocol itself (Fetch of version 12 or 13) and hands out
+// views of what brokers sent.
 #pragma once
 
 #include <memory>

@@ -4,16 +4,20 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/rand.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/kafka/wire_format.h"
 #include "common/kafka/wire_messages.h"
+#include "glog/logging.h"
 
 namespace tenfold {
 namespace {
@@ -22,7 +26,20 @@ namespace {
 constexpr int32_t kMostAnswer = 64 << 20;
 constexpr int32_t kMostFetched = (1 << 30) + kMostAnswer;
 
+// Of a login's time, after so much it is made again.
+constexpr double kLoginUsed = 0.85;
+constexpr int64_t kMostLifetimeMs = int64_t{30} * 24 * 3600 * 1000;
+
+constexpr char kLoginClientId[] = "tenfold";
+
 absl::Status Unavailable(std::string_view reason) { return absl::UnavailableError(std::string(reason)); }
+
+// Nobody can guess it.
+std::string Nonce() {
+  std::array<unsigned char, 24> bytes{};
+  CHECK_EQ(RAND_bytes(bytes.data(), static_cast<int>(bytes.size())), 1) << "OpenSSL has no random numbers";
+  return absl::Base64Escape(absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
 
 }  // namespace
 
@@ -34,7 +51,8 @@ struct WireSocket::LookUp {
   gaicb request{};
 };
 
-WireSocket::WireSocket(const Address& broker) : look_up_(std::make_unique<LookUp>()) {
+WireSocket::WireSocket(const Address& broker, WireSession session)
+    : host_(broker.host), session_(std::move(session)), look_up_(std::make_unique<LookUp>()) {
   look_up_->host = broker.host;
   look_up_->port = absl::StrCat(broker.port);
   look_up_->hints.ai_socktype = SOCK_STREAM;
@@ -57,7 +75,8 @@ void WireSocket::Close() {
 }
 
 pollfd WireSocket::Awaited() const {
-  const bool writes = state_ == State::kConnecting || !unsent_.empty();
+  const bool writes = state_ == State::kConnecting || (tls_ && tls_->wants_to_write()) ||
+                      (!unsent_.empty() && state_ != State::kHandshaking);
   return {fd_, static_cast<short>(writes ? POLLIN | POLLOUT : POLLIN), 0};
 }
 
@@ -86,61 +105,147 @@ absl::Status WireSocket::Advance() {
     return ConnectNext("its name has no address");
   }
   if (state_ == State::kConnecting) {
-    pollfd connected{fd_, POLLOUT, 0};
-    if (poll(&connected, 1, 0) <= 0) return absl::OkStatus();
-    int error = 0;
-    socklen_t size = sizeof(error);
-    if (getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-    if (error != 0) return ConnectNext(std::strerror(error));
-    const int on = 1;
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    state_ = State::kOpen;
+    if (absl::Status connected = Connect(); !connected.ok()) return connected;
   }
+  if (state_ == State::kHandshaking) {
+    if (absl::Status shaken = ShakeHands(); !shaken.ok()) return shaken;
+  }
+  if (state_ == State::kLoggingIn) {
+    if (absl::Status logged_in = LogIn(); !logged_in.ok()) return logged_in;
+  }
+  return state_ == State::kLoggingIn || state_ == State::kOpen ? Flush() : absl::OkStatus();
+}
+
+absl::Status WireSocket::Connect() {
+  pollfd connected{fd_, POLLOUT, 0};
+  if (poll(&connected, 1, 0) <= 0) return absl::OkStatus();
+  int error = 0;
+  socklen_t size = sizeof(error);
+  if (getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error != 0) return ConnectNext(std::strerror(error));
+  const int on = 1;
+  setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  state_ = State::kHandshaking;
+  if (session_.tls != nullptr) tls_.emplace(*session_.tls, fd_, host_);
+  return absl::OkStatus();
+}
+
+absl::Status WireSocket::ShakeHands() {
+  if (tls_) {
+    const absl::StatusOr<bool> done = tls_->Handshake();
+    if (!done.ok()) return done.status();
+    if (!*done) return absl::OkStatus();
+  }
+  state_ = State::kOpen;
+  if (session_.login) BeginLogin();
+  return absl::OkStatus();
+}
+
+void WireSocket::BeginLogin() {
+  state_ = State::kLoggingIn;
+  login_.emplace(*session_.login, Nonce());
+  Send(login_->First(), kLoginClientId);
+}
+
+absl::Status WireSocket::LogIn() {
+  while (true) {
+    if (absl::Status flushed = Flush(); !flushed.ok()) return flushed;
+    const absl::StatusOr<bool> whole = ReceiveAnswer(&login_answer_);
+    if (!whole.ok()) return whole.status();
+    if (!*whole) return absl::OkStatus();
+    const absl::StatusOr<std::optional<WireQuestion>> next = login_->OnAnswer(Answer(login_answer_));
+    if (!next.ok()) return next.status();
+    if (!*next) break;
+    Send(**next, kLoginClientId);
+  }
+  login_ends_ = Clock::time_point::max();
+  const auto lifetime = std::chrono::milliseconds(std::min(login_->lifetime_ms(), kMostLifetimeMs));
+  if (lifetime.count() > 0) login_ends_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(kLoginUsed * lifetime);
+  login_.reset();
+  state_ = State::kOpen;
+  if (after_login_) Send(after_login_->first, after_login_->second);
+  after_login_.reset();
+  return absl::OkStatus();
+}
+
+absl::Status WireSocket::Flush() {
   while (!unsent_.empty()) {
-    const ssize_t sent = send(fd_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-    if (sent < 0) return Unavailable(absl::StrCat("takes no question: ", std::strerror(errno)));
-    unsent_.erase(0, static_cast<size_t>(sent));
+    const absl::StatusOr<size_t> sent = Write(unsent_.data(), unsent_.size());
+    if (!sent.ok()) return sent.status();
+    if (*sent == 0) break;
+    unsent_.erase(0, *sent);
   }
   return absl::OkStatus();
 }
 
+absl::StatusOr<size_t> WireSocket::Write(const char* from, size_t bytes) {
+  if (tls_) return tls_->Write(from, bytes);
+  while (true) {
+    const ssize_t sent = send(fd_, from, bytes, MSG_NOSIGNAL);
+    if (sent >= 0) return static_cast<size_t>(sent);
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return size_t{0};
+    return Unavailable(absl::StrCat("takes no question: ", std::strerror(errno)));
+  }
+}
+
+absl::StatusOr<size_t> WireSocket::Read(char* to, size_t most) {
+  if (tls_) return tls_->Read(to, most);
+  while (true) {
+    const ssize_t got = recv(fd_, to, most, 0);
+    if (got > 0) return static_cast<size_t>(got);
+    if (got == 0) return Unavailable("has closed the connection");
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return size_t{0};
+    return Unavailable(std::strerror(errno));
+  }
+}
+
 void WireSocket::Ask(int16_t call, int16_t version, std::string_view client_id, std::string_view question) {
+  const WireQuestion asked = {call, version, /*flexible=*/true, std::string(question)};
+  if (Clock::now() < login_ends_) return Send(asked, client_id);
+  after_login_ = {asked, std::string(client_id)};
+  BeginLogin();
+}
+
+void WireSocket::Send(const WireQuestion& question, std::string_view client_id) {
   WireOutput header;
-  header.Add(call);
-  header.Add(version);
+  header.Add(question.call);
+  header.Add(question.version);
   header.Add(++correlation_);
   header.AddString(client_id);
-  header.AddNoTags();
+  if (question.flexible) header.AddNoTags();
   WireOutput length;
-  length.Add(static_cast<int32_t>(header.bytes().size() + question.size()));
-  unsent_ = absl::StrCat(length.bytes(), header.bytes(), std::string(question));
+  length.Add(static_cast<int32_t>(header.bytes().size() + question.text.size()));
+  unsent_ = absl::StrCat(length.bytes(), header.bytes(), question.text);
   // The answer to ApiVersions has the oldest header, as a broker that does not know its version could not tell.
-  header_bytes_ = call == static_cast<int16_t>(WireCall::kApiVersions) ? 4 : 5;
+  header_bytes_ = question.flexible && question.call != static_cast<int16_t>(WireCall::kApiVersions) ? 5 : 4;
   length_received_ = received_ = 0;
   is_awaiting_ = true;
-  most_ = call == static_cast<int16_t>(WireCall::kFetch) ? kMostFetched : kMostAnswer;
+  most_ = question.call == static_cast<int16_t>(WireCall::kFetch) ? kMostFetched : kMostAnswer;
 }
 
 absl::StatusOr<bool> WireSocket::Receive(WireBuffer* buffer) {
-  if (!is_awaiting_) {
-    char unasked = 0;
-    const ssize_t got = recv(fd_, &unasked, 1, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return false;
-    return Unavailable(got > 0 ? "sends what nobody asked for" : "has closed the connection");
-  }
+  // What comes is the login's.
+  if (state_ != State::kOpen) return false;
+  if (is_awaiting_) return ReceiveAnswer(buffer);
+  char unasked = 0;
+  const absl::StatusOr<size_t> got = Read(&unasked, 1);
+  if (!got.ok()) return got.status();
+  if (*got > 0) return Unavailable("sends what nobody asked for");
+  return false;
+}
+
+absl::StatusOr<bool> WireSocket::ReceiveAnswer(WireBuffer* buffer) {
   while (true) {
     const bool in_length = length_received_ < sizeof(length_);
     char* const to = in_length ? length_ + length_received_ : buffer->data() + received_;
     const size_t most = in_length ? sizeof(length_) - length_received_ : buffer->size() - received_;
-    const ssize_t got = recv(fd_, to, most, 0);
-    if (got == 0) return Unavailable("has closed the connection");
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
-    if (got < 0) return Unavailable(std::strerror(errno));
-    (in_length ? length_received_ : received_) += static_cast<size_t>(got);
-    all_received_ += static_cast<uint64_t>(got);
+    const absl::StatusOr<size_t> got = Read(to, most);
+    if (!got.ok()) return got.status();
+    if (*got == 0) return false;
+    (in_length ? length_received_ : received_) += *got;
+    all_received_ += *got;
     if (in_length) {
       if (length_received_ < sizeof(length_)) continue;
       const auto length = WireInput(std::string_view(length_, sizeof(length_))).Take<int32_t>();

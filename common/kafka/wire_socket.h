@@ -1,38 +1,45 @@
-// A plain connection to a broker that never waits: its user polls the descriptor. One question is under way at a time. Used
-// by one thread at a time; errors follow the broker's name.
+// A connection to a broker that never waits: its user polls the descriptor. One question is under way at a time. Used by one
+// thread at a time; errors follow the broker's name.
 #pragma once
 
 #include <poll.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/kafka/wire_buffer.h"
+#include "common/kafka/wire_login.h"
+#include "common/kafka/wire_security.h"
+#include "common/kafka/wire_tls.h"
 #include "common/text/address.h"
 
 namespace tenfold {
 
 class WireSocket {
  public:
-  // Begins to look up the broker's name and to connect.
-  explicit WireSocket(const Address& broker);
+  // Begins to look up the broker's name, to connect and to log in.
+  explicit WireSocket(const Address& broker, WireSession session = {});
   ~WireSocket();
   WireSocket(const WireSocket&) = delete;
   WireSocket& operator=(const WireSocket&) = delete;
 
   // What to poll for, with descriptor -1 while the name is looked up: then Advance is to be called every few milliseconds.
   pollfd Awaited() const;
-  // Goes on to connect and to send, as far as it can without waiting.
+  // Goes on to connect, to log in and to send, as far as it can without waiting.
   absl::Status Advance();
-  // Whether it is connected.
+  // Whether it is connected and logged in. A login that ends is made again with the next question.
   bool is_open() const { return state_ == State::kOpen; }
 
-  // Sends the question with the next Advance, behind a header for flexible versions. The one before was answered.
+  // Sends the question with the next Advance, behind a header for flexible versions. The one before was answered. It is
+  // open, or was once.
   void Ask(int16_t call, int16_t version, std::string_view client_id, std::string_view question);
   // Receives as much as is there. Returns whether the whole answer is in the buffer, which must be the same until then.
   // UNAVAILABLE if the broker has closed the connection, or answers with what is no answer, unasked or too long a one.
@@ -43,18 +50,40 @@ class WireSocket {
   std::string_view Answer(const WireBuffer& buffer) const { return buffer.view().substr(header_bytes_); }
 
  private:
-  enum class State { kLookingUp, kConnecting, kOpen };
+  enum class State { kLookingUp, kConnecting, kHandshaking, kLoggingIn, kOpen };
   struct LookUp;
+  using Clock = std::chrono::steady_clock;
 
   // Begins to connect to the next of the addresses that were found.
   absl::Status ConnectNext(std::string why);
   void Close();
+  // Goes on to connect, and with the handshake of TLS, as far as it can.
+  absl::Status Connect();
+  absl::Status ShakeHands();
+  void BeginLogin();
+  absl::Status LogIn();
+  absl::Status Flush();
+  // Puts a question in line to be sent.
+  void Send(const WireQuestion& question, std::string_view client_id);
+  absl::StatusOr<bool> ReceiveAnswer(WireBuffer* buffer);
+  // Returns how many bytes came, or were taken: 0 if none could without waiting.
+  absl::StatusOr<size_t> Read(char* to, size_t most);
+  absl::StatusOr<size_t> Write(const char* from, size_t bytes);
 
+  const std::string host_;
+  const WireSession session_;
   State state_ = State::kLookingUp;
   std::unique_ptr<LookUp> look_up_;
   // Of the addresses that were found, the next one to be tried: an addrinfo.
   void* next_ = nullptr;
   int fd_ = -1;
+  std::optional<TlsStream> tls_;
+
+  // The login under way, what is asked once it is done, and when it has to be made again.
+  std::optional<WireLogin> login_;
+  WireBuffer login_answer_;
+  std::optional<std::pair<WireQuestion, std::string>> after_login_;
+  Clock::time_point login_ends_ = Clock::time_point::max();
 
   std::string unsent_;
   // An answer is under way, of at most so many bytes.

@@ -110,10 +110,13 @@ OwnKafka::~OwnKafka() {
   pclose(stop_);
 }
 
-std::string OwnKafka::secure_brokers() const {
-  std::string brokers;
-  std::ifstream(ca_dir() + "/secure-brokers") >> brokers;
-  return brokers;
+std::string OwnKafka::secure_brokers() const { return Word("secure-brokers"); }
+std::string OwnKafka::mutual_brokers() const { return Word("mutual-brokers"); }
+
+std::string OwnKafka::Word(const std::string& file) const {
+  std::string word;
+  std::ifstream(ca_dir() + "/" + file) >> word;
+  return word;
 }
 
 absl::StatusOr<pid_t> OwnKafka::PidOf(int broker) const {
@@ -165,6 +168,13 @@ absl::StatusOr<std::string> CreateTopic(int partitions, int replication) {
   absl::Status created = (*client)->CreateTopic(topic, partitions, replication, kTimeout);
   if (!created.ok()) return created;
   return topic;
+}
+
+void AllowScram(const std::string& user) {
+  for (const char* hash : {"256", "512"})
+    RunTool("kafka.admin.ConfigCommand",
+            absl::StrCat("--alter --entity-type users --entity-name ", user, " --add-config 'SCRAM-SHA-", hash,
+                         "=[password=", user, "-password]'"));
 }
 
 void AllowReading(const std::string& user, const std::string& topic) {

@@ -39,6 +39,8 @@ class OwnKafka {
   const std::string& brokers() const { return brokers_; }
   // Where users come to, and the directory with the file ca.pem that verifies the brokers.
   std::string secure_brokers() const;
+  // Where who shows the certificate of ca.pem, with the key client-key.pem beside it (its password is changeit), may do all.
+  std::string mutual_brokers() const;
   std::string ca_dir() const { return dir_ + "/kafka"; }
   // kill -9 of one, from 1.
   absl::Status Kill(int broker) const;
@@ -53,6 +55,8 @@ class OwnKafka {
  private:
   absl::StatusOr<pid_t> PidOf(int broker) const;
   std::filesystem::path DataOf(int broker) const;
+  // What one of the files beside the brokers holds.
+  std::string Word(const std::string& file) const;
 
   const std::string dir_;
   FILE* const stop_;
@@ -72,6 +76,8 @@ void ConfigureTopic(const std::string& topic, const std::string& setting);
 // first one has.
 std::string CreateUncleanTopic(int leader, int follower);
 // Lets a user read the topic, and know of it.
+// The user may come by SCRAM too, with the password NAME-password.
+void AllowScram(const std::string& user);
 void AllowReading(const std::string& user, const std::string& topic);
 // Sets how many bytes a second all clients of a user may fetch.
 void LimitFetching(const std::string& user, int bytes_per_second);

@@ -15,6 +15,7 @@
 #include "common/kafka/log.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/local_kafka.h"
+#include "tests/cluster/log_content.h"
 #include "tests/cluster/mini_cluster.h"
 
 namespace tenfold {
@@ -23,57 +24,8 @@ namespace {
 constexpr absl::Duration kWait = absl::Seconds(30);
 constexpr int kPartitions = 3;
 
-// Offset, value and hash of every record of a partition, and where it ends.
-struct Content {
-  std::vector<std::tuple<int64_t, std::string, uint64_t>> records;
-  int64_t end = -1;
-};
-
-std::map<uint32_t, Content> ReadAll(ReaderChoice kind, const std::vector<LogReader::Start>& starts, size_t read_ahead = 0) {
-  const LogConfig config = {.brokers = KafkaBrokers(), .properties = {}, .read_ahead_bytes = read_ahead, .reader = kind};
-  std::map<uint32_t, Content> contents;
-  const absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Create(config);
-  EXPECT_TRUE(reader.ok()) << reader.status();
-  EXPECT_TRUE((*reader)->Assign(starts).ok());
-  size_t ended = 0;
-  const absl::Time deadline = absl::Now() + kWait;
-  while (ended < starts.size() && absl::Now() < deadline) {
-    std::vector<LogRecord> records;
-    std::vector<LogReader::Event> events;
-    const absl::Status polled = (*reader)->Poll(absl::Milliseconds(100), &records, &events);
-    EXPECT_TRUE(polled.ok()) << polled;
-    for (const LogRecord& record : records)
-      contents[record.position].records.emplace_back(record.offset, record.value, (*reader)->Hash(record));
-    for (const LogReader::Event& event : events) {
-      EXPECT_EQ(event.kind, LogReader::Event::Kind::kEnd) << event.message;
-      ended += contents[event.position].end < 0 ? 1 : 0;
-      contents[event.position].end = event.next_offset;
-    }
-  }
-  EXPECT_EQ(ended, starts.size()) << "not every end was reached";
-  return contents;
-}
-
-// Says where the two differ first; "" if they do not.
-std::string Difference(const std::map<uint32_t, Content>& one, const std::map<uint32_t, Content>& other) {
-  for (uint32_t p = 0; p < kPartitions; ++p) {
-    const Content a = one.contains(p) ? one.at(p) : Content();
-    const Content b = other.contains(p) ? other.at(p) : Content();
-    if (a.end != b.end) return absl::StrCat("partition ", p, " ends at ", a.end, " and ", b.end);
-    const size_t both = std::min(a.records.size(), b.records.size());
-    for (size_t i = 0; i < both; ++i) {
-      if (a.records[i] == b.records[i]) continue;
-      return absl::StrCat("record ", i, " of partition ", p, " is at ", std::get<0>(a.records[i]), " and ",
-                          std::get<0>(b.records[i]), ", with hash ", std::get<2>(a.records[i]), " and ",
-                          std::get<2>(b.records[i]));
-    }
-    if (a.records.size() != b.records.size()) {
-      const auto& rest = a.records.size() > both ? a.records[both] : b.records[both];
-      return absl::StrCat("partition ", p, " has ", a.records.size(), " and ", b.records.size(),
-                          " records; one lacks that at ", std::get<0>(rest));
-    }
-  }
-  return "";
+LogConfig Config(ReaderChoice reader, size_t read_ahead = 0) {
+  return {.brokers = KafkaBrokers(), .properties = {}, .read_ahead_bytes = read_ahead, .reader = reader};
 }
 
 class ReadersTest : public testing::Test {
@@ -119,18 +71,18 @@ class ReadersTest : public testing::Test {
   void ExpectSame(const std::string& topic) {
     std::vector<LogReader::Start> starts;
     for (int32_t p = 0; p < kPartitions; ++p) starts.push_back({{topic, p}, 0});
-    const std::map<uint32_t, Content> all = ReadAll(ReaderChoice::kRdkafka, starts);
-    EXPECT_EQ(Difference(ReadAll(ReaderChoice::kWire, starts), all), "");
-    EXPECT_EQ(Difference(ReadAll(ReaderChoice::kWire, starts, 256 << 10), all), "");
+    const std::map<uint32_t, LogContent> all = ReadAll(Config(ReaderChoice::kRdkafka), starts);
+    EXPECT_EQ(Difference(ReadAll(Config(ReaderChoice::kWire), starts), all), "");
+    EXPECT_EQ(Difference(ReadAll(Config(ReaderChoice::kWire, 256 << 10), starts), all), "");
     // And from anywhere: in mid-batch, in a transaction, between two.
     for (int i = 0; i < 5; ++i) {
-      std::map<uint32_t, Content> rest = all;
+      std::map<uint32_t, LogContent> rest = all;
       for (LogReader::Start& start : starts) {
-        Content& content = rest[static_cast<uint32_t>(start.partition.partition)];
+        LogContent& content = rest[static_cast<uint32_t>(start.partition.partition)];
         start.offset = static_cast<int64_t>(random_() % static_cast<uint64_t>(content.end + 1));
         std::erase_if(content.records, [&](const auto& record) { return std::get<0>(record) < start.offset; });
       }
-      EXPECT_EQ(Difference(ReadAll(ReaderChoice::kWire, starts), rest), "");
+      EXPECT_EQ(Difference(ReadAll(Config(ReaderChoice::kWire), starts), rest), "");
     }
   }
 

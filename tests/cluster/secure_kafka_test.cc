@@ -1,4 +1,6 @@
 // A Kafka that lets in whom it knows, allows what its ACLs say and slows down who fetches too fast.
+#include <librdkafka/rdkafka.h>
+
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -24,13 +26,17 @@ class SecureKafkaTest : public ::testing::Test {
     absl::StatusOr<std::string> topic = CreateTopic();
     ASSERT_OK(topic.status());
     job_.topics = {*topic};
-    job_.kafka = absl::StrCat(
-        "brokers: \"", kafka_.secure_brokers(), "\", properties: {security.protocol: sasl_ssl, sasl.mechanism: PLAIN, ",
-        "sasl.username: ", kUser, ", sasl.password: \"${env:TENFOLD_SECRET_READER}\", ssl.ca.location: ", kafka_.ca_dir(),
-        "/ca.pem, ssl.endpoint.identification.algorithm: none}, ");
+    ComeBy("PLAIN");
     const Launch launch{.flags = {"--property-dirs", kafka_.ca_dir()}, .fault_point = "", .instead = {}};
     ASSERT_OK(cluster_.driver().Start(launch));
     ASSERT_OK(cluster_.worker(0).Start(launch));
+  }
+
+  void ComeBy(const std::string& mechanism) {
+    job_.kafka =
+        absl::StrCat("brokers: \"", kafka_.secure_brokers(),
+                     "\", properties: {security.protocol: sasl_ssl, sasl.mechanism: ", mechanism, ", sasl.username: ", kUser,
+                     ", sasl.password: \"${env:TENFOLD_SECRET_READER}\", ssl.ca.location: ", kafka_.ca_dir(), "/ca.pem}, ");
   }
 
   OwnKafka kafka_{1, "127.0.0.1", kUser};
@@ -48,6 +54,7 @@ TEST_F(SecureKafkaTest, WhatAclsRefuseIsNamedAndATopicThatMayBeReadSuffices) {
   ASSERT_OK(ProduceSample(job_.topics[0], 3, /*seed=*/1, 3000));
   ASSERT_OK(cluster_.VerifyPublished(job_.name));
   const CliResult status = cluster_.RunCli({"status", job_.name});
+  EXPECT_TRUE(absl::StrContains(status.out, "reader      wire\n")) << status.out;
   EXPECT_FALSE(absl::StrContains(status.out, "reader-password")) << status.out;
   EXPECT_FALSE(absl::StrContains(cluster_.driver().LogTail(), "reader-password"));
   const std::string told = absl::StrCat("refuses access to group tenfold-", job_.name);
@@ -60,6 +67,22 @@ TEST_F(SecureKafkaTest, AJobThatKafkaSlowsDownStaysExact) {
   ASSERT_OK(ProduceSample(job_.topics[0], 3, /*seed=*/1, 10'000));
   ASSERT_OK(cluster_.Submit(job_));
   ASSERT_OK(cluster_.VerifyPublished(job_.name));
+}
+
+// The driver asks with librdkafka, of which older ones get SCRAM wrong.
+TEST_F(SecureKafkaTest, AJobComesByScramOrItsUserLearnsWhyItCannot) {
+  AllowReading(kUser, job_.topics[0]);
+  AllowScram(kUser);
+  ComeBy("SCRAM-SHA-256");
+  ASSERT_OK(ProduceSample(job_.topics[0], 3, /*seed=*/1, 3000));
+  if (rd_kafka_version() >= 0x020601ff) {
+    ASSERT_OK(cluster_.Submit(job_));
+    ASSERT_OK(cluster_.VerifyPublished(job_.name));
+    return;
+  }
+  const CliResult refused = cluster_.RunCli({"submit", cluster_.WriteFile("scram.yaml", SpecText(job_))});
+  EXPECT_EQ(refused.exit_code, kExitUnavailable) << refused.err;
+  EXPECT_TRUE(absl::StrContains(refused.err, "this librdkafka is older than 2.6.1")) << refused.err;
 }
 
 TEST_F(SecureKafkaTest, AWrongPasswordIsNamed) {

@@ -253,6 +253,34 @@ TEST_F(FetchMachineTest, BelievesNoLeaderOfAnOlderEpoch) {
   EXPECT_EQ(asked_epoch_, 8);
 }
 
+// As where a topic was created again and there are no ids.
+TEST_F(FetchMachineTest, ALeaderOfAnOlderEpochIsBelievedIfBrokersInsist) {
+  Assign();
+  Settle();
+  Answer(1, Error(0, WireError::kUnknownLeaderEpoch));
+  for (WireMetadata::Partition& partition : metadata_.topics[0].partitions) partition.leader_epoch = 0;
+  SettleFor(5 * kSecond);
+  AskedOffset(1);
+  EXPECT_EQ(asked_epoch_, 5);
+  for (int i = 0; i < 5; ++i, SettleFor(2 * kSecond)) Answer(1, Error(0, WireError::kUnknownLeaderEpoch));
+  AskedOffset(1);
+  EXPECT_EQ(asked_epoch_, 0);
+}
+
+TEST_F(FetchMachineTest, ABrokerThatHasNothingAndDoesNotHoldItBackIsAskedLessOften) {
+  Assign();
+  Settle();
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(fetches_.contains(1)) << "in round " << i;
+    Answer(1, Records(0, "", 10));
+    Settle();
+  }
+  EXPECT_FALSE(fetches_.contains(1));
+  now_us_ += kSecond;
+  Settle();
+  EXPECT_TRUE(fetches_.contains(1));
+}
+
 TEST_F(FetchMachineTest, AnOffsetThatIsNotThereIsLost) {
   Assign();
   Settle();
@@ -278,7 +306,7 @@ TEST_F(FetchMachineTest, ATopicCountsAsMissingAfterThreeSeconds) {
   const std::vector<LogReader::Event> events = machine_.TakeEvents();
   ASSERT_THAT(events, SizeIs(2));
   EXPECT_EQ(events[0].kind, LogReader::Event::Kind::kFailed);
-  EXPECT_EQ(events[0].message, "read events[0]: topic events does not exist (any more)");
+  EXPECT_EQ(events[0].message, "read events[0] at 10: topic events does not exist (any more)");
 }
 
 TEST_F(FetchMachineTest, APartitionThatCameLateIsRead) {
@@ -303,7 +331,7 @@ TEST_F(FetchMachineTest, ATopicThatWasCreatedAgainIsNotReadOn) {
   const std::vector<LogReader::Event> events = machine_.TakeEvents();
   ASSERT_THAT(events, SizeIs(2));
   EXPECT_EQ(events[0].kind, LogReader::Event::Kind::kFailed);
-  EXPECT_THAT(events[0].message, HasSubstr("events[0]: topic events was created again"));
+  EXPECT_THAT(events[0].message, HasSubstr("events[0] at 10: topic events was created again"));
   // Whose first leader has a lower epoch than the former topic's last one.
   for (WireMetadata::Partition& partition : metadata_.topics[0].partitions) partition.leader_epoch = 0;
   Assign();
@@ -367,7 +395,8 @@ TEST_F(FetchMachineTest, ALogThatDivergesIsNotReadOn) {
   ASSERT_THAT(events, SizeIs(1));
   EXPECT_EQ(events[0].kind, LogReader::Event::Kind::kAnotherLog);
   EXPECT_EQ(events[0].next_offset, 8);
-  EXPECT_THAT(events[0].message, HasSubstr("offset 10 was reached in leader epoch 4, which the log has not: its epoch 3 ended at 8"));
+  EXPECT_THAT(events[0].message,
+              HasSubstr("offset 10 was reached in leader epoch 4, which the log has not: its epoch 3 ended at 8"));
 }
 
 TEST_F(FetchMachineTest, AnswersToWhatWasAskedBeforeAssignAreDropped) {

@@ -284,7 +284,7 @@ TEST_P(WireReaderIntsTest, NoIntThatLiesGivesAWrongRecord) {
     // Another host may be one that never answers, which takes seconds.
     const std::string host = cluster_.address(1).host;
     spare(right.find(host), host.size());
-    // No leader of an older epoch than one that was named is believed.
+    // A leader of an older epoch than one that was named is believed after seconds.
     spare(right.find(std::string("\0\0\0\1\0\0\0\5", 8)) + 4, 4);
   }
   const std::vector<Lie> lies = Lies(right, but);

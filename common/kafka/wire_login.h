@@ -1,0 +1,63 @@
+// How a client logs in to a broker by SASL (https://kafka.apache.org/protocol#sasl_handshake): PLAIN (RFC 4616),
+// SCRAM-SHA-256 and -512 (RFC 5802, RFC 7677). Pure; used by one thread at a time. Errors follow the broker's name and hold
+// no secret.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace tenfold {
+
+struct WireCredentials {
+  // One of those that WireLogin::Has.
+  std::string mechanism;
+  std::string user;
+  std::string password;
+};
+
+struct WireQuestion {
+  int16_t call = 0;
+  int16_t version = 0;
+  // Whether the version is one of those whose headers have tagged fields.
+  bool flexible = true;
+  std::string text;
+};
+
+class WireLogin {
+ public:
+  static bool Has(std::string_view mechanism);
+
+  // `nonce` is for SCRAM: text without a comma that nobody can guess and no other login had.
+  WireLogin(WireCredentials credentials, std::string nonce);
+
+  // What is asked first: whether the broker has the mechanism.
+  WireQuestion First() const;
+  // Takes the answer to the last question, and returns the next one, or none once the client is logged in.
+  // PERMISSION_DENIED if the broker refuses, FAILED_PRECONDITION if it makes no sense or does not know the password itself.
+  absl::StatusOr<std::optional<WireQuestion>> OnAnswer(std::string_view answer);
+
+  // How long the login lasts, in milliseconds; 0 for ever. Known once it is done.
+  int64_t lifetime_ms() const { return lifetime_ms_; }
+
+ private:
+  enum class Step { kHandshake, kPlain, kFirst, kFinal };
+
+  absl::StatusOr<std::optional<WireQuestion>> OnHandshake(std::string_view answer);
+  // Answers the broker's salt.
+  absl::StatusOr<std::string> Prove(std::string_view server_first);
+  absl::Status CheckServer(std::string_view server_final) const;
+  static WireQuestion Authenticate(std::string_view bytes);
+
+  const WireCredentials credentials_;
+  const std::string nonce_;
+  Step step_ = Step::kHandshake;
+  int64_t lifetime_ms_ = 0;
+  // What the broker has to prove that it knows the password.
+  std::string server_signature_;
+};
+
+}  // namespace tenfold
