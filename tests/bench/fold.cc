@@ -11,12 +11,19 @@
 
 #include "CLI/CLI.hpp"
 #include "common/kafka/log.h"
+#include "common/kafka/record_batch.h"
+#include "common/kafka/wire_messages.h"
 #include "glog/logging.h"
 #include "tests/bench/event_stream.h"
+#include "tests/unit/common/wire_fixture.h"
 #include "worker/fold/delta_table.h"
 #include "worker/fold/record_fold.h"
 
 namespace tenfold::bench {
+
+// As many records as a poll hands over at most, and as a producer of many puts into a batch.
+constexpr size_t kPoll = 10'000;
+constexpr size_t kBatch = 1'000;
 
 // The log of one partition, from memory: what the production loop needs of it besides its records.
 class MemoryLog : public LogReader {
@@ -37,7 +44,49 @@ extern "C" [[gnu::noipa]] bool FoldEvents(std::span<const LogRecord> records, Re
   return !fold->Fold(records, log, /*exact=*/false, cursors).has_value();
 }
 
+// The same from the answer to a Fetch on, as the wire reader takes it apart.
+extern "C" [[gnu::noipa]] bool FetchAndFoldEvents(std::string_view answer, RecordFold* fold, std::vector<Cursor>* cursors) {
+  const MemoryLog log;
+  const absl::StatusOr<WireFetched> fetched = ReadFetched(kFetchVersions.most, answer);
+  if (!fetched.ok()) return false;
+  std::vector<LogRecord> records;
+  for (const WireFetched::Partition& partition : fetched->partitions) {
+    std::string_view batches = partition.records.substr(0, FindExtent(partition.records).whole_bytes);
+    RecordBatch batch;
+    for (uint32_t number = 0;; ++number) {
+      const absl::StatusOr<bool> taken = TakeBatch(&batches, &batch);
+      if (!taken.ok()) return false;
+      if (*taken && !BatchRecords(batch, batch.records, 0).Read(0, number, kPoll, &records).ok()) return false;
+      if (*taken && records.size() < kPoll) continue;
+      if (fold->Fold(records, log, /*exact=*/false, cursors)) return false;
+      records.clear();
+      if (!*taken) break;
+    }
+  }
+  return true;
+}
+
 namespace {
+
+// An answer with the records in batches of one partition.
+std::string Answer(const std::vector<LogRecord>& records) {
+  std::string batches;
+  for (size_t begin = 0; begin < records.size(); begin += kBatch) {
+    MadeBatch batch;
+    batch.base_offset = records[begin].offset;
+    for (size_t i = begin; i < std::min(records.size(), begin + kBatch); ++i) {
+      MadeRecord& record = batch.records.emplace_back();
+      record.delta = static_cast<int64_t>(i - begin);
+      record.value = records[i].value;
+    }
+    batches += BatchBytes(batch);
+  }
+  WireFetched fetched;
+  WireFetched::Partition& partition = fetched.partitions.emplace_back();
+  partition.id = {'i', 'd'};
+  partition.records = batches;
+  return FetchedBytes(kFetchVersions.most, fetched);
+}
 
 RecordFold MakeFold() {
   JobSpec spec;
@@ -72,6 +121,8 @@ int Run(int argc, char** argv) {
   app.add_option("COUNT", count, "Events")->required();
   app.add_option("PAGES", pages)->required()->check(CLI::PositiveNumber);
   app.add_option("EXPONENT", exponent, "Of the pages' Zipf distribution; 0: all alike")->required();
+  bool fetched = false;
+  app.add_flag("--fetched", fetched, "They come as the answer to a Fetch");
   CLI11_PARSE(app, argc, argv);
 
   const ZipfKeys draw(pages, exponent);
@@ -99,7 +150,8 @@ int Run(int argc, char** argv) {
   cursors[0].state = &partition;
   cursors[0].table = &table;
   cursors[0].end = static_cast<int64_t>(count);
-  const bool folded = FoldEvents(records, &fold, &cursors);
+  const std::string answer = fetched ? Answer(records) : "";
+  const bool folded = fetched ? FetchAndFoldEvents(answer, &fold, &cursors) : FoldEvents(records, &fold, &cursors);
   if (!folded || partition.bad_size() != 0 || !Equal(table.Deltas(), exact)) {
     std::cerr << "bench-fold: the sums are not the exact ones\n";
     return 1;
