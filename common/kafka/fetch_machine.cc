@@ -81,6 +81,8 @@ void FetchMachine::Assign(const std::vector<LogReader::Start>& starts, int64_t n
       partition.leader_epoch = -1;
       partition.missing_since_us = 0;
     }
+    partition.older_since_us = 0;
+    partition.known_cluster = known.cluster;
     partition.id_is_read = known.topic_id != TopicId{};
     if (partition.id_is_read && partition.id != known.topic_id) {
       partition.id = known.topic_id;
@@ -196,7 +198,7 @@ void FetchMachine::AskFetch(int32_t id, Broker* broker, int64_t now_us, std::vec
     const size_t position = (broker->turn + i) % partitions_.size();
     Partition& partition = partitions_[position];
     if (!partition.IsReadFrom(id) || now_us < partition.retry_us) continue;
-    has_ids &= partition.id != TopicId{};
+    has_ids &= partition.id != TopicId{} && !partition.asks_by_name;
     fetch.partitions.push_back({partition.name.topic, partition.id, partition.name.partition, partition.leader_epoch,
                                 partition.next_offset, partition.last_epoch, partition.max_bytes});
     fetch.max_bytes = std::max(fetch.max_bytes, partition.max_bytes);
@@ -342,9 +344,11 @@ void FetchMachine::OnMetadata(const WireMetadata& metadata, int64_t now_us) {
     // for.
     if (broker.state != Broker::State::kReady) broker.address = address;
   }
+  cluster_ = metadata.cluster;
   for (uint32_t position = 0; position < partitions_.size(); ++position) {
     Partition& partition = partitions_[position];
     if (partition.stopped) continue;
+    if (!partition.known_cluster.empty() && partition.known_cluster != cluster_) ForgetLog(&partition);
     const auto topic = std::ranges::find(metadata.topics, partition.name.topic, &WireMetadata::Topic::name);
     if (topic == metadata.topics.end()) continue;
     OnTopic(position, *topic, now_us);
@@ -353,6 +357,14 @@ void FetchMachine::OnMetadata(const WireMetadata& metadata, int64_t now_us) {
       partitions_, [](const Partition& partition) { return !partition.stopped && partition.leader < 0; });
   leaderless_ = unled ? leaderless_ + 1 : 0;
   control_.retry_us = now_us + Pause(1 + leaderless_);
+}
+
+// These are brokers of another cluster, whose topic may be a copy. What was known of the log is of no use there.
+void FetchMachine::ForgetLog(Partition* partition) {
+  partition->known_cluster.clear();
+  partition->id = {};
+  partition->id_is_read = false;
+  partition->last_epoch = -1;
 }
 
 void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, int64_t now_us) {
@@ -377,14 +389,16 @@ void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, 
                                   IdText(partition.id)),
                      now_us);
   if (topic.id != TopicId{}) partition.id = topic.id;
+  partition.asks_by_name = topic.id == TopicId{};
   const auto found = std::ranges::find(topic.partitions, partition.name.partition, &WireMetadata::Partition::partition);
   if (found == topic.partitions.end())
     return OnMissing(position, kFailed, absl::StrCat("topic ", topic.name, " has ", topic.partitions.size(), " partitions"),
                      now_us);
   partition.missing_since_us = 0;
   // A broker that is behind names a leader of an older epoch than is known. One that insists on it is right: the topic was
-  // created again where there are no ids, or who named the epoch was wrong.
+  // created again where there are no ids, or who named the epoch was wrong. But a log that was read does not get younger.
   if (found->leader_epoch >= 0 && found->leader_epoch < partition.leader_epoch) {
+    if (partition.id != TopicId{} && found->leader_epoch < partition.last_epoch) return;
     if (partition.older_since_us == 0) partition.older_since_us = now_us;
     if (now_us - partition.older_since_us < kMissingForUs) return;
   }
@@ -465,6 +479,12 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
     return std::nullopt;
   }
   const std::string read = absl::StrCat("read ", Name(partition.name), " at ", partition.next_offset, ": ");
+  // Its epochs differ, but not before the offset: compaction may have emptied one, and who compares records finds the rest.
+  if (fetched.diverging_epoch >= 0 && fetched.diverging_end >= partition.next_offset) {
+    partition.last_epoch = -1;
+    partition.retry_us = now_us + Pause(++partition.failures);
+    return std::nullopt;
+  }
   if (fetched.diverging_epoch >= 0) {
     const std::string reached =
         absl::StrCat("offset ", partition.next_offset, " was reached in leader epoch ", partition.last_epoch);
@@ -502,10 +522,13 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
   delivery.aborted = fetched.aborted;
   std::ranges::sort(delivery.aborted, {}, &WireFetched::Aborted::first_offset);
   // A batch that was compacted away may have left its place behind; an answer never leads back.
-  partition.next_offset = std::max(partition.next_offset, extent.next_offset);
-  if (extent.epoch >= 0) partition.last_epoch = extent.epoch;
+  if (extent.whole_bytes > 0 && extent.next_offset >= partition.next_offset) {
+    partition.next_offset = extent.next_offset;
+    partition.last_epoch = std::max(extent.epoch, -1);
+    partition.older_since_us = 0;
+  }
   delivery.next_offset = partition.next_offset;
-  delivery.identity = {partition.id, partition.last_epoch};
+  delivery.identity = IdentityOf(position, partition.last_epoch);
   const int64_t end = fetched.last_stable_offset >= 0 ? fetched.last_stable_offset : fetched.high_watermark;
   // Who led it before may know of an earlier end.
   delivery.at_end = partition.next_offset == end && partition.leader == id;
@@ -517,6 +540,8 @@ void FetchMachine::OnError(uint32_t position, WireError error, bool knows_leader
   const std::string name = Name(partition.name);
   switch (error) {
     case WireError::kOffsetOutOfRange:
+      // The epoch may be what it does not know; then its records are to be compared.
+      if (std::exchange(partition.last_epoch, -1) >= 0) break;
       return Stop(position, absl::StrCat(name, ": offset ", partition.next_offset, " is not in the log (any more)"),
                   LogReader::Event::Kind::kOffsetLost, partition.next_offset);
     case WireError::kNotLeader:

@@ -106,8 +106,10 @@ class FetchMachine {
     int32_t epoch = -1;
   };
   std::optional<Leader> LeaderOf(uint32_t position) const;
-  // All zeros if it is not known.
-  TopicId TopicIdOf(uint32_t position) const { return partitions_[position].id; }
+  // Which log the partition's batches of this epoch are of.
+  LogIdentity IdentityOf(uint32_t position, int32_t leader_epoch) const {
+    return {cluster_, partitions_[position].id, leader_epoch};
+  }
 
   // Takes the events since the last call.
   std::vector<LogReader::Event> TakeEvents();
@@ -122,6 +124,10 @@ class FetchMachine {
     TopicId id{};
     // Records of the topic with this id were read before, and so it has to be this one.
     bool id_is_read = false;
+    // The cluster that it is of; empty if that is not known, or another than this one.
+    std::string known_cluster;
+    // The last metadata had no id of it.
+    bool asks_by_name = false;
     int64_t next_offset = 0;
     // Of the last batch before next_offset, as far as it is known.
     int32_t last_epoch = -1;
@@ -190,6 +196,7 @@ class FetchMachine {
   absl::StatusOr<std::vector<Delivery>> Understand(int32_t connection, std::string_view answer, int64_t now_us);
   void NoteHaste(Broker* broker, const WireFetched& fetched, int64_t now_us);
   void OnMetadata(const WireMetadata& metadata, int64_t now_us);
+  static void ForgetLog(Partition* partition);
   void OnTopic(uint32_t position, const WireMetadata::Topic& topic, int64_t now_us);
   void OnMissing(uint32_t position, LogReader::Event::Kind kind, std::string_view why, int64_t now_us);
   std::vector<Delivery> OnFetched(int32_t id, const WireFetched& fetched, int64_t now_us);
@@ -207,6 +214,8 @@ class FetchMachine {
   std::vector<LogReader::Event> events_;
 
   std::map<int32_t, Broker> brokers_;
+  // The cluster's id, as the last metadata had it.
+  std::string cluster_;
   // Counts connections.
   uint64_t sources_ = 0;
   Broker control_;

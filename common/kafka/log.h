@@ -51,6 +51,8 @@ using TopicId = std::array<char, 16>;
 
 // Which log it is that has a partition's records up to an offset, as far as brokers and readers tell.
 struct LogIdentity {
+  // Empty if it is not known. What follows is of no use at another cluster.
+  std::string cluster = {};
   TopicId topic_id{};
   // Of the last batch before the offset: the epoch of the leader that took it; -1 if it is not known.
   int32_t leader_epoch = -1;
@@ -153,7 +155,7 @@ class LogReader {
       // The log no longer has next_offset (retention), or not yet. The partition delivers nothing more until Assign.
       kOffsetLost,
       // The log is another than the one of Start, or than was read since: its topic was created again, or a broker lost its
-      // end. Both have the same records below next_offset, 0 if nothing is known to be the same; the message is what
+      // end. It has nothing of the log that was read from next_offset on, 0 for another topic; the message is what
       // brokers say. The partition delivers nothing more until Assign.
       kAnotherLog,
       // The topic or partition does not exist or was deleted (noticed within seconds), access is denied, or a record

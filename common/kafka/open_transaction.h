@@ -1,5 +1,5 @@
 // Who holds a partition's records back with a transaction that is open. librdkafka 2.0.2 cannot ask that, so that brokers
-// are asked over connections of our own, which are plain ones.
+// are asked over connections of our own.
 #pragma once
 
 #include <cstdint>

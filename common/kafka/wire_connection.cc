@@ -50,6 +50,7 @@ absl::Status WireConnection::Named(const absl::Status& status) const {
 absl::StatusOr<std::string> WireConnection::Call(int16_t call, int16_t version, std::string_view question,
                                                  absl::Time deadline) {
   socket_->Ask(call, version, kClientId, question);
+  if (absl::Status sent = socket_->Advance(); !sent.ok()) return Named(sent);
   WireBuffer answer;
   while (true) {
     const absl::StatusOr<bool> whole = socket_->Receive(&answer);

@@ -11,6 +11,8 @@
 namespace tenfold {
 namespace {
 
+constexpr size_t kMostClusterId = 256;
+
 constexpr char kSoftware[] = "tenfold";
 constexpr char kSoftwareVersion[] = "1";
 constexpr int8_t kReadCommitted = 1;
@@ -100,8 +102,9 @@ absl::StatusOr<WireMetadata> ReadMetadata(int16_t version, std::string_view answ
     in.SkipTags();
     metadata.brokers[id] = Address{host, port};
   }
-  in.TakeCompactString();  // cluster id
-  in.Take<int32_t>();      // controller
+  // A longer one is none that Kafka makes.
+  if (const std::string_view cluster = in.TakeCompactString(); cluster.size() <= kMostClusterId) metadata.cluster = cluster;
+  in.Take<int32_t>();  // controller
   for (uint32_t topics = in.TakeCompactArray(); topics > 0 && !in.failed(); --topics) {
     WireMetadata::Topic& topic = metadata.topics.emplace_back();
     topic.error = TakeError(&in);

@@ -74,6 +74,8 @@ struct WireMetadata {
     TopicId id{};
     std::vector<Partition> partitions;
   };
+  // The cluster's id; empty if it has none.
+  std::string cluster;
   // By id.
   std::map<int32_t, Address> brokers;
   std::vector<Topic> topics;

@@ -180,7 +180,7 @@ class OwnWireReader : public WireReader {
   uint64_t Hash(const LogRecord& record) const override { return HashRecord(batches_[record.batch], record.handle); }
 
   LogIdentity Identity(const LogRecord& record) const override {
-    return {machine_.TopicIdOf(record.position), batches_[record.batch].leader_epoch};
+    return machine_.IdentityOf(record.position, batches_[record.batch].leader_epoch);
   }
 
   absl::Duration TakeWaited() override { return std::exchange(waited_, absl::ZeroDuration()); }

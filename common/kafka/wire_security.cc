@@ -28,7 +28,7 @@ std::string Protocol(const std::map<std::string, std::string>& properties) {
 
 // Both names are librdkafka's.
 std::string Mechanism(const std::map<std::string, std::string>& properties) {
-  return Find(properties, "sasl.mechanism", Find(properties, "sasl.mechanisms", kDefaultMechanism));
+  return Find(properties, "sasl.mechanisms", Find(properties, "sasl.mechanism", kDefaultMechanism));
 }
 
 bool NamesFile(const std::string& property) { return property.ends_with(".location"); }

@@ -75,8 +75,7 @@ void WireSocket::Close() {
 }
 
 pollfd WireSocket::Awaited() const {
-  const bool writes = state_ == State::kConnecting || (tls_ && tls_->wants_to_write()) ||
-                      (!unsent_.empty() && state_ != State::kHandshaking);
+  const bool writes = state_ == State::kConnecting || (tls_ ? tls_->wants_to_write() : !unsent_.empty());
   return {fd_, static_cast<short>(writes ? POLLIN | POLLOUT : POLLIN), 0};
 }
 

@@ -91,10 +91,16 @@ int GivePassword(char* to, int most, int, void* password) {
   return static_cast<int>(text.size());
 }
 
+// The next certificate of a text; none if there is no more.
+Certificate ReadCertificate(BIO* bio) {
+  std::string no_password;
+  return Certificate(PEM_read_bio_X509(bio, nullptr, GivePassword, &no_password));
+}
+
 absl::Status TrustPem(const std::string& pem, SSL_CTX* context) {
   const Bio bio = Text(pem);
   int found = 0;
-  while (const Certificate certificate{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
+  while (const Certificate certificate{ReadCertificate(bio.get())}) {
     if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate.get()) == 1) ++found;
   }
   if (found == 0) return Wrong("ssl.ca.pem", "has no certificate");
@@ -126,11 +132,10 @@ absl::Status Trust(const Properties& properties, SSL_CTX* context) {
 
 absl::Status UseCertificatePem(const std::string& pem, SSL_CTX* context) {
   const Bio bio = Text(pem);
-  const Certificate own{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)};
+  const Certificate own{ReadCertificate(bio.get())};
   if (own == nullptr || SSL_CTX_use_certificate(context, own.get()) != 1)
     return Wrong("ssl.certificate.pem", "has no certificate that can be used");
-  while (const Certificate issuer{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)})
-    SSL_CTX_add1_chain_cert(context, issuer.get());
+  while (const Certificate issuer{ReadCertificate(bio.get())}) SSL_CTX_add1_chain_cert(context, issuer.get());
   ERR_clear_error();
   return absl::OkStatus();
 }
@@ -229,7 +234,8 @@ absl::StatusOr<bool> TlsStream::Handshake() {
   }
   const absl::StatusOr<size_t> outcome = Outcome(result);
   if (outcome.ok()) return false;
-  const int verified = static_cast<int>(SSL_get_verify_result(ssl_.get()));
+  const bool verifies = SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE;
+  const long verified = verifies ? SSL_get_verify_result(ssl_.get()) : X509_V_OK;
   if (verified == X509_V_OK && outcome.status().message() == kClosed)
     return absl::UnavailableError("has closed the connection when TLS began; it may not speak TLS here");
   const std::string why = verified != X509_V_OK

@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kMaxReasonBytes = 64 << 10;
 constexpr size_t kMaxTopicIdBytes = 16;
+constexpr size_t kMaxClusterIdBytes = 256;
 // Counts, offsets and times are below this, so that a few of them may be added.
 constexpr int64_t kMaxNumber = int64_t{1} << 60;
 
@@ -73,7 +74,8 @@ absl::Status CheckCounters(const FoldReply& reply, const Offsets& composition) {
     if (partition.records() > uint64_t{kMaxNumber}) return Unsound("it counts too many records");
     if (!composition.contains(partition.partition()) || !seen.insert(partition.partition()).second)
       return Unsound(absl::StrCat("it counts partition index ", partition.partition()));
-    if (partition.topic_id().size() > kMaxTopicIdBytes) return Unsound("a topic's id is too long");
+    if (partition.topic_id().size() > kMaxTopicIdBytes || partition.kafka_cluster().size() > kMaxClusterIdBytes)
+      return Unsound("a topic's id is too long");
     uint64_t bad = 0;
     for (const BadCount& count : partition.bad()) {
       if (!BadReason_IsValid(count.reason()) || count.count() > partition.records() - std::min(bad, partition.records()))

@@ -77,6 +77,10 @@ def lz4(bench, table):
     throughput(bench, table, "lz4")
 
 
+def zstd(bench, table):
+    throughput(bench, table, "zstd")
+
+
 def wal(bench, table):
     b = bench.topic("b")
     rates = {}
@@ -256,6 +260,7 @@ def merge(bench, table):
 ROWS = {
     "throughput": (throughput, False),
     "lz4": (lz4, False),
+    "zstd": (zstd, False),
     "wal": (wal, False),
     "live": (live, False),
     "state": (state, False),

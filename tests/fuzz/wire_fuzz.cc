@@ -2,8 +2,10 @@
 // get the right length and checksum, so that what is in them is looked at.
 #include <isa-l/crc.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "common/kafka/fetch_machine.h"
 #include "common/kafka/record_batch.h"
 #include "common/kafka/wire_format.h"
+#include "common/kafka/wire_login.h"
 #include "common/kafka/wire_messages.h"
 #include "tests/unit/common/wire_fixture.h"
 
@@ -77,13 +80,24 @@ void ReadByMachine(std::string_view bytes) {
   machine.TakeEvents();
 }
 
+// Has a login take the bytes for the broker's answers, one after the other.
+void LogIn(bool plain, std::string_view bytes) {
+  WireLogin login({plain ? "PLAIN" : "SCRAM-SHA-256", "user", "secret"}, "nonce");
+  for (int step = 0; step < 4; ++step) {
+    const size_t size = std::min<size_t>(bytes.size(), step == 0 ? 7 : bytes.size() / 2);
+    const absl::StatusOr<std::optional<WireQuestion>> next = login.OnAnswer(bytes.substr(0, size));
+    if (!next.ok() || !*next) return;
+    bytes.remove_prefix(size);
+  }
+}
+
 }  // namespace
 }  // namespace tenfold
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 8) {
+  switch (data[0] % 9) {
     case 0:
     case 1:
       (void)tenfold::ReadFetched(static_cast<int16_t>(12 + data[0] % 2), bytes);
@@ -97,6 +111,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 4:
       tenfold::ReadByMachine(bytes);
+      break;
+    case 5:
+      tenfold::LogIn(data[0] / 9 % 2 == 0, bytes);
       break;
     default:
       tenfold::ReadBatch(std::string(bytes));

@@ -91,14 +91,6 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
 
 Anchor RangeReader::LastFolded(const Cursor& cursor) { return {cursor.state->last_offset(), cursor.state->last_hash()}; }
 
-LogIdentity RangeReader::Known(const Cursor& cursor) {
-  LogIdentity known;
-  const std::string& id = cursor.state->topic_id();
-  if (id.size() == known.topic_id.size()) std::ranges::copy(id, known.topic_id.begin());
-  if (cursor.state->has_leader_epoch()) known.leader_epoch = cursor.state->leader_epoch();
-  return known;
-}
-
 void RangeReader::SetAnchor(Cursor* cursor) {
   cursor->anchor = LastFolded(*cursor);
   if (cursor->anchor.offset >= 0) anchors_->Set(cursor->partition, cursor->anchor);
@@ -114,7 +106,7 @@ absl::Status RangeReader::Assign() {
   for (Cursor& cursor : cursors_) {
     cursor.read = cursor.state->next_offset();
     cursor.failure.clear();
-    starts.push_back({cursor.partition, cursor.expected.offset >= 0 ? cursor.expected.offset : cursor.read, Known(cursor)});
+    starts.push_back({cursor.partition, cursor.expected.offset >= 0 ? cursor.expected.offset : cursor.read, cursor.Known()});
   }
   retry_at_ = absl::InfiniteFuture();
   absl::Status assigned = reader_->Assign(starts);
@@ -167,17 +159,17 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
         }
         break;
       }
-      case LogReader::Event::Kind::kOffsetLost:
+      case LogReader::Event::Kind::kOffsetLost: {
+        const absl::StatusOr<int64_t> begin = reader_->Begin(event.position, kAskBegin);
+        if (!begin.ok()) {
+          SetFailure(&cursor, std::string(begin.status().message()));
+          break;
+        }
+        if (*begin <= (cursor.expected.offset >= 0 ? cursor.expected.offset : cursor.state->next_offset())) {
+          SetShorter(&cursor);
+          break;
+        }
         if (cursor.expected.offset >= 0) {
-          const absl::StatusOr<int64_t> begin = reader_->Begin(event.position, kAskBegin);
-          if (!begin.ok()) {
-            SetFailure(&cursor, std::string(begin.status().message()));
-            break;
-          }
-          if (*begin <= cursor.expected.offset) {
-            SetShorter(&cursor);
-            break;
-          }
           // Retention has dropped the expected record. Whether more is lost shows behind it.
           cursor.expected = std::exchange(cursor.expected_next, {});
           if (absl::Status assigned = Assign(); !assigned.ok()) *waiting_for = std::string(assigned.message());
@@ -187,6 +179,7 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
             cursor.Name(), " no longer has offset ", cursor.state->next_offset(),
             ", from which the job has to go on: retention has dropped it, or the topic was created again. Cancel "
             "the job and submit it anew");
+      }
       case LogReader::Event::Kind::kAnotherLog:
         if (event.next_offset < cursor.state->next_offset()) return cursor.Another(event.message);
         // What was read and not folded is gone.
@@ -202,7 +195,8 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
 
 // The expected record may come back: a new leader tells late of all that it has. The driver ends the job if it does not.
 void RangeReader::SetShorter(Cursor* cursor) {
-  SetFailure(cursor, absl::StrCat(cursor->Name(), " ends at or before offset ", cursor->expected.offset,
+  SetFailure(cursor, absl::StrCat(cursor->Name(), " ends at or before offset ",
+                                  cursor->expected.offset >= 0 ? cursor->expected.offset : cursor->state->next_offset(),
                                   ", up to which it is folded"));
 }
 

@@ -81,8 +81,6 @@ class RangeReader {
  private:
   // The last record of the partition that was folded; without an offset if there is none.
   static Anchor LastFolded(const Cursor& cursor);
-  // The log that the cursor's state was folded from.
-  static LogIdentity Known(const Cursor& cursor);
   // Has the log read where the cursors begin, or at the records that are expected.
   absl::Status Assign();
   // Has the log read at the last folded records, so that each is compared before anything behind it is folded.

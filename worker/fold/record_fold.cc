@@ -55,10 +55,24 @@ std::optional<std::string> CheckExpected(const LogRecord& record, const LogReade
 
 void Cursor::SetNext(int64_t next_offset, const LogIdentity& log) {
   state->set_next_offset(next_offset);
-  if (log.topic_id != TopicId{}) state->set_topic_id(log.topic_id.data(), log.topic_id.size());
+  if (log.topic_id != TopicId{}) {
+    state->set_topic_id(log.topic_id.data(), log.topic_id.size());
+    state->set_kafka_cluster(log.cluster);
+  }
   // An older epoch does not reach up to here.
   state->clear_leader_epoch();
-  if (log.leader_epoch >= 0) state->set_leader_epoch(log.leader_epoch);
+  state->clear_epoch_offset();
+  if (log.leader_epoch < 0) return;
+  state->set_leader_epoch(log.leader_epoch);
+  state->set_epoch_offset(next_offset);
+}
+
+LogIdentity Cursor::Known() const {
+  LogIdentity known;
+  known.cluster = state->kafka_cluster();
+  if (state->topic_id().size() == known.topic_id.size()) std::ranges::copy(state->topic_id(), known.topic_id.begin());
+  if (state->has_leader_epoch() && state->epoch_offset() == state->next_offset()) known.leader_epoch = state->leader_epoch();
+  return known;
 }
 
 std::string Cursor::Name() const { return absl::StrCat(partition.topic, "[", partition.partition, "]"); }

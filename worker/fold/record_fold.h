@@ -50,6 +50,9 @@ struct Cursor {
   // Has the state go on at `next_offset`, which `log` has the records up to.
   void SetNext(int64_t next_offset, const LogIdentity& log);
 
+  // The log that the state was folded from.
+  LogIdentity Known() const;
+
   // The partition as messages name it: "topic[2]".
   std::string Name() const;
   // Why the job must fail if the expected record is not there, although the log has its offset.

@@ -27,7 +27,7 @@ class FakeLog : public LogReader {
     return set != hashes.end() ? set->second : static_cast<uint64_t>(record.offset) * 10;
   }
   LogIdentity Identity(const LogRecord& record) const override {
-    return {id, tells_epochs ? static_cast<int32_t>(record.offset / 10) : -1};
+    return {"cluster", id, tells_epochs ? static_cast<int32_t>(record.offset / 10) : -1};
   }
   absl::Duration TakeWaited() override { return absl::ZeroDuration(); }
   std::string WhyRdkafka() const override { return ""; }
@@ -101,13 +101,25 @@ TEST_F(RecordFoldTest, AnotherRecordInItsPlaceFailsTheJob) {
 TEST_F(RecordFoldTest, TheStateKnowsTheLogThatItWasFoldedFrom) {
   EXPECT_EQ(Fold({9, 10, 25}), std::nullopt);
   EXPECT_EQ(state_.topic_id(), std::string(log_.id.data(), log_.id.size()));
+  EXPECT_EQ(state_.kafka_cluster(), "cluster");
   EXPECT_EQ(state_.leader_epoch(), 2);
+  EXPECT_EQ(state_.epoch_offset(), 26);
   // One who does not tell leaves the topic what it was, but not the epoch.
   log_.id = {};
   log_.tells_epochs = false;
   EXPECT_EQ(Fold({26}), std::nullopt);
   EXPECT_THAT(state_.topic_id(), HasSubstr("id"));
   EXPECT_FALSE(state_.has_leader_epoch());
+}
+
+// A worker that knows nothing of epochs has folded on, and leaders may have changed meanwhile.
+TEST_F(RecordFoldTest, AnEpochOfAnotherOffsetIsOfNoUse) {
+  EXPECT_EQ(Fold({9, 10}), std::nullopt);
+  EXPECT_EQ(cursors_[0].Known().leader_epoch, 1);
+  EXPECT_EQ(cursors_[0].Known().topic_id, log_.id);
+  EXPECT_EQ(cursors_[0].Known().cluster, "cluster");
+  state_.set_next_offset(12);
+  EXPECT_EQ(cursors_[0].Known().leader_epoch, -1);
 }
 
 // What lies between the last record and the end may be of a later epoch, and then the last record's does not reach to it.
