@@ -1,0 +1,21 @@
+//! What the native programs that tests/bench/compare runs have in common: their arguments, the events of a Kafka topic, and
+//! the line in which a top ten is published. All of it is in memory: nothing is durable, and nothing recovers.
+
+pub mod arguments;
+mod consumer;
+pub mod event;
+pub mod source;
+pub mod top;
+
+use arguments::Arguments;
+
+/// Begins every program: returns its arguments. From now on a thread that panics ends the process, which would otherwise
+/// wait for it for ever.
+pub fn begin() -> Arguments {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        std::process::exit(1);
+    }));
+    Arguments::of_process()
+}
