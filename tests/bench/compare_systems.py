@@ -17,6 +17,11 @@ Why these settings:
   trigger (1 million is slower) in twice as many tasks as there are partitions, for three tasks leave a core idle; a local
   file system that starts no process for each file of a checkpoint, as Hadoop's does without its native library. Its
   real-time mode has neither complete mode nor foreachBatch.
+- The native programs (a hash map, differential dataflow) are in Rust, with mimalloc, over librdkafka: batches of
+  records, a consumer a partition with a thread of its own, and no pause of a second when its queue was full. Live, a
+  consumer waits for 64 KiB or 10 ms, as Tenfold's does. They keep all in memory: nothing is durable and nothing recovers,
+  so they show what the same job costs without that. The engines get a step an interval; "combined" is with the events of a
+  step summed by page in a hash map first, as one who knows them does.
 """
 
 import contextlib
@@ -34,6 +39,7 @@ from bench_cluster import ROOT, BenchError, Cluster, end_process, start_process
 
 PEERS = ROOT / "tests/bench/peers"
 BUILD = ROOT / "build/peers"
+NATIVE_BUILD = BUILD / "native"
 JAVA = ["java", "-Xmx4g"]
 # As Flink's own scripts have them.
 FLINK_JAVA = ["--add-exports=java.base/sun.net.util=ALL-UNNAMED"] + [
@@ -114,13 +120,13 @@ class Publications:
 
 class System:
     """How to run one on a topic. `pace` is how often it publishes live; `settings` are both modes', `bulk` and `live` one's;
-    `command` begins the command line of a program that takes them, Tenfold has none."""
+    `command` begins the command line of a program that takes them, Tenfold has none; `built_by` is what makes it."""
 
     def __init__(self, name, label, *, pace, numbers, guarantee, settings, bulk, live, command=None,
-                 read=lambda: read_lines):
+                 read=lambda: read_lines, built_by="maven"):
         self.name, self.label, self.pace, self.numbers, self.guarantee = name, label, pace, numbers, guarantee
         self.modes = {"bulk": {**settings, **bulk}, "live": {**settings, **live}}
-        self.command, self.read = command, read
+        self.command, self.read, self.built_by = command, read, built_by
 
     def description(self):
         return {"name": self.name, "label": self.label, "pace": self.pace, "numbers": self.numbers,
@@ -132,7 +138,7 @@ class System:
 
 
 class PeerRun:
-    """One Java or Python program with all of a system in it."""
+    """One Java, Python or Rust program with all of a system in it."""
 
     def __init__(self, bench, system, topic, settings):
         self.bench, self.system = bench, system
@@ -180,7 +186,7 @@ class PeerRun:
     def errors(self):
         """What its log has of them, briefly."""
         lines = [line.strip() for line in open(self.log_path, errors="replace")]
-        return " | ".join([line for line in lines if re.search(r"Exception|Error|ERROR", line)][-2:])[:300]
+        return " | ".join([line for line in lines if re.search(r"Exception|Error|ERROR|panicked", line)][-2:])[:300]
 
 
 class TenfoldRun:
@@ -237,6 +243,12 @@ def spark(run, topic, publish):
             f"spark.sql.streaming.checkpointLocation={run.dir}/checkpoints", f"spark.sql.warehouse.dir={run.dir}"]
 
 
+def native(program, *flags):
+    def command(run, topic, publish):
+        return [NATIVE_BUILD / f"release/{program}-top-ten", run.bench.kafka, topic, publish, *flags]
+    return command
+
+
 STREAMS_SETTINGS = {
     "num.stream.threads": 2, "statestore.cache.max.bytes": 256 << 20, "auto.offset.reset": "earliest",
     "main.consumer.max.poll.records": 5000, "producer.batch.size": 256 << 10,
@@ -255,6 +267,18 @@ SQL_SETTINGS = {"table.exec.mini-batch.enabled": "true", "table.exec.mini-batch.
 SQL_BULK = {"table.exec.mini-batch.allow-latency": "1s"}
 SQL_LIVE = {"table.exec.mini-batch.allow-latency": "100ms", **FLINK_LIVE}
 CHECKPOINTS = "exactly once, a checkpoint each 2 s"
+# librdkafka calls a partition's largest answer fetch.message.max.bytes.
+NATIVE_SETTINGS = {"fetch.message.max.bytes": 1 << 20, "fetch.error.backoff.ms": 1, "fetch.queue.backoff.ms": 1}
+ENGINE_SETTINGS = {"--workers": 2, "queued.min.messages": 300_000, **NATIVE_SETTINGS}
+NATIVE_LIVE = {"publish": 100, "fetch.min.bytes": 64 << 10, "fetch.wait.max.ms": 10}
+IN_MEMORY = "in memory: nothing durable, no recovery"
+
+
+def engine(name, label, program, *flags):
+    return System(name, label, pace="each 100 ms, a step", numbers="scaled longs", guarantee=IN_MEMORY,
+                  settings=ENGINE_SETTINGS, bulk={"publish": 1000}, live=NATIVE_LIVE, command=native(program, *flags),
+                  built_by="cargo")
+
 
 SYSTEMS = {system.name: system for system in (
     System("tenfold", "Tenfold", pace="each 100 ms, a batch", numbers="decimal, 128-bit sums",
@@ -294,4 +318,9 @@ SYSTEMS = {system.name: system for system in (
                          "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager",
                      "kafka.max.poll.records": 5000, "minPartitions": 6},
            bulk={"publish": "available", "maxOffsetsPerTrigger": 5_000_000}, live={"publish": "0 seconds"}, command=spark),
+    System("map", "Rust, a hash map in memory", pace="each 100 ms", numbers="scaled longs", guarantee=IN_MEMORY,
+           settings={"queued.min.messages": 50_000, **NATIVE_SETTINGS}, bulk={"publish": 200}, live=NATIVE_LIVE,
+           command=native("map"), built_by="cargo"),
+    engine("differential", "Differential 0.26, in memory", "differential"),
+    engine("differential-combined", "Differential, combined, in memory", "differential", "--combine"),
 )}

@@ -20,7 +20,7 @@ sys.path.insert(0, str(BENCH))
 # pylint: disable=wrong-import-position
 import compare_report
 from bench_cluster import BenchError
-from compare_systems import ENDED_WELL, SYSTEMS, Publications, changelog, read_lines, read_tenfold
+from compare_systems import ENDED_WELL, NATIVE_BUILD, SYSTEMS, Publications, changelog, read_lines, read_tenfold
 
 
 def load_compare():
@@ -127,6 +127,49 @@ class JudgingTest(unittest.TestCase):
         self.assertEqual((case["outcome"], case["reason"], case["figures"]), ("wrong", "page1 is too high", {}))
         with self.assertRaises(compare.Refusal):
             compare.run_case(Wrong(), SYSTEMS["tenfold"], "a")
+
+
+class NativeTest(unittest.TestCase):
+    NATIVE = [system for system in SYSTEMS.values() if system.built_by == "cargo"]
+
+    def test_what_is_not_durable_says_so(self):
+        self.assertEqual(len(self.NATIVE), 3)
+        for system in self.NATIVE:
+            self.assertIn("in memory", system.label)
+            self.assertIn("nothing durable, no recovery", system.guarantee)
+
+    def test_a_program_gets_its_flags_before_the_settings(self):
+        run = argparse.Namespace(bench=argparse.Namespace(kafka="host:9092"))
+        self.assertEqual(SYSTEMS["differential-combined"].command(run, "events", 100),
+                         [NATIVE_BUILD / "release/differential-top-ten", "host:9092", "events", 100, "--combine"])
+        self.assertEqual(SYSTEMS["differential"].command(run, "events", 100),
+                         [NATIVE_BUILD / "release/differential-top-ten", "host:9092", "events", 100])
+
+    def test_every_program_is_in_the_workspace(self):
+        for system in self.NATIVE:
+            program = system.command(argparse.Namespace(bench=argparse.Namespace(kafka="")), "", 0)[0].name
+            manifest = compare.PEERS / f"native/{program.removesuffix('-top-ten')}/Cargo.toml"
+            self.assertIn(f'name = "{program}"', manifest.read_text())
+
+    def test_a_missing_cargo_is_told_with_what_needs_it(self):
+        with unittest.mock.patch.object(compare.shutil, "which", return_value=None):
+            with self.assertRaisesRegex(BenchError, "cargo is missing, which builds map, differential: install Rust"):
+                compare.find_cargo(["map", "differential"])
+
+    def test_only_what_the_chosen_systems_need_is_built(self):
+        def commands(*systems):
+            options = argparse.Namespace(systems=systems, binaries="elsewhere")
+            with unittest.mock.patch.multiple(compare, find_cargo=lambda _: "cargo", say=lambda _: None,
+                                              run_step=unittest.mock.DEFAULT,
+                                              build_with_maven=unittest.mock.DEFAULT) as mocks:
+                compare.set_up(options)
+            return ([call.args[0] for call in mocks["run_step"].call_args_list].count("cargo"),
+                    mocks["build_with_maven"].call_count)
+
+        self.assertEqual(commands("tenfold"), (0, 0))
+        self.assertEqual(commands("tenfold", "map", "differential"), (1, 0))
+        self.assertEqual(commands("spark"), (0, 1))
+        self.assertEqual(commands("spark", "map"), (1, 1))
 
 
 class StatisticsTest(unittest.TestCase):
