@@ -74,7 +74,12 @@ pub fn partitions(brokers: &str, topic: &str, settings: &[(String, String)]) -> 
 
 fn client(brokers: &str, settings: &[(String, String)]) -> Result<*mut rd_kafka_t, String> {
     // A partition is assigned, and no offset committed: the group is nobody's.
-    let own = [("bootstrap.servers", brokers), ("group.id", "native"), ("enable.auto.commit", "false")];
+    let own = [
+        ("bootstrap.servers", brokers),
+        ("group.id", "native"),
+        ("enable.auto.commit", "false"),
+        ("auto.offset.reset", "error"),
+    ];
     let all = own.into_iter().chain(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut error: [c_char; ERROR_BYTES] = [0; ERROR_BYTES];
     // SAFETY: librdkafka ends what it writes into `error` with a zero; rd_kafka_new takes the configuration.
