@@ -45,6 +45,11 @@ std::string IdText(const TopicId& id) { return TopicIdText({id.data(), id.size()
 
 std::string Name(const TopicPartition& partition) { return absl::StrCat(partition.topic, "[", partition.partition, "]"); }
 
+// How a sentence begins on why the partition is not read on from there.
+std::string Reading(const TopicPartition& partition, int64_t offset) {
+  return absl::StrCat("read ", Name(partition), " at ", offset, ": ");
+}
+
 }  // namespace
 
 FetchMachine::FetchMachine(Options options) : options_(std::move(options)), random_(options_.seed) {}
@@ -369,7 +374,6 @@ void FetchMachine::ForgetLog(Partition* partition) {
 
 void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, int64_t now_us) {
   Partition& partition = partitions_[position];
-  const std::string read = absl::StrCat("read ", Name(partition.name), " at ", partition.next_offset, ": ");
   switch (topic.error) {
     case WireError::kNone:
       break;
@@ -377,7 +381,7 @@ void FetchMachine::OnTopic(uint32_t position, const WireMetadata::Topic& topic, 
       return OnMissing(position, kFailed, absl::StrCat("topic ", topic.name, " does not exist (any more)"), now_us);
     case WireError::kTopicAuthorizationFailed:
     case WireError::kInvalidTopic:
-      return Stop(position, absl::StrCat(read, WireErrorText(topic.error)));
+      return Stop(position, absl::StrCat(Reading(partition.name, partition.next_offset), WireErrorText(topic.error)));
     default:
       partition.leader = -1;
       return;
@@ -418,8 +422,8 @@ void FetchMachine::OnMissing(uint32_t position, LogReader::Event::Kind kind, std
   if (partition.missing_since_us == 0) partition.missing_since_us = now_us;
   if (now_us - partition.missing_since_us < kMissingForUs) return;
   const bool other = kind == LogReader::Event::Kind::kAnotherLog;
-  const std::string read = absl::StrCat("read ", Name(partition.name), " at ", partition.next_offset, ": ");
-  Stop(position, absl::StrCat(other ? "" : read, std::string(why)), kind, other ? 0 : partition.next_offset);
+  Stop(position, absl::StrCat(other ? "" : Reading(partition.name, partition.next_offset), std::string(why)), kind,
+       other ? 0 : partition.next_offset);
 }
 
 void FetchMachine::Stop(uint32_t position, std::string message) {
@@ -478,7 +482,6 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
     OnError(position, fetched.error, is_told, now_us);
     return std::nullopt;
   }
-  const std::string read = absl::StrCat("read ", Name(partition.name), " at ", partition.next_offset, ": ");
   // Its epochs differ, but not before the offset: compaction may have emptied one, and who compares records finds the rest.
   if (fetched.diverging_epoch >= 0 && fetched.diverging_end >= partition.next_offset) {
     partition.last_epoch = -1;
@@ -500,8 +503,8 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
   const int32_t asked_bytes = partition.max_bytes;
   if (extent.whole_bytes == 0 && extent.cut_bytes > partition.max_bytes) {
     if (extent.cut_bytes > kMostBatchBytes) {
-      Stop(position, absl::StrCat(read, "it has a batch of ", extent.cut_bytes, " bytes, and at most ", kMostBatchBytes,
-                                  " can be read"));
+      Stop(position, absl::StrCat(Reading(partition.name, partition.next_offset), "it has a batch of ", extent.cut_bytes,
+                                  " bytes, and at most ", kMostBatchBytes, " can be read"));
       return std::nullopt;
     }
     partition.max_bytes = static_cast<int32_t>(extent.cut_bytes);
@@ -537,12 +540,12 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
 
 void FetchMachine::OnError(uint32_t position, WireError error, bool knows_leader, int64_t now_us) {
   Partition& partition = partitions_[position];
-  const std::string name = Name(partition.name);
   switch (error) {
     case WireError::kOffsetOutOfRange:
       // The epoch may be what it does not know; then its records are to be compared.
       if (std::exchange(partition.last_epoch, -1) >= 0) break;
-      return Stop(position, absl::StrCat(name, ": offset ", partition.next_offset, " is not in the log (any more)"),
+      return Stop(position,
+                  absl::StrCat(Name(partition.name), ": offset ", partition.next_offset, " is not in the log (any more)"),
                   LogReader::Event::Kind::kOffsetLost, partition.next_offset);
     case WireError::kNotLeader:
     case WireError::kFencedLeaderEpoch:
@@ -556,7 +559,7 @@ void FetchMachine::OnError(uint32_t position, WireError error, bool knows_leader
     case WireError::kInvalidTopic:
     case WireError::kCorruptMessage:
     case WireError::kUnsupportedCompression:
-      return Stop(position, absl::StrCat("read ", name, " at ", partition.next_offset, ": ", WireErrorText(error)));
+      return Stop(position, absl::StrCat(Reading(partition.name, partition.next_offset), WireErrorText(error)));
     default:
       // It is about to move, or will be back: whoever leads it then is asked.
       break;
@@ -570,7 +573,7 @@ void FetchMachine::OnUnreadable(uint32_t position, int64_t offset, std::string_v
   partition.next_offset = offset;
   // Whatever stopped it since was found behind what could not be read.
   std::erase_if(events_, [&](const LogReader::Event& event) { return event.position == position; });
-  Stop(position, absl::StrCat("read ", Name(partition.name), " at ", offset, ": its batch ", std::string(why)));
+  Stop(position, absl::StrCat(Reading(partition.name, offset), "its batch ", std::string(why)));
 }
 
 std::optional<FetchMachine::Leader> FetchMachine::LeaderOf(uint32_t position) const {

@@ -34,17 +34,13 @@ class ChoosingReader : public LogReader {
   absl::StatusOr<int64_t> Begin(uint32_t position, absl::Duration timeout) override {
     return current()->Begin(position, timeout);
   }
-  uint64_t Hash(const LogRecord& record) const override {
-    return wire_ != nullptr ? wire_->Hash(record) : rdkafka_->Hash(record);
-  }
-  LogIdentity Identity(const LogRecord& record) const override {
-    return wire_ != nullptr ? wire_->Identity(record) : LogIdentity();
-  }
+  uint64_t Hash(const LogRecord& record) const override { return current()->Hash(record); }
+  LogIdentity Identity(const LogRecord& record) const override { return current()->Identity(record); }
   absl::Duration TakeWaited() override { return current()->TakeWaited(); }
-  std::string WhyRdkafka() const override { return rdkafka_ != nullptr ? rdkafka_->WhyRdkafka() : ""; }
+  std::string WhyRdkafka() const override { return current()->WhyRdkafka(); }
 
  private:
-  LogReader* current() { return wire_ != nullptr ? static_cast<LogReader*>(wire_.get()) : rdkafka_.get(); }
+  LogReader* current() const { return wire_ != nullptr ? static_cast<LogReader*>(wire_.get()) : rdkafka_.get(); }
 
   absl::Status GiveUpWire(absl::Duration timeout) {
     const std::string why = wire_->Unsupported();

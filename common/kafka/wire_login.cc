@@ -1,6 +1,5 @@
 #include "common/kafka/wire_login.h"
 
-#include <librdkafka/rdkafka.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -16,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/kafka/wire_format.h"
+#include "common/kafka/wire_messages.h"
 
 namespace tenfold {
 namespace {
@@ -69,8 +69,6 @@ std::map<char, std::string> Attributes(std::string_view message) {
 // A user's name may have what separates attributes.
 std::string Escaped(const std::string& user) { return absl::StrReplaceAll(user, {{"=", "=3D"}, {",", "=2C"}}); }
 
-std::string ErrorText(int16_t error) { return rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)); }
-
 absl::Status NoSense(std::string_view what) {
   return absl::FailedPreconditionError(absl::StrCat("cannot be logged in to: ", std::string(what)));
 }
@@ -97,15 +95,16 @@ WireQuestion WireLogin::Authenticate(std::string_view bytes) {
 
 absl::StatusOr<std::optional<WireQuestion>> WireLogin::OnHandshake(std::string_view answer) {
   WireInput in(answer);
-  const auto error = in.Take<int16_t>();
+  const auto error = static_cast<WireError>(in.Take<int16_t>());
   std::vector<std::string> offered;
   for (auto left = in.Take<int32_t>(); left > 0 && !in.failed(); --left) offered.emplace_back(in.TakeString());
   if (in.failed()) return NoSense("its answer makes no sense");
-  if (error == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM) {
+  if (error == WireError::kUnsupportedSaslMechanism) {
     return absl::PermissionDeniedError(
         absl::StrCat("has no sasl.mechanism ", credentials_.mechanism, " here, but ", absl::StrJoin(offered, ", ")));
   }
-  if (error != 0) return absl::PermissionDeniedError(absl::StrCat("refuses to be logged in to: ", ErrorText(error)));
+  if (error != WireError::kNone)
+    return absl::PermissionDeniedError(absl::StrCat("refuses to be logged in to: ", WireErrorText(error)));
   if (credentials_.mechanism == kPlain) {
     step_ = Step::kPlain;
     const char zero = '\0';
@@ -120,15 +119,15 @@ absl::StatusOr<std::optional<WireQuestion>> WireLogin::OnHandshake(std::string_v
 absl::StatusOr<std::optional<WireQuestion>> WireLogin::OnAnswer(std::string_view answer) {
   if (step_ == Step::kHandshake) return OnHandshake(answer);
   WireInput in(answer);
-  const auto error = in.Take<int16_t>();
+  const auto error = static_cast<WireError>(in.Take<int16_t>());
   const std::string_view message = in.TakeCompactString();
   const std::string_view bytes = in.TakeCompactString();
   lifetime_ms_ = in.Take<int64_t>();
   if (in.failed()) return NoSense("its answer makes no sense");
-  if (error != 0) {
+  if (error != WireError::kNone) {
     return absl::PermissionDeniedError(absl::StrCat("refuses the login of ", credentials_.user, " by ",
                                                     credentials_.mechanism, ": ",
-                                                    message.empty() ? ErrorText(error) : std::string(message)));
+                                                    message.empty() ? WireErrorText(error) : std::string(message)));
   }
   switch (step_) {
     case Step::kFirst: {

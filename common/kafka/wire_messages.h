@@ -30,6 +30,7 @@ enum class WireError : int16_t {
   kReplicaNotAvailable = 9,
   kInvalidTopic = 17,
   kTopicAuthorizationFailed = 29,
+  kUnsupportedSaslMechanism = 33,
   kUnsupportedVersion = 35,
   kStorageError = 56,
   kFencedLeaderEpoch = 74,

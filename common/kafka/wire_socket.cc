@@ -201,27 +201,30 @@ absl::StatusOr<size_t> WireSocket::Read(char* to, size_t most) {
 }
 
 void WireSocket::Ask(int16_t call, int16_t version, std::string_view client_id, std::string_view question) {
-  const WireQuestion asked = {call, version, /*flexible=*/true, std::string(question)};
-  if (Clock::now() < login_ends_) return Send(asked, client_id);
-  after_login_ = {asked, std::string(client_id)};
+  if (Clock::now() < login_ends_) return Send(call, version, /*flexible=*/true, client_id, question);
+  after_login_ = {{call, version, /*flexible=*/true, std::string(question)}, std::string(client_id)};
   BeginLogin();
 }
 
 void WireSocket::Send(const WireQuestion& question, std::string_view client_id) {
+  Send(question.call, question.version, question.flexible, client_id, question.text);
+}
+
+void WireSocket::Send(int16_t call, int16_t version, bool flexible, std::string_view client_id, std::string_view question) {
   WireOutput header;
-  header.Add(question.call);
-  header.Add(question.version);
+  header.Add(call);
+  header.Add(version);
   header.Add(++correlation_);
   header.AddString(client_id);
-  if (question.flexible) header.AddNoTags();
+  if (flexible) header.AddNoTags();
   WireOutput length;
-  length.Add(static_cast<int32_t>(header.bytes().size() + question.text.size()));
-  unsent_ = absl::StrCat(length.bytes(), header.bytes(), question.text);
+  length.Add(static_cast<int32_t>(header.bytes().size() + question.size()));
+  unsent_ = absl::StrCat(length.bytes(), header.bytes(), absl::string_view(question.data(), question.size()));
   // The answer to ApiVersions has the oldest header, as a broker that does not know its version could not tell.
-  header_bytes_ = question.flexible && question.call != static_cast<int16_t>(WireCall::kApiVersions) ? 5 : 4;
+  header_bytes_ = flexible && call != static_cast<int16_t>(WireCall::kApiVersions) ? 5 : 4;
   length_received_ = received_ = 0;
   is_awaiting_ = true;
-  most_ = question.call == static_cast<int16_t>(WireCall::kFetch) ? kMostFetched : kMostAnswer;
+  most_ = call == static_cast<int16_t>(WireCall::kFetch) ? kMostFetched : kMostAnswer;
 }
 
 absl::StatusOr<bool> WireSocket::Receive(WireBuffer* buffer) {

@@ -65,6 +65,7 @@ class WireSocket {
   absl::Status Flush();
   // Puts a question in line to be sent.
   void Send(const WireQuestion& question, std::string_view client_id);
+  void Send(int16_t call, int16_t version, bool flexible, std::string_view client_id, std::string_view question);
   absl::StatusOr<bool> ReceiveAnswer(WireBuffer* buffer);
   // Returns how many bytes came, or were taken: 0 if none could without waiting.
   absl::StatusOr<size_t> Read(char* to, size_t most);
