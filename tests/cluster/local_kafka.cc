@@ -126,11 +126,14 @@ absl::StatusOr<pid_t> OwnKafka::PidOf(int broker) const {
   return pid;
 }
 
-absl::Status OwnKafka::Pause(int broker) const {
+absl::Status OwnKafka::Signal(int broker, int signal) const {
   const absl::StatusOr<pid_t> pid = PidOf(broker);
   if (!pid.ok()) return pid.status();
-  return kill(*pid, SIGSTOP) == 0 ? absl::OkStatus() : absl::ErrnoToStatus(errno, absl::StrCat("pause broker ", broker));
+  return kill(*pid, signal) == 0 ? absl::OkStatus() : absl::ErrnoToStatus(errno, absl::StrCat("signal broker ", broker));
 }
+
+absl::Status OwnKafka::Pause(int broker) const { return Signal(broker, SIGSTOP); }
+absl::Status OwnKafka::Resume(int broker) const { return Signal(broker, SIGCONT); }
 
 absl::Status OwnKafka::Kill(int broker) const {
   const std::string name = absl::StrCat("broker ", broker);
@@ -185,6 +188,17 @@ void AllowReading(const std::string& user, const std::string& topic) {
 void LimitFetching(const std::string& user, int bytes_per_second) {
   RunTool("kafka.admin.ConfigCommand", absl::StrCat("--alter --entity-type users --entity-name ", user,
                                                     " --add-config consumer_byte_rate=", bytes_per_second));
+}
+
+void ElectPreferredLeaders() {
+  RunTool("org.apache.kafka.tools.LeaderElectionCommand", "--election-type preferred --all-topic-partitions");
+}
+
+void DropRecords(const std::string& topic, int32_t partition, int64_t below) {
+  const std::string offsets = absl::StrCat(R"({"version": 1, "partitions": [{"topic": ")", topic, R"(", "partition": )",
+                                           partition, R"(, "offset": )", below, "}]}");
+  RunTool("org.apache.kafka.tools.DeleteRecordsCommand",
+          absl::StrCat("--offset-json-file /dev/stdin <<'END'\n", offsets, "\nEND\n"));
 }
 
 absl::Status GrowTopic(const std::string& topic, int partitions) {

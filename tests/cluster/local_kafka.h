@@ -46,6 +46,7 @@ class OwnKafka {
   absl::Status Kill(int broker) const;
   // SIGSTOP: its connections stand, and it is silent.
   absl::Status Pause(int broker) const;
+  absl::Status Resume(int broker) const;
   // Again, on its old port, with its data; returns when it serves.
   void Start(int broker) const;
   // Keeps a copy of a dead broker's data, and puts that copy in the place of its data.
@@ -54,6 +55,7 @@ class OwnKafka {
 
  private:
   absl::StatusOr<pid_t> PidOf(int broker) const;
+  absl::Status Signal(int broker, int signal) const;
   std::filesystem::path DataOf(int broker) const;
   // What one of the files beside the brokers holds.
   std::string Word(const std::string& file) const;
@@ -75,12 +77,16 @@ void ConfigureTopic(const std::string& topic, const std::string& setting);
 // A new topic of one partition on these two brokers. The second one may become its leader without the records that only the
 // first one has.
 std::string CreateUncleanTopic(int leader, int follower);
-// Lets a user read the topic, and know of it.
 // The user may come by SCRAM too, with the password NAME-password.
 void AllowScram(const std::string& user);
+// Lets a user read the topic, and know of it.
 void AllowReading(const std::string& user, const std::string& topic);
 // Sets how many bytes a second all clients of a user may fetch.
 void LimitFetching(const std::string& user, int bytes_per_second);
+// Partitions are led by the first of their brokers again.
+void ElectPreferredLeaders();
+// Drops a partition's records below this offset, as retention does.
+void DropRecords(const std::string& topic, int32_t partition, int64_t below);
 // Adds partitions up to this many, and returns when the broker tells of them.
 absl::Status GrowTopic(const std::string& topic, int partitions);
 
