@@ -8,16 +8,17 @@ namespace {
 constexpr int kAnswerMs = 10'000;
 constexpr size_t kRecordsACall = 10'000;
 
-rd_kafka_t* MakeConsumer(const std::string& brokers, uint64_t ahead) {
-  return MakeKafkaClient(RD_KAFKA_CONSUMER, MakeKafkaConf(brokers, {{"group.id", "tenfold-bench"},
-                                                                    {"enable.auto.commit", "false"},
-                                                                    {"enable.auto.offset.store", "false"},
-                                                                    {"enable.partition.eof", "true"},
-                                                                    {"auto.offset.reset", "error"},
-                                                                    {"fetch.wait.max.ms", "20"},
-                                                                    {"fetch.message.max.bytes", "4194304"},
-                                                                    {"queued.min.messages", std::to_string(ahead)},
-                                                                    {"queued.max.messages.kbytes", "1048576"}}));
+rd_kafka_t* MakeConsumer(const std::string& brokers, const RawQueue& size) {
+  return MakeKafkaClient(RD_KAFKA_CONSUMER,
+                         MakeKafkaConf(brokers, {{"group.id", "tenfold-bench"},
+                                                 {"enable.auto.commit", "false"},
+                                                 {"enable.auto.offset.store", "false"},
+                                                 {"enable.partition.eof", "true"},
+                                                 {"auto.offset.reset", "error"},
+                                                 {"fetch.wait.max.ms", "20"},
+                                                 {"fetch.message.max.bytes", std::to_string(size.fetch_bytes)},
+                                                 {"queued.min.messages", std::to_string(size.ahead)},
+                                                 {"queued.max.messages.kbytes", "1048576"}}));
 }
 
 // A full queue makes librdkafka 2.0.2 pause a partition for up to a second (#2879), or until there is something to do for
@@ -38,7 +39,7 @@ void Pause(rd_kafka_t* client, const std::string& topic, int32_t partition) {
 }  // namespace
 
 std::vector<RawRange> WholeTopic(const std::string& brokers, const std::string& topic) {
-  rd_kafka_t* client = MakeConsumer(brokers, 1);
+  rd_kafka_t* client = MakeConsumer(brokers, {.ahead = 1});
   rd_kafka_topic_t* handle = rd_kafka_topic_new(client, topic.c_str(), nullptr);
   const rd_kafka_metadata_t* metadata = nullptr;
   CheckKafka(rd_kafka_metadata(client, 0, handle, &metadata, kAnswerMs), "find the partitions of " + topic);
@@ -56,8 +57,8 @@ std::vector<RawRange> WholeTopic(const std::string& brokers, const std::string& 
 }
 
 uint64_t ReadRanges(const std::string& brokers, const std::string& topic, const std::vector<RawRange>& ranges,
-                    uint64_t ahead, const std::function<void(std::string_view value)>& take) {
-  rd_kafka_t* client = MakeConsumer(brokers, ahead);
+                    const RawQueue& size, const std::function<void(std::string_view value)>& take) {
+  rd_kafka_t* client = MakeConsumer(brokers, size);
   rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(static_cast<int>(ranges.size()));
   std::vector<int64_t> ends;
   size_t open = 0;
@@ -74,11 +75,11 @@ uint64_t ReadRanges(const std::string& brokers, const std::string& topic, const 
 
   std::vector<rd_kafka_message_t*> records(kRecordsACall);
   uint64_t read = 0;
-  uint64_t awake_until = ahead / 3;
+  uint64_t awake_until = size.ahead / 3;
   while (open > 0) {
     if (read >= awake_until) {
       WakeFetchers(client, list);
-      awake_until = read + ahead / 3;
+      awake_until = read + size.ahead / 3;
     }
     const ssize_t count = rd_kafka_consume_batch_queue(queue, 100, records.data(), records.size());
     for (ssize_t i = 0; i < count; ++i) {

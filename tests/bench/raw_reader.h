@@ -22,10 +22,17 @@ struct RawRange {
 // Every partition from its begin to its end now.
 std::vector<RawRange> WholeTopic(const std::string& brokers, const std::string& topic);
 
-// Calls `take` with each record's value and returns how many there were. Each partition at most once in `ranges`. About
-// `ahead` records, at least 3, wait in librdkafka's queue; of a range that ends before its partition does, so many at most
-// are fetched in vain. The client stays as it is, so that its end costs no time: leave the process by _Exit.
+struct RawQueue {
+  // About how many records, at least 3, wait in librdkafka's queue; of a range that ends before its partition does, so many
+  // at most are fetched in vain.
+  uint64_t ahead = 1'000'000;
+  // How much of a partition is fetched at once.
+  uint32_t fetch_bytes = 4 << 20;
+};
+
+// Calls `take` with each record's value and returns how many there were. Each partition at most once in `ranges`. The client
+// stays as it is, so that its end costs no time: leave the process by _Exit.
 uint64_t ReadRanges(const std::string& brokers, const std::string& topic, const std::vector<RawRange>& ranges,
-                    uint64_t ahead, const std::function<void(std::string_view value)>& take);
+                    const RawQueue& size, const std::function<void(std::string_view value)>& take);
 
 }  // namespace tenfold::bench
