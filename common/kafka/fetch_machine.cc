@@ -34,11 +34,7 @@ constexpr int32_t kMostBatchBytes = 1 << 30;
 constexpr LogReader::Event::Kind kFailed = LogReader::Event::Kind::kFailed;
 
 FetchMachine::Action Ask(int32_t connection, WireCall call, int16_t version, std::string question) {
-  return {.kind = FetchMachine::Action::Kind::kAsk,
-          .connection = connection,
-          .call = call,
-          .version = version,
-          .question = std::move(question)};
+  return {FetchMachine::Action::Kind::kAsk, connection, {}, call, version, std::move(question)};
 }
 
 std::string IdText(const TopicId& id) { return TopicIdText({id.data(), id.size()}); }
@@ -77,7 +73,9 @@ void FetchMachine::Assign(const std::vector<LogReader::Start>& starts, int64_t n
     // A partition keeps its leader and its pause, as a reader may begin again and again.
     if (it != before.end()) partition = std::move(*it);
     const LogIdentity& known = starts[i].known;
-    partition.next_offset = starts[i].offset;
+    partition.next_offset = partition.begin = starts[i].offset;
+    partition.up_to = kNever;
+    partition.end_told = -1;
     partition.last_epoch = known.leader_epoch;
     if (std::exchange(partition.stopped, false)) {
       // It may be another topic by now.
@@ -98,6 +96,18 @@ void FetchMachine::Assign(const std::vector<LogReader::Start>& starts, int64_t n
     partition.retry_us = std::min(partition.retry_us, now_us);
     if (partition.max_bytes == 0) partition.max_bytes = options_.partition_bytes;
     leaders_wanted_ |= partition.leader < 0;
+  }
+}
+
+void FetchMachine::ReadUpTo(const std::vector<int64_t>& ends) {
+  for (uint32_t position = 0; position < partitions_.size(); ++position) {
+    Partition& partition = partitions_[position];
+    partition.up_to = ends[position];
+    // What was read is far enough.
+    if (partition.stopped || partition.next_offset < partition.up_to || partition.next_offset == partition.begin) continue;
+    if (std::exchange(partition.end_told, partition.next_offset) == partition.next_offset) continue;
+    events_.push_back(
+        {LogReader::Event::Kind::kEnd, position, partition.next_offset, "", IdentityOf(position, partition.last_epoch)});
   }
 }
 
@@ -184,7 +194,7 @@ std::vector<FetchMachine::Action> FetchMachine::Act(int64_t now_us) {
     const auto leads = [leader = id](const Partition& partition) { return partition.IsReadFrom(leader); };
     // Nobody would notice that a connection is dead over which nothing is asked.
     if (broker.state == Broker::State::kReady && std::ranges::none_of(partitions_, leads)) Close(id, &broker, &actions);
-    const auto is_due = [&](const Partition& partition) { return leads(partition) && now_us >= partition.retry_us; };
+    const auto is_due = [&, leader = id](const Partition& partition) { return partition.IsDue(leader, now_us); };
     if (now_us < broker.retry_us || std::ranges::none_of(partitions_, is_due)) continue;
     if (broker.state == Broker::State::kClosed) Connect(id, &broker, now_us, &actions);
     if (broker.state == Broker::State::kReady) AskFetch(id, &broker, now_us, &actions);
@@ -202,7 +212,7 @@ void FetchMachine::AskFetch(int32_t id, Broker* broker, int64_t now_us, std::vec
   for (size_t i = 0; i < partitions_.size(); ++i) {
     const size_t position = (broker->turn + i) % partitions_.size();
     Partition& partition = partitions_[position];
-    if (!partition.IsReadFrom(id) || now_us < partition.retry_us) continue;
+    if (!partition.IsDue(id, now_us)) continue;
     has_ids &= partition.id != TopicId{} && !partition.asks_by_name;
     fetch.partitions.push_back({partition.name.topic, partition.id, partition.name.partition, partition.leader_epoch,
                                 partition.next_offset, partition.last_epoch, partition.max_bytes});
@@ -231,7 +241,7 @@ int64_t FetchMachine::NextTimeUs() const {
     next = std::min(next, due(broker));
     if (broker.deadline_us != 0) continue;
     for (const Partition& partition : partitions_) {
-      if (partition.IsReadFrom(id)) next = std::min(next, std::max(broker.retry_us, partition.retry_us));
+      if (partition.IsDue(id, kNever)) next = std::min(next, std::max(broker.retry_us, partition.retry_us));
     }
   }
   return next;
@@ -534,7 +544,8 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
   delivery.identity = IdentityOf(position, partition.last_epoch);
   const int64_t end = fetched.last_stable_offset >= 0 ? fetched.last_stable_offset : fetched.high_watermark;
   // Who led it before may know of an earlier end.
-  delivery.at_end = partition.next_offset == end && partition.leader == id;
+  delivery.at_end = ((partition.next_offset == end && partition.leader == id) || partition.next_offset >= partition.up_to) &&
+                    std::exchange(partition.end_told, partition.next_offset) != partition.next_offset;
   return delivery;
 }
 

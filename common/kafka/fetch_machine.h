@@ -61,7 +61,7 @@ class FetchMachine {
     std::vector<WireFetched::Aborted> aborted;
     // The next offset behind them.
     int64_t next_offset = 0;
-    // There is nothing behind them yet.
+    // There is nothing behind them yet, or nothing that is wanted, and that was not told.
     bool at_end = false;
     // Which log ends at next_offset.
     LogIdentity identity = {};
@@ -80,6 +80,9 @@ class FetchMachine {
 
   // Reads these partitions from now on. Answers to what was asked before are dropped.
   void Assign(const std::vector<LogReader::Start>& starts, int64_t now_us);
+
+  // As LogReader has it.
+  void ReadUpTo(const std::vector<int64_t>& ends);
 
   // Returns what is due.
   std::vector<Action> Act(int64_t now_us);
@@ -129,6 +132,10 @@ class FetchMachine {
     // The last metadata had no id of it.
     bool asks_by_name = false;
     int64_t next_offset = 0;
+    // Where Assign has it begin, up to which offset it is wanted, and the offset that was told as its end, -1 if none was.
+    int64_t begin = 0;
+    int64_t up_to = 0;
+    int64_t end_told = -1;
     // Of the last batch before next_offset, as far as it is known.
     int32_t last_epoch = -1;
     int32_t leader = -1;
@@ -148,6 +155,9 @@ class FetchMachine {
     int failures = 0;
 
     bool IsReadFrom(int32_t broker) const { return !stopped && leader == broker; }
+    bool IsDue(int32_t broker, int64_t now_us) const {
+      return IsReadFrom(broker) && now_us >= retry_us && next_offset < up_to;
+    }
   };
   struct Broker {
     Address address;

@@ -150,7 +150,8 @@ class LogReader {
   // Something about a partition that a Poll reports besides records.
   struct Event {
     enum class Kind {
-      // All committed records below next_offset were delivered, and there are none above it yet.
+      // All committed records below next_offset were delivered, and there are none above it yet, or none that ReadUpTo
+      // wants.
       kEnd,
       // The log no longer has next_offset (retention), or not yet. The partition delivers nothing more until Assign.
       kOffsetLost,
@@ -175,6 +176,10 @@ class LogReader {
 
   // Reads these partitions from now on, instead of those assigned before, whose prefetched records are dropped.
   virtual absl::Status Assign(const std::vector<Start>& starts) = 0;
+
+  // Says up to which offset each partition is wanted, in the order of Assign, until that or this is called again. A reader
+  // that can asks brokers for nothing from there on, and reports kEnd there. It may deliver more all the same.
+  virtual void ReadUpTo(const std::vector<int64_t>& /*ends*/) {}
 
   // Waits up to `timeout` for a record or an event, then hands over what there is: at most about 10,000 records, those of a
   // partition in offset order. UNAVAILABLE, naming the brokers, while all are down and no prefetched record is left.

@@ -21,6 +21,8 @@ class ChoosingReader : public LogReader {
 
   absl::Status Assign(const std::vector<Start>& starts) override { return current()->Assign(starts); }
 
+  void ReadUpTo(const std::vector<int64_t>& ends) override { current()->ReadUpTo(ends); }
+
   absl::Status Poll(absl::Duration timeout, std::vector<LogRecord>* records, std::vector<Event>* events) override {
     if (wire_ != nullptr) {
       const absl::Status polled = wire_->Poll(timeout, records, events);

@@ -41,10 +41,9 @@ constexpr size_t kMostSpareBytes = 16 << 20;
 // How often it is asked whether a name was looked up.
 constexpr int64_t kLookUpPauseUs = 5'000;
 
-// As in the other reader: how long a broker without new records holds its answer back, and how many bytes are worth an
-// answer to a patient one.
+// As in the other reader: how long a broker without new records holds its answer back. As records are asked for that are
+// there, it has no use for patience.
 constexpr int32_t kWaitMs = 20;
-constexpr int32_t kPatientBytes = 64 << 10;
 // How much is fetched at once, of a partition and of a broker.
 constexpr int32_t kPartitionBytes = 1 << 20;
 constexpr int32_t kPartitionsPerFetch = 4;
@@ -88,15 +87,6 @@ absl::StatusOr<FetchMachine::Options> MachineOptions(const LogConfig& config) {
     options.partition_bytes =
         static_cast<int32_t>(std::clamp<size_t>(config.read_ahead_bytes / 16, 16 << 10, kPartitionBytes));
   options.max_wait_ms = kWaitMs;
-  const bool own = std::ranges::any_of(config.properties, [](const auto& property) {
-    return property.first == "max.partition.fetch.bytes" ||
-           (property.first.starts_with("fetch.") && property.first != "fetch.error.backoff.ms");
-  });
-  // A job that sets one of these properties sets all that matter, since they depend on each other.
-  if (!own && config.patience > absl::ZeroDuration()) {
-    options.max_wait_ms = static_cast<int32_t>(absl::ToInt64Milliseconds(config.patience));
-    options.min_bytes = std::min(kPatientBytes, options.partition_bytes);
-  }
   options.partition_bytes =
       Number(config, {"fetch.message.max.bytes", "max.partition.fetch.bytes"}, options.partition_bytes);
   options.max_bytes = Number(config, {"fetch.max.bytes"}, Bounded(int64_t{kPartitionsPerFetch} * options.partition_bytes));
@@ -133,6 +123,8 @@ class OwnWireReader : public WireReader {
     machine_.Assign(starts, NowUs());
     return absl::OkStatus();
   }
+
+  void ReadUpTo(const std::vector<int64_t>& ends) override { machine_.ReadUpTo(ends); }
 
   absl::Status Poll(absl::Duration timeout, std::vector<LogRecord>* records, std::vector<Event>* events) override {
     records->clear();
@@ -203,8 +195,6 @@ class OwnWireReader : public WireReader {
     Start start;
     // Where its last records came from; no connection if none did since Assign.
     FetchMachine::Delivery::Source source = {};
-    // The end that was told last.
-    int64_t end_told = -1;
   };
   struct Connection {
     Connection(const Address& broker, WireSession session, Buffer first)
@@ -293,10 +283,8 @@ class OwnWireReader : public WireReader {
       if (absl::Status status = NextBatch(delivering); !status.ok()) return Refuse(delivering, status);
     }
     reading.start.offset = std::max(reading.start.offset, delivery.next_offset);
-    if (delivery.at_end && reading.end_told != delivery.next_offset) {
-      reading.end_told = delivery.next_offset;
+    if (delivery.at_end)
       events->push_back({Event::Kind::kEnd, delivery.position, delivery.next_offset, "", delivery.identity});
-    }
     return true;
   }
 

@@ -71,7 +71,10 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
   }
   same = same && cursors.size() == cursors_.size() && !(retry && absl::Now() >= retry_at_);
   cursors_ = std::move(cursors);
-  if (same && !doubtful_ && absl::Now() < check_at_) return absl::OkStatus();
+  if (same && !doubtful_ && absl::Now() < check_at_) {
+    ReadUpToEnds();
+    return absl::OkStatus();
+  }
   behind_ = false;
   for (Cursor& cursor : cursors_) {
     // Takes an anchor from before the topic may have been recreated, not one that may be of the new topic.
@@ -112,8 +115,16 @@ absl::Status RangeReader::Assign() {
   absl::Status assigned = reader_->Assign(starts);
   if (!assigned.ok()) {
     for (Cursor& cursor : cursors_) cursor.read = -1;
+    return assigned;
   }
-  return assigned;
+  ReadUpToEnds();
+  return absl::OkStatus();
+}
+
+void RangeReader::ReadUpToEnds() {
+  std::vector<int64_t> ends;
+  for (const Cursor& cursor : cursors_) ends.push_back(cursor.end);
+  reader_->ReadUpTo(ends);
 }
 
 absl::Status RangeReader::Poll(absl::Duration timeout) {

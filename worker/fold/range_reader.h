@@ -83,6 +83,8 @@ class RangeReader {
   static Anchor LastFolded(const Cursor& cursor);
   // Has the log read where the cursors begin, or at the records that are expected.
   absl::Status Assign();
+  // Nothing behind the cursors' ends is wanted.
+  void ReadUpToEnds();
   // Has the log read at the last folded records, so that each is compared before anything behind it is folded.
   absl::Status AssignAtLast();
   // Nothing comes of the partition for now; it is read again in a moment.

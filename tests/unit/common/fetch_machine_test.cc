@@ -46,6 +46,41 @@ TEST_F(FetchMachineTest, GoesOnBehindWhatCame) {
   EXPECT_FALSE(deliveries.at(0).at_end);
 }
 
+TEST_F(FetchMachineTest, AsksForNothingThatIsNotWanted) {
+  Assign();
+  machine_.ReadUpTo({12, 20});
+  Settle();
+  EXPECT_EQ(AskedOffset(1), 10);
+  EXPECT_FALSE(fetches_.contains(2));
+  std::vector<FetchMachine::Delivery> deliveries = Answer(1, Records(0, OneRecord(10), 50));
+  EXPECT_FALSE(deliveries.at(0).at_end);
+  Settle();
+  EXPECT_EQ(AskedOffset(1), 11);
+  deliveries = Answer(1, Records(0, OneRecord(11) + OneRecord(12), 50));
+  EXPECT_TRUE(deliveries.at(0).at_end);
+  EXPECT_EQ(deliveries.at(0).next_offset, 13);
+  SettleFor(kSecond);
+  EXPECT_TRUE(fetches_.empty());
+  EXPECT_GT(machine_.NextTimeUs(), now_us_ + 1000 * kSecond);
+  machine_.ReadUpTo({14, 20});
+  Settle();
+  EXPECT_EQ(AskedOffset(1), 13);
+}
+
+TEST_F(FetchMachineTest, WhatIsWantedAndWasReadBeforeIsTold) {
+  Assign();
+  Settle();
+  Answer(1, Records(0, OneRecord(10, 4) + OneRecord(11, 4), 50));
+  EXPECT_TRUE(machine_.TakeEvents().empty());
+  for (int times = 0; times < 2; ++times) machine_.ReadUpTo({11, 19});
+  const std::vector<LogReader::Event> events = machine_.TakeEvents();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].kind, LogReader::Event::Kind::kEnd);
+  EXPECT_EQ(events[0].position, 0U);
+  EXPECT_EQ(events[0].next_offset, 12);
+  EXPECT_EQ(events[0].identity.leader_epoch, 4);
+}
+
 TEST_F(FetchMachineTest, AbortedTransactionsAreToldByWhereTheyBegan) {
   Assign();
   Settle();
