@@ -154,6 +154,7 @@ int Run(int argc, char** argv) {
   app.add_option("--job", options.job)->required();
   app.add_option("--rate", options.rate, "Events a second")->capture_default_str();
   app.add_option("--seconds", options.seconds)->capture_default_str()->check(CLI::Range(4.0, 3600.0));
+  app.add_option("--partitions", options.writer.partitions)->capture_default_str()->check(CLI::Range(1, 10'000));
   app.add_option("--pages", options.pages, "Keys, Zipf 1.1")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
