@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,9 @@
 
 namespace tenfold {
 namespace {
+
+// How many changed keys are worth a thread that adds them to the sums while they are persisted.
+constexpr uint64_t kKeysAddedAtOnce = 10'000;
 
 uint64_t MicrosSince(absl::Time start) { return static_cast<uint64_t>(absl::ToInt64Microseconds(absl::Now() - start)); }
 
@@ -216,6 +220,34 @@ absl::Status WorkerJob::Persist(FoldOutcome* outcome, WalMode wal, Lineage linea
   return absl::OkStatus();
 }
 
+absl::Status WorkerJob::PersistAndAdd(FoldOutcome* outcome, const Lineage& lineage, FoldReply* reply) {
+  std::vector<std::span<const Delta>> deltas;
+  for (const FoldOutcome::Shard& shard : outcome->shards) {
+    deltas.push_back(shard.deltas);
+    reply->set_changed_keys(reply->changed_keys() + shard.deltas.size());
+  }
+  sums_.SetLimit(options_.memory().totals_bytes);
+  absl::Status added;
+  const auto add = [&added, &deltas, sums = &sums_] { added = sums->Add(deltas); };
+  // What a backlog brings takes about as long in memory as on its way to the disk.
+  const bool at_once = reply->changed_keys() >= kKeysAddedAtOnce && sums_.AddsInMemory(deltas);
+  std::jthread adding;
+  if (at_once) adding = std::jthread(add);
+  const absl::Status persisted = Persist(outcome, sums_wal_, lineage);
+  if (at_once) adding.join();
+  if (persisted.ok()) {
+    FaultPoint("worker.persisted");
+    if (!at_once) add();
+    return ToldIfFailed(added);
+  }
+  if (at_once) {
+    sums_.Clear();
+    MutexLock lock(&core_mutex_);
+    core_.ForgetRoles();
+  }
+  return persisted;
+}
+
 void WorkerJob::DropUnmoved(FoldOutcome* outcome) {
   MutexLock lock(&core_mutex_);
   std::erase_if(outcome->shards, [core = &core_](const FoldOutcome::Shard& shard) {
@@ -265,15 +297,7 @@ absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
   SetWaiting(outcome, &reply);
   if (outcome.reader.kind() != READER_UNKNOWN) *reply.mutable_reader() = outcome.reader;
   const absl::Time persist = absl::Now();
-  if (absl::Status persisted = Persist(&outcome, sums_wal_, request.id().lineage()); !persisted.ok()) return persisted;
-  FaultPoint("worker.persisted");
-  sums_.SetLimit(options_.memory().totals_bytes);
-  std::vector<std::span<const Delta>> deltas;
-  for (const FoldOutcome::Shard& shard : outcome.shards) {
-    deltas.push_back(shard.deltas);
-    reply.set_changed_keys(reply.changed_keys() + shard.deltas.size());
-  }
-  if (absl::Status added = ToldIfFailed(sums_.Add(deltas)); !added.ok()) return added;
+  if (absl::Status taken = PersistAndAdd(&outcome, request.id().lineage(), &reply); !taken.ok()) return taken;
   reply.set_keys(sums_.KeyCount());
   reply.mutable_times()->set_persist_us(MicrosSince(persist));
   if (stopping_) return absl::UnavailableError("the worker is stopping");

@@ -79,6 +79,9 @@ class WorkerJob {
   absl::Status DropUnsound(const std::vector<uint32_t>& shards);
   // Writes the outcome, with this lineage, or the worker's own if that is later.
   absl::Status Persist(FoldOutcome* outcome, WalMode wal, Lineage lineage);
+  // Persists the outcome and adds it to the sums. If it cannot be persisted, the sums are no shard's any more.
+  absl::Status PersistAndAdd(FoldOutcome* outcome, const Lineage& lineage, FoldReply* reply)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
   // Leaves out the shards of the outcome that did not move.
   void DropUnmoved(FoldOutcome* outcome);
   absl::Status ToldIfFailed(absl::Status done) const;

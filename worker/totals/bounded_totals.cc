@@ -121,16 +121,19 @@ absl::Status BoundedTotals::Rebuild() {
   return absl::OkStatus();
 }
 
+bool BoundedTotals::Fit(std::span<const std::span<const Delta>> shards) const {
+  if (limit_ == kNoLimit) return true;
+  size_t bytes = totals_.bytes();
+  for (const std::span<const Delta> deltas : shards) {
+    for (const Delta& delta : deltas) bytes += kBytesPerKey + delta.key.size();
+  }
+  return bytes <= HeldLimit();
+}
+
 absl::Status BoundedTotals::Add(std::span<const std::span<const Delta>> shards) {
   EndScan();
   if (stale_) return Rebuild();
-  if (complete() && limit_ != kNoLimit) {
-    size_t bytes = totals_.bytes();
-    for (const std::span<const Delta> deltas : shards) {
-      for (const Delta& delta : deltas) bytes += kBytesPerKey + delta.key.size();
-    }
-    if (bytes > HeldLimit()) HoldFewer();
-  }
+  if (complete() && !Fit(shards)) HoldFewer();
   if (complete()) {
     for (const std::span<const Delta> deltas : shards) totals_.Add(deltas);
     if (HasTooMany()) HoldFewer();

@@ -54,6 +54,8 @@ class BoundedTotals {
 
   // Adds what a commit has added to the store; one span a shard.
   absl::Status Add(std::span<const std::span<const Delta>> shards);
+  // Whether Add would read nothing of the store, and so need not come after the commit.
+  bool AddsInMemory(std::span<const std::span<const Delta>> shards) const { return complete() && !stale_ && Fit(shards); }
 
   // The partial of a key, if it is in memory.
   std::optional<Units> FindHeld(std::string_view key) const { return totals_.Find(key); }
@@ -83,6 +85,8 @@ class BoundedTotals {
 
  private:
   size_t HeldLimit() const { return limit_ / 8 * 3; }
+  // Whether all keys fit into memory, with these.
+  bool Fit(std::span<const std::span<const Delta>> shards) const;
   bool HasTooMany() const { return limit_ != kNoLimit && totals_.bytes() > HeldLimit(); }
   // Keeps the highest of the held keys and raises F above all others.
   void HoldFewer();

@@ -61,8 +61,9 @@ class PartialSums {
 
   // The Fold quotes what the driver has of the sums, which are at `present`.
   void Quote(const FoldRequest& request, const Composition& present);
-  // A commit has added this to the store; one span a shard.
+  // A commit has added this to the store, or will if AddsInMemory; one span a shard.
   absl::Status Add(std::span<const std::span<const Delta>> shards);
+  bool AddsInMemory(std::span<const std::span<const Delta>> shards) const { return totals_.AddsInMemory(shards); }
   // Keys that the sums have; an estimate if they are not all in memory.
   uint64_t KeyCount() const { return totals_.Keys(); }
   // Sets the reply's `answer` to what the Fold wants.

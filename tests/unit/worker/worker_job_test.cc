@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "worker/store/state_store.h"
@@ -81,6 +82,11 @@ class WorkerJobTest : public ::testing::Test {
 
   // Folds the deltas into shard 0, all that is owned; the driver has all at or above 10 from the reply before, if any.
   FoldReply Fold(std::vector<Delta> deltas, const FoldReply* before) {
+    const absl::StatusOr<FoldReply> reply = TryFold(std::move(deltas), before);
+    EXPECT_TRUE(reply.ok()) << reply.status();
+    return reply.value_or(FoldReply());
+  }
+  absl::StatusOr<FoldReply> TryFold(std::vector<Delta> deltas, const FoldReply* before) {
     deltas_ = std::move(deltas);
     FoldRequest request;
     *request.mutable_id() = id_;
@@ -95,9 +101,7 @@ class WorkerJobTest : public ::testing::Test {
       *request.mutable_updates()->mutable_since() = before->composition();
       *request.mutable_updates()->mutable_at_or_above() = ToProto(Units{10});
     }
-    const absl::StatusOr<FoldReply> reply = job_->Handle(request);
-    EXPECT_TRUE(reply.ok()) << reply.status();
-    return reply.value_or(FoldReply());
+    return job_->Handle(request);
   }
   static std::map<std::string, int> Sums(const FoldReply& reply) {
     std::map<std::string, int> sums;
@@ -163,6 +167,50 @@ TEST_F(WorkerJobTest, AnswersWithAllEntriesWhereItDoesNotKnowTheCompositionQuote
   const FoldReply reply = Fold({{"other", 1, 4}}, &all);
   EXPECT_TRUE(reply.has_highest());
   EXPECT_THAT(Sums(reply), UnorderedElementsAre(Pair("key", 8), Pair("other", 4)));
+}
+
+// They are added to the sums while they are persisted.
+class ManyKeysTest : public WorkerJobTest {
+ protected:
+  static constexpr size_t kKeys = 20'000;
+
+  ManyKeysTest() {
+    for (size_t i = 0; i < kKeys; ++i) names_.push_back(absl::StrCat("page", i));
+    EXPECT_TRUE(job_->Handle(Assign({0})).ok());
+  }
+  // Of each key one record with this sum.
+  std::vector<Delta> Deltas(Units sum) const {
+    std::vector<Delta> deltas;
+    for (const std::string& name : names_) deltas.push_back({name, 1, sum});
+    return deltas;
+  }
+
+ private:
+  std::vector<std::string> names_;
+};
+
+TEST_F(ManyKeysTest, AreInTheSumsAndInTheStore) {
+  Fold(Deltas(3), nullptr);
+  const FoldReply reply = Fold(Deltas(4), nullptr);
+  EXPECT_EQ(reply.keys(), kKeys);
+  EXPECT_EQ(reply.changed_keys(), kKeys);
+  EXPECT_EQ(FromProto(reply.highest().entries(0).sum()), 7);
+  uint64_t rows = 0;
+  const auto scanned = store_->Scan({"job", 0}, [&](std::string_view, uint64_t count, Units sum) {
+    rows += count == 2 && sum == 7 ? 1 : 0;
+    return true;
+  });
+  EXPECT_TRUE(scanned.ok()) << scanned.status();
+  EXPECT_EQ(rows, kKeys);
+}
+
+TEST_F(ManyKeysTest, LeaveNoSumsBehindIfTheyCannotBePersisted) {
+  Fold(Deltas(3), nullptr);
+  const ShardKey shard{"job", 0};
+  ASSERT_TRUE(store_->Drop({&shard, 1}).ok());
+  EXPECT_FALSE(TryFold(Deltas(4), nullptr).ok());
+  const absl::StatusOr<FoldReply> next = TryFold({}, nullptr);
+  EXPECT_FALSE(next.ok()) << next->keys() << " keys";
 }
 
 }  // namespace
