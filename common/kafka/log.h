@@ -33,7 +33,7 @@ struct LogConfig {
   // About how many bytes of fetched records a reader may hold; 0 for as many as are of use.
   size_t read_ahead_bytes = 0;
   // How long a broker may hold back new records to send more of them at once, in whole milliseconds. Ignored if the
-  // properties say how to fetch.
+  // properties say how to fetch, and by the wire reader.
   absl::Duration patience = absl::ZeroDuration();
   ReaderChoice reader = ReaderChoice::kRdkafka;
   // The directories that files which properties name lie in; any if it is not set.

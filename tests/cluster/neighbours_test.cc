@@ -10,6 +10,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/cluster/local_kafka.h"
 #include "tests/cluster/mini_cluster.h"
+#include "tests/cluster/record_writer.h"
 
 namespace tenfold {
 namespace {
@@ -165,6 +166,35 @@ TEST_F(StuckPartitionTest, ATopicThatWasDeletedHoldsUpNoOther) {
   ASSERT_OK(ProduceSample(kept, 1, /*seed=*/2, 100));
   ASSERT_OK(WaitForRecords(700));
   ExpectGoesOnWithout(deleted, absl::StrCat("topic ", deleted, " does not exist"));
+}
+
+// Whoever compares records sees no difference, be they read on or read again.
+TEST_F(NeighboursTest, ATopicMadeAgainWithTheSameRecordsIsKnownByItsId) {
+  absl::StatusOr<std::string> topic = CreateTopic(1);
+  ASSERT_OK(topic.status());
+  job_.topics = {*topic};
+  const auto fill = [&](int records) {
+    RecordWriter writer("none");
+    for (int i = 0; i < records; ++i)
+      ASSERT_OK(writer.Append(*topic, 0,
+                              {.key = "same", .value = "page|1|1|1", .headers = {}, .timestamp_ms = 1'700'000'000'000}));
+    ASSERT_OK(writer.Flush());
+  };
+  ASSERT_NO_FATAL_FAILURE(fill(30));
+  cluster_ = std::make_unique<MiniCluster>();
+  ASSERT_OK(cluster_->Start(1));
+  ASSERT_OK(cluster_->Submit(job_));
+  ASSERT_OK(cluster_->WaitCaughtUp(job_.name).status());
+  ASSERT_OK(cluster_->worker(0).Kill());
+  CreateTopicAgain(*topic, 1);
+  ASSERT_NO_FATAL_FAILURE(fill(60));
+  ASSERT_OK(cluster_->worker(0).Start());
+  if (ReadsWithLibrdkafka()) return;  // it tells no ids
+  ASSERT_OK(cluster_->WaitForState(job_.name, "failed"));
+  const std::string reason = cluster_->JobStatus(job_.name).value().at("reason");
+  EXPECT_TRUE(absl::StrContains(reason, "created again: its id is ")) << reason;
+  for (const std::string& line : cluster_->Published(job_.name))
+    EXPECT_LE(nlohmann::json::parse(line).at("records"), 30) << line;
 }
 
 TEST_F(NeighboursTest, RecordsThatWaitForATransactionAreCounted) {
