@@ -39,11 +39,9 @@ FetchMachine::Action Ask(int32_t connection, WireCall call, int16_t version, std
 
 std::string IdText(const TopicId& id) { return TopicIdText({id.data(), id.size()}); }
 
-std::string Name(const TopicPartition& partition) { return absl::StrCat(partition.topic, "[", partition.partition, "]"); }
-
 // How a sentence begins on why the partition is not read on from there.
 std::string Reading(const TopicPartition& partition, int64_t offset) {
-  return absl::StrCat("read ", Name(partition), " at ", offset, ": ");
+  return absl::StrCat("read ", partition.Name(), " at ", offset, ": ");
 }
 
 }  // namespace
@@ -556,7 +554,7 @@ void FetchMachine::OnError(uint32_t position, WireError error, bool knows_leader
       // The epoch may be what it does not know; then its records are to be compared.
       if (std::exchange(partition.last_epoch, -1) >= 0) break;
       return Stop(position,
-                  absl::StrCat(Name(partition.name), ": offset ", partition.next_offset, " is not in the log (any more)"),
+                  absl::StrCat(partition.name.Name(), ": offset ", partition.next_offset, " is not in the log (any more)"),
                   LogReader::Event::Kind::kOffsetLost, partition.next_offset);
     case WireError::kNotLeader:
     case WireError::kFencedLeaderEpoch:

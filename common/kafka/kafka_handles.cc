@@ -292,8 +292,6 @@ int KafkaMilliseconds(absl::Duration timeout) {
   return static_cast<int>(std::clamp<int64_t>(ms, 0, 3'600'000));
 }
 
-std::string PartitionName(const std::string& topic, int32_t partition) { return absl::StrCat(topic, "[", partition, "]"); }
-
 bool IsTransient(rd_kafka_resp_err_t error) {
   switch (error) {
     case RD_KAFKA_RESP_ERR__TRANSPORT:

@@ -118,9 +118,6 @@ class KafkaHandle {
 // The timeout in milliseconds, rounded up, as librdkafka's calls take it.
 int KafkaMilliseconds(absl::Duration timeout);
 
-// A partition as messages name it: "topic[2]".
-std::string PartitionName(const std::string& topic, int32_t partition);
-
 // Whether a retry may succeed, since brokers come and go and leaders move.
 bool IsTransient(rd_kafka_resp_err_t error);
 

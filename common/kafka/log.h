@@ -44,6 +44,8 @@ struct TopicPartition {
   std::string topic;
   int32_t partition = 0;
   auto operator<=>(const TopicPartition&) const = default;
+  // As people read it: "clicks[0]".
+  std::string Name() const;
 };
 
 // A topic's id, which no other topic has, whatever its name; all zeros where it is not known.

@@ -297,7 +297,7 @@ class KafkaLogClient : public LogClient {
     if (error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) misses_partition_ = true;
     for (size_t i = 0; i < partitions.size(); ++i) {
       if (offsets[i].ok()) continue;
-      const std::string name = PartitionName(partitions[i].topic, partitions[i].partition);
+      const std::string name = partitions[i].Name();
       if (error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
         // Of one that does not exist OffsetsByLeader tells.
         offsets[i] = absl::UnavailableError(absl::StrCat(name, " has no leader"));
@@ -323,7 +323,7 @@ class KafkaLogClient : public LogClient {
     std::map<Leader, std::vector<size_t>> by_leader;
     for (size_t i = 0; i < partitions.size(); ++i) {
       const TopicPartition& partition = partitions[i];
-      const std::string name = PartitionName(partition.topic, partition.partition);
+      const std::string name = partition.Name();
       const absl::StatusOr<std::vector<Leader>>& leaders = topics.at(partition.topic);
       if (!leaders.ok()) {
         offsets[i] = leaders.status();
@@ -351,8 +351,8 @@ class KafkaLogClient : public LogClient {
       for (size_t i = 0; i < led.size(); ++i) {
         offsets[indexes[i]] = std::move(asked[i]);
         if (!absl::IsUnavailable(offsets[indexes[i]].status())) continue;
-        offsets[indexes[i]] = absl::UnavailableError(absl::StrCat(PartitionName(led[i].topic, led[i].partition),
-                                                                  ": its leader, broker ", leader, ", does not answer"));
+        offsets[indexes[i]] =
+            absl::UnavailableError(absl::StrCat(led[i].Name(), ": its leader, broker ", leader, ", does not answer"));
       }
     }
     return offsets;

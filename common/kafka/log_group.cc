@@ -63,7 +63,7 @@ absl::Status LogGroup::Commit(const std::vector<TopicPartition>& partitions, con
     const rd_kafka_topic_partition_t& result = results->elems[i];
     if (result.err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     return absl::FailedPreconditionError(
-        absl::StrCat(what, ": ", PartitionName(result.topic, result.partition), ": ", rd_kafka_err2str(result.err)));
+        absl::StrCat(what, ": ", TopicPartition{result.topic, result.partition}.Name(), ": ", rd_kafka_err2str(result.err)));
   }
   handle_->MarkUp();
   return absl::OkStatus();

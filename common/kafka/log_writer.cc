@@ -89,7 +89,8 @@ class KafkaLogWriter : public LogWriter {
 
  private:
   static absl::Status AppendError(const std::string& topic, int32_t partition, rd_kafka_resp_err_t error) {
-    const std::string what = absl::StrCat("append to ", partition < 0 ? topic : PartitionName(topic, partition), ": ");
+    const std::string what =
+        absl::StrCat("append to ", partition < 0 ? topic : TopicPartition{topic, partition}.Name(), ": ");
     switch (error) {
       case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
       case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:

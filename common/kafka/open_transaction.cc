@@ -26,7 +26,7 @@ absl::StatusOr<std::string> Ask(const Address& broker, const WireSession& sessio
 }  // namespace
 
 absl::StatusOr<int64_t> ReadDescribeProducers(std::string_view answer, const TopicPartition& partition) {
-  const std::string name = absl::StrCat(partition.topic, "[", partition.partition, "]");
+  const std::string name = partition.Name();
   WireInput in(answer);
   in.Take<int32_t>();  // throttle time
   bool found = false;

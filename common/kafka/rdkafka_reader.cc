@@ -133,7 +133,7 @@ class KafkaLogReader : public LogReader {
     std::map<TopicPartition, uint32_t> positions;
     for (size_t i = 0; i < starts.size(); ++i) {
       const TopicPartition& partition = starts[i].partition;
-      const std::string name = PartitionName(partition.topic, partition.partition);
+      const std::string name = partition.Name();
       if (starts[i].offset < 0) {
         return absl::InvalidArgumentError(absl::StrCat("read ", name, " at ", starts[i].offset, ", which is no offset"));
       }
@@ -227,8 +227,7 @@ class KafkaLogReader : public LogReader {
     const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
         handle_->get(), partition.topic.c_str(), partition.partition, &begin, &end, KafkaMilliseconds(timeout));
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return begin;
-    return absl::UnavailableError(absl::StrCat("ask where ", PartitionName(partition.topic, partition.partition),
-                                               " begins: ", rd_kafka_err2str(error)));
+    return absl::UnavailableError(absl::StrCat("ask where ", partition.Name(), " begins: ", rd_kafka_err2str(error)));
   }
 
   uint64_t Hash(const LogRecord& record) const override {
@@ -387,7 +386,7 @@ class KafkaLogReader : public LogReader {
 
   void React(uint32_t position, rd_kafka_resp_err_t error, const char* message, std::vector<Event>* events) {
     Reading& reading = reading_[position];
-    const std::string name = PartitionName(reading.partition.topic, reading.partition.partition);
+    const std::string name = reading.partition.Name();
     switch (Classify(error)) {
       case Trouble::kNone:
         VLOG(1) << name << " at " << reading.next_offset << ": " << message;
@@ -441,8 +440,8 @@ class KafkaLogReader : public LogReader {
         const int32_t partition = reading_[i].partition.partition;
         if (!is_doubtful(reading_[i]) || partition < count) continue;
         const std::string reason = missing ? " does not exist (any more)" : absl::StrCat(" has ", count, " partitions");
-        Stop(i, Event::Kind::kFailed, absl::StrCat("read ", PartitionName(name, partition), ": topic ", name, reason),
-             events);
+        Stop(i, Event::Kind::kFailed,
+             absl::StrCat("read ", TopicPartition{name, partition}.Name(), ": topic ", name, reason), events);
       }
     }
     verify_at_ = absl::Now() + kDoubtAfter;

@@ -109,7 +109,7 @@ class OwnWireReader : public WireReader {
   absl::Status Assign(const std::vector<Start>& starts) override {
     std::set<TopicPartition> names;
     for (const Start& start : starts) {
-      const std::string name = absl::StrCat(start.partition.topic, "[", start.partition.partition, "]");
+      const std::string name = start.partition.Name();
       if (start.offset < 0)
         return absl::InvalidArgumentError(absl::StrCat("read ", name, " at ", start.offset, ", which is no offset"));
       if (!names.insert(start.partition).second)
@@ -153,7 +153,7 @@ class OwnWireReader : public WireReader {
   absl::StatusOr<int64_t> Begin(uint32_t position, absl::Duration timeout) override {
     const absl::Time deadline = absl::Now() + timeout;
     const TopicPartition& partition = reading_[position].start.partition;
-    const std::string ask = absl::StrCat("ask where ", partition.topic, "[", partition.partition, "] begins: ");
+    const std::string ask = absl::StrCat("ask where ", partition.Name(), " begins: ");
     const std::optional<FetchMachine::Leader> leader = machine_.LeaderOf(position);
     if (!leader) return absl::UnavailableError(absl::StrCat(ask, "it has no leader"));
     const absl::StatusOr<WireSession> session = security_.ForConnection();
@@ -337,8 +337,7 @@ class OwnWireReader : public WireReader {
     const std::string why(status.message());
     const Start& start = reading_[position].start;
     if (absl::IsUnimplemented(status)) {
-      unsupported_ =
-          absl::StrCat(start.partition.topic, "[", start.partition.partition, "] at ", start.offset, ": a batch ", why);
+      unsupported_ = absl::StrCat(start.partition.Name(), " at ", start.offset, ": a batch ", why);
       deliveries_.erase(deliveries_.begin() + 1, deliveries_.end());
       return true;
     }

@@ -186,7 +186,9 @@ void JobMachine::AssignOutsideAttempt(Actions* actions) {
                                       [&](const ShardAssignment& shard) { return shard.next_owner() == id; });
     if (!owns && !prepares && !worker.job_ids.contains(job_.job_id)) continue;
     acks_.SetAsked(id);
-    actions->push_back(Send<AssignRequest>{id, job_.MakeAssign(id, MakeId(id))});
+    AssignRequest request = job_.MakeAssign(id, MakeId(id));
+    replies_.SetLogs(&request);
+    actions->push_back(Send<AssignRequest>{id, std::move(request)});
   }
 }
 

@@ -1,4 +1,4 @@
-// What workers told with a job's last batch besides its result, for status alone.
+// What workers told with a job's last batch besides its result: for status, and which logs its records are of.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +9,7 @@
 #include "driver.pb.h"
 #include "driver/core/attempt.h"
 #include "state.pb.h"
+#include "worker.pb.h"
 
 namespace tenfold {
 
@@ -22,6 +23,8 @@ class LastReplies {
 
   // The partitions' counters, by index.
   const std::vector<PartitionState>& counters() const { return counters_; }
+  // Says which logs the partitions are.
+  void SetLogs(AssignRequest* request) const;
   // Adds counters to the status's partitions, which are all there, and the readers.
   void Fill(JobStatus* status) const;
 

@@ -145,6 +145,13 @@ JobCore::AssignPlan JobCore::PlanAssign(const AssignRequest& request) const {
     if (!there) {
       ShardState& state = plan.create.emplace_back();
       AppendPartitions(IdOf(request, s), &state);
+      for (PartitionState& partition : *state.mutable_partitions()) {
+        if (partition.partition() >= static_cast<uint32_t>(request.logs_size())) continue;
+        const KnownLog& log = request.logs(static_cast<int>(partition.partition()));
+        if (log.topic_id().empty()) continue;
+        partition.set_topic_id(log.topic_id());
+        partition.set_kafka_cluster(log.kafka_cluster());
+      }
     } else if (!it->second.verified) {
       plan.verify.push_back(s);
     }

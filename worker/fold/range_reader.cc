@@ -192,7 +192,9 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
             "the job and submit it anew");
       }
       case LogReader::Event::Kind::kAnotherLog:
-        if (event.next_offset < cursor.state->next_offset()) return cursor.Another(event.message);
+        // A state that is made anew knows the topic, though it has nothing of it yet.
+        if (event.next_offset < cursor.state->next_offset() || (event.next_offset == 0 && !cursor.state->topic_id().empty()))
+          return cursor.Another(event.message);
         // What was read and not folded is gone.
         SetFailure(&cursor, event.message);
         break;

@@ -75,7 +75,7 @@ LogIdentity Cursor::Known() const {
   return known;
 }
 
-std::string Cursor::Name() const { return absl::StrCat(partition.topic, "[", partition.partition, "]"); }
+std::string Cursor::Name() const { return partition.Name(); }
 
 std::string Cursor::Missing() const {
   return absl::StrCat(Name(), " has no record at offset ", expected.offset,
@@ -83,7 +83,8 @@ std::string Cursor::Missing() const {
 }
 
 std::string Cursor::Another(const std::string& how) const {
-  return absl::StrCat(Name(), " is another log than was folded up to offset ", state->next_offset(), ": ", how, "; ", kGone);
+  const std::string up_to = state->last_offset() < 0 ? "" : absl::StrCat(" up to offset ", state->next_offset());
+  return absl::StrCat(Name(), " is another log than was folded", up_to, ": ", how, "; ", kGone);
 }
 
 absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {

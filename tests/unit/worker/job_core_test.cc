@@ -165,6 +165,19 @@ TEST_F(JobCoreTest, IgnoresALowerAssignmentHoweverHighItsAttempt) {
   EXPECT_EQ(AdmitAssign({.attempt = 9, .assignment = 1}).code(), StatusCode::kAborted);
 }
 
+TEST_F(JobCoreTest, AStateThatIsMadeAnewIsOfTheLogThatIsKnown) {
+  partitions_ = 2;
+  AssignRequest request = MakeAssign({}, {0, 1}, {});
+  request.add_logs()->set_topic_id("0123456789abcdef");
+  request.mutable_logs(0)->set_kafka_cluster("there");
+  request.add_logs();
+  const JobCore::AssignPlan plan = core_.PlanAssign(request);
+  ASSERT_EQ(plan.create.size(), 2U);
+  EXPECT_EQ(plan.create[0].partitions(0).topic_id(), "0123456789abcdef");
+  EXPECT_EQ(plan.create[0].partitions(0).kafka_cluster(), "there");
+  EXPECT_EQ(plan.create[1].partitions(0).topic_id(), "");
+}
+
 TEST_F(JobCoreTest, FoldsOnlyUnderTheAssignmentItHas) {
   EXPECT_EQ(AdmitFold({.assignment = 1}).code(), StatusCode::kFailedPrecondition) << "it has none yet";
   Assign({.assignment = 2}, {0});
