@@ -9,13 +9,17 @@ pub mod top;
 
 use arguments::Arguments;
 
-/// Begins every program: returns its arguments. From now on a thread that panics ends the process, which would otherwise
-/// wait for it for ever.
+/// Begins every program: returns its arguments. From now on a thread that panics ends the process.
 pub fn begin() -> Arguments {
-    let default = std::panic::take_hook();
+    end_on_panic();
+    Arguments::of_process()
+}
+
+/// Has a thread that panics end the process, which would otherwise wait for it for ever.
+pub fn end_on_panic() {
+    let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        default(panic);
+        before(panic);
         std::process::exit(1);
     }));
-    Arguments::of_process()
 }
