@@ -120,13 +120,13 @@ class Publications:
 
 class System:
     """How to run one on a topic. `pace` is how often it publishes live; `settings` are both modes', `bulk` and `live` one's;
-    `command` begins the command line of a program that takes them, Tenfold has none; `built_by` is what makes it."""
+    `command` begins the command line of a program that takes them, Tenfold has none; `package` is a native program's."""
 
     def __init__(self, name, label, *, pace, numbers, guarantee, settings, bulk, live, command=None,
-                 read=lambda: read_lines, built_by="maven"):
+                 read=lambda: read_lines, package=None):
         self.name, self.label, self.pace, self.numbers, self.guarantee = name, label, pace, numbers, guarantee
         self.modes = {"bulk": {**settings, **bulk}, "live": {**settings, **live}}
-        self.command, self.read, self.built_by = command, read, built_by
+        self.command, self.read, self.package = command, read, package
 
     def description(self):
         return {"name": self.name, "label": self.label, "pace": self.pace, "numbers": self.numbers,
@@ -243,9 +243,9 @@ def spark(run, topic, publish):
             f"spark.sql.streaming.checkpointLocation={run.dir}/checkpoints", f"spark.sql.warehouse.dir={run.dir}"]
 
 
-def native(program, *flags):
+def native(package, *flags):
     def command(run, topic, publish):
-        return [NATIVE_BUILD / f"release/{program}-top-ten", run.bench.kafka, topic, publish, *flags]
+        return [NATIVE_BUILD / "release" / package, run.bench.kafka, topic, publish, *flags]
     return command
 
 
@@ -274,10 +274,10 @@ NATIVE_LIVE = {"publish": 100, "fetch.min.bytes": 64 << 10, "fetch.wait.max.ms":
 IN_MEMORY = "in memory: nothing durable, no recovery"
 
 
-def engine(name, label, program, *flags):
+def engine(name, label, package, *flags):
     return System(name, label, pace="each 100 ms, a step", numbers="scaled longs", guarantee=IN_MEMORY,
-                  settings=ENGINE_SETTINGS, bulk={"publish": 1000}, live=NATIVE_LIVE, command=native(program, *flags),
-                  built_by="cargo")
+                  settings=ENGINE_SETTINGS, bulk={"publish": 1000}, live=NATIVE_LIVE, command=native(package, *flags),
+                  package=package)
 
 
 SYSTEMS = {system.name: system for system in (
@@ -320,7 +320,7 @@ SYSTEMS = {system.name: system for system in (
            bulk={"publish": "available", "maxOffsetsPerTrigger": 5_000_000}, live={"publish": "0 seconds"}, command=spark),
     System("map", "Rust, a hash map in memory", pace="each 100 ms", numbers="scaled longs", guarantee=IN_MEMORY,
            settings={"queued.min.messages": 50_000, **NATIVE_SETTINGS}, bulk={"publish": 200}, live=NATIVE_LIVE,
-           command=native("map"), built_by="cargo"),
-    engine("differential", "Differential 0.26, in memory", "differential"),
-    engine("differential-combined", "Differential, combined, in memory", "differential", "--combine"),
+           command=native("map-top-ten"), package="map-top-ten"),
+    engine("differential", "Differential 0.26, in memory", "differential-top-ten"),
+    engine("differential-combined", "Differential, combined, in memory", "differential-top-ten", "--combine"),
 )}

@@ -130,7 +130,7 @@ class JudgingTest(unittest.TestCase):
 
 
 class NativeTest(unittest.TestCase):
-    NATIVE = [system for system in SYSTEMS.values() if system.built_by == "cargo"]
+    NATIVE = [system for system in SYSTEMS.values() if system.package]
 
     def test_what_is_not_durable_says_so(self):
         self.assertEqual(len(self.NATIVE), 3)
@@ -140,16 +140,15 @@ class NativeTest(unittest.TestCase):
 
     def test_a_program_gets_its_flags_before_the_settings(self):
         run = argparse.Namespace(bench=argparse.Namespace(kafka="host:9092"))
-        self.assertEqual(SYSTEMS["differential-combined"].command(run, "events", 100),
-                         [NATIVE_BUILD / "release/differential-top-ten", "host:9092", "events", 100, "--combine"])
-        self.assertEqual(SYSTEMS["differential"].command(run, "events", 100),
-                         [NATIVE_BUILD / "release/differential-top-ten", "host:9092", "events", 100])
+        for name in ("differential",):
+            command = [NATIVE_BUILD / f"release/{name}-top-ten", "host:9092", "events", 100]
+            self.assertEqual(SYSTEMS[name].command(run, "events", 100), command)
+            self.assertEqual(SYSTEMS[f"{name}-combined"].command(run, "events", 100), [*command, "--combine"])
 
     def test_every_program_is_in_the_workspace(self):
         for system in self.NATIVE:
-            program = system.command(argparse.Namespace(bench=argparse.Namespace(kafka="")), "", 0)[0].name
-            manifest = compare.PEERS / f"native/{program.removesuffix('-top-ten')}/Cargo.toml"
-            self.assertIn(f'name = "{program}"', manifest.read_text())
+            manifest = compare.PEERS / f"native/{system.package.removesuffix('-top-ten')}/Cargo.toml"
+            self.assertIn(f'name = "{system.package}"', manifest.read_text())
 
     def test_a_missing_cargo_is_told_with_what_needs_it(self):
         with unittest.mock.patch.object(compare.shutil, "which", return_value=None):
@@ -163,13 +162,15 @@ class NativeTest(unittest.TestCase):
                                               run_step=unittest.mock.DEFAULT,
                                               build_with_maven=unittest.mock.DEFAULT) as mocks:
                 compare.set_up(options)
-            return ([call.args[0] for call in mocks["run_step"].call_args_list].count("cargo"),
-                    mocks["build_with_maven"].call_count)
+            packages = [[word for word in call.args if str(word).startswith("--package=")]
+                        for call in mocks["run_step"].call_args_list if call.args[0] == "cargo"]
+            return packages, mocks["build_with_maven"].call_count
 
-        self.assertEqual(commands("tenfold"), (0, 0))
-        self.assertEqual(commands("tenfold", "map", "differential"), (1, 0))
-        self.assertEqual(commands("spark"), (0, 1))
-        self.assertEqual(commands("spark", "map"), (1, 1))
+        self.assertEqual(commands("tenfold"), ([], 0))
+        self.assertEqual(commands("tenfold", "map", "differential", "differential-combined"),
+                         ([["--package=differential-top-ten", "--package=map-top-ten"]], 0))
+        self.assertEqual(commands("spark"), ([], 1))
+        self.assertEqual(commands("spark", "map"), ([["--package=map-top-ten"]], 1))
 
 
 class StatisticsTest(unittest.TestCase):
