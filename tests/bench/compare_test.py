@@ -133,14 +133,14 @@ class NativeTest(unittest.TestCase):
     NATIVE = [system for system in SYSTEMS.values() if system.package]
 
     def test_what_is_not_durable_says_so(self):
-        self.assertEqual(len(self.NATIVE), 3)
+        self.assertEqual(len(self.NATIVE), 5)
         for system in self.NATIVE:
             self.assertIn("in memory", system.label)
             self.assertIn("nothing durable, no recovery", system.guarantee)
 
     def test_a_program_gets_its_flags_before_the_settings(self):
         run = argparse.Namespace(bench=argparse.Namespace(kafka="host:9092"))
-        for name in ("differential",):
+        for name in ("differential", "dbsp"):
             command = [NATIVE_BUILD / f"release/{name}-top-ten", "host:9092", "events", 100]
             self.assertEqual(SYSTEMS[name].command(run, "events", 100), command)
             self.assertEqual(SYSTEMS[f"{name}-combined"].command(run, "events", 100), [*command, "--combine"])
@@ -167,8 +167,8 @@ class NativeTest(unittest.TestCase):
             return packages, mocks["build_with_maven"].call_count
 
         self.assertEqual(commands("tenfold"), ([], 0))
-        self.assertEqual(commands("tenfold", "map", "differential", "differential-combined"),
-                         ([["--package=differential-top-ten", "--package=map-top-ten"]], 0))
+        self.assertEqual(commands("tenfold", "map", "dbsp", "dbsp-combined"),
+                         ([["--package=dbsp-top-ten", "--package=map-top-ten"]], 0))
         self.assertEqual(commands("spark"), ([], 1))
         self.assertEqual(commands("spark", "map"), ([["--package=map-top-ten"]], 1))
 
