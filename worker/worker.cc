@@ -24,9 +24,10 @@ namespace {
 constexpr uint32_t kFirstLeaseMs = 3000;
 // How many heartbeats are sent within a lease, so that several may be lost.
 constexpr uint32_t kBeatsPerLease = 6;
-// The first pause before a heartbeat that failed is tried again, and doubled from one to the next: a driver that starts
-// together with its workers, or again, is there in a moment.
-constexpr uint32_t kFirstRetryMs = 25;
+// How often, and after which pause, a heartbeat that failed is tried again at once: a driver that starts together with its
+// workers, or again, is there in a moment. A call is nothing but a look while gRPC does not try to connect.
+constexpr uint32_t kRetries = 40;
+constexpr uint32_t kRetryMs = 25;
 
 // Records that come a tenth of an interval late do not make a batch late. Where that is little, an idle topic would be asked
 // for more often than it saves, and they come at once.
@@ -195,7 +196,7 @@ absl::Status Worker::CheckDirectory() {
 void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(const absl::Status&)>& refused) {
   DriverClient driver(options_.driver);
   uint32_t lease_ms = kFirstLeaseMs;
-  uint32_t retry_ms = kFirstRetryMs;
+  uint32_t failed = 0;
   bool reached = true;
   while (!stop.stop_requested()) {
     if (const absl::Status there = CheckDirectory(); !there.ok()) EndWith("worker", std::string(there.message()));
@@ -210,12 +211,9 @@ void Worker::RunHeartbeat(const std::stop_token& stop, const std::function<void(
         LOG(WARNING) << "waiting for the driver at " << options_.driver << ": " << beat.message();
       }
     }
+    failed = beat.ok() ? 0 : failed + 1;
     uint32_t pause_ms = lease_ms / kBeatsPerLease;
-    if (beat.ok()) {
-      retry_ms = kFirstRetryMs;
-    } else {
-      pause_ms = std::min(pause_ms, std::exchange(retry_ms, std::min(2 * retry_ms, pause_ms)));
-    }
+    if (failed > 0 && failed <= kRetries) pause_ms = std::min(pause_ms, kRetryMs);
     MutexLock lock(&mutex_);
     stopped_.Sleep(&mutex_, stop, std::chrono::milliseconds(pause_ms));
   }
