@@ -67,8 +67,6 @@ class ChoosingReader : public LogReader {
 
 }  // namespace
 
-std::string TopicPartition::Name() const { return absl::StrCat(topic, "[", partition, "]"); }
-
 absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Create(const LogConfig& config) {
   const std::string unfit = WireReader::Unfit(config);
   if (config.reader == ReaderChoice::kWire && !unfit.empty())
