@@ -101,9 +101,9 @@ void FetchMachine::ReadUpTo(const std::vector<int64_t>& ends) {
   for (uint32_t position = 0; position < partitions_.size(); ++position) {
     Partition& partition = partitions_[position];
     partition.up_to = ends[position];
-    // What was read is far enough.
+    // A partition that was read that far already brings no delivery that would tell its end.
     if (partition.stopped || partition.next_offset < partition.up_to || partition.next_offset == partition.begin) continue;
-    if (std::exchange(partition.end_told, partition.next_offset) == partition.next_offset) continue;
+    if (!partition.TellEnd()) continue;
     events_.push_back(
         {LogReader::Event::Kind::kEnd, position, partition.next_offset, "", IdentityOf(position, partition.last_epoch)});
   }
@@ -542,8 +542,8 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
   delivery.identity = IdentityOf(position, partition.last_epoch);
   const int64_t end = fetched.last_stable_offset >= 0 ? fetched.last_stable_offset : fetched.high_watermark;
   // Who led it before may know of an earlier end.
-  delivery.at_end = ((partition.next_offset == end && partition.leader == id) || partition.next_offset >= partition.up_to) &&
-                    std::exchange(partition.end_told, partition.next_offset) != partition.next_offset;
+  const bool is_end = (partition.next_offset == end && partition.leader == id) || partition.next_offset >= partition.up_to;
+  delivery.at_end = is_end && partition.TellEnd();
   return delivery;
 }
 

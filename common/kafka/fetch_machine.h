@@ -13,6 +13,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -154,6 +155,8 @@ class FetchMachine {
     // How many of its answers in a row were errors, or led nowhere.
     int failures = 0;
 
+    // Notes that next_offset is told as the end. Returns false if it was told before.
+    bool TellEnd() { return std::exchange(end_told, next_offset) != next_offset; }
     bool IsReadFrom(int32_t broker) const { return !stopped && leader == broker; }
     bool IsDue(int32_t broker, int64_t now_us) const {
       return IsReadFrom(broker) && now_us >= retry_us && next_offset < up_to;

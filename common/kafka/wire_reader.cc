@@ -109,11 +109,11 @@ class OwnWireReader : public WireReader {
   absl::Status Assign(const std::vector<Start>& starts) override {
     std::set<TopicPartition> names;
     for (const Start& start : starts) {
-      const std::string name = start.partition.Name();
       if (start.offset < 0)
-        return absl::InvalidArgumentError(absl::StrCat("read ", name, " at ", start.offset, ", which is no offset"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("read ", start.partition.Name(), " at ", start.offset, ", which is no offset"));
       if (!names.insert(start.partition).second)
-        return absl::InvalidArgumentError(absl::StrCat("read ", name, " twice at once"));
+        return absl::InvalidArgumentError(absl::StrCat("read ", start.partition.Name(), " twice at once"));
     }
     Release();
     deliveries_.clear();

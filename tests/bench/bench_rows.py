@@ -16,7 +16,8 @@ TUNED_QUEUE = 50_000
 
 
 def measure_baseline(bench, filler, kind, ahead=1_000_000):
-    """B0 (read), B2 (sum) or B3 (floor): events a second and CPU seconds per million events. `ahead` records are in librdkafka's queue."""
+    """B0 (read), B2 (sum) or B3 (floor): events a second and CPU seconds per million events. `ahead` records are in
+    librdkafka's queue."""
     answer = read_json([bench.program("bench-baseline"), "--kafka", bench.kafka, "--topic", filler.topic, "--ahead", ahead,
                         kind])
     reference = filler.reference
@@ -74,7 +75,8 @@ def throughput(bench, table, codec=None):
         "1 worker (b)": lambda: measure_tenfold(bench, table, b, 1),
         "2 workers (b)": lambda: measure_tenfold(bench, table, b, 2),
     }, [("1 worker (a)", "B3 (a)"), ("1 worker (b)", "B3 (b)"), ("1 worker (a)", "B0 (a)"), ("1 worker (b)", "B2 (b)"),
-        ("2 workers (a)", "B2 (a)"), ("2 workers (b)", "B2 (b)"), ("2 workers (a)", "B2 short (a)"), ("1 worker (b)", "B2 short (b)"), ("2 workers (b)", "B2 short (b)")])
+        ("2 workers (a)", "B2 (a)"), ("2 workers (b)", "B2 (b)"), ("2 workers (a)", "B2 short (a)"),
+        ("1 worker (b)", "B2 short (b)"), ("2 workers (b)", "B2 short (b)")])
 
 
 def lz4(bench, table):

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "tests/cluster/local_kafka.h"
 
 namespace tenfold {
 namespace {
@@ -14,6 +15,16 @@ namespace {
 constexpr absl::Duration kWait = absl::Seconds(30);
 
 }  // namespace
+
+LogConfig ReaderConfig(ReaderChoice reader, size_t read_ahead_bytes) {
+  return {.brokers = KafkaBrokers(), .properties = {}, .read_ahead_bytes = read_ahead_bytes, .reader = reader};
+}
+
+std::vector<LogReader::Start> Begins(const std::string& topic, int32_t partitions) {
+  std::vector<LogReader::Start> starts;
+  for (int32_t p = 0; p < partitions; ++p) starts.push_back({{topic, p}, 0});
+  return starts;
+}
 
 std::map<uint32_t, LogContent> ReadAll(const LogConfig& config, const std::vector<LogReader::Start>& starts) {
   std::map<uint32_t, LogContent> contents;

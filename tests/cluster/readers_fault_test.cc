@@ -27,16 +27,6 @@ namespace {
 constexpr int kPartitions = 3;
 constexpr absl::Duration kWait = absl::Seconds(60);
 
-LogConfig Config(ReaderChoice reader, size_t read_ahead = 0) {
-  return {.brokers = KafkaBrokers(), .properties = {}, .read_ahead_bytes = read_ahead, .reader = reader};
-}
-
-std::vector<LogReader::Start> Begins(const std::string& topic) {
-  std::vector<LogReader::Start> starts;
-  for (int32_t p = 0; p < kPartitions; ++p) starts.push_back({{topic, p}, 0});
-  return starts;
-}
-
 // Reads a topic from its begin in a thread of its own.
 class Follower {
  public:
@@ -50,7 +40,7 @@ class Follower {
     return true;
   }
 
-  // What was read.
+  // Ends the thread, and returns what it has read.
   std::map<uint32_t, LogContent> Stop() {
     thread_.request_stop();
     thread_.join();
@@ -59,9 +49,9 @@ class Follower {
 
  private:
   void Run(ReaderChoice choice, const std::string& topic, const std::stop_token& stop) {
-    const absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Create(Config(choice));
+    const absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Create(ReaderConfig(choice));
     ASSERT_OK(reader.status());
-    ASSERT_OK((*reader)->Assign(Begins(topic)));
+    ASSERT_OK((*reader)->Assign(Begins(topic, kPartitions)));
     std::vector<LogRecord> records;
     std::vector<LogReader::Event> events;
     while (!stop.stop_requested()) {
@@ -141,7 +131,7 @@ class ReadersFaultTest : public testing::Test {
     const absl::Time deadline = absl::Now() + kWait;
     absl::StatusOr<std::vector<int64_t>> ends;
     do {
-      const absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(Config(ReaderChoice::kAuto));
+      const absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(ReaderConfig(ReaderChoice::kAuto));
       EXPECT_OK(client.status());
       ends = (*client)->Offsets(partitions, LogClient::Position::kStableEnd, absl::Seconds(5));
     } while (!ends.ok() && absl::Now() < deadline);
@@ -180,7 +170,7 @@ TEST_F(ReadersFaultTest, GiveTheSameWhileBrokersDieHangLeadByTurnsAndHoldBack) {
   kafka.Start(3);
   load.Stop();
   expect_both_go_on("the end");
-  const std::map<uint32_t, LogContent> all = ReadAll(Config(ReaderChoice::kRdkafka), Begins(*topic));
+  const std::map<uint32_t, LogContent> all = ReadAll(ReaderConfig(ReaderChoice::kRdkafka), Begins(*topic, kPartitions));
   EXPECT_EQ(Difference(rdkafka.Stop(), all), "");
   EXPECT_EQ(Difference(wire.Stop(), all), "");
 }
@@ -197,7 +187,7 @@ TEST_P(RetentionTest, WhatIsDroppedWhileItIsReadIsMissedAtOnceAndByItsOffset) {
   constexpr int64_t kRecords = 30'000;
   constexpr int64_t kKept = 29'000;
   ASSERT_OK(Produce(*topic, 0, std::vector<std::string>(kRecords, std::string(1000, 'x'))));
-  const absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Create(Config(GetParam(), 1 << 20));
+  const absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Create(ReaderConfig(GetParam(), 1 << 20));
   ASSERT_OK(reader.status());
   ASSERT_OK((*reader)->Assign({{{*topic, 0}, 0}}));
   std::vector<LogRecord> records;

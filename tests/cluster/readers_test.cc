@@ -24,10 +24,6 @@ namespace {
 constexpr int kPartitions = 3;
 constexpr int kKeys = 20;
 
-LogConfig Config(ReaderChoice reader, size_t read_ahead = 0) {
-  return {.brokers = KafkaBrokers(), .properties = {}, .read_ahead_bytes = read_ahead, .reader = reader};
-}
-
 class ReadersTest : public testing::Test {
  protected:
   // Appends records of all shapes and sizes in batches of all sizes, plain and in transactions of which some are aborted.
@@ -59,22 +55,16 @@ class ReadersTest : public testing::Test {
     return writer->Append(topic, static_cast<int32_t>(random_() % kPartitions), record);
   }
 
-  static std::vector<LogReader::Start> Begins(const std::string& topic) {
-    std::vector<LogReader::Start> starts;
-    for (int32_t p = 0; p < kPartitions; ++p) starts.push_back({{topic, p}, 0});
-    return starts;
-  }
-
-  // What the two do not have in common, if anything, and all that librdkafka reads.
+  // The first difference between what the two readers give, empty if there is none, and all that librdkafka gives.
   struct Comparison {
     std::string difference;
     std::map<uint32_t, LogContent> all;
   };
   Comparison Compare(const std::string& topic) {
-    std::vector<LogReader::Start> starts = Begins(topic);
-    const std::map<uint32_t, LogContent> all = ReadAll(Config(ReaderChoice::kRdkafka), starts);
-    std::string difference = Difference(ReadAll(Config(ReaderChoice::kWire), starts), all);
-    if (difference.empty()) difference = Difference(ReadAll(Config(ReaderChoice::kWire, 256 << 10), starts), all);
+    std::vector<LogReader::Start> starts = Begins(topic, kPartitions);
+    const std::map<uint32_t, LogContent> all = ReadAll(ReaderConfig(ReaderChoice::kRdkafka), starts);
+    std::string difference = Difference(ReadAll(ReaderConfig(ReaderChoice::kWire), starts), all);
+    if (difference.empty()) difference = Difference(ReadAll(ReaderConfig(ReaderChoice::kWire, 256 << 10), starts), all);
     // And from anywhere: in mid-batch, in a transaction, between two.
     for (int i = 0; i < 5 && difference.empty(); ++i) {
       std::map<uint32_t, LogContent> rest = all;
@@ -83,7 +73,7 @@ class ReadersTest : public testing::Test {
         start.offset = static_cast<int64_t>(random_() % static_cast<uint64_t>(content.end + 1));
         std::erase_if(content.records, [&](const auto& record) { return std::get<0>(record) < start.offset; });
       }
-      difference = Difference(ReadAll(Config(ReaderChoice::kWire), starts), rest);
+      difference = Difference(ReadAll(ReaderConfig(ReaderChoice::kWire), starts), rest);
     }
     return {difference, all};
   }
@@ -122,7 +112,7 @@ TEST_F(ReadersTest, GiveTheSameOfWhatCompactionHasLeft) {
                                  "--config min.cleanable.dirty.ratio=0.001 --config delete.retention.ms=50"));
   is_keyed_ = true;
   ASSERT_NO_FATAL_FAILURE(Fill(topic, "zstd", 5));
-  const std::map<uint32_t, LogContent> whole = ReadAll(Config(ReaderChoice::kRdkafka), Begins(topic));
+  const std::map<uint32_t, LogContent> whole = ReadAll(ReaderConfig(ReaderChoice::kRdkafka), Begins(topic, kPartitions));
   // The last segment is not compacted.
   for (int32_t p = 0; p < kPartitions; ++p) {
     RecordWriter writer("none");
@@ -134,7 +124,7 @@ TEST_F(ReadersTest, GiveTheSameOfWhatCompactionHasLeft) {
   ASSERT_OK(WaitUntil("the log to be compacted, and to stay as it is", absl::Seconds(90), [&] {
     compared = Compare(topic);
     return Records(compared.all) < Records(whole) / 2 &&
-           Difference(ReadAll(Config(ReaderChoice::kRdkafka), Begins(topic)), compared.all).empty();
+           Difference(ReadAll(ReaderConfig(ReaderChoice::kRdkafka), Begins(topic, kPartitions)), compared.all).empty();
   }));
   EXPECT_EQ(compared.difference, "");
 }

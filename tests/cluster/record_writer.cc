@@ -103,7 +103,7 @@ absl::Status RecordWriter::Commit() { return FromError("commit", rd_kafka_commit
 
 absl::Status RecordWriter::Abort() {
   absl::Status aborted = FromError("abort", rd_kafka_abort_transaction(kafka_.get(), kTimeoutMs));
-  // What was purged counts as no failure.
+  // Records that the abort has purged are no failed deliveries.
   failure_ = absl::OkStatus();
   return aborted;
 }

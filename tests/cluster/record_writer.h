@@ -33,7 +33,7 @@ class RecordWriter {
   // With an id it writes in transactions, and begins when no other writer of that id can go on.
   explicit RecordWriter(const std::string& codec, const std::string& transactional_id = "");
 
-  // Whether it can be used at all.
+  // OK if the writer could be made.
   const absl::Status& status() const { return status_; }
   absl::Status Append(const std::string& topic, int32_t partition, const RecordToWrite& record);
   // Until all are delivered; the first failure since the last call.

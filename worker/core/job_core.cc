@@ -46,6 +46,17 @@ void AppendPartitions(const StateId& id, ShardState* state) {
   *state->mutable_id() = id;
 }
 
+// Has the state, of which nothing is folded yet, read from the logs that the driver knows and from no others.
+void BindToLogs(const AssignRequest& request, ShardState* state) {
+  for (PartitionState& partition : *state->mutable_partitions()) {
+    if (partition.partition() >= static_cast<uint32_t>(request.logs_size())) continue;
+    const KnownLog& log = request.logs(static_cast<int>(partition.partition()));
+    if (log.topic_id().empty()) continue;
+    partition.set_topic_id(log.topic_id());
+    partition.set_kafka_cluster(log.kafka_cluster());
+  }
+}
+
 template <typename Shards>
 bool Lists(const Shards& shards, uint32_t shard) {
   return std::find(shards.begin(), shards.end(), shard) != shards.end();
@@ -145,13 +156,7 @@ JobCore::AssignPlan JobCore::PlanAssign(const AssignRequest& request) const {
     if (!there) {
       ShardState& state = plan.create.emplace_back();
       AppendPartitions(IdOf(request, s), &state);
-      for (PartitionState& partition : *state.mutable_partitions()) {
-        if (partition.partition() >= static_cast<uint32_t>(request.logs_size())) continue;
-        const KnownLog& log = request.logs(static_cast<int>(partition.partition()));
-        if (log.topic_id().empty()) continue;
-        partition.set_topic_id(log.topic_id());
-        partition.set_kafka_cluster(log.kafka_cluster());
-      }
+      BindToLogs(request, &state);
     } else if (!it->second.verified) {
       plan.verify.push_back(s);
     }

@@ -54,7 +54,7 @@ class BoundedTotals {
 
   // Adds what a commit has added to the store; one span a shard.
   absl::Status Add(std::span<const std::span<const Delta>> shards);
-  // Whether Add would read nothing of the store, and so need not come after the commit.
+  // Returns whether Add needs nothing of the store, so that it may come before the commit.
   bool AddsInMemory(std::span<const std::span<const Delta>> shards) const { return complete() && !stale_ && Fit(shards); }
 
   // The partial of a key, if it is in memory.

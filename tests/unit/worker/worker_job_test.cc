@@ -178,7 +178,7 @@ class ManyKeysTest : public WorkerJobTest {
     for (size_t i = 0; i < kKeys; ++i) names_.push_back(absl::StrCat("page", i));
     EXPECT_TRUE(job_->Handle(Assign({0})).ok());
   }
-  // Of each key one record with this sum.
+  // A delta of one record with this sum for each key.
   std::vector<Delta> Deltas(Units sum) const {
     std::vector<Delta> deltas;
     for (const std::string& name : names_) deltas.push_back({name, 1, sum});
