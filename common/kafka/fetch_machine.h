@@ -36,6 +36,8 @@ class FetchMachine {
     int32_t min_bytes = 1;
     int32_t max_bytes = 4 << 20;
     int32_t partition_bytes = 1 << 20;
+    // How long a partition is left alone at least after an error.
+    int64_t error_pause_us = 0;
     // Seeds the jitter of pauses.
     uint32_t seed = 0;
   };
@@ -119,6 +121,8 @@ class FetchMachine {
   std::vector<LogReader::Event> TakeEvents();
   // Why nothing comes of any broker; empty if one answers, or may yet.
   const std::string& unreachable() const { return unreachable_; }
+  // Which partition is wanted and fails again and again, or its leader does, and why; empty if none does.
+  std::string Stuck() const;
   // Why a broker is not one that this can read from, and another reader should; empty if none is.
   const std::string& unsupported() const { return unsupported_; }
 
@@ -152,8 +156,9 @@ class FetchMachine {
     // Since when they name a leader of an older epoch than is known; 0 if they do not.
     int64_t older_since_us = 0;
     int32_t max_bytes = 0;
-    // How many of its answers in a row were errors, or led nowhere.
+    // How many of its answers in a row were errors, or led nowhere, and what the last one was: a clause.
     int failures = 0;
+    std::string trouble;
 
     // Notes that next_offset is told as the end. Returns false if it was told before.
     bool TellEnd() { return std::exchange(end_told, next_offset) != next_offset; }
@@ -184,6 +189,8 @@ class FetchMachine {
     // Not to be opened, or asked, before; and how often it was lost since it was last of use.
     int64_t retry_us = 0;
     int failures = 0;
+    // Why it was lost the last time: a sentence that begins with its name.
+    std::string lost;
     // How many answers in a row had nothing and came at once.
     int hasty = 0;
     // Whose turn is first in the next Fetch.
@@ -196,6 +203,8 @@ class FetchMachine {
   // It is being connected to where it is not any more.
   static bool IsAstray(const Broker& broker);
   int64_t Pause(int failures);
+  // Something of the partition's failed once more.
+  void PauseAfterError(Partition* partition, int64_t now_us);
   static int64_t PatienceUs(const Broker& broker);
   static void Expect(Broker* broker, int64_t waits_us, int64_t now_us);
   bool WantsMetadata(int64_t now_us) const;

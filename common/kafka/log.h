@@ -203,6 +203,9 @@ class LogReader {
   // Returns how long calls of Poll have waited since the last call of TakeWaited.
   virtual absl::Duration TakeWaited() = 0;
 
+  // Which partition is wanted and cannot be read for now, though Kafka is available, and why; empty if none is known.
+  virtual std::string Stuck() const { return ""; }
+
   // Why librdkafka reads the log; empty if our own reader does.
   virtual std::string WhyRdkafka() const = 0;
 };

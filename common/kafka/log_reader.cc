@@ -39,6 +39,7 @@ class ChoosingReader : public LogReader {
   uint64_t Hash(const LogRecord& record) const override { return current()->Hash(record); }
   LogIdentity Identity(const LogRecord& record) const override { return current()->Identity(record); }
   absl::Duration TakeWaited() override { return current()->TakeWaited(); }
+  std::string Stuck() const override { return current()->Stuck(); }
   std::string WhyRdkafka() const override { return current()->WhyRdkafka(); }
 
  private:

@@ -15,8 +15,6 @@ namespace {
 // How often it is asked whether a name was looked up.
 constexpr absl::Duration kLookUpPause = absl::Milliseconds(5);
 
-constexpr char kClientId[] = "tenfold";
-
 }  // namespace
 
 absl::StatusOr<WireConnection> WireConnection::Connect(const Address& broker, const WireSession& session,
@@ -49,7 +47,7 @@ absl::Status WireConnection::Named(const absl::Status& status) const {
 
 absl::StatusOr<std::string> WireConnection::Call(int16_t call, int16_t version, std::string_view question,
                                                  absl::Time deadline) {
-  socket_->Ask(call, version, kClientId, question);
+  socket_->Ask({.call = call, .version = version, .text = std::string(question)});
   if (absl::Status sent = socket_->Advance(); !sent.ok()) return Named(sent);
   WireBuffer answer;
   while (true) {

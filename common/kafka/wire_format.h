@@ -27,6 +27,11 @@ class WireOutput {
     Add(static_cast<int16_t>(text.size()));
     bytes_.append(text);
   }
+  // With a length of four bytes.
+  void AddLongString(std::string_view text) {
+    Add(static_cast<int32_t>(text.size()));
+    bytes_.append(text);
+  }
   void AddCompactString(std::string_view text) {
     AddVarint(static_cast<uint32_t>(text.size()) + 1);
     bytes_.append(text);
@@ -67,6 +72,11 @@ class WireInput {
   // With a length of two bytes; of the bytes given to the constructor. Empty for null.
   std::string_view TakeString() {
     const auto size = Take<int16_t>();
+    return TakeBytes(size < 0 ? 0 : static_cast<size_t>(size));
+  }
+  // With a length of four bytes, the same.
+  std::string_view TakeLongString() {
+    const auto size = Take<int32_t>();
     return TakeBytes(size < 0 ? 0 : static_cast<size_t>(size));
   }
   // Of the bytes given to the constructor. Empty for null.

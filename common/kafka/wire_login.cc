@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <utility>
@@ -16,15 +17,19 @@
 #include "absl/strings/str_replace.h"
 #include "common/kafka/wire_format.h"
 #include "common/kafka/wire_messages.h"
+#include "common/text/shown_text.h"
 
 namespace tenfold {
 namespace {
 
-// Kafka's numbers of the calls, and the versions that brokers have had since 2.5.
+// Kafka's numbers of the calls, and versions that all brokers have which have the call.
+constexpr int16_t kVersions = 18;
+constexpr int16_t kVersionsVersion = 0;
 constexpr int16_t kSaslHandshake = 17;
 constexpr int16_t kSaslHandshakeVersion = 1;
 constexpr int16_t kSaslAuthenticate = 36;
-constexpr int16_t kSaslAuthenticateVersion = 2;
+// The first version that tells how long a login lasts, and the last one without tagged fields.
+constexpr int16_t kSaslAuthenticateVersion = 1;
 
 // Fewer would tell whoever listens, or is no broker, too much of the password; more would take minutes.
 constexpr int kLeastIterations = 4096;
@@ -77,20 +82,43 @@ absl::Status NoSense(std::string_view what) {
 
 bool WireLogin::Has(std::string_view mechanism) { return mechanism == kPlain || HashOf(mechanism) != nullptr; }
 
-WireLogin::WireLogin(WireCredentials credentials, std::string nonce)
-    : credentials_(std::move(credentials)), nonce_(std::move(nonce)) {}
+WireLogin::WireLogin(WireCredentials credentials, std::string nonce, int16_t version)
+    : credentials_(std::move(credentials)),
+      nonce_(std::move(nonce)),
+      step_(version < 0 ? Step::kVersions : Step::kHandshake),
+      version_(version) {}
 
 WireQuestion WireLogin::First() const {
+  if (step_ == Step::kHandshake) return Handshake();
+  return {kVersions, kVersionsVersion, /*flexible=*/false, ""};
+}
+
+WireQuestion WireLogin::Handshake() const {
   WireOutput out;
   out.AddString(credentials_.mechanism);
   return {kSaslHandshake, kSaslHandshakeVersion, /*flexible=*/false, out.bytes()};
 }
 
-WireQuestion WireLogin::Authenticate(std::string_view bytes) {
+absl::StatusOr<std::optional<WireQuestion>> WireLogin::OnVersions(std::string_view answer) {
+  WireInput in(answer);
+  in.Take<int16_t>();  // error
+  version_ = -1;
+  for (auto left = in.Take<int32_t>(); left > 0 && !in.failed(); --left) {
+    const auto call = in.Take<int16_t>();
+    in.Take<int16_t>();  // the least version
+    const auto most = in.Take<int16_t>();
+    if (call == kSaslAuthenticate) version_ = std::min(most, kSaslAuthenticateVersion);
+  }
+  if (in.failed()) return NoSense("its answer makes no sense");
+  if (version_ < 0) return NoSense("it has no SaslAuthenticate, which brokers have from Kafka 1.0 on");
+  step_ = Step::kHandshake;
+  return Handshake();
+}
+
+WireQuestion WireLogin::Authenticate(std::string_view bytes) const {
   WireOutput out;
-  out.AddCompactString(bytes);
-  out.AddNoTags();
-  return {kSaslAuthenticate, kSaslAuthenticateVersion, /*flexible=*/true, out.bytes()};
+  out.AddLongString(bytes);
+  return {kSaslAuthenticate, version_, /*flexible=*/false, out.bytes()};
 }
 
 absl::StatusOr<std::optional<WireQuestion>> WireLogin::OnHandshake(std::string_view answer) {
@@ -101,7 +129,7 @@ absl::StatusOr<std::optional<WireQuestion>> WireLogin::OnHandshake(std::string_v
   if (in.failed()) return NoSense("its answer makes no sense");
   if (error == WireError::kUnsupportedSaslMechanism) {
     return absl::PermissionDeniedError(
-        absl::StrCat("has no sasl.mechanism ", credentials_.mechanism, " here, but ", absl::StrJoin(offered, ", ")));
+        absl::StrCat("has no sasl.mechanism ", credentials_.mechanism, " here, but ", Shown(absl::StrJoin(offered, ", "))));
   }
   if (error != WireError::kNone)
     return absl::PermissionDeniedError(absl::StrCat("refuses to be logged in to: ", WireErrorText(error)));
@@ -117,17 +145,18 @@ absl::StatusOr<std::optional<WireQuestion>> WireLogin::OnHandshake(std::string_v
 }
 
 absl::StatusOr<std::optional<WireQuestion>> WireLogin::OnAnswer(std::string_view answer) {
+  if (step_ == Step::kVersions) return OnVersions(answer);
   if (step_ == Step::kHandshake) return OnHandshake(answer);
   WireInput in(answer);
   const auto error = static_cast<WireError>(in.Take<int16_t>());
-  const std::string_view message = in.TakeCompactString();
-  const std::string_view bytes = in.TakeCompactString();
-  lifetime_ms_ = in.Take<int64_t>();
+  const std::string_view message = in.TakeString();
+  const std::string_view bytes = in.TakeLongString();
+  lifetime_ms_ = version_ > 0 ? in.Take<int64_t>() : 0;
   if (in.failed()) return NoSense("its answer makes no sense");
   if (error != WireError::kNone) {
     return absl::PermissionDeniedError(absl::StrCat("refuses the login of ", credentials_.user, " by ",
                                                     credentials_.mechanism, ": ",
-                                                    message.empty() ? WireErrorText(error) : std::string(message)));
+                                                    message.empty() ? WireErrorText(error) : Shown(message)));
   }
   switch (step_) {
     case Step::kFirst: {
@@ -152,8 +181,8 @@ absl::StatusOr<std::string> WireLogin::Prove(std::string_view server_first) {
   if (!nonce.starts_with(nonce_) || nonce.size() == nonce_.size()) return NoSense("its nonce is not made of ours");
   if (!absl::Base64Unescape(attributes['s'], &salt) || salt.empty()) return NoSense("it sends no salt");
   if (!absl::SimpleAtoi(attributes['i'], &iterations) || iterations < kLeastIterations || iterations > kMostIterations)
-    return NoSense(
-        absl::StrCat("it wants ", attributes['i'], " iterations; there may be ", kLeastIterations, " to ", kMostIterations));
+    return NoSense(absl::StrCat("it wants ", Shown(attributes['i']), " iterations; there may be ", kLeastIterations, " to ",
+                                kMostIterations));
   const EVP_MD* const hash = HashOf(credentials_.mechanism);
   std::string salted(static_cast<size_t>(EVP_MD_get_size(hash)), '\0');
   PKCS5_PBKDF2_HMAC(credentials_.password.data(), static_cast<int>(credentials_.password.size()),
@@ -172,8 +201,8 @@ absl::StatusOr<std::string> WireLogin::Prove(std::string_view server_first) {
 absl::Status WireLogin::CheckServer(std::string_view server_final) const {
   std::map<char, std::string> attributes = Attributes(server_final);
   if (attributes.contains('e')) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("refuses the login of ", credentials_.user, " by ", credentials_.mechanism, ": ", attributes['e']));
+    return absl::PermissionDeniedError(absl::StrCat("refuses the login of ", credentials_.user, " by ",
+                                                    credentials_.mechanism, ": ", Shown(attributes['e'])));
   }
   std::string signature;
   if (!absl::Base64Unescape(attributes['v'], &signature) || signature.size() != server_signature_.size() ||

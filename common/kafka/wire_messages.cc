@@ -204,7 +204,7 @@ absl::StatusOr<WireFetched> ReadFetched(int16_t version, std::string_view answer
         transaction.first_offset = in.Take<int64_t>();
         in.SkipTags();
       }
-      in.Take<int32_t>();  // a replica that it would rather be read from
+      partition.preferred_replica = in.Take<int32_t>();
       partition.records = in.TakeCompactString();
       in.ReadTags([&](uint32_t tag, WireInput tagged) {
         if (tag == 0) {

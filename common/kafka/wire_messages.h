@@ -123,6 +123,8 @@ struct WireFetched {
     int64_t last_stable_offset = -1;
     int64_t log_start = -1;
     std::vector<Aborted> aborted;
+    // The broker that it is to be read from instead; -1 if there is none.
+    int32_t preferred_replica = -1;
     // Record batches, the last one perhaps cut off. A view of the answer.
     std::string_view records;
     // If the log that was read has another end than this one: what the broker has as the end of the epoch; else -1.

@@ -92,16 +92,14 @@ absl::StatusOr<FetchMachine::Options> MachineOptions(const LogConfig& config) {
   options.max_bytes = Number(config, {"fetch.max.bytes"}, Bounded(int64_t{kPartitionsPerFetch} * options.partition_bytes));
   options.max_wait_ms = Number(config, {"fetch.wait.max.ms"}, options.max_wait_ms);
   options.min_bytes = Number(config, {"fetch.min.bytes"}, options.min_bytes);
+  options.error_pause_us = int64_t{1000} * Number(config, {"fetch.error.backoff.ms"}, 0);
   return options;
 }
 
 class OwnWireReader : public WireReader {
  public:
   OwnWireReader(const LogConfig& config, FetchMachine::Options options)
-      : brokers_(config.brokers), security_(config), machine_(std::move(options)) {
-    const auto id = config.properties.find("client.id");
-    if (id != config.properties.end()) client_id_ = id->second;
-  }
+      : brokers_(config.brokers), security_(config), machine_(std::move(options)) {}
 
   // INVALID_ARGUMENT if what connections need of files and secrets cannot be used.
   absl::Status CheckSecurity() { return security_.ForConnection().status(); }
@@ -136,8 +134,8 @@ class OwnWireReader : public WireReader {
       // The next answer is on its way while this one is delivered.
       Do(machine_.Act(NowUs()));
       Deliver(records, events);
-      // What happened to a partition is told behind what came of it before.
-      if (deliveries_.empty()) {
+      // What happened to a partition is told behind what came of it before; another reader begins where that was.
+      if (deliveries_.empty() && Unsupported().empty()) {
         for (Event& event : machine_.TakeEvents()) events->push_back(std::move(event));
       }
       if (!records->empty() || !events->empty()) return absl::OkStatus();
@@ -176,6 +174,8 @@ class OwnWireReader : public WireReader {
   }
 
   absl::Duration TakeWaited() override { return std::exchange(waited_, absl::ZeroDuration()); }
+
+  std::string Stuck() const override { return machine_.Stuck(); }
 
   std::string WhyRdkafka() const override { return ""; }
 
@@ -365,7 +365,7 @@ class OwnWireReader : public WireReader {
           break;
         case FetchMachine::Action::Kind::kAsk:
           WireSocket& socket = connections_.at(action.connection).socket;
-          socket.Ask(static_cast<int16_t>(action.call), action.version, client_id_, action.question);
+          socket.Ask({.call = static_cast<int16_t>(action.call), .version = action.version, .text = action.question});
           if (absl::Status sent = socket.Advance(); !sent.ok()) Lose(action.connection, sent);
           break;
       }
@@ -451,7 +451,6 @@ class OwnWireReader : public WireReader {
 
   const std::string brokers_;
   WireSecurity security_;
-  std::string client_id_ = "tenfold";
   FetchMachine machine_;
   std::map<int32_t, Connection> connections_;
 

@@ -2,7 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -33,11 +36,21 @@ std::string Mechanism(const std::map<std::string, std::string>& properties) {
 
 bool NamesFile(const std::string& property) { return property.ends_with(".location"); }
 
-// Differs once the file, or a directory of certificates, was changed.
+// Differs once the file was changed, or a certificate of the directory.
 std::string Stamp(const std::string& path) {
   struct stat info{};
   if (stat(path.c_str(), &info) != 0) return "";
-  return absl::StrCat(info.st_dev, " ", info.st_ino, " ", info.st_size, " ", info.st_mtim.tv_sec, " ", info.st_mtim.tv_nsec);
+  std::string stamp =
+      absl::StrCat(info.st_dev, " ", info.st_ino, " ", info.st_size, " ", info.st_mtim.tv_sec, " ", info.st_mtim.tv_nsec);
+  if (!S_ISDIR(info.st_mode)) return stamp;
+  std::error_code error;
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path, error)) files.push_back(entry.path());
+  std::ranges::sort(files);
+  for (const std::string& file : files) {
+    if (stat(file.c_str(), &info) == 0 && S_ISREG(info.st_mode)) absl::StrAppend(&stamp, " ", file, " ", Stamp(file));
+  }
+  return stamp;
 }
 
 }  // namespace
@@ -62,10 +75,14 @@ WireSecurity::WireSecurity(const LogConfig& config)
     : properties_(config.properties),
       dirs_(config.property_dirs),
       tls_(Protocol(properties_).ends_with("ssl")),
-      login_(Protocol(properties_).starts_with("sasl_")) {}
+      login_(Protocol(properties_).starts_with("sasl_")) {
+  // One that is a reference needs librdkafka, which resolves it.
+  const std::string client_id = Find(properties_, "client.id", "");
+  if (!client_id.empty() && !client_id.starts_with("${")) client_id_ = client_id;
+}
 
 absl::StatusOr<WireSession> WireSecurity::ForConnection() {
-  if (!tls_ && !login_) return WireSession();
+  if (!tls_ && !login_) return WireSession{.client_id = client_id_};
   absl::StatusOr<WireSession> made = Make();
   if (made.ok() || !last_) return made;
   LOG_EVERY_T(WARNING, 60) << made.status().message() << "; connections are made with what there was before";
@@ -83,7 +100,7 @@ absl::StatusOr<WireSession> WireSecurity::Make() {
     values[name] = *std::move(resolved);
   }
   if (last_ && made_of == made_of_) return *last_;
-  WireSession session;
+  WireSession session{.client_id = client_id_};
   if (tls_) {
     absl::StatusOr<std::shared_ptr<const TlsContext>> context = TlsContext::Create(values);
     if (!context.ok()) return context.status();

@@ -17,6 +17,8 @@ namespace tenfold {
 
 // What a connection is made with.
 struct WireSession {
+  // How the client calls itself in every question.
+  std::string client_id = "tenfold";
   // None for a plain connection.
   std::shared_ptr<const TlsContext> tls = nullptr;
   std::optional<WireCredentials> login = std::nullopt;
@@ -41,6 +43,7 @@ class WireSecurity {
 
   const std::map<std::string, std::string> properties_;
   const std::optional<std::vector<std::string>> dirs_;
+  std::string client_id_ = WireSession().client_id;
   bool tls_ = false;
   bool login_ = false;
 

@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
+#include <random>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -25,12 +27,12 @@ namespace {
 // A longer answer is none: 64 MiB, and for a Fetch the largest batch that is read besides.
 constexpr int32_t kMostAnswer = 64 << 20;
 constexpr int32_t kMostFetched = (1 << 30) + kMostAnswer;
+// What anybody may answer before a login is done.
+constexpr int32_t kMostOfLogin = 64 << 10;
 
 // Of a login's time, after so much it is made again.
 constexpr double kLoginUsed = 0.85;
 constexpr int64_t kMostLifetimeMs = int64_t{30} * 24 * 3600 * 1000;
-
-constexpr char kLoginClientId[] = "tenfold";
 
 absl::Status Unavailable(std::string_view reason) { return absl::UnavailableError(std::string(reason)); }
 
@@ -46,6 +48,16 @@ std::string Nonce() {
 // A look-up, which the system may go on with after its object wants to end; then it is never freed.
 struct WireSocket::LookUp {
   ~LookUp() { freeaddrinfo(request.ar_result); }
+  // Begins at any of them, as the first one may hang and each connection has but one try.
+  std::vector<const addrinfo*> Addresses() const {
+    std::vector<const addrinfo*> addresses;
+    for (const addrinfo* address = request.ar_result; address != nullptr; address = address->ai_next)
+      addresses.push_back(address);
+    if (addresses.size() < 2) return addresses;
+    const size_t first = std::random_device()() % addresses.size();
+    std::ranges::rotate(addresses, addresses.begin() + static_cast<std::ptrdiff_t>(first));
+    return addresses;
+  }
   std::string host, port;
   addrinfo hints{};
   gaicb request{};
@@ -75,17 +87,16 @@ void WireSocket::Close() {
 }
 
 pollfd WireSocket::Awaited() const {
-  const bool writes = state_ == State::kConnecting || (tls_ ? tls_->wants_to_write() : !unsent_.empty());
+  const bool writes = state_ == State::kConnecting || !unsent_.empty() || (tls_ && tls_->wants_to_write());
   return {fd_, static_cast<short>(writes ? POLLIN | POLLOUT : POLLIN), 0};
 }
 
 absl::Status WireSocket::ConnectNext(std::string why) {
-  for (; next_ != nullptr; next_ = static_cast<addrinfo*>(next_)->ai_next) {
-    const auto* address = static_cast<const addrinfo*>(next_);
+  while (next_ < addresses_.size()) {
+    const addrinfo* const address = addresses_[next_++];
     Close();
     fd_ = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
     if (fd_ >= 0 && (connect(fd_, address->ai_addr, address->ai_addrlen) == 0 || errno == EINPROGRESS)) {
-      next_ = address->ai_next;
       state_ = State::kConnecting;
       return absl::OkStatus();
     }
@@ -100,7 +111,7 @@ absl::Status WireSocket::Advance() {
     const int error = gai_error(&look_up_->request);
     if (error == EAI_INPROGRESS) return absl::OkStatus();
     if (error != 0) return Unavailable(absl::StrCat("cannot be looked up: ", gai_strerror(error)));
-    next_ = look_up_->request.ar_result;
+    addresses_ = look_up_->Addresses();
     return ConnectNext("its name has no address");
   }
   if (state_ == State::kConnecting) {
@@ -142,8 +153,13 @@ absl::Status WireSocket::ShakeHands() {
 
 void WireSocket::BeginLogin() {
   state_ = State::kLoggingIn;
-  login_.emplace(*session_.login, Nonce());
-  Send(login_->First(), kLoginClientId);
+  login_.emplace(*session_.login, Nonce(), login_version_);
+  AskForLogin(login_->First());
+}
+
+void WireSocket::AskForLogin(const WireQuestion& question) {
+  Send(question);
+  most_ = kMostOfLogin;
 }
 
 absl::Status WireSocket::LogIn() {
@@ -155,14 +171,15 @@ absl::Status WireSocket::LogIn() {
     const absl::StatusOr<std::optional<WireQuestion>> next = login_->OnAnswer(Answer(login_answer_));
     if (!next.ok()) return next.status();
     if (!*next) break;
-    Send(**next, kLoginClientId);
+    AskForLogin(**next);
   }
   login_ends_ = Clock::time_point::max();
   const auto lifetime = std::chrono::milliseconds(std::min(login_->lifetime_ms(), kMostLifetimeMs));
   if (lifetime.count() > 0) login_ends_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(kLoginUsed * lifetime);
+  login_version_ = login_->version();
   login_.reset();
   state_ = State::kOpen;
-  if (after_login_) Send(after_login_->first, after_login_->second);
+  if (after_login_) Send(*after_login_);
   after_login_.reset();
   return absl::OkStatus();
 }
@@ -200,31 +217,27 @@ absl::StatusOr<size_t> WireSocket::Read(char* to, size_t most) {
   }
 }
 
-void WireSocket::Ask(int16_t call, int16_t version, std::string_view client_id, std::string_view question) {
-  if (Clock::now() < login_ends_) return Send(call, version, /*flexible=*/true, client_id, question);
-  after_login_ = {{call, version, /*flexible=*/true, std::string(question)}, std::string(client_id)};
+void WireSocket::Ask(WireQuestion question) {
+  if (Clock::now() < login_ends_) return Send(question);
+  after_login_ = std::move(question);
   BeginLogin();
 }
 
-void WireSocket::Send(const WireQuestion& question, std::string_view client_id) {
-  Send(question.call, question.version, question.flexible, client_id, question.text);
-}
-
-void WireSocket::Send(int16_t call, int16_t version, bool flexible, std::string_view client_id, std::string_view question) {
+void WireSocket::Send(const WireQuestion& question) {
   WireOutput header;
-  header.Add(call);
-  header.Add(version);
+  header.Add(question.call);
+  header.Add(question.version);
   header.Add(++correlation_);
-  header.AddString(client_id);
-  if (flexible) header.AddNoTags();
+  header.AddString(session_.client_id);
+  if (question.flexible) header.AddNoTags();
   WireOutput length;
-  length.Add(static_cast<int32_t>(header.bytes().size() + question.size()));
-  unsent_ = absl::StrCat(length.bytes(), header.bytes(), absl::string_view(question.data(), question.size()));
+  length.Add(static_cast<int32_t>(header.bytes().size() + question.text.size()));
+  unsent_ = absl::StrCat(length.bytes(), header.bytes(), question.text);
   // The answer to ApiVersions has the oldest header, as a broker that does not know its version could not tell.
-  header_bytes_ = flexible && call != static_cast<int16_t>(WireCall::kApiVersions) ? 5 : 4;
+  header_bytes_ = question.flexible && question.call != static_cast<int16_t>(WireCall::kApiVersions) ? 5 : 4;
   length_received_ = received_ = 0;
   is_awaiting_ = true;
-  most_ = call == static_cast<int16_t>(WireCall::kFetch) ? kMostFetched : kMostAnswer;
+  most_ = question.call == static_cast<int16_t>(WireCall::kFetch) ? kMostFetched : kMostAnswer;
 }
 
 absl::StatusOr<bool> WireSocket::Receive(WireBuffer* buffer) {

@@ -2,6 +2,7 @@
 // thread at a time; errors follow the broker's name.
 #pragma once
 
+#include <netdb.h>
 #include <poll.h>
 
 #include <chrono>
@@ -11,7 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -38,9 +39,8 @@ class WireSocket {
   // Whether it is connected and logged in. A login that ends is made again with the next question.
   bool is_open() const { return state_ == State::kOpen; }
 
-  // Sends the question with the next Advance, behind a header for flexible versions. The one before was answered. It is
-  // open, or was once.
-  void Ask(int16_t call, int16_t version, std::string_view client_id, std::string_view question);
+  // Sends the question with the next Advance. The one before was answered. It is open, or was once.
+  void Ask(WireQuestion question);
   // Receives as much as is there. Returns whether the whole answer is in the buffer, which must be the same until then.
   // UNAVAILABLE if the broker has closed the connection, or answers with what is no answer, unasked or too long a one.
   absl::StatusOr<bool> Receive(WireBuffer* buffer);
@@ -61,11 +61,11 @@ class WireSocket {
   absl::Status Connect();
   absl::Status ShakeHands();
   void BeginLogin();
+  void AskForLogin(const WireQuestion& question);
   absl::Status LogIn();
   absl::Status Flush();
   // Puts a question in line to be sent.
-  void Send(const WireQuestion& question, std::string_view client_id);
-  void Send(int16_t call, int16_t version, bool flexible, std::string_view client_id, std::string_view question);
+  void Send(const WireQuestion& question);
   absl::StatusOr<bool> ReceiveAnswer(WireBuffer* buffer);
   // Returns how many bytes came, or were taken: 0 if none could without waiting.
   absl::StatusOr<size_t> Read(char* to, size_t most);
@@ -75,15 +75,17 @@ class WireSocket {
   const WireSession session_;
   State state_ = State::kLookingUp;
   std::unique_ptr<LookUp> look_up_;
-  // Of the addresses that were found, the next one to be tried: an addrinfo.
-  void* next_ = nullptr;
+  // The addresses that were found, in the order in which they are tried, and which is the next one.
+  std::vector<const addrinfo*> addresses_;
+  size_t next_ = 0;
   int fd_ = -1;
   std::optional<TlsStream> tls_;
 
   // The login under way, what is asked once it is done, and when it has to be made again.
   std::optional<WireLogin> login_;
   WireBuffer login_answer_;
-  std::optional<std::pair<WireQuestion, std::string>> after_login_;
+  int16_t login_version_ = -1;
+  std::optional<WireQuestion> after_login_;
   Clock::time_point login_ends_ = Clock::time_point::max();
 
   std::string unsent_;

@@ -217,7 +217,6 @@ TlsStream::TlsStream(const TlsContext& context, int fd, const std::string& host)
   const bool is_address = inet_pton(AF_INET, host.c_str(), address) == 1 || inet_pton(AF_INET6, host.c_str(), address) == 1;
   if (!is_address) SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
   if (!context.checks_names()) return;
-  SSL_set_hostflags(ssl_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   if (is_address) {
     X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), host.c_str());
   } else {
@@ -228,13 +227,16 @@ TlsStream::TlsStream(const TlsContext& context, int fd, const std::string& host)
 absl::StatusOr<bool> TlsStream::Handshake() {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_.get());
+  const bool verifies = SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE;
   if (result == 1) {
+    // OpenSSL leaves it at that with ciphers without certificates, which ssl.cipher.suites may have allowed.
+    if (verifies && SSL_get0_peer_certificate(ssl_.get()) == nullptr)
+      return absl::UnavailableError("cannot be reached by TLS: it has no certificate");
     wants_to_write_ = false;
     return true;
   }
   const absl::StatusOr<size_t> outcome = Outcome(result);
   if (outcome.ok()) return false;
-  const bool verifies = SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE;
   const long verified = verifies ? SSL_get_verify_result(ssl_.get()) : X509_V_OK;
   if (verified == X509_V_OK && outcome.status().message() == kClosed)
     return absl::UnavailableError("has closed the connection when TLS began; it may not speak TLS here");

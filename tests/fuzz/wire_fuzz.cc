@@ -82,9 +82,10 @@ void ReadByMachine(std::string_view bytes) {
 
 // Has a login take the bytes for the broker's answers, one after the other.
 void LogIn(bool plain, std::string_view bytes) {
-  WireLogin login({plain ? "PLAIN" : "SCRAM-SHA-256", "user", "secret"}, "nonce");
-  for (int step = 0; step < 4; ++step) {
-    const size_t size = std::min<size_t>(bytes.size(), step == 0 ? 7 : bytes.size() / 2);
+  WireLogin login({plain ? "PLAIN" : "SCRAM-SHA-256", "user", "secret"}, "nonce", -1);
+  for (int step = 0; step < 5; ++step) {
+    // Versions of one call, then an offer of no mechanism.
+    const size_t size = std::min<size_t>(bytes.size(), step == 0 ? 12 : step == 1 ? 7 : bytes.size() / 2);
     const absl::StatusOr<std::optional<WireQuestion>> next = login.OnAnswer(bytes.substr(0, size));
     if (!next.ok() || !*next) return;
     bytes.remove_prefix(size);

@@ -183,6 +183,10 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
         if (cursor.expected.offset >= 0) {
           // Retention has dropped the expected record. Whether more is lost shows behind it.
           cursor.expected = std::exchange(cursor.expected_next, {});
+          // The others begin anew with it, maybe at another leader.
+          for (Cursor& other : cursors_) {
+            if (&other != &cursor && other.expected.offset < 0) other.expected = LastFolded(other);
+          }
           if (absl::Status assigned = Assign(); !assigned.ok()) *waiting_for = std::string(assigned.message());
           return std::nullopt;
         }
@@ -239,7 +243,8 @@ bool RangeReader::IsDone() const {
 
 std::string RangeReader::Failure() const {
   const auto failed = std::ranges::find_if(cursors_, [](const Cursor& cursor) { return !cursor.failure.empty(); });
-  return failed == cursors_.end() ? "" : failed->failure;
+  if (failed != cursors_.end()) return failed->failure;
+  return reader_ == nullptr ? "" : reader_->Stuck();
 }
 
 void RangeReader::FinishStates() {

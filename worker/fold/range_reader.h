@@ -67,7 +67,7 @@ class RangeReader {
 
   // Whether every partition is at its end, or gives nothing.
   bool IsDone() const;
-  // Why one of the partitions gives nothing; empty if all give records.
+  // Why one of the partitions gives nothing; empty if all give records, as far as is known.
   std::string Failure() const;
   // To be called when Kafka was in trouble; the anchors are checked before the next fold.
   void SetDoubtful() { doubtful_ = true; }

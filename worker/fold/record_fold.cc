@@ -107,7 +107,12 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
     if (cursor->expected.offset >= 0) [[unlikely]] {
       if (std::optional<std::string> failure = CheckExpected(record, log, cursor)) return failure;
     }
-    if (record.offset < next_offset) continue;
+    if (record.offset < next_offset) [[unlikely]] {
+      const int64_t last = cursor->last == nullptr ? cursor->state->last_offset() : cursor->last->offset;
+      if (last < 0 || record.offset <= last) continue;
+      // Whatever was between the last record and the next offset did not count, and a log gets no records there later.
+      return cursor->Another(absl::StrCat("it has a record at offset ", record.offset, ", where none was folded"));
+    }
     read = record.offset + 1;
     if (exact && record.offset >= cursor->end) {
       next_offset = std::max(next_offset, cursor->end);

@@ -170,6 +170,8 @@ TEST_F(FetchMachineTest, ALogThatWasReadInALaterEpochIsNotAskedOfAnOlderLeader) 
   for (WireMetadata::Partition& partition : metadata_.topics[0].partitions) partition.leader_epoch = 4;
   SettleFor(20 * kSecond);
   EXPECT_FALSE(fetches_.contains(1));
+  EXPECT_EQ(machine_.Stuck(),
+            "events[0] cannot be read at 10: brokers name a leader of epoch 4, and records of epoch 5 were read");
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ inline std::string OneRecord(int64_t offset, int32_t epoch = 0, size_t bytes = 1
 // A machine and the brokers around it, all of which do what the test says.
 class FetchMachineTest : public testing::Test {
  protected:
-  FetchMachineTest() {
+  explicit FetchMachineTest(int64_t error_pause_us = 0)
+      : machine_({.bootstrap = {{"boot", 9092}}, .partition_bytes = 1000, .error_pause_us = error_pause_us}) {
     metadata_.brokers = {{1, {"one", 9092}}, {2, {"two", 9092}}};
     WireMetadata::Topic topic;
     topic.name = "events";
@@ -139,7 +140,7 @@ class FetchMachineTest : public testing::Test {
   }
 
   int64_t now_us_ = 1'000 * kSecond;
-  FetchMachine machine_{{.bootstrap = {{"boot", 9092}}, .partition_bytes = 1000}};
+  FetchMachine machine_;
   WireMetadata metadata_;
   WireVersions fetch_versions_ = {0, 17};
   std::map<std::string, int> refused_;

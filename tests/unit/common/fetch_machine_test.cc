@@ -1,5 +1,6 @@
 #include "common/kafka/fetch_machine.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -335,6 +336,77 @@ TEST_F(FetchMachineTest, OneDeadBrokerLeavesTheOthers) {
     Settle();
   }
   EXPECT_EQ(machine_.unreachable(), "");
+}
+
+// While others are well, nothing else would say why a partition stands still.
+TEST_F(FetchMachineTest, WhyALeaderCannotBeReachedIsSaidWhileAPartitionWaitsForIt) {
+  refused_["two"] = 1;
+  Assign();
+  Settle();
+  EXPECT_EQ(machine_.Stuck(), "");
+  SettleFor(5 * kSecond);
+  EXPECT_EQ(machine_.unreachable(), "");
+  EXPECT_EQ(machine_.Stuck(), "events[1] cannot be read: its leader, broker two:9092 refuses");
+  machine_.ReadUpTo({100, 20});
+  EXPECT_EQ(machine_.Stuck(), "");
+  machine_.ReadUpTo({100, 100});
+  refused_.clear();
+  SettleFor(2 * kSecond);
+  Answer(2, Records(1, OneRecord(20), 21));
+  EXPECT_EQ(machine_.Stuck(), "");
+}
+
+// The look-up of a name may take longer than an answer may.
+TEST_F(FetchMachineTest, AConnectionThatDoesNotOpenIsGivenMoreTimeTheNextTime) {
+  silent_ = {"1=one:9092"};
+  Assign();
+  Settle();
+  const auto times_opened = [&] { return std::ranges::count(opened_, "1=one:9092"); };
+  SettleFor(6 * kSecond);
+  EXPECT_EQ(times_opened(), 2);
+  SettleFor(9 * kSecond);
+  EXPECT_EQ(times_opened(), 2);
+  SettleFor(3 * kSecond);
+  EXPECT_EQ(times_opened(), 3);
+}
+
+class PausingMachineTest : public FetchMachineTest {
+ protected:
+  PausingMachineTest() : FetchMachineTest(10 * kSecond) {}
+};
+
+TEST_F(PausingMachineTest, APartitionIsLeftAloneAfterAnErrorForAsLongAsTheJobSays) {
+  Assign();
+  Settle();
+  Answer(1, Error(0, WireError::kStorageError));
+  SettleFor(9 * kSecond);
+  EXPECT_FALSE(fetches_.contains(1));
+  SettleFor(2 * kSecond);
+  EXPECT_TRUE(fetches_.contains(1));
+}
+
+TEST_F(FetchMachineTest, AnErrorThatStaysIsSaid) {
+  const std::string error = WireErrorText(WireError::kStorageError);
+  Assign();
+  machine_.ReadUpTo({100, 20});
+  for (int i = 0; i < 20; ++i) {
+    SettleFor(2 * kSecond);
+    EXPECT_EQ(machine_.Stuck(), i < 10 ? "" : absl::StrCat("events[0] cannot be read at 10: ", error));
+    Answer(1, Error(0, WireError::kStorageError));
+  }
+  SettleFor(2 * kSecond);
+  Answer(1, Records(0, OneRecord(10), 11));
+  EXPECT_EQ(machine_.Stuck(), "");
+}
+
+// A broker may choose so by other things than the rack. It gives nothing then.
+TEST_F(FetchMachineTest, APartitionThatIsToBeReadFromAReplicaIsForAnotherReader) {
+  Assign();
+  Settle();
+  WireFetched::Partition partition = Records(0, "", 100);
+  partition.preferred_replica = 2;
+  Answer(1, partition);
+  EXPECT_EQ(machine_.unsupported(), "events[0] is to be read from broker 2, which does not lead it");
 }
 
 TEST_F(FetchMachineTest, PartitionsThatWereLeftOutComeFirst) {

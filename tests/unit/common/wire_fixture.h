@@ -235,7 +235,7 @@ inline std::string FetchedBytes(int16_t version, const WireFetched& fetched) {
       out.Add(aborted.first_offset);
       out.AddNoTags();
     }
-    out.Add(int32_t{-1});
+    out.Add(partition.preferred_replica);
     out.AddCompactString(partition.records);
     WireOutput diverging;
     diverging.Add(partition.diverging_epoch);

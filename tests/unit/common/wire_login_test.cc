@@ -23,6 +23,19 @@ constexpr char kProof[] =
     "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 constexpr char kServerFinal[] = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
+// Of a broker with two calls, of which one logs in.
+std::string VersionsAnswer(int16_t most) {
+  WireOutput out;
+  out.Add(int16_t{0});
+  out.Add(int32_t{2});
+  for (const auto& [call, newest] : {std::pair<int16_t, int16_t>(17, 1), {36, most}}) {
+    out.Add(call);
+    out.Add(int16_t{0});
+    out.Add(newest);
+  }
+  return out.bytes();
+}
+
 std::string HandshakeAnswer(int16_t error = 0) {
   WireOutput out;
   out.Add(error);
@@ -35,10 +48,9 @@ std::string HandshakeAnswer(int16_t error = 0) {
 std::string Answer(std::string_view bytes, int16_t error = 0, std::string_view message = "", int64_t lifetime_ms = 0) {
   WireOutput out;
   out.Add(error);
-  out.AddCompactString(message);
-  out.AddCompactString(bytes);
+  out.AddString(message);
+  out.AddLongString(bytes);
   out.Add(lifetime_ms);
-  out.AddNoTags();
   return out.bytes();
 }
 
@@ -46,18 +58,27 @@ std::string Answer(std::string_view bytes, int16_t error = 0, std::string_view m
 std::string Handed(const absl::StatusOr<std::optional<WireQuestion>>& question) {
   if (!question.ok() || !*question) return "";
   WireInput in((*question)->text);
-  return std::string(in.TakeCompactString());
+  return std::string(in.TakeLongString());
 }
 
-WireLogin Scram(const std::string& user = "user", const std::string& nonce = kNonce) {
-  return WireLogin({"SCRAM-SHA-256", user, "pencil"}, nonce);
+// A login at a broker whose versions it knows.
+WireLogin LoginAt(int16_t most, WireCredentials credentials) {
+  WireLogin login(std::move(credentials), kNonce, -1);
+  EXPECT_EQ(login.First().call, 18);
+  const absl::StatusOr<std::optional<WireQuestion>> handshake = login.OnAnswer(VersionsAnswer(most));
+  EXPECT_TRUE(handshake.ok() && *handshake) << handshake.status();
+  EXPECT_EQ((*handshake)->call, 17);
+  return login;
 }
+
+WireLogin Scram(const std::string& user = "user") { return LoginAt(2, {"SCRAM-SHA-256", user, "pencil"}); }
 
 TEST(WireLoginTest, ScramIsThatOfTheRfc) {
-  WireLogin login = Scram();
-  const WireQuestion question = login.First();
-  WireInput first(question.text);
-  EXPECT_EQ(first.TakeString(), "SCRAM-SHA-256");
+  WireLogin login({"SCRAM-SHA-256", "user", "pencil"}, kNonce, -1);
+  const absl::StatusOr<std::optional<WireQuestion>> question = login.OnAnswer(VersionsAnswer(2));
+  ASSERT_TRUE(question.ok() && *question) << question.status();
+  WireInput asked((*question)->text);
+  EXPECT_EQ(asked.TakeString(), "SCRAM-SHA-256");
   EXPECT_EQ(Handed(login.OnAnswer(HandshakeAnswer())), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
   EXPECT_EQ(Handed(login.OnAnswer(Answer(kServerFirst))), kProof);
   const absl::StatusOr<std::optional<WireQuestion>> done = login.OnAnswer(Answer(kServerFinal, 0, "", 60'000));
@@ -67,11 +88,38 @@ TEST(WireLoginTest, ScramIsThatOfTheRfc) {
 }
 
 TEST(WireLoginTest, PlainHandsOverUserAndPassword) {
-  WireLogin login({"PLAIN", "reader", "secret"}, "");
+  WireLogin login = LoginAt(2, {"PLAIN", "reader", "secret"});
   EXPECT_EQ(Handed(login.OnAnswer(HandshakeAnswer())), std::string("\0reader\0secret", 14));
   const absl::StatusOr<std::optional<WireQuestion>> done = login.OnAnswer(Answer(""));
   ASSERT_TRUE(done.ok()) << done.status();
   EXPECT_FALSE(done->has_value());
+}
+
+// They have to get as far as to say that they are for another reader.
+TEST(WireLoginTest, BrokersBeforeKafka2AreLoggedInToInTheVersionThatTheyHave) {
+  WireLogin login = LoginAt(0, {"PLAIN", "reader", "secret"});
+  const absl::StatusOr<std::optional<WireQuestion>> question = login.OnAnswer(HandshakeAnswer());
+  ASSERT_TRUE(question.ok() && *question) << question.status();
+  EXPECT_EQ((*question)->version, 0);
+  // That version does not tell how long a login lasts.
+  const std::string whole = Answer("");
+  const absl::StatusOr<std::optional<WireQuestion>> done = login.OnAnswer(whole.substr(0, whole.size() - sizeof(int64_t)));
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_FALSE(done->has_value());
+  EXPECT_EQ(login.lifetime_ms(), 0);
+}
+
+// A broker ends a connection that asks for versions once the login has run out.
+TEST(WireLoginTest, ALaterLoginOverTheConnectionAsksForNoVersions) {
+  WireLogin login({"PLAIN", "reader", "secret"}, "", 1);
+  EXPECT_EQ(login.First().call, 17);
+  EXPECT_EQ(Handed(login.OnAnswer(HandshakeAnswer())), std::string("\0reader\0secret", 14));
+}
+
+TEST(WireLoginTest, ABrokerThatCannotBeLoggedInToIsNamed) {
+  WireLogin login({"PLAIN", "reader", "secret"}, "", -1);
+  EXPECT_EQ(login.OnAnswer(VersionsAnswer(-1)).status().message(),
+            "cannot be logged in to: it has no SaslAuthenticate, which brokers have from Kafka 1.0 on");
 }
 
 TEST(WireLoginTest, AUsersNameMayHaveWhatSeparatesAttributes) {

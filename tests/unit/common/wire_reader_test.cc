@@ -309,6 +309,28 @@ TEST_F(WireReaderTest, WhatComesBehindADamagedBatchInItsAnswerDoesNotHideIt) {
   EXPECT_THAT(ReadToFailure(), HasSubstr("events[0] at 10: its batch is damaged"));
 }
 
+// A batch that is for another reader takes back what came behind it, of which that reads all.
+TEST_F(WireReaderTest, NoEndIsToldOfWhatIsLeftToAnotherReader) {
+  constexpr int64_t kAtOnePoll = 10'000;
+  ScriptedCluster cluster;
+  ScriptedLog old;
+  old.Add(Batch(10, 10 + kAtOnePoll));
+  MadeBatch last = Batch(10 + kAtOnePoll, 11 + kAtOnePoll);
+  std::string bytes = BatchBytes(last);
+  constexpr size_t kFormat = 16;
+  bytes[kFormat] = 1;
+  old.AddBytes(10 + kAtOnePoll, 11 + kAtOnePoll, bytes);
+  cluster.AddPartition(old);
+  cluster.AddPartition(SixRecords());
+  cluster.Start();
+  Follower reader(cluster);
+  reader.PollUntil([&] { return reader.Read()[0] == kAtOnePoll; });
+  ASSERT_EQ(reader.Read()[1], 0U);
+  // Four records of it have come.
+  reader.reader()->ReadUpTo({20'000, 14});
+  reader.PollUntil([&] { return !reader.unsupported.empty(); });
+}
+
 TEST_F(WireReaderTest, ABrokerThatThrottlesIsLeftAlone) {
   constexpr auto kThrottle = std::chrono::milliseconds(300);
   std::vector<Clock::time_point> asked;

@@ -42,6 +42,7 @@ class RecordFoldTest : public ::testing::Test {
  protected:
   RecordFoldTest() : fold_(RecordFold::Create(Spec()).value()) {
     state_.set_next_offset(10);
+    state_.set_last_offset(9);
     Cursor& cursor = cursors_.emplace_back();
     cursor.partition = {"events", 2};
     cursor.state = &state_;
@@ -96,6 +97,19 @@ TEST_F(RecordFoldTest, AnotherRecordInItsPlaceFailsTheJob) {
   log_.hashes[9] = 1;
   EXPECT_THAT(Fold({9, 10}), Optional(HasSubstr("events[2] holds another record at offset 9")));
   EXPECT_EQ(state_.next_offset(), 10);
+}
+
+// Behind the last record was an aborted transaction; what is there now came later, to a log that had lost its end.
+TEST_F(RecordFoldTest, ARecordWhereNoneWasFoldedFailsTheJob) {
+  state_.set_last_offset(5);
+  cursors_[0].expected = {5, 50};
+  EXPECT_THAT(Fold({5, 8, 10}), Optional(HasSubstr("it has a record at offset 8, where none was folded")));
+}
+
+TEST_F(RecordFoldTest, RecordsBetweenTheExpectedAndTheLastOneAreNotFoldedAgain) {
+  cursors_[0].expected = {5, 50};
+  EXPECT_EQ(Fold({5, 7, 9, 10}), std::nullopt);
+  EXPECT_EQ(cursors_[0].records, 1U);
 }
 
 TEST_F(RecordFoldTest, TheStateKnowsTheLogThatItWasFoldedFrom) {
