@@ -55,7 +55,7 @@ struct WireSocket::LookUp {
       addresses.push_back(address);
     if (addresses.size() < 2) return addresses;
     const size_t first = std::random_device()() % addresses.size();
-    std::ranges::rotate(addresses, addresses.begin() + static_cast<std::ptrdiff_t>(first));
+    std::rotate(addresses.begin(), addresses.begin() + static_cast<std::ptrdiff_t>(first), addresses.end());
     return addresses;
   }
   std::string host, port;
