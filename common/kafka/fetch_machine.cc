@@ -290,6 +290,9 @@ std::string FetchMachine::Stuck() const {
     const auto leader = brokers_.find(partition.leader);
     if (leader != brokers_.end() && leader->second.failures >= kLossesTold)
       return absl::StrCat(name, " cannot be read: its leader, ", leader->second.lost);
+    if (leader != brokers_.end() && leader->second.throttles)
+      return absl::StrCat(name, " comes slowly: broker ", leader->second.address.ToString(),
+                          " throttles this client (a quota)");
     if (partition.failures >= kErrorsTold)
       return absl::StrCat(name, " cannot be read at ", partition.next_offset, ": ", partition.trouble);
   }
@@ -342,7 +345,8 @@ absl::StatusOr<std::vector<FetchMachine::Delivery>> FetchMachine::Understand(int
   if (fetched->error != WireError::kNone)
     return absl::UnavailableError(absl::StrCat("answers Fetch with ", WireErrorText(fetched->error)));
   broker.failures = 0;
-  if (fetched->throttle_ms > 0) broker.retry_us = now_us + std::min(fetched->throttle_ms * kMs, kMostThrottleUs);
+  broker.throttles = fetched->throttle_ms > 0;
+  if (broker.throttles) broker.retry_us = now_us + std::min(fetched->throttle_ms * kMs, kMostThrottleUs);
   NoteHaste(&broker, *fetched, now_us);
   return OnFetched(connection, *fetched, now_us);
 }

@@ -121,7 +121,7 @@ class FetchMachine {
   std::vector<LogReader::Event> TakeEvents();
   // Why nothing comes of any broker; empty if one answers, or may yet.
   const std::string& unreachable() const { return unreachable_; }
-  // Which partition is wanted and fails again and again, or its leader does, and why; empty if none does.
+  // Which partition is wanted and fails again and again, or its leader does or throttles, and why; empty if none does.
   std::string Stuck() const;
   // Why a broker is not one that this can read from, and another reader should; empty if none is.
   const std::string& unsupported() const { return unsupported_; }
@@ -189,6 +189,8 @@ class FetchMachine {
     // Not to be opened, or asked, before; and how often it was lost since it was last of use.
     int64_t retry_us = 0;
     int failures = 0;
+    // Its last answer said to wait.
+    bool throttles = false;
     // Why it was lost the last time: a sentence that begins with its name.
     std::string lost;
     // How many answers in a row had nothing and came at once.

@@ -14,6 +14,10 @@
 namespace tenfold {
 namespace {
 
+std::string NotByWire(const std::string& why) {
+  return absl::StrCat("a worker with --reader wire cannot read this, since ", why, "; start it with --reader auto");
+}
+
 // Reads with the wire reader until that finds what it does not have, and goes on with librdkafka from there.
 class ChoosingReader : public LogReader {
  public:
@@ -49,7 +53,7 @@ class ChoosingReader : public LogReader {
     const std::string why = wire_->Unsupported();
     if (config_.reader == ReaderChoice::kWire) {
       absl::SleepFor(timeout);
-      return absl::UnavailableError(absl::StrCat("--reader wire cannot read this: ", why));
+      return absl::UnavailableError(NotByWire(why));
     }
     absl::StatusOr<std::unique_ptr<LogReader>> other = MakeRdkafkaReader(config_, why);
     if (!other.ok()) return other.status();
@@ -70,8 +74,7 @@ class ChoosingReader : public LogReader {
 
 absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Create(const LogConfig& config) {
   const std::string unfit = WireReader::Unfit(config);
-  if (config.reader == ReaderChoice::kWire && !unfit.empty())
-    return absl::FailedPreconditionError(absl::StrCat("--reader wire cannot read this: ", unfit));
+  if (config.reader == ReaderChoice::kWire && !unfit.empty()) return absl::FailedPreconditionError(NotByWire(unfit));
   if (config.reader == ReaderChoice::kRdkafka) return MakeRdkafkaReader(config, "it is told to with --reader librdkafka");
   if (!unfit.empty()) return MakeRdkafkaReader(config, unfit);
   absl::StatusOr<std::unique_ptr<WireReader>> wire = WireReader::Create(config);

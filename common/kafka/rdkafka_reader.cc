@@ -15,6 +15,8 @@
 namespace tenfold {
 namespace {
 
+// What a batch may be uncompressed to. Less than the 352 MB that an answer in TLS seems to have where none is expected.
+constexpr size_t kMostUncompressed = 256 << 20;
 constexpr size_t kMaxRecordsPerPoll = 1'000;
 // How far to fetch ahead. librdkafka requests more of a partition until its queue has this many records or bytes of it, so
 // that it exceeds them by the size of one response. A record takes kRecordBytes there besides its own bytes.
@@ -100,6 +102,7 @@ class KafkaLogReader : public LogReader {
     if (!SetsItsFetches(config)) {
       const size_t most = std::max(kPartitionsPerFetch * read_ahead_.fetch_bytes, kLeastFetchMaxBytes);
       options.defaults.emplace_back("fetch.max.bytes", absl::StrCat(most));
+      options.defaults.emplace_back("receive.message.max.bytes", absl::StrCat(kMostUncompressed));
       if (config.patience > absl::ZeroDuration()) {
         const size_t worthwhile = std::min(kPatientFetchBytes, read_ahead_.fetch_bytes);
         options.defaults.emplace_back("fetch.wait.max.ms", absl::StrCat(absl::ToInt64Milliseconds(config.patience)));

@@ -225,6 +225,9 @@ void PrintVerdict(const Options& options, const GetBatchReply& reply, const std:
   } else {
     PrintData(fmt::format("batch {} of {} differs from its recomputation: {}\n", batch.batch(), reply.job(),
                           Printable(difference)));
+    PrintError(
+        "a topic that was created again, or whose log has lost its end, has other records than were folded; "
+        "`tenfold status` says if that was seen");
   }
 }
 

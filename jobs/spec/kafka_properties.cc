@@ -104,6 +104,8 @@ constexpr std::string_view kOfJava =
 
 // librdkafka takes no fetch.max.bytes below its message.max.bytes, which a job cannot set.
 constexpr int64_t kLeastFetchMaxBytes = 1'000'000;
+// A batch gives up what a broker holds back for much longer, and asks anew.
+constexpr int64_t kMostFetchWaitMs = 1'000;
 
 constexpr Refusal kRefused[] = {
     {"ssl.truststore.location",
@@ -199,10 +201,12 @@ std::string CheckKafkaProperty(std::string_view name, std::string_view value) {
   if ((name.ends_with(".location") || name.ends_with(".keytab")) && !value.starts_with('/'))
     return "is a file on the hosts of driver and workers: give its absolute path";
   if (value.find('\0') != std::string_view::npos) return "holds a zero byte";
-  int64_t bytes = 0;
-  if (name == "fetch.max.bytes" && absl::SimpleAtoi(absl::string_view(value.data(), value.size()), &bytes) &&
-      bytes < kLeastFetchMaxBytes)
+  int64_t number = 0;
+  const bool is_number = absl::SimpleAtoi(absl::string_view(value.data(), value.size()), &number);
+  if (name == "fetch.max.bytes" && is_number && number < kLeastFetchMaxBytes)
     return fmt::format("must be at least {}", kLeastFetchMaxBytes);
+  if (name == "fetch.wait.max.ms" && is_number && number > kMostFetchWaitMs)
+    return fmt::format("must be at most {}, since a batch does not wait longer for records", kMostFetchWaitMs);
   if (Contains(kInShellCommand, name) && !IsSafeInShell(value)) {
     return "may hold only letters, digits and ._-/@, and not begin with -: it becomes part of a command";
   }

@@ -291,9 +291,12 @@ TEST_F(FetchMachineTest, AThrottledBrokerIsLeftAlone) {
   Settle();
   EXPECT_FALSE(fetches_.contains(1));
   EXPECT_LE(machine_.NextTimeUs(), now_us_ + 2 * kSecond);
+  EXPECT_EQ(machine_.Stuck(), "events[0] comes slowly: broker one:9092 throttles this client (a quota)");
   now_us_ += 2 * kSecond;
   Settle();
   EXPECT_EQ(AskedOffset(1), 10);
+  Answer(1, Records(0, "", 10));
+  EXPECT_EQ(machine_.Stuck(), "");
 }
 
 TEST_F(FetchMachineTest, BrokersWithoutTheVersionsAreForAnotherReader) {

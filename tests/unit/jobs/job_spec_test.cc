@@ -403,6 +403,13 @@ TEST(JobSpecTest, KeepsShellCharactersOutOfKerberosCommands) {
   }
 }
 
+// A job that waited longer would never get a record.
+TEST(JobSpecTest, ABrokerMayHoldRecordsBackForNoLongerThanABatchWaits) {
+  EXPECT_THAT(Errors(With("start:", "properties: {fetch.wait.max.ms: 1000}, start:")), IsEmpty());
+  EXPECT_THAT(Errors(With("start:", "properties: {fetch.wait.max.ms: 1001}, start:")),
+              ElementsAre(HasSubstr("must be at most 1000")));
+}
+
 TEST(JobSpecTest, TakesSecretsByReferenceOnly) {
   const auto with_password = [](const std::string& value) {
     return With("start:", "properties: {sasl.password: \"" + value + "\"}, start:");
