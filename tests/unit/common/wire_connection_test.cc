@@ -38,13 +38,16 @@ absl::StatusOr<std::string> AskVersions(const Address& broker, const WireSession
 
 TEST(WireConnectionTest, WhoLogsInCallsItselfAsTheJobSays) {
   std::string client;
-  ScriptedBroker broker([&client](const ScriptedQuestion& question) {
-    client = question.client;
-    return ScriptedReply{.pieces = {}, .closes = true};
-  });
-  broker.Start();
-  const auto failed = AskVersions(broker.address(), {.client_id = "ranking", .login = {{"PLAIN", "me", "secret"}}}, "");
-  EXPECT_EQ(failed.status().code(), absl::StatusCode::kUnavailable) << failed.status();
+  {
+    // Its thread has ended behind this block.
+    ScriptedBroker broker([&client](const ScriptedQuestion& question) {
+      client = question.client;
+      return ScriptedReply{.pieces = {}, .closes = true};
+    });
+    broker.Start();
+    const auto failed = AskVersions(broker.address(), {.client_id = "ranking", .login = {{"PLAIN", "me", "secret"}}}, "");
+    EXPECT_EQ(failed.status().code(), absl::StatusCode::kUnavailable) << failed.status();
+  }
   EXPECT_EQ(client, "ranking");
 }
 
