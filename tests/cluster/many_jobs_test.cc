@@ -24,17 +24,11 @@ class ManyJobsTest : public ::testing::Test {
     ASSERT_OK(topic.status());
     job_.topics = {*topic};
     job_.interval = "1s";
-    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before_), 0);
     const rlimit few{.rlim_cur = files, .rlim_max = files};
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
     ASSERT_OK(cluster_.Start(1));
   }
-  // Tests that follow in this process have what they had; only root can give it back.
-  void TearDown() override {
-    if (before_.rlim_max > 0) setrlimit(RLIMIT_NOFILE, &before_);
-  }
 
-  rlimit before_ = {};
   MiniCluster cluster_;
   Job job_;
 };

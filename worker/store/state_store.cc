@@ -46,11 +46,8 @@ rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::
   // Without a limit one idle shard keeps every WAL file.
   options.max_total_wal_size = 256 << 20;
   options.max_manifest_file_size = 64 << 20;
-  // A job has 64 families; by default all their files are kept open. Where the states are in memory as well, files are read
-  // only by scans and compactions, which open what they need.
-  options.max_open_files = cache != nullptr ? 256 : 20;
-  // The open files are divided among so many lists, 64 by default, each of which keeps one at least.
-  options.table_cache_numshardbits = cache != nullptr ? 6 : 0;
+  // A job has 64 families; by default all their files are kept open.
+  options.max_open_files = 256;
   options.max_background_jobs = 4;
   options.bytes_per_sync = 1 << 20;
   // Both kinds of statistics grow with the number of families, and nothing reads them.
