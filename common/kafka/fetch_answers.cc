@@ -235,7 +235,7 @@ std::optional<FetchMachine::Delivery> FetchMachine::OnPartition(int32_t id, uint
   delivery.next_offset = partition.next_offset;
   delivery.identity = IdentityOf(position, partition.last_epoch);
   const int64_t end = fetched.last_stable_offset >= 0 ? fetched.last_stable_offset : fetched.high_watermark;
-  // Who led it before may know of an earlier end.
+  // A broker that led the partition before may know of an earlier end.
   const bool is_end = (partition.next_offset == end && partition.leader == id) || partition.next_offset >= partition.up_to;
   delivery.at_end = is_end && partition.TellEnd();
   return delivery;

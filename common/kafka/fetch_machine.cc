@@ -286,15 +286,15 @@ void FetchMachine::OnLost(int32_t connection, std::string_view why, int64_t now_
 std::string FetchMachine::Stuck() const {
   for (const Partition& partition : partitions_) {
     if (partition.stopped || partition.next_offset >= partition.up_to) continue;
-    const std::string name = partition.name.Name();
-    const auto leader = brokers_.find(partition.leader);
-    if (leader != brokers_.end() && leader->second.failures >= kLossesTold)
-      return absl::StrCat(name, " cannot be read: its leader, ", leader->second.lost);
-    if (leader != brokers_.end() && leader->second.throttles)
-      return absl::StrCat(name, " comes slowly: broker ", leader->second.address.ToString(),
+    const auto it = brokers_.find(partition.leader);
+    const Broker* const leader = it == brokers_.end() ? nullptr : &it->second;
+    if (leader != nullptr && leader->failures >= kLossesTold)
+      return absl::StrCat(partition.name.Name(), " cannot be read: its leader, ", leader->lost);
+    if (leader != nullptr && leader->throttles)
+      return absl::StrCat(partition.name.Name(), " comes slowly: broker ", leader->address.ToString(),
                           " throttles this client (a quota)");
     if (partition.failures >= kErrorsTold)
-      return absl::StrCat(name, " cannot be read at ", partition.next_offset, ": ", partition.trouble);
+      return absl::StrCat(partition.name.Name(), " cannot be read at ", partition.next_offset, ": ", partition.trouble);
   }
   return "";
 }

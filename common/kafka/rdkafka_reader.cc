@@ -15,7 +15,8 @@
 namespace tenfold {
 namespace {
 
-// What a batch may be uncompressed to. Less than the 352 MB that an answer in TLS seems to have where none is expected.
+// librdkafka uncompresses a batch to at most so many bytes. It takes no longer answers either, so the limit is below the 352
+// MB that the first bytes of TLS seem to announce where plaintext is expected.
 constexpr size_t kMostUncompressed = 256 << 20;
 constexpr size_t kMaxRecordsPerPoll = 1'000;
 // How far to fetch ahead. librdkafka requests more of a partition until its queue has this many records or bytes of it, so

@@ -23,8 +23,8 @@ namespace tenfold {
 namespace {
 
 // Kafka's numbers of the calls, and versions that all brokers have which have the call.
-constexpr int16_t kVersions = 18;
-constexpr int16_t kVersionsVersion = 0;
+constexpr auto kApiVersions = static_cast<int16_t>(WireCall::kApiVersions);
+constexpr int16_t kOldestVersion = 0;
 constexpr int16_t kSaslHandshake = 17;
 constexpr int16_t kSaslHandshakeVersion = 1;
 constexpr int16_t kSaslAuthenticate = 36;
@@ -90,7 +90,7 @@ WireLogin::WireLogin(WireCredentials credentials, std::string nonce, int16_t ver
 
 WireQuestion WireLogin::First() const {
   if (step_ == Step::kHandshake) return Handshake();
-  return {kVersions, kVersionsVersion, /*flexible=*/false, ""};
+  return {kApiVersions, kOldestVersion, /*flexible=*/false, ""};
 }
 
 WireQuestion WireLogin::Handshake() const {

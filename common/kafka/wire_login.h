@@ -35,7 +35,7 @@ class WireLogin {
   // login over the same connection, -1 for the first one.
   WireLogin(WireCredentials credentials, std::string nonce, int16_t version);
 
-  // What is asked first: which versions of the calls the broker has, which is allowed before a login. A broker ends a
+  // Returns the first question: which versions of the calls the broker has, which is allowed before a login. A broker ends a
   // connection whose login has run out if it is asked anything but to log in, so a later login does without.
   WireQuestion First() const;
   // Takes the answer to the last question, and returns the next one, or none once the client is logged in.
@@ -61,7 +61,7 @@ class WireLogin {
   const WireCredentials credentials_;
   const std::string nonce_;
   Step step_;
-  // Of SaslAuthenticate.
+  // The version of SaslAuthenticate that is spoken.
   int16_t version_;
   int64_t lifetime_ms_ = 0;
   // What the broker has to prove that it knows the password.

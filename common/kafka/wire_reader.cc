@@ -134,7 +134,7 @@ class OwnWireReader : public WireReader {
       // The next answer is on its way while this one is delivered.
       Do(machine_.Act(NowUs()));
       Deliver(records, events);
-      // What happened to a partition is told behind what came of it before; another reader begins where that was.
+      // An event of a partition is told behind the records before it, and not at all if another reader is to read those.
       if (deliveries_.empty() && Unsupported().empty()) {
         for (Event& event : machine_.TakeEvents()) events->push_back(std::move(event));
       }

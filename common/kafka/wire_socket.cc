@@ -27,7 +27,7 @@ namespace {
 // A longer answer is none: 64 MiB, and for a Fetch the largest batch that is read besides.
 constexpr int32_t kMostAnswer = 64 << 20;
 constexpr int32_t kMostFetched = (1 << 30) + kMostAnswer;
-// What anybody may answer before a login is done.
+// The longest answer that is read before a login is done, as anybody may be listening there.
 constexpr int32_t kMostOfLogin = 64 << 10;
 
 // Of a login's time, after so much it is made again.

@@ -113,6 +113,18 @@ inline WireFetch ReadFetch(int16_t version, WireInput* in) {
   return fetch;
 }
 
+// Has the socket listen at a free port of 127.0.0.1, and returns the port.
+inline int ListenOnLoopback(int listener, int backlog) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(listen(listener, backlog), 0);
+  EXPECT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  return ntohs(address.sin_port);
+}
+
 class ScriptedBroker {
  public:
   // Called by the broker's thread alone. A reply without pieces that does not close is silence.
@@ -120,14 +132,7 @@ class ScriptedBroker {
 
   explicit ScriptedBroker(Script script) : script_(std::move(script)) {
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(listener_, 1024), 0);
-    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
+    port_ = ListenOnLoopback(listener_, 1024);
     wake_ = eventfd(0, EFD_CLOEXEC);
   }
   ~ScriptedBroker() {

@@ -1,7 +1,5 @@
 #include "common/kafka/wire_connection.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -79,14 +77,7 @@ class TlsServer {
     // Small, so that a client has to wait before it has sent all.
     const int bytes = 4096;
     setsockopt(listener_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(listener_, 1), 0);
-    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
+    port_ = ListenOnLoopback(listener_, 1);
     thread_ = std::jthread([this, serve] {
       const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context_.get()), SSL_free);
@@ -96,7 +87,7 @@ class TlsServer {
     });
   }
   ~TlsServer() {
-    // Who waits for a connection ends.
+    // The thread ends if it still waits for a connection.
     shutdown(listener_, SHUT_RDWR);
     thread_.join();
     close(listener_);

@@ -23,7 +23,7 @@ constexpr char kProof[] =
     "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 constexpr char kServerFinal[] = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
-// Of a broker with two calls, of which one logs in.
+// The answer of a broker that has two calls, those of a login.
 std::string VersionsAnswer(int16_t most) {
   WireOutput out;
   out.Add(int16_t{0});
