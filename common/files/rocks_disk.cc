@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -179,11 +180,11 @@ class RocksDisk::PatientFile : public rocksdb::FSWritableFileOwnerWrapper {
   const std::shared_ptr<Room> room_;
 };
 
-// A directory whose sync waits for nothing, and ends the process if it fails.
+// A directory whose sync waits for nothing, and ends the process if it fails. Several of them share one that is opened.
 class RocksDisk::CheckedDirectory : public rocksdb::FSDirectoryWrapper {
  public:
-  CheckedDirectory(std::unique_ptr<rocksdb::FSDirectory>&& directory, std::shared_ptr<Room> room)
-      : FSDirectoryWrapper(std::move(directory)), room_(std::move(room)) {}
+  CheckedDirectory(std::shared_ptr<rocksdb::FSDirectory> shared, std::shared_ptr<Room> room)
+      : FSDirectoryWrapper(shared.get()), shared_(std::move(shared)), room_(std::move(room)) {}
 
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
     return room_->Checked(FSDirectoryWrapper::Fsync(options, debug));
@@ -192,8 +193,11 @@ class RocksDisk::CheckedDirectory : public rocksdb::FSDirectoryWrapper {
                                const rocksdb::DirFsyncOptions& directory) override {
     return room_->Checked(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, directory));
   }
+  // The last that shares the directory closes it by letting go of it.
+  IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
 
  private:
+  const std::shared_ptr<rocksdb::FSDirectory> shared_;
   const std::shared_ptr<Room> room_;
 };
 
@@ -225,9 +229,17 @@ class RocksDisk::PatientFiles : public rocksdb::FileSystemWrapper {
   }
   IOStatus NewDirectory(const std::string& name, const IOOptions& options, std::unique_ptr<rocksdb::FSDirectory>* directory,
                         IODebugContext* debug) override {
-    IOStatus made = room_->PatientlyWrite(name, [&] { return target()->NewDirectory(name, options, directory, debug); });
-    if (made.ok()) *directory = std::make_unique<CheckedDirectory>(std::move(*directory), room_);
-    return made;
+    std::shared_ptr<rocksdb::FSDirectory> shared = OpenDirectory(name);
+    if (shared == nullptr) {
+      std::unique_ptr<rocksdb::FSDirectory> opened;
+      IOStatus made = room_->PatientlyWrite(name, [&] { return target()->NewDirectory(name, options, &opened, debug); });
+      if (!made.ok()) return made;
+      shared = std::move(opened);
+      MutexLock lock(&mutex_);
+      directories_[name] = shared;
+    }
+    *directory = std::make_unique<CheckedDirectory>(std::move(shared), room_);
+    return IOStatus::OK();
   }
   IOStatus GetChildren(const std::string& name, const IOOptions& options, std::vector<std::string>* children,
                        IODebugContext* debug) override {
@@ -258,7 +270,18 @@ class RocksDisk::PatientFiles : public rocksdb::FileSystemWrapper {
     *file = std::make_unique<PatientFile>(std::move(*file), name, size, room_);
   }
 
+  // Null if none has the directory open.
+  std::shared_ptr<rocksdb::FSDirectory> OpenDirectory(const std::string& name) {
+    MutexLock lock(&mutex_);
+    const auto found = directories_.find(name);
+    return found == directories_.end() ? nullptr : found->second.lock();
+  }
+
   const std::shared_ptr<Room> room_;
+
+  Mutex mutex_;
+  // By path. RocksDB opens a database's directory once for each column family; one descriptor serves them all.
+  absl::flat_hash_map<std::string, std::weak_ptr<rocksdb::FSDirectory>> directories_ ABSL_GUARDED_BY(mutex_);
 };
 
 RocksDisk::RocksDisk(Options options) {

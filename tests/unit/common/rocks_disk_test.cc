@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -83,6 +85,29 @@ TEST_F(RocksDiskTest, AFileIsOpenedOnceThereAreOpenFilesToBeHad) {
 TEST_F(RocksDiskTest, AFileThatCannotBeMadeForOtherReasonsIsTheCallersTrouble) {
   std::unique_ptr<rocksdb::WritableFile> file;
   EXPECT_FALSE(disk_.env()->NewWritableFile(path_ + "/no/such", &file, rocksdb::EnvOptions()).ok());
+}
+
+TEST_F(RocksDiskTest, ADirectoryIsOpenedOnceForAllThatSyncItAndOutlivesTheFirst) {
+  const auto descriptors = [] {
+    std::error_code ignored;
+    const std::filesystem::directory_iterator open("/proc/self/fd");
+    return std::ranges::count_if(
+        open, [&](const auto& descriptor) { return std::filesystem::equivalent(descriptor, testing::TempDir(), ignored); });
+  };
+  const auto open = [&] {
+    std::unique_ptr<rocksdb::Directory> directory;
+    EXPECT_TRUE(disk_.env()->NewDirectory(testing::TempDir(), &directory).ok());
+    return directory;
+  };
+  std::unique_ptr<rocksdb::Directory> first = open();
+  std::unique_ptr<rocksdb::Directory> second = open();
+  EXPECT_EQ(descriptors(), 1);
+  EXPECT_TRUE(first->Close().ok());
+  first.reset();
+  EXPECT_TRUE(second->Fsync().ok());
+  second.reset();
+  EXPECT_EQ(descriptors(), 0);
+  EXPECT_TRUE(open()->Fsync().ok());
 }
 
 TEST_F(RocksDiskTest, AWriteThatFailsEndsTheProcess) {
