@@ -292,6 +292,9 @@ int KafkaMilliseconds(absl::Duration timeout) {
   return static_cast<int>(std::clamp<int64_t>(ms, 0, 3'600'000));
 }
 
+// RD_KAFKA_RESP_ERR__DESTROY_BROKER, which librdkafka has since 2.10: brokers do not name the one that was asked any more.
+constexpr int kBrokerGone = -137;
+
 bool IsTransient(rd_kafka_resp_err_t error) {
   switch (error) {
     case RD_KAFKA_RESP_ERR__TRANSPORT:
@@ -320,7 +323,7 @@ bool IsTransient(rd_kafka_resp_err_t error) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
       return true;
     default:
-      return false;
+      return error == kBrokerGone;
   }
 }
 
