@@ -18,6 +18,17 @@ inline constexpr size_t kMaxKeyBytes = 1 << 10;
 inline constexpr size_t kMaxSpecBytes = 64 << 10;
 inline constexpr size_t kMaxScoreTerms = 64;
 inline constexpr size_t kMaxFields = 256;
+// The operands, operators and calls of all expressions of a spec together, and how deep they may nest.
+inline constexpr size_t kMaxExpressionNodes = 1000;
+inline constexpr size_t kMaxExpressionDepth = 64;
+// The digits that a number of an expression may have while it is computed, before and after its point and of its divisor.
+inline constexpr int kMaxExpressionDigits = 2000;
+inline constexpr size_t kMaxLets = 64;
+inline constexpr size_t kMaxKeyParts = 8;
+inline constexpr size_t kMaxMeasures = 1;
+inline constexpr size_t kMaxPatternBytes = 4 << 10;
+// How deep the objects and arrays of a JSON record may nest.
+inline constexpr size_t kMaxJsonDepth = 64;
 inline constexpr uint32_t kMaxTop = 1000;
 inline constexpr uint32_t kMinBatchIntervalMs = 10;
 inline constexpr uint32_t kMaxBatchIntervalMs = 3'600'000;
@@ -28,6 +39,8 @@ inline constexpr uint32_t kShards = 64;
 // How many bad records of each partition are kept as samples, and how many bytes of each.
 inline constexpr size_t kMaxBadSamples = 3;
 inline constexpr size_t kMaxSampleBytes = 80;
+// How long the name of a field, or of an expression that had no value, is where bad records are counted.
+inline constexpr size_t kMaxSubjectBytes = 128;
 
 // How many calls may wait at the driver at a time. Each of them occupies a thread of its server, which heartbeats need too.
 inline constexpr int kMaxWaitingCalls = 128;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 namespace tenfold {
@@ -31,5 +32,8 @@ inline bool IsAscii(std::string_view text) {
 bool IsUtf8Beyond(std::string_view text);
 // Whether the text is UTF-8 by RFC 3629: overlong forms, surrogates and code points beyond U+10FFFF are not.
 inline bool IsUtf8(std::string_view text) { return IsAscii(text) || IsUtf8Beyond(text); }
+
+// Appends a code point that is no surrogate.
+void AppendUtf8(uint32_t code, std::string* text);
 
 }  // namespace tenfold

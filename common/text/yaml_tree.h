@@ -31,6 +31,8 @@ struct YamlProblem {
   size_t offset = 0;
   std::string path;
   std::string message;
+  // How many bytes are meant; 0 if it is not known.
+  size_t length = 0;
 };
 
 // Return the path of a child: "a.b" and "a[2]". The path of the document itself is empty.

@@ -21,12 +21,15 @@ void SetResult(const GlobalTopK::Result& result, BatchCommitted* batch) {
 void SetCounts(const JournalledJob& job, const std::vector<PartitionState>& counters, BatchCommitted* batch) {
   uint64_t records = 0;
   uint64_t bad_records = 0;
+  uint64_t filtered_records = 0;
   for (const PartitionState& partition : counters) {
     records += partition.records();
+    filtered_records += partition.filtered();
     for (const BadCount& bad : partition.bad()) bad_records += bad.count();
   }
   batch->set_records(records);
   batch->set_bad_records(bad_records);
+  batch->set_filtered_records(filtered_records);
   batch->set_batch_records(records - job.last_batch.records());
 }
 

@@ -81,11 +81,15 @@ absl::Status CheckCounters(const FoldReply& reply, const Offsets& composition) {
       if (!BadReason_IsValid(count.reason()) || count.count() > partition.records() - std::min(bad, partition.records()))
         return Unsound(absl::StrCat("the counts of partition index ", partition.partition(), " do not fit together"));
       bad += count.count();
+      if (count.subject().size() > kMaxSubjectBytes) return Unsound("what it names as bad is too long");
     }
+    if (partition.filtered() > partition.records() - bad)
+      return Unsound(absl::StrCat("the counts of partition index ", partition.partition(), " do not fit together"));
     if (static_cast<size_t>(partition.samples_size()) > kMaxBadSamples)
       return Unsound(absl::StrCat("it has ", partition.samples_size(), " samples"));
     for (const BadSample& sample : partition.samples()) {
-      if (sample.excerpt().size() > kMaxSampleBytes) return Unsound("a sample is too long");
+      if (sample.excerpt().size() > kMaxSampleBytes || sample.subject().size() > kMaxSubjectBytes)
+        return Unsound("a sample is too long");
     }
   }
   return absl::OkStatus();

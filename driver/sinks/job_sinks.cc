@@ -67,7 +67,11 @@ std::string CheckPlace(const Sink& sink, const SinkPlaces& places) {
 }  // namespace
 
 JobSinks::JobSinks(const Options& options, Journal* journal)
-    : job_(options.spec.name()), job_id_(options.job_id), journal_(journal), forked_(options.forked) {
+    : job_(options.spec.name()),
+      job_id_(options.job_id),
+      form_(ResultFormOf(options.spec)),
+      journal_(journal),
+      forked_(options.forked) {
   for (const Sink& sink : options.spec.sinks()) {
     auto feed = std::make_unique<Feed>();
     feed->name = SinkName(sink);
@@ -171,7 +175,7 @@ absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
     }
     const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, next);
     if (!batch.ok()) return batch.status();
-    absl::Status status = feed->target->Append(TopLine(job_, partitions, *batch), stop);
+    absl::Status status = feed->target->Append(TopLine(job_, partitions, *batch, form_), stop);
     if (!status.ok()) return status;
     FaultPoint("driver.sink_appended");
     // Noted before the driver is told, since batches that every sink has may then be trimmed.
@@ -189,7 +193,7 @@ std::string JobSinks::FindFork(const SinkTarget::Last& last, uint64_t committed,
     return absl::StrCat("has batch ", last.batch, " of the job, and the journal ends at batch ", committed);
   const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, last.batch);
   // One that is no longer kept cannot be compared.
-  if (!batch.ok() || SaysTheSame(last.line, TopLine(job_, partitions, *batch))) return "";
+  if (!batch.ok() || SaysTheSame(last.line, TopLine(job_, partitions, *batch, form_))) return "";
   return absl::StrCat("has another batch ", last.batch, " of the job than the journal");
 }
 

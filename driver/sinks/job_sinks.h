@@ -19,6 +19,7 @@
 #include "driver/sinks/file_target.h"
 #include "driver/sinks/sink_target.h"
 #include "job_spec.pb.h"
+#include "jobs/show/result_json.h"
 
 namespace tenfold {
 
@@ -79,6 +80,8 @@ class JobSinks {
 
   const std::string job_;
   const std::string job_id_;
+  // No update of a job changes it.
+  const ResultForm form_;
   Journal* const journal_;
   const std::function<void(const std::string& sink, const std::string& knows)> forked_;
 

@@ -14,6 +14,8 @@ namespace {
 
 void AddVerbs(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   AddValidate(app, globals, run);
+  AddExplain(app, globals, run);
+  AddTry(app, globals, run);
   AddSubmit(app, globals, run);
   AddList(app, globals, run);
   AddStatus(app, globals, run);

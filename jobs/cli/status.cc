@@ -29,12 +29,12 @@ struct Options {
 std::string Milliseconds(uint64_t us) { return fmt::format("{:.1f} ms", static_cast<double>(us) / 1000); }
 
 // Returns "5: 3 wrong_field_count, 2 malformed_number", or "0".
-std::string BadText(const std::map<BadReason, uint64_t>& bad) {
+std::string BadText(const std::map<std::pair<BadReason, std::string>, uint64_t>& bad) {
   uint64_t total = 0;
   std::vector<std::string> parts;
   for (const auto& [reason, count] : bad) {
     total += count;
-    parts.push_back(fmt::format("{} {}", count, ReasonName(reason)));
+    parts.push_back(fmt::format("{} {}", count, BadReasonText(reason.first, reason.second)));
   }
   return parts.empty() ? "0" : fmt::format("{}: {}", total, absl::StrJoin(parts, ", "));
 }
@@ -87,10 +87,12 @@ std::string FactsText(const JobStatus& status) {
                                             Milliseconds(timings.fold_us()), Milliseconds(timings.persist_us()),
                                             Milliseconds(timings.merge_us()))});
   // A driver that has just started, or has cancelled the job, knows their number only, not their reasons.
-  const std::map<BadReason, uint64_t> bad = BadRecords(status);
+  const auto bad = BadRecords(status);
   if (const std::string reader = ReaderText(status); !reader.empty()) rows.push_back({"reader", reader});
   rows.push_back({"records", fmt::format("{}, bad ones among them {}", batch.records(),
                                          bad.empty() ? std::to_string(batch.bad_records()) : BadText(bad))});
+  if (!status.spec().fold().general().where().empty())
+    rows.push_back({"filtered", fmt::format("{} of the records", batch.filtered_records())});
   rows.push_back({"proof", ProofText(batch.proof())});
   return FormatTable(rows, {});
 }
@@ -108,8 +110,8 @@ std::string PartitionsText(const JobStatus& status) {
   Rows rows = {{"TOPIC", "PARTITION", "NEXT OFFSET", "END", "LAG", "RECORDS", "BAD", "PROBLEM"}};
   for (const PartitionStatus& partition : status.partitions()) {
     const bool seen = partition.end_offset() >= 0;
-    std::map<BadReason, uint64_t> bad;
-    for (const BadCount& count : partition.counters().bad()) bad[count.reason()] = count.count();
+    std::map<std::pair<BadReason, std::string>, uint64_t> bad;
+    for (const BadCount& count : partition.counters().bad()) bad[{count.reason(), count.subject()}] = count.count();
     rows.push_back({partition.topic(), std::to_string(partition.partition()), std::to_string(partition.next_offset()),
                     seen ? std::to_string(partition.end_offset()) : "?",
                     seen ? std::to_string(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : "?",
@@ -125,7 +127,7 @@ std::string SamplesText(const JobStatus& status) {
   for (const PartitionStatus& partition : status.partitions()) {
     for (const BadSample& sample : partition.counters().samples()) {
       rows.push_back({fmt::format("{}[{}]", partition.topic(), partition.partition()), std::to_string(sample.offset()),
-                      ReasonName(sample.reason()), sample.excerpt()});
+                      BadReasonText(sample.reason(), sample.subject()), sample.excerpt()});
     }
   }
   return rows.size() == 1 ? "" : "\n" + FormatTable(rows, {1});

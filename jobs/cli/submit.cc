@@ -1,19 +1,14 @@
 // The verbs validate, submit and cancel.
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "common/limits.h"
 #include "common/process/process.h"
 #include "common/process/random_id.h"
 #include "fmt/format.h"
 #include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
+#include "jobs/cli/spec_file.h"
 #include "jobs/cli/verbs.h"
-#include "jobs/spec/job_spec.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {
@@ -25,22 +20,6 @@ struct Options {
   std::string job;
   OutputFormat output = OutputFormat::kText;
 };
-
-// Reads and checks the spec. Returns kExitOk, or kExitData after printing everything that is wrong with it.
-int ReadSpecFile(const std::string& path, JobSpec* spec) {
-  std::ifstream file(path, std::ios::binary);
-  // Reads one byte more than the limit, so that ReadJobSpec refuses a longer text.
-  std::string text(kMaxSpecBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad()) {
-    PrintError(fmt::format("cannot read the job spec {}: {}", path, std::strerror(errno)));
-    return kExitData;
-  }
-  text.resize(static_cast<size_t>(file.gcount()));
-  const std::vector<SpecError> errors = ReadJobSpec(text, spec);
-  for (const SpecError& error : errors) fmt::print(stderr, "{}\n", FormatSpecError(path, error));
-  return errors.empty() ? kExitOk : kExitData;
-}
 
 std::string JobIdLine(const Options& options, const std::string& job, const std::string& job_id) {
   if (options.output == OutputFormat::kText) return job_id + "\n";
@@ -114,8 +93,8 @@ void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   verb->add_option("FILE", options->file, "the job spec, in YAML")->required();
   verb->add_flag(
       "--update", options->update,
-      "give the job of this name the spec from its next batch on: all of it may differ but topics, start, format, "
-      "key, score and initial");
+      "give the job of this name the spec from its next batch on: all of it may differ but topics, start, format, fields, "
+      "where, let, key, score or measures, and initial");
   AddOutputOption(verb, &options->output);
   verb->callback([=] { *run = [=] { return Submit(*globals, *options); }; });
 }

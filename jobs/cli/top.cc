@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/time/clock.h"
 #include "common/number/units.h"
 #include "common/process/process.h"
@@ -42,12 +43,15 @@ struct Options {
 
 std::string TopText(const GetBatchReply& reply) {
   const BatchCommitted& batch = reply.batch();
+  const ResultForm form = ResultFormOf(reply.spec());
   std::vector<std::vector<std::string>> rows = {{"RANK", "KEY", "SCORE"}};
+  if (form.general) rows[0].back() = absl::AsciiStrToUpper(form.measures.at(0));
   for (const Entry& entry : batch.top()) {
-    rows.push_back({std::to_string(rows.size()), entry.key(), FormatUnits(FromProto(entry.sum()))});
+    rows.push_back({std::to_string(rows.size()), KeyText(entry.key(), form), FormatUnits(FromProto(entry.sum()))});
   }
-  std::string text = fmt::format("{}, batch {} of {}: {} records, {} bad, {} in this batch, lag {}\n", reply.job(),
+  std::string text = fmt::format("{}, batch {} of {}: {} records, {} bad{}, {} in this batch, lag {}\n", reply.job(),
                                  batch.batch(), FormatTime(batch.published_at_us()), batch.records(), batch.bad_records(),
+                                 form.general ? fmt::format(", {} filtered", batch.filtered_records()) : "",
                                  batch.batch_records(), reply.lag());
   for (const PartitionStatus& stuck : reply.stuck()) {
     text += Printable(fmt::format("{}[{}] gives nothing{}: {}", stuck.topic(), stuck.partition(), ForText(stuck.since_us()),
@@ -59,7 +63,9 @@ std::string TopText(const GetBatchReply& reply) {
 
 std::string Render(OutputFormat output, const GetBatchReply& reply) {
   if (output == OutputFormat::kText) return TopText(reply);
-  return TopLine(reply.job(), {reply.partitions().begin(), reply.partitions().end()}, reply.batch()) + "\n";
+  return TopLine(reply.job(), {reply.partitions().begin(), reply.partitions().end()}, reply.batch(),
+                 ResultFormOf(reply.spec())) +
+         "\n";
 }
 
 int ShowOne(const CliGlobals& globals, const Options& options) {

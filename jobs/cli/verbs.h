@@ -18,6 +18,8 @@ using RunVerb = std::function<int()>;
 
 void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddValidate(CLI::App* app, const CliGlobals* globals, RunVerb* run);
+void AddExplain(CLI::App* app, const CliGlobals* globals, RunVerb* run);
+void AddTry(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddList(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddStatus(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddTop(CLI::App* app, const CliGlobals* globals, RunVerb* run);

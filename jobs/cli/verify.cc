@@ -134,7 +134,9 @@ class LogPrefix {
 
   void Take(const LogRecord& record) {
     Range& range = ranges_[record.position];
-    if (record.offset < range.end) oracle_->Add(range.index, record.value);
+    if (record.offset < range.end)
+      oracle_->Add(range.index, record.value,
+                   {.topic = range.partition.topic, .partition = range.partition.partition, .offset = record.offset});
     Advance(&range, record.offset + 1);
   }
 

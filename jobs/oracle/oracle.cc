@@ -86,13 +86,27 @@ std::string EntryText(const Entry& entry) {
 }  // namespace
 
 Oracle::Oracle(const JobSpec& spec, size_t partitions)
-    : separator_(spec.fold().format().separator().at(0)),
-      field_count_(static_cast<size_t>(spec.fold().format().fields_size())),
-      top_(spec.top()),
+    : top_(spec.top()),
       shards_(std::min<size_t>(kShards, partitions)),
       records_(partitions),
+      filtered_(partitions),
       bad_(partitions) {
   CHECK_GT(partitions, 0u) << "job " << spec.name() << " has no partition";
+  if (spec.fold().has_general()) {
+    general_ = std::make_unique<oracle::GeneralRecords>(spec.fold().general());
+  } else {
+    PrepareTerms(spec);
+  }
+  for (const InitialScore& initial : spec.fold().initial()) {
+    Decimal score;
+    CHECK_EQ(ReadNumber(initial.score(), &score), BAD_NONE) << "initial score '" << initial.score() << "'";
+    shards_[0][initial.key()] = {1, RoundToUnits(score.mantissa, score.exponent)};
+  }
+}
+
+void Oracle::PrepareTerms(const JobSpec& spec) {
+  separator_ = spec.fold().format().separator().at(0);
+  field_count_ = static_cast<size_t>(spec.fold().format().fields_size());
   const auto& names = spec.fold().format().fields();
   const auto field = [&](const std::string& name) {
     const auto it = std::find(names.begin(), names.end(), name);
@@ -104,22 +118,32 @@ Oracle::Oracle(const JobSpec& spec, size_t partitions)
     terms_.push_back({.constant = {}, .field = field(term.field())});
     CHECK_EQ(ReadNumber(term.constant(), &terms_.back().constant), BAD_NONE) << "constant '" << term.constant() << "'";
   }
-  for (const InitialScore& initial : spec.fold().initial()) {
-    Decimal score;
-    CHECK_EQ(ReadNumber(initial.score(), &score), BAD_NONE) << "initial score '" << initial.score() << "'";
-    shards_[0][initial.key()] = {1, RoundToUnits(score.mantissa, score.exponent)};
-  }
 }
 
-void Oracle::Add(size_t partition, std::string_view value) {
+void Oracle::Add(size_t partition, std::string_view value, const Place& place) {
   CHECK_LT(partition, records_.size());
   ++records_[partition];
+  if (general_ != nullptr) {
+    const oracle::Contributed made = general_->Read(place.topic, place.partition, place.offset, value);
+    if (made.reason != BAD_NONE) {
+      ++bad_[partition][{made.reason, made.subject}];
+    } else if (made.filtered) {
+      ++filtered_[partition];
+    } else {
+      AddRow(partition, made.key, made.units.at(0));
+    }
+    return;
+  }
   std::string_view key;
   BigInt units;
   if (const BadReason reason = ReadRecord(value, &key, &units); reason != BAD_NONE) {
-    ++bad_[partition][reason];
+    ++bad_[partition][{reason, ""}];
     return;
   }
+  AddRow(partition, key, units);
+}
+
+void Oracle::AddRow(size_t partition, std::string_view key, const BigInt& units) {
   auto& rows = shards_[partition % kShards];
   auto row = rows.find(key);
   if (row == rows.end()) row = rows.emplace(key, Row{}).first;
@@ -250,10 +274,15 @@ Oracle::Result Oracle::Compute() const {
   }
 
   for (const uint64_t count : records_) result.records += count;
+  for (const uint64_t count : filtered_) result.filtered_records += count;
   for (const auto& reasons : bad_) {
-    for (const auto& [reason, count] : reasons) result.bad_records += count;
+    auto& of_partition = result.bad.emplace_back();
+    for (const auto& [reason, count] : reasons) {
+      result.bad_records += count;
+      of_partition[reason.first] += count;
+    }
   }
-  result.bad = bad_;
+  result.bad_subjects = bad_;
   return result;
 }
 
@@ -280,6 +309,10 @@ std::string Oracle::Difference(const BatchCommitted& batch) const {
   }
   if (batch.bad_records() != expected.bad_records) {
     return fmt::format("the bad records are {} in the batch, {} by the log", batch.bad_records(), expected.bad_records);
+  }
+  if (batch.filtered_records() != expected.filtered_records) {
+    return fmt::format("the filtered records are {} in the batch, {} by the log", batch.filtered_records(),
+                       expected.filtered_records);
   }
   return "";
 }

@@ -8,11 +8,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "job_spec.pb.h"
+#include "jobs/oracle/general_record.h"
 #include "journal.pb.h"
 
 namespace tenfold {
@@ -23,8 +26,15 @@ class Oracle {
   // records adds nothing. The initial scores are in shard 0 from the start.
   Oracle(const JobSpec& spec, size_t partitions);
 
-  // Adds the next record of partition index `partition`, in offset order. The caller stops at the offset vector.
-  void Add(size_t partition, std::string_view value);
+  // Adds the next record of partition index `partition`, in offset order. The caller stops at the offset vector. A fold of
+  // expressions may depend on where in Kafka the record is.
+  struct Place {
+    std::string_view topic;
+    int32_t partition = 0;
+    int64_t offset = 0;
+  };
+  void Add(size_t partition, std::string_view value, const Place& place);
+  void Add(size_t partition, std::string_view value) { Add(partition, value, {.topic = "", .partition = 0, .offset = 0}); }
 
   struct Result {
     // These must equal the batch's journal record.
@@ -32,8 +42,10 @@ class Oracle {
     std::vector<Digest> digests;
     uint64_t records = 0;
     uint64_t bad_records = 0;
-    // Bad records by partition index, then by reason.
+    uint64_t filtered_records = 0;
+    // Bad records by partition index, then by reason, and by reason and subject.
     std::vector<std::map<BadReason, uint64_t>> bad;
+    std::vector<std::map<std::pair<BadReason, std::string>, uint64_t>> bad_subjects;
   };
   Result Compute() const;
 
@@ -63,8 +75,14 @@ class Oracle {
   BadReason ReadRecord(std::string_view value, std::string_view* key, BigInt* units) const;
   BadReason ReadScore(const std::vector<std::string_view>& fields, BigInt* units) const;
 
-  char separator_;
-  size_t field_count_;
+  // What the constructor does for a fold without expressions.
+  void PrepareTerms(const JobSpec& spec);
+  void AddRow(size_t partition, std::string_view key, const BigInt& units);
+
+  // Null for a fold without expressions, which the next four are of.
+  std::unique_ptr<oracle::GeneralRecords> general_;
+  char separator_ = 0;
+  size_t field_count_ = 0;
   size_t key_field_ = 0;
   std::vector<Term> terms_;
   size_t top_;
@@ -72,7 +90,8 @@ class Oracle {
   std::vector<std::map<std::string, Row, std::less<>>> shards_;
   // Counted by partition index.
   std::vector<uint64_t> records_;
-  std::vector<std::map<BadReason, uint64_t>> bad_;
+  std::vector<uint64_t> filtered_;
+  std::vector<std::map<std::pair<BadReason, std::string>, uint64_t>> bad_;
 };
 
 }  // namespace tenfold

@@ -22,7 +22,36 @@ nlohmann::ordered_json ProofJson(const TopKProof& proof) {
           {"entries", proof.entries()}};
 }
 
-std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch) {
+ResultForm ResultFormOf(const JobSpec& spec) {
+  ResultForm form;
+  form.general = spec.fold().has_general();
+  if (!form.general) return form;
+  form.key_parts = static_cast<size_t>(spec.fold().general().key_size());
+  for (const Measure& measure : spec.fold().general().measures()) form.measures.push_back(measure.name());
+  return form;
+}
+
+std::vector<std::string> KeyParts(const std::string& key, const ResultForm& form) {
+  if (form.key_parts <= 1) return {key};
+  // In the frame a zero byte is followed by 0xff where it is one of a part, and by 0x01 where a part ends.
+  std::vector<std::string> parts(1);
+  for (size_t i = 0; i < key.size(); ++i) {
+    const bool ends = key[i] == '\0' && i + 1 < key.size() && key[i + 1] == '\1';
+    if (!ends) parts.back() += key[i];
+    if (key[i] == '\0') ++i;
+    if (ends && i + 1 < key.size()) parts.emplace_back();
+  }
+  return parts;
+}
+
+std::string KeyText(const std::string& key, const ResultForm& form) {
+  std::string text;
+  for (const std::string& part : KeyParts(key, form)) text += (text.empty() ? "" : " ") + part;
+  return text;
+}
+
+std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch,
+                    const ResultForm& form) {
   using Json = nlohmann::ordered_json;
   CHECK_GE(partitions.size(), static_cast<size_t>(batch.next_offsets_size())) << "batch " << batch.batch() << " of " << job;
   Json offsets = Json::array();
@@ -33,18 +62,23 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
   }
   Json top = Json::array();
   for (int i = 0; i < batch.top_size(); ++i) {
-    top.push_back(Json{{"rank", i + 1}, {"key", batch.top(i).key()}, {"score", FormatUnits(FromProto(batch.top(i).sum()))}});
+    const std::string score = FormatUnits(FromProto(batch.top(i).sum()));
+    Json entry = {{"rank", i + 1}, {"key", batch.top(i).key()}, {"score", score}};
+    if (form.key_parts > 1) entry["key"] = KeyParts(batch.top(i).key(), form);
+    if (form.general) entry["measures"][form.measures.at(0)] = score;
+    top.push_back(std::move(entry));
   }
-  const Json line = {{"job", job},
-                     {"job_id", batch.job_id()},
-                     {"batch", batch.batch()},
-                     {"published_at", FormatTime(batch.published_at_us())},
-                     {"offsets", std::move(offsets)},
-                     {"records", batch.records()},
-                     {"bad_records", batch.bad_records()},
-                     {"batch_records", batch.batch_records()},
-                     {"top", std::move(top)},
-                     {"proof", ProofJson(batch.proof())}};
+  Json line = {{"job", job},
+               {"job_id", batch.job_id()},
+               {"batch", batch.batch()},
+               {"published_at", FormatTime(batch.published_at_us())},
+               {"offsets", std::move(offsets)},
+               {"records", batch.records()},
+               {"bad_records", batch.bad_records()}};
+  if (form.general) line["filtered_records"] = batch.filtered_records();
+  line["batch_records"] = batch.batch_records();
+  line["top"] = std::move(top);
+  line["proof"] = ProofJson(batch.proof());
   // Keys are UTF-8, as other records are bad; `replace` only keeps the library from throwing.
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -1,20 +1,38 @@
 // A batch as people and programs see it, the `top` line of sinks and CLI, and the form of times in results. Pure.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
+#include "job_spec.pb.h"
 #include "journal.pb.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace tenfold {
 
+// What decides how the results of a job are shown, beside the results: a fold without `general` has neither.
+struct ResultForm {
+  bool general = false;
+  // How many parts keys have, and the measures, of which the first ranks.
+  size_t key_parts = 1;
+  std::vector<std::string> measures;
+};
+ResultForm ResultFormOf(const JobSpec& spec);
+
+// The parts of a key: of several, those that its frame holds.
+std::vector<std::string> KeyParts(const std::string& key, const ResultForm& form);
+// A key as a table shows it: its parts with blanks between them.
+std::string KeyText(const std::string& key, const ResultForm& form);
+
 // Returns one line of JSON without its newline:
 // {"job","job_id","batch","published_at","offsets":[{"topic","partition","next_offset"}],"records","bad_records",
 //  "batch_records","top":[{"rank","key","score"}],"proof":{"kth_total","unseen_bound","rounds","entries"}}. Integers are
 // numbers, the time RFC 3339 UTC with milliseconds, scores and totals R1's text. `partitions` has at least as many entries
-// as the batch has offsets.
-std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch);
+// as the batch has offsets. A general fold's line also has "filtered_records" after "bad_records", and
+// "measures":{NAME:TEXT} after "score" in each entry; a key of several parts is an array.
+std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch,
+                    const ResultForm& form = {});
 
 // Whether two lines are of the same batch with the same offsets and top. Either may lack fields of another version.
 bool SaysTheSame(const std::string& line, const std::string& other);

@@ -37,15 +37,15 @@ std::string RunningText(const JobStatus& status) {
 std::string BadRecordsText(const JobStatus& status) {
   uint64_t bad = 0;
   uint64_t records = 0;
-  std::pair<uint64_t, BadReason> most;
+  std::pair<uint64_t, std::string> most;
   for (const auto& [reason, count] : BadRecords(status)) {
     bad += count;
-    most = std::max(most, {count, reason});
+    if (count >= most.first) most = {count, BadReasonText(reason.first, reason.second)};
   }
   for (const PartitionStatus& partition : status.partitions()) records += partition.counters().records();
   if (bad == 0) return "";
   return fmt::format("; {} of {} records are bad, mostly {}", bad == records ? "all" : std::to_string(bad), records,
-                     ReasonName(most.second));
+                     most.second);
 }
 
 // What it says of sinks that take nothing.
@@ -74,7 +74,10 @@ std::string HeldBackText(const JobStatus& status) {
 
 Json PartitionJson(const PartitionStatus& partition) {
   Json bad = Json::object();
-  for (const BadCount& count : partition.counters().bad()) bad[ReasonName(count.reason())] = count.count();
+  for (const BadCount& count : partition.counters().bad()) {
+    Json& of_reason = bad[ReasonName(count.reason())];
+    of_reason = (of_reason.is_null() ? 0 : of_reason.get<uint64_t>()) + count.count();
+  }
   const bool seen = partition.end_offset() >= 0;
   return {{"topic", partition.topic()},
           {"partition", partition.partition()},
@@ -83,6 +86,7 @@ Json PartitionJson(const PartitionStatus& partition) {
           {"lag", seen ? Json(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : Json()},
           {"records", partition.counters().records()},
           {"bad_records", bad},
+          {"filtered_records", partition.counters().filtered()},
           {"topic_id", TopicIdText(partition.counters().topic_id())},
           {"leader_epoch", partition.counters().has_leader_epoch() ? Json(partition.counters().leader_epoch()) : Json()},
           {"problem", partition.problem()},
@@ -100,6 +104,7 @@ Json SamplesJson(const JobStatus& status) {
                          {"partition", partition.partition()},
                          {"offset", sample.offset()},
                          {"reason", ReasonName(sample.reason())},
+                         {"subject", sample.subject()},
                          {"excerpt", Printable(sample.excerpt())}});
     }
   }
@@ -124,10 +129,14 @@ std::string StateName(JobState state) { return absl::AsciiStrToLower(JobState_Na
 
 std::string ReasonName(BadReason reason) { return absl::AsciiStrToLower(BadReason_Name(reason)).substr(sizeof("BAD_") - 1); }
 
-std::map<BadReason, uint64_t> BadRecords(const JobStatus& status) {
-  std::map<BadReason, uint64_t> bad;
+std::string BadReasonText(BadReason reason, const std::string& subject) {
+  return subject.empty() ? ReasonName(reason) : fmt::format("{} of {}", ReasonName(reason), subject);
+}
+
+std::map<std::pair<BadReason, std::string>, uint64_t> BadRecords(const JobStatus& status) {
+  std::map<std::pair<BadReason, std::string>, uint64_t> bad;
   for (const PartitionStatus& partition : status.partitions()) {
-    for (const BadCount& count : partition.counters().bad()) bad[count.reason()] += count.count();
+    for (const BadCount& count : partition.counters().bad()) bad[{count.reason(), count.subject()}] += count.count();
   }
   return bad;
 }
@@ -170,7 +179,15 @@ Json JobStatusJson(const JobStatus& status) {
   json["partitions"] = Json::array();
   for (const PartitionStatus& partition : status.partitions()) json["partitions"].push_back(PartitionJson(partition));
   json["bad_records"] = Json::object();
-  for (const auto& [reason, count] : BadRecords(status)) json["bad_records"][ReasonName(reason)] = count;
+  json["bad_subjects"] = Json::array();
+  for (const auto& [bad, count] : BadRecords(status)) {
+    const auto& [reason, subject] = bad;
+    Json& of_reason = json["bad_records"][ReasonName(reason)];
+    of_reason = (of_reason.is_null() ? 0 : of_reason.get<uint64_t>()) + count;
+    if (!subject.empty())
+      json["bad_subjects"].push_back({{"subject", subject}, {"reason", ReasonName(reason)}, {"count", count}});
+  }
+  json["filtered_records"] = status.last_batch().filtered_records();
   json["samples"] = SamplesJson(status);
   json["shards"] = Json::array();
   for (const ShardStatus& shard : status.shards()) {

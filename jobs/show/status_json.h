@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "driver.pb.h"
 #include "nlohmann/json.hpp"
@@ -18,8 +19,10 @@ nlohmann::ordered_json OptionalTime(int64_t time_us);
 std::string StateName(JobState state);
 // Returns the name of a reason, for example "wrong_field_count".
 std::string ReasonName(BadReason reason);
-// Returns the bad records of all partitions by reason, without zeros.
-std::map<BadReason, uint64_t> BadRecords(const JobStatus& status);
+// Returns a reason with its subject, where it has one: "malformed_number of clicks".
+std::string BadReasonText(BadReason reason, const std::string& subject);
+// Returns the bad records of all partitions by reason and subject, without zeros.
+std::map<std::pair<BadReason, std::string>, uint64_t> BadRecords(const JobStatus& status);
 // Returns the job in one sentence: keeping up, behind by N records, waiting for X, or failed because Y.
 std::string Headline(const JobStatus& status);
 // Returns what the job waits for, or why it failed; empty while it runs.

@@ -1,7 +1,6 @@
 #include "jobs/spec/job_spec.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -14,13 +13,13 @@
 #include "common/number/units.h"
 #include "common/text/duration.h"
 #include "common/text/shown_text.h"
-#include "common/text/suggestion.h"
 #include "common/text/utf8.h"
 #include "common/text/yaml_tree.h"
 #include "fmt/format.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "jobs/plan/plan.h"
+#include "jobs/spec/fold_reader.h"
 #include "jobs/spec/kafka_properties.h"
-#include "jobs/spec/score_expression.h"
 #include "jobs/spec/spec_rules.h"
 
 namespace tenfold {
@@ -34,28 +33,25 @@ constexpr uint32_t kDefaultBatchIntervalMs = 2000;
 // A JobSpec message has at most this many times the bytes of its YAML text.
 constexpr size_t kMaxMessageGrowth = 4;
 
-// Whether the path `inner` is `outer` or lies below it.
-bool IsWithin(std::string_view inner, std::string_view outer) {
-  return inner.starts_with(outer) &&
-         (inner.size() == outer.size() || inner[outer.size()] == '.' || inner[outer.size()] == '[');
-}
-
-// Fills a JobSpec from a YAML tree and remembers the place of every value, so that violations can be located.
-class SpecReader {
+// Fills a JobSpec from a YAML tree.
+class SpecReader : private FoldReader {
  public:
   SpecReader(std::string_view text, JobSpec* spec, std::vector<YamlProblem>* problems)
-      : text_(text), spec_(spec), problems_(problems) {}
+      : FoldReader(text, problems), spec_(spec) {}
 
   void Read(const YamlNode& root) {
-    places_[""] = root.offset;
+    SetPlace("", root.offset);
     spec_->set_top(kDefaultTop);
     spec_->set_batch_interval_ms(kDefaultBatchIntervalMs);
     ReadMap(
         root, "",
         {{"name", [this](auto&... at) { ReadText(at..., spec_->mutable_name()); }},
          {"source", [this](auto&... at) { ReadSource(at...); }},
-         {"key", [this](auto&... at) { ReadText(at..., spec_->mutable_fold()->mutable_key()); }},
+         {"where", [this](auto&... at) { ReadWhere(at...); }},
+         {"let", [this](auto&... at) { ReadLet(at...); }},
+         {"key", [this](auto&... at) { ReadKey(at...); }},
          {"score", [this](auto&... at) { ReadScore(at...); }},
+         {"measures", [this](auto&... at) { ReadMeasures(at...); }},
          {"top", [this](auto&... at) { ReadTop(at...); }},
          {"batch", [this](auto&... at) { ReadMap(at..., {{"interval", [this](auto&... in) { ReadInterval(in...); }}}); }},
          {"initial", [this](auto&... at) { ReadInitial(at...); }},
@@ -63,116 +59,29 @@ class SpecReader {
          {"on_bad_record", [this](auto&... at) { ReadOnBadRecord(at...); }},
          {"on_stuck_partition", [this](auto&... at) { ReadOnStuckPartition(at...); }},
          {"sinks", [this](auto&... at) { ReadSinks(at...); }}});
+    Settle(spec_->mutable_fold());
   }
 
   // Adds the violations of the rules, except those that concern a value that could not be read.
   void ApplyRules() {
+    const size_t before = problems()->size();
     for (SpecViolation& violation : CheckSpecRules(*spec_)) {
-      const bool hidden = std::any_of(unread_.begin(), unread_.end(), [&violation](const std::string& path) {
-        return IsWithin(path, violation.path) || IsWithin(violation.path, path) ||
-               (!violation.relies_on.empty() &&
-                (IsWithin(path, violation.relies_on) || IsWithin(violation.relies_on, path)));
-      });
-      if (hidden) continue;
-      const size_t offset = PlaceOfPath(violation.path);
+      if (IsUnread(violation.path) || (!violation.relies_on.empty() && IsUnread(violation.relies_on))) continue;
+      const size_t offset = PlaceOf(&violation);
       // All terms of a score stand in one text, which has one place.
       if (violation.path.starts_with("score[")) violation.path = "score";
-      problems_->push_back({offset, std::move(violation.path), std::move(violation.message)});
+      problems()->push_back(
+          {offset, std::move(violation.path), std::move(violation.message), violation.end - violation.begin});
     }
+    if (problems()->size() == before && spec_->fold().has_general()) MakeCanonical(spec_->mutable_fold()->mutable_general());
   }
 
  private:
-  using ReadValue = std::function<void(const YamlNode&, const std::string& path)>;
-  using Keys = std::vector<std::pair<std::string, ReadValue>>;
-
-  // Returns the place of the path or, for a missing key, of the mapping that lacks it.
-  size_t PlaceOfPath(std::string path) const {
-    while (true) {
-      const auto place = places_.find(path);
-      if (place != places_.end()) return place->second;
-      const size_t end = path.find_last_of(".[");
-      path.resize(end == std::string::npos ? 0 : end);
-    }
-  }
-
-  void Problem(size_t offset, const std::string& path, std::string message) {
-    problems_->push_back({offset, path, std::move(message)});
-    unread_.push_back(path);
-  }
-
-  // Returns false and adds an error unless the node is of this kind.
-  bool Expect(const YamlNode& node, const std::string& path, YamlNode::Kind kind, std::string_view kind_name) {
-    if (node.kind == kind) return true;
-    if (node.kind == YamlNode::Kind::kRefused) {
-      unread_.push_back(path);
-    } else if (node.kind == YamlNode::Kind::kNull) {
-      Problem(PlaceOfPath(path), path, fmt::format("has no value; it must be {}", kind_name));
-    } else {
-      Problem(node.offset, path, fmt::format("must be {}", kind_name));
-    }
-    return false;
-  }
-
-  bool ExpectMap(const YamlNode& node, const std::string& path) {
-    return Expect(node, path, YamlNode::Kind::kMap,
-                  path.empty() ? "a job spec, a mapping of keys to values" : "a mapping of keys to values");
-  }
-
-  // Returns the place of a value. yaml-cpp places an absent value at what follows, so its key's place is used.
-  static size_t ValueOffset(const YamlNode& map, size_t i) {
-    return map.items[i].kind == YamlNode::Kind::kNull ? map.keys[i].offset : map.items[i].offset;
-  }
-
-  void ReadMap(const YamlNode& node, const std::string& path, const Keys& keys) {
-    if (!ExpectMap(node, path)) return;
-    std::vector<std::string> names;
-    for (const auto& [name, read] : keys) names.push_back(name);
-    for (size_t i = 0; i < node.items.size(); ++i) {
-      const YamlNode::Key& key = node.keys[i];
-      const std::string child = KeyPath(path, key.text);
-      const auto found = std::find(names.begin(), names.end(), key.text);
-      if (found != names.end()) {
-        places_[child] = ValueOffset(node, i);
-        keys[static_cast<size_t>(found - names.begin())].second(node.items[i], child);
-        continue;
-      }
-      problems_->push_back({key.offset, child, "unknown key" + DidYouMean(key.text, names)});
-      // A key that was misspelled is not reported as missing, too.
-      for (const std::string& name : names) {
-        if (!DidYouMean(key.text, {name}).empty()) unread_.push_back(KeyPath(path, name));
-      }
-    }
-  }
-
-  void ReadList(const YamlNode& node, const std::string& path, const ReadValue& read) {
-    if (!Expect(node, path, YamlNode::Kind::kList, "a list")) return;
-    for (size_t i = 0; i < node.items.size(); ++i) {
-      const std::string child = ItemPath(path, i);
-      places_[child] = node.items[i].offset;
-      read(node.items[i], child);
-    }
-  }
-
-  bool ReadText(const YamlNode& node, const std::string& path, std::string* text) {
-    if (!Expect(node, path, YamlNode::Kind::kScalar, "one value")) return false;
-    *text = node.text;
-    return true;
-  }
-
-  // Returns the index of the node's text among the words.
-  std::optional<size_t> ReadWord(const YamlNode& node, const std::string& path, const std::vector<std::string>& words) {
-    std::string word;
-    if (!ReadText(node, path, &word)) return std::nullopt;
-    const auto found = std::find(words.begin(), words.end(), word);
-    if (found != words.end()) return static_cast<size_t>(found - words.begin());
-    Problem(node.offset, path,
-            fmt::format("{} is none of {}{}", Quoted(word), fmt::join(words, ", "), DidYouMean(word, words)));
-    return std::nullopt;
-  }
-
   void ReadSource(const YamlNode& node, const std::string& path) {
     ReadMap(node, path,
-            {{"kafka", [this](auto&... at) { ReadKafka(at...); }}, {"format", [this](auto&... at) { ReadFormat(at...); }}});
+            {{"kafka", [this](auto&... at) { ReadKafka(at...); }},
+             {"format", [this](auto&... at) { ReadFormat(at...); }},
+             {"fields", [this](auto&... at) { ReadFields(at...); }}});
   }
 
   void ReadKafka(const YamlNode& node, const std::string& path) {
@@ -196,48 +105,18 @@ class SpecReader {
          {"properties", [this](auto&... at) { ReadProperties(at...); }}});
   }
 
-  bool ReadBool(const YamlNode& node, const std::string& path) {
-    return ReadWord(node, path, {"true", "false"}) == std::optional<size_t>(0);
-  }
-
   void ReadProperties(const YamlNode& node, const std::string& path) {
     if (!ExpectMap(node, path)) return;
     for (size_t i = 0; i < node.items.size(); ++i) {
       const std::string& name = node.keys[i].text;
       const std::string child = KeyPath(path, name);
-      places_[child] = node.keys[i].offset;
+      SetPlace(child, node.keys[i].offset);
       // Such a name is not echoed, as it may be a secret; the rules report it.
-      if (!LooksLikeKafkaProperty(name)) places_[path] = node.keys[i].offset;
+      if (!LooksLikeKafkaProperty(name)) SetPlace(path, node.keys[i].offset);
       std::string value;
       if (!LooksLikeKafkaProperty(name) || ReadText(node.items[i], child, &value)) {
         (*spec_->mutable_source()->mutable_properties())[name] = value;
       }
-    }
-  }
-
-  void ReadFormat(const YamlNode& node, const std::string& path) {
-    ReadMap(node, path, {{"delimited", [this](const YamlNode& delimited, const std::string& at) {
-                            DelimitedFormat* const format = spec_->mutable_fold()->mutable_format();
-                            ReadMap(delimited, at,
-                                    {{"separator", [&](auto&... in) { ReadText(in..., format->mutable_separator()); }},
-                                     {"fields", [&](auto&... in) {
-                                        ReadList(in..., [&](auto&... item) { ReadText(item..., format->add_fields()); });
-                                      }}});
-                          }}});
-  }
-
-  void ReadScore(const YamlNode& node, const std::string& path) {
-    std::string text;
-    if (!ReadText(node, path, &text) || text.empty()) return;
-    ParsedScore score = ParseScore(text);
-    if (!score.error.empty()) return Problem(OffsetInScalar(text_, node, score.error_at), path, std::move(score.error));
-    for (size_t i = 0; i < score.terms.size(); ++i) {
-      ParsedScore::Term& term = score.terms[i];
-      places_[ItemPath(path, i) + ".constant"] = OffsetInScalar(text_, node, term.constant_at);
-      places_[ItemPath(path, i) + ".field"] = OffsetInScalar(text_, node, term.field_at);
-      ScoreTerm* const added = spec_->mutable_fold()->add_score();
-      added->set_constant(std::move(term.constant));
-      added->set_field(std::move(term.field));
     }
   }
 
@@ -277,16 +156,13 @@ class SpecReader {
   }
 
   void ReadInitial(const YamlNode& node, const std::string& path) {
-    if (!ExpectMap(node, path)) return;
     std::map<std::string, std::string> scores;
-    for (size_t i = 0; i < node.items.size(); ++i) {
-      const std::string child = KeyPath(path, node.keys[i].text);
-      places_[child] = ValueOffset(node, i);
+    ReadNames(node, path, [&](const YamlNode::Key& key, const YamlNode& value, const std::string& child) {
       std::string text;
-      if (!ReadText(node.items[i], child, &text)) continue;
+      if (!ReadText(value, child, &text)) return;
       const absl::StatusOr<Units> units = ParseUnits(text);
-      scores[node.keys[i].text] = units.ok() ? FormatUnits(*units) : text;
-    }
+      scores[key.text] = units.ok() ? FormatUnits(*units) : text;
+    });
     for (auto& [key, score] : scores) {
       InitialScore* const initial = spec_->mutable_fold()->add_initial();
       initial->set_key(key);
@@ -313,13 +189,19 @@ class SpecReader {
     });
   }
 
-  const std::string_view text_;
   JobSpec* const spec_;
-  std::vector<YamlProblem>* const problems_;
-  std::map<std::string, size_t> places_;
-  // Paths whose value could not be read, and so is missing from the spec.
-  std::vector<std::string> unread_;
 };
+
+// Returns the first part in which two folds differ.
+std::string GeneralDifference(const GeneralFold& before, const GeneralFold& after) {
+  using google::protobuf::util::MessageDifferencer;
+  const auto equals = MessageDifferencer::Equals;
+  if (!equals(before.format(), after.format())) return "source.format";
+  if (!std::ranges::equal(before.fields(), after.fields(), equals)) return "source.fields";
+  if (before.where() != after.where()) return "where";
+  if (!std::ranges::equal(before.let(), after.let(), equals)) return "let";
+  return std::ranges::equal(before.key(), after.key()) ? "measures" : "key";
+}
 
 // Returns why the text cannot be parsed as YAML at all, and where; "" if it can.
 std::string CheckText(std::string_view text, size_t* offset) {
@@ -358,7 +240,7 @@ std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec) {
   std::vector<SpecError> errors;
   for (YamlProblem& problem : problems) {
     const TextPlace place = PlaceOf(yaml, problem.offset);
-    errors.push_back({place.line, place.column, std::move(problem.path), std::move(problem.message)});
+    errors.push_back({place.line, place.column, problem.length, std::move(problem.path), std::move(problem.message)});
   }
   return errors;
 }
@@ -373,7 +255,13 @@ std::string CheckJobSpec(const JobSpec& spec) {
     return fmt::format("the job spec has {} bytes; {} are allowed", spec.ByteSizeLong(), kMaxMessageGrowth * kMaxSpecBytes);
   }
   const std::vector<SpecViolation> violations = CheckSpecRules(spec);
-  return violations.empty() ? "" : fmt::format("{}: {}", Shown(violations[0].path), violations[0].message);
+  if (!violations.empty()) return fmt::format("{}: {}", Shown(violations[0].path), violations[0].message);
+  if (!spec.fold().has_general()) return "";
+  GeneralFold canonical = spec.fold().general();
+  MakeCanonical(&canonical);
+  const bool same = google::protobuf::util::MessageDifferencer::Equals(canonical, spec.fold().general());
+  return same ? ""
+              : "the expressions are not in the form in which they are hashed; submit the spec with this version's tenfold";
 }
 
 std::string CheckUpdate(const JobSpec& before, const JobSpec& after) {
@@ -393,6 +281,8 @@ std::string CheckUpdate(const JobSpec& before, const JobSpec& after) {
     part = "source.kafka.topics";
   } else if (before.source().start() != after.source().start()) {
     part = "source.kafka.start";
+  } else if (!MessageDifferencer::Equals(before.fold().general(), after.fold().general())) {
+    part = GeneralDifference(before.fold().general(), after.fold().general());
   } else if (FoldHash(before) != FoldHash(after)) {
     part = "what is folded";
   }

@@ -1,6 +1,7 @@
 // Reads a job spec, YAML text, into a checked JobSpec. Pure: needs neither driver nor Kafka. README lists the keys.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,6 +15,8 @@ struct SpecError {
   // Counted from 1.
   int line = 1;
   int column = 1;
+  // How many characters from there on are meant; 0 if it is not known.
+  size_t length = 0;
   // The key, for example "source.kafka.topics[0]"; empty for the whole document.
   std::string path;
   std::string message;

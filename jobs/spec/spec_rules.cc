@@ -18,6 +18,7 @@
 #include "common/text/utf8.h"
 #include "common/text/yaml_tree.h"
 #include "fmt/format.h"
+#include "jobs/spec/fold_rules.h"
 #include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/score_expression.h"
 
@@ -48,11 +49,8 @@ class RuleChecker {
   std::vector<SpecViolation> Check() {
     CheckName();
     CheckSource();
-    CheckFormat();
-    CheckKey();
-    CheckScore();
+    std::ranges::move(CheckFoldRules(spec_.fold()), std::back_inserter(violations_));
     CheckPace();
-    CheckInitial();
     CheckSinks();
     return std::move(violations_);
   }
@@ -100,63 +98,6 @@ class RuleChecker {
     }
   }
 
-  void CheckFormat() {
-    if (!spec_.fold().has_format())
-      return Violation("source.format", "is missing; e.g. {delimited: {separator: \"|\", fields: [page, clicks]}}");
-    const std::string& separator = spec_.fold().format().separator();
-    const std::string path = "source.format.delimited.separator";
-    if (separator.empty()) {
-      Violation(path, "is missing; give the character between fields");
-    } else if (separator.size() != 1 || !absl::ascii_isascii(static_cast<unsigned char>(separator[0]))) {
-      Violation(path, Quoted(separator) + " must be one ASCII character");
-    }
-    CheckFields();
-  }
-
-  void CheckFields() {
-    const auto& fields = spec_.fold().format().fields();
-    const std::string path = "source.format.delimited.fields";
-    if (fields.empty()) Violation(path, "is missing; list the names of a record's fields");
-    if (static_cast<size_t>(fields.size()) > kMaxFields)
-      Violation(path, fmt::format("has {} fields; {} are allowed", fields.size(), kMaxFields));
-    std::set<std::string_view> names;
-    for (int i = 0; i < fields.size(); ++i) {
-      const std::string item = ItemPath(path, static_cast<size_t>(i));
-      if (!IsFieldName(fields[i]) || fields[i].size() > kMaxFieldNameBytes) {
-        Violation(
-            item,
-            fmt::format("{} is no field name; one has letters, digits and underscores, does not begin with a digit, and is "
-                        "at most {} long",
-                        Quoted(fields[i]), kMaxFieldNameBytes));
-      }
-      if (!names.insert(fields[i]).second) Violation(item, Quoted(fields[i]) + " is listed twice");
-    }
-  }
-
-  void CheckKey() {
-    if (spec_.fold().key().empty()) return Violation("key", "is missing; name the field whose values are ranked");
-    CheckIsField("key", spec_.fold().key());
-  }
-
-  void CheckIsField(std::string path, const std::string& name) {
-    const std::vector<std::string> fields(spec_.fold().format().fields().begin(), spec_.fold().format().fields().end());
-    if (fields.empty() || std::find(fields.begin(), fields.end(), name) != fields.end()) return;
-    Violation(std::move(path), Quoted(name) + " is no field of the format" + DidYouMean(name, fields), "source.format");
-  }
-
-  void CheckScore() {
-    if (spec_.fold().score().empty()) return Violation("score", "is missing; e.g. 0.8*clicks + like");
-    if (static_cast<size_t>(spec_.fold().score_size()) > kMaxScoreTerms) {
-      Violation("score", fmt::format("has {} terms; {} are allowed", spec_.fold().score_size(), kMaxScoreTerms));
-    }
-    for (int i = 0; i < spec_.fold().score_size(); ++i) {
-      const std::string path = ItemPath("score", static_cast<size_t>(i));
-      const absl::StatusOr<WeightedSum> sum = WeightedSum::Create({spec_.fold().score(i).constant()});
-      if (!sum.ok()) Violation(path + ".constant", std::string(sum.status().message()));
-      CheckIsField(path + ".field", spec_.fold().score(i).field());
-    }
-  }
-
   void CheckPace() {
     if (spec_.top() < 1 || spec_.top() > kMaxTop)
       Violation("top", fmt::format("must be a whole number from 1 to {}", kMaxTop));
@@ -168,26 +109,6 @@ class RuleChecker {
     if (!BadRecordPolicy_IsValid(spec_.on_bad_record())) Violation("on_bad_record", "must be skip or fail");
     if (!StuckPartitionPolicy_IsValid(spec_.on_stuck_partition()))
       Violation("on_stuck_partition", "must be continue or wait");
-  }
-
-  void CheckInitial() {
-    const std::string* last = nullptr;
-    for (const InitialScore& initial : spec_.fold().initial()) {
-      const std::string& key = initial.key();
-      const std::string path = KeyPath("initial", key);
-      if (key.empty()) Violation(path, "a key must not be empty");
-      if (key.size() > kMaxKeyBytes)
-        Violation(path, fmt::format("the key has {} bytes; {} are allowed", key.size(), kMaxKeyBytes));
-      if (!IsUtf8(key)) Violation(path, "the key is not UTF-8");
-      if (last != nullptr && *last >= key) Violation(path, "keys must be sorted, each once");
-      last = &key;
-      const absl::StatusOr<Units> units = ParseUnits(initial.score());
-      if (!units.ok()) {
-        Violation(path, std::string(units.status().message()));
-      } else if (FormatUnits(*units) != initial.score()) {
-        Violation(path, fmt::format("must be written {}", FormatUnits(*units)));
-      }
-    }
   }
 
   void CheckSinks() {

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "fmt/format.h"
+#include "jobs/plan/field_value.h"
 
 namespace tenfold {
 namespace {
@@ -20,6 +21,44 @@ std::string ScoreText(const JobSpec& spec) {
     text += fmt::format("{}*{}", !text.empty() && minus ? term.constant().substr(1) : term.constant(), term.field());
   }
   return text;
+}
+
+Json DelimitedJson(const DelimitedFormat& format) {
+  Json json = {{"separator", format.separator()}, {"fields", format.fields()}};
+  if (format.quoted()) json["quoting"] = "rfc4180";
+  if (format.has_null_as()) json["null_as"] = format.null_as();
+  if (format.trim()) json["trim"] = true;
+  if (format.strip_bom()) json["bom"] = "strip";
+  return json;
+}
+
+Json FieldJson(const Field& field) {
+  Json json = {{FieldTypeName(field.type()), field.place()}};
+  if (field.unit() == TIMESTAMP_SECONDS) json["unit"] = "s";
+  if (field.unit() == TIMESTAMP_MILLISECONDS) json["unit"] = "ms";
+  if (field.unit() == TIMESTAMP_MICROSECONDS) json["unit"] = "us";
+  if (field.has_default_value()) json["default"] = field.default_value();
+  if (field.nullable()) json["nullable"] = true;
+  return json;
+}
+
+// Adds what a general fold says, in the order of its steps.
+void AddGeneral(const GeneralFold& fold, Json* json) {
+  Json& source = (*json)["source"];
+  if (fold.format().has_json()) {
+    source["format"]["json"] = Json::object();
+  } else {
+    source["format"]["delimited"] = DelimitedJson(fold.format().delimited());
+  }
+  for (const Field& field : fold.fields()) source["fields"][field.name()] = FieldJson(field);
+  if (!fold.where().empty()) (*json)["where"] = fold.where();
+  for (const Let& let : fold.let()) (*json)["let"][let.name()] = let.expression();
+  if (fold.key_size() == 1) {
+    (*json)["key"] = fold.key(0);
+  } else {
+    (*json)["key"] = fold.key();
+  }
+  for (const Measure& measure : fold.measures()) (*json)["measures"][measure.name()] = measure.expression();
 }
 
 Json KafkaJson(const KafkaSource& source) {
@@ -65,10 +104,13 @@ std::string JsonForYaml(const Json& value) {
 Json SpecJson(const JobSpec& spec) {
   Json json = {{"name", spec.name()}};
   json["source"] = {{"kafka", KafkaJson(spec.source())}};
-  const DelimitedFormat& format = spec.fold().format();
-  json["source"]["format"]["delimited"] = {{"separator", format.separator()}, {"fields", format.fields()}};
-  json["key"] = spec.fold().key();
-  json["score"] = ScoreText(spec);
+  if (spec.fold().has_general()) {
+    AddGeneral(spec.fold().general(), &json);
+  } else {
+    json["source"]["format"]["delimited"] = DelimitedJson(spec.fold().format());
+    json["key"] = spec.fold().key();
+    json["score"] = ScoreText(spec);
+  }
   json["top"] = spec.top();
   json["batch"] = {{"interval", fmt::format("{}ms", spec.batch_interval_ms())}};
   if (!spec.fold().initial().empty()) json["initial"] = Json::object();

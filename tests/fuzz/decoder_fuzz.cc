@@ -11,7 +11,7 @@
 
 #include "common/limits.h"
 #include "glog/logging.h"
-#include "worker/decode/decoder.h"
+#include "jobs/decode/decoder.h"
 
 namespace tenfold {
 namespace {

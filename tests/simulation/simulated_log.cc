@@ -11,7 +11,26 @@ SimulatedFoldTask::SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spe
     : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL),
       log_(log),
       random_(random),
-      decoder_(*Decoder::Create(spec)) {}
+      decoder_(*RecordDecoder::Create(spec)) {}
+
+BadReason SimulatedFoldTask::Add(const Record& record, PartitionState* partition, DeltaTable* table, std::string* subject) {
+  if (Decoder* const direct = decoder_.direct()) {
+    std::string_view key;
+    int64_t units = 0;
+    const BadReason reason = direct->Decode(record.value, &key, &units);
+    if (reason == BAD_NONE) table->Add(key, units);
+    return reason;
+  }
+  const Contribution& contribution = decoder_.general()->Decode(record);
+  *subject = contribution.subject;
+  if (contribution.reason != BAD_NONE) return contribution.reason;
+  if (contribution.filtered) {
+    partition->set_filtered(partition->filtered() + 1);
+  } else {
+    table->AddCopy(contribution.key, contribution.units[0]);
+  }
+  return BAD_NONE;
+}
 
 std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table) {
   const std::vector<SimulatedLog::Slot>& slots = log_->partitions[partition->partition()];
@@ -24,19 +43,21 @@ std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, Partiti
     partition->set_next_offset(partition->next_offset() + 1);
     if (slot.marker) continue;
     partition->set_records(partition->records() + 1);
-    std::string_view key;
-    int64_t units = 0;
-    const BadReason reason = decoder_.Decode(slot.value, &key, &units);
-    if (reason == BAD_NONE) {
-      table->Add(key, units);
-      continue;
-    }
+    std::string subject;
+    const BadReason reason = Add({.value = slot.value,
+                                  .topic = "events",
+                                  .partition = static_cast<int32_t>(partition->partition()),
+                                  .offset = partition->next_offset() - 1},
+                                 partition, table, &subject);
+    if (reason == BAD_NONE) continue;
     if (fails_on_bad_record_) return absl::StrCat(name, " at offset ", partition->next_offset() - 1, ": the record is bad");
     const auto bad = partition->mutable_bad();
-    auto count = std::find_if(bad->begin(), bad->end(), [&](const BadCount& c) { return c.reason() == reason; });
+    auto count = std::find_if(bad->begin(), bad->end(),
+                              [&](const BadCount& c) { return c.reason() == reason && c.subject() == subject; });
     if (count == bad->end()) {
       bad->Add()->set_reason(reason);
       count = bad->end() - 1;
+      count->set_subject(subject);
     }
     count->set_count(count->count() + 1);
   }

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "job_spec.pb.h"
+#include "jobs/decode/record_decoder.h"
 #include "state.pb.h"
-#include "worker/decode/decoder.h"
 #include "worker/fold/fold_task.h"
 
 namespace tenfold {
@@ -43,13 +43,15 @@ class SimulatedFoldTask : public FoldTask {
 
  private:
   uint64_t Draw(uint64_t below) { return (*random_)() % below; }
+  // Adds what the record contributes, or counts that it is filtered. Returns why it is bad, with the subject.
+  BadReason Add(const Record& record, PartitionState* partition, DeltaTable* table, std::string* subject);
   // What stops the job, if something does.
   std::optional<std::string> FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table);
 
   const bool fails_on_bad_record_;
   const SimulatedLog* const log_;
   std::mt19937_64* const random_;
-  Decoder decoder_;
+  RecordDecoder decoder_;
   std::map<uint32_t, DeltaTable> tables_;
 };
 

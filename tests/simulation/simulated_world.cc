@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "jobs/plan/plan.h"
 
 namespace tenfold {
 namespace {
@@ -54,6 +55,37 @@ void SimulatedWorld::AddRecords(SimulatedJob* job, size_t records) {
   }
 }
 
+void SimulatedWorld::MakeLinear(Fold* fold) {
+  fold->mutable_format()->set_separator("|");
+  for (const char* field : {"page", "clicks", "minutes", "like"}) fold->mutable_format()->add_fields(field);
+  fold->set_key("page");
+  for (const auto& [constant, field] :
+       {std::pair{"0.8", "clicks"}, {"0.8", "minutes"}, {Chance(0.3) ? "-7" : "1", "like"}}) {
+    ScoreTerm* term = fold->add_score();
+    term->set_constant(constant);
+    term->set_field(field);
+  }
+}
+
+// Of the same records: filtered, bad for what an expression does not take, with keys of one part or two.
+void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
+  DelimitedFormat* const format = fold->mutable_format()->mutable_delimited();
+  format->set_separator("|");
+  for (const char* field : {"page", "clicks", "minutes", "like"}) format->add_fields(field);
+  if (Chance(0.5)) fold->set_where(Chance(0.5) ? "like >= 0 and clicks + minutes > 3" : "not page like \"page1%\"");
+  Let* const share = fold->add_let();
+  share->set_name("share");
+  share->set_expression("clicks / (clicks + like)");
+  fold->add_key(Chance(0.5) ? "page" : "left(page, 5)");
+  if (Chance(0.3)) fold->add_key("like");
+  Measure* const measure = fold->add_measures();
+  measure->set_name("score");
+  measure->set_expression(Chance(0.4)   ? "sum(share)"
+                          : Chance(0.5) ? "count()"
+                                        : "sum(0.8*clicks - minutes + record.partition)");
+  CHECK(MakeCanonical(fold));
+}
+
 SimulatedJob* SimulatedWorld::MakeJob(const std::string& id) {
   SimulatedJob& job = jobs[id];
   job.submitted.set_job_id(id);
@@ -61,18 +93,15 @@ SimulatedJob* SimulatedWorld::MakeJob(const std::string& id) {
   spec->set_name("job-" + id);
   spec->mutable_source()->add_topics("events");
   spec->mutable_source()->set_brokers("simulated:9092");
-  spec->mutable_fold()->mutable_format()->set_separator("|");
-  for (const char* field : {"page", "clicks", "minutes", "like"}) spec->mutable_fold()->mutable_format()->add_fields(field);
-  spec->mutable_fold()->set_key("page");
-  for (const auto& [constant, field] :
-       {std::pair{"0.8", "clicks"}, {"0.8", "minutes"}, {Chance(0.3) ? "-7" : "1", "like"}}) {
-    ScoreTerm* term = spec->mutable_fold()->add_score();
-    term->set_constant(constant);
-    term->set_field(field);
+  if (Chance(0.3)) {
+    Hit("job: a fold of expressions");
+    MakeGeneral(spec->mutable_fold()->mutable_general());
+  } else {
+    MakeLinear(spec->mutable_fold());
   }
   spec->set_top(static_cast<uint32_t>(1 + Draw(10)));
   spec->set_batch_interval_ms(static_cast<uint32_t>(50 + Draw(2000)));
-  if (Chance(0.5)) {
+  if (spec->fold().general().key_size() < 2 && Chance(0.5)) {
     InitialScore* initial = spec->mutable_fold()->add_initial();
     initial->set_key("page1");
     initial->set_score("12.5");

@@ -77,6 +77,8 @@ class SimulatedWorld {
   };
 
   std::string MakeRecord();
+  void MakeLinear(Fold* fold);
+  void MakeGeneral(GeneralFold* fold);
 
   std::mt19937_64 random_;
   std::map<std::string, int>* const hits_;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,11 @@ class DeltaTable {
     pending_keys_[pending_] = key;
     pending_units_[pending_] = units;
     if (++pending_ == KeyTable::kBlock) AddPending();
+  }
+  // The same for a key that need not stay valid.
+  void AddCopy(std::string_view key, int64_t units) {
+    copies_[pending_].assign(key);
+    Add(copies_[pending_], units);
   }
   // Adds the pending contributions, many at a time.
   void AddPending();
@@ -47,6 +53,8 @@ class DeltaTable {
 
   std::array<std::string_view, KeyTable::kBlock> pending_keys_;
   std::array<int64_t, KeyTable::kBlock> pending_units_;
+  // Of pending keys, those that AddCopy brought.
+  std::array<std::string, KeyTable::kBlock> copies_;
   size_t pending_ = 0;
 
   KeyTable keys_;

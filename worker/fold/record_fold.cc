@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
-#include "worker/decode/bad_record_text.h"
+#include "jobs/decode/bad_record_text.h"
 
 namespace tenfold {
 namespace {
@@ -16,15 +16,18 @@ constexpr char kGone[] = "the published results count records that are gone. Can
 constexpr char kCompactedLog[] =
     "the topic is compacted (cleanup.policy), which a job reads only with allow_compacted: true; or ";
 
-void CountBad(const LogRecord& record, BadReason reason, PartitionState* partition) {
+void CountBad(const LogRecord& record, BadReason reason, std::string_view subject, PartitionState* partition) {
   const auto bad = partition->mutable_bad();
-  auto it = std::find_if(bad->begin(), bad->end(), [&](const BadCount& count) { return count.reason() >= reason; });
-  if (it == bad->end() || it->reason() != reason) {
-    // Counts are sorted by reason, so a new one is appended and moved into place.
+  const auto order = [](const BadCount& count) { return std::pair(count.reason(), std::string_view(count.subject())); };
+  const std::pair wanted(reason, subject);
+  auto it = std::find_if(bad->begin(), bad->end(), [&](const BadCount& count) { return order(count) >= wanted; });
+  if (it == bad->end() || order(*it) != wanted) {
+    // Counts are sorted, so a new one is appended and moved into place.
     BadCount* count = bad->Add();
     count->set_reason(reason);
+    count->set_subject(std::string(subject));
     count->set_count(1);
-    std::sort(bad->begin(), bad->end(), [](const BadCount& a, const BadCount& b) { return a.reason() < b.reason(); });
+    std::sort(bad->begin(), bad->end(), [&](const BadCount& a, const BadCount& b) { return order(a) < order(b); });
   } else {
     it->set_count(it->count() + 1);
   }
@@ -32,6 +35,7 @@ void CountBad(const LogRecord& record, BadReason reason, PartitionState* partiti
   BadSample* sample = partition->add_samples();
   sample->set_offset(record.offset);
   sample->set_reason(reason);
+  sample->set_subject(std::string(subject));
   sample->set_excerpt(std::string(record.value.substr(0, kMaxSampleBytes)));
 }
 
@@ -88,9 +92,24 @@ std::string Cursor::Another(const std::string& how) const {
 }
 
 absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {
-  absl::StatusOr<Decoder> decoder = Decoder::Create(spec);
+  absl::StatusOr<RecordDecoder> decoder = RecordDecoder::Create(spec);
   if (!decoder.ok()) return decoder.status();
   return RecordFold(spec, *std::move(decoder));
+}
+
+BadReason RecordFold::AddByPlan(const LogRecord& record, Cursor* cursor, std::string_view* subject) {
+  const Contribution& contribution = decoder_.general()->Decode({.value = record.value,
+                                                                 .topic = cursor->partition.topic,
+                                                                 .partition = cursor->partition.partition,
+                                                                 .offset = record.offset});
+  *subject = contribution.subject;
+  if (contribution.reason != BAD_NONE) return contribution.reason;
+  if (contribution.filtered) {
+    cursor->state->set_filtered(cursor->state->filtered() + 1);
+  } else {
+    cursor->table->AddCopy(contribution.key, contribution.units[0]);
+  }
+  return BAD_NONE;
 }
 
 std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact,
@@ -98,6 +117,7 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
   const std::span<const LogRecord> records = *left;
   // Values that change with each record stay in registers during the run.
   DeltaTable* const table = cursor->table;
+  Decoder* const direct = decoder_.direct();
   int64_t next_offset = cursor->state->next_offset();
   int64_t read = cursor->read;
   uint64_t folded = 0;
@@ -118,18 +138,26 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
       next_offset = std::max(next_offset, cursor->end);
       continue;
     }
-    std::string_view key;
-    int64_t units = 0;
-    const BadReason reason = decoder_.Decode(record.value, &key, &units);
+    BadReason reason = BAD_NONE;
+    std::string_view subject;
+    if (direct != nullptr) {
+      std::string_view key;
+      int64_t units = 0;
+      reason = direct->Decode(record.value, &key, &units);
+      if (reason == BAD_NONE) [[likely]]
+        table->Add(key, units);
+    } else {
+      reason = AddByPlan(record, cursor, &subject);
+    }
     if (reason == BAD_NONE) [[likely]] {
-      table->Add(key, units);
+      // It is added, or filtered.
     } else if (spec_.on_bad_record() == BAD_RECORD_FAIL && !exact) {
       // An exact fold stops at what is journalled, and passes over the bad records that were skipped before an update.
       return absl::StrCat(cursor->Name(), " has a bad record at offset ", record.offset, ": ",
-                          BadRecordText(spec_, record.value, reason),
+                          BadRecordText(spec_, record.value, reason, subject),
                           ". The job's on_bad_record is fail: cancel it and submit it with skip, or with records mended");
     } else {
-      CountBad(record, reason, cursor->state);
+      CountBad(record, reason, subject, cursor->state);
     }
     ++folded;
     cursor->last = &record;

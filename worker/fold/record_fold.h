@@ -5,13 +5,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/kafka/log.h"
 #include "job_spec.pb.h"
+#include "jobs/decode/record_decoder.h"
 #include "state.pb.h"
-#include "worker/decode/decoder.h"
 #include "worker/fold/delta_table.h"
 
 namespace tenfold {
@@ -72,12 +73,15 @@ class RecordFold {
                                   std::vector<Cursor>* cursors);
 
  private:
-  RecordFold(const JobSpec& spec, Decoder decoder) : spec_(spec), decoder_(std::move(decoder)) {}
+  RecordFold(const JobSpec& spec, RecordDecoder decoder) : spec_(spec), decoder_(std::move(decoder)) {}
   // Folds the first of `left`, and those after it up to one of another partition, and takes them off.
   std::optional<std::string> FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact, Cursor* cursor);
+  // Decodes a record by the plan, and adds what it contributes, if it does, to the cursor's table or counters. The subject
+  // is what is bad about it.
+  BadReason AddByPlan(const LogRecord& record, Cursor* cursor, std::string_view* subject);
 
   JobSpec spec_;
-  Decoder decoder_;
+  RecordDecoder decoder_;
 };
 
 }  // namespace tenfold

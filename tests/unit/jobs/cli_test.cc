@@ -254,10 +254,11 @@ TEST_F(CliTest, StatusJsonHasEverything) {
                                                      "lag": 5, "records": 9, "problem": "", "since": null,
                                                      "held_back": 0, "held_back_since": null, "held_back_by": "",
                                                      "topic_id": "AQID", "leader_epoch": 3,
-                                                     "bad_records": {"malformed_number": 2, "wrong_field_count": 1}})"));
+                                                     "bad_records": {"malformed_number": 2, "wrong_field_count": 1},
+                                                     "filtered_records": 0})"));
   EXPECT_EQ(status["partitions"][1]["end_offset"], nullptr);
   EXPECT_EQ(status["samples"][0],
-            json::parse(R"({"topic": "topic", "partition": 1, "offset": 4, "reason": "malformed_number",
+            json::parse(R"({"topic": "topic", "partition": 1, "offset": 4, "reason": "malformed_number", "subject": "",
                                                   "excerpt": "a|\\x1b[2J\\xff|\\xc2\\x9b|é"})"));
   EXPECT_EQ(status["shards"][2], json::parse(R"({"shard": 3, "owner": "w1", "next_owner": "w2"})"));
   EXPECT_EQ(status["readers"][1],

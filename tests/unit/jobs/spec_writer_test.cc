@@ -11,6 +11,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "jobs/spec/job_spec.h"
+#include "tests/unit/jobs/random_fold.h"
 
 namespace tenfold {
 namespace {
@@ -54,6 +55,10 @@ class SpecGenerator {
   }
 
   void DrawFold(Fold* fold) {
+    if (Below(2) == 0) {
+      *fold->mutable_general() = RandomFold(random_()).Draw();
+      return;
+    }
     fold->mutable_format()->set_separator(Pick({"|", ",", "\t", "\"", "\\", " ", "#"}));
     const std::vector<std::string> fields = {"page", "null", "NULL", "true", "_x", "clicks"};
     for (const std::string& field : fields) fold->mutable_format()->add_fields(field);

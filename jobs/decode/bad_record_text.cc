@@ -1,4 +1,4 @@
-#include "worker/decode/bad_record_text.h"
+#include "jobs/decode/bad_record_text.h"
 
 #include <algorithm>
 #include <vector>
@@ -7,6 +7,7 @@
 #include "common/number/decimal.h"
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
+#include "jobs/plan/field_value.h"
 
 namespace tenfold {
 namespace {
@@ -41,9 +42,55 @@ std::string NumberText(const JobSpec& spec, const std::vector<std::string_view>&
   return "its contribution does not fit 64 bits of units of 1e-9";
 }
 
+std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReason reason, std::string_view subject) {
+  const auto field =
+      std::ranges::find(fold.fields(), subject, [](const Field& each) { return std::string_view(each.name()); });
+  const FieldType type = field == fold.fields().end() ? FIELD_DECIMAL : field->type();
+  const auto told = [&] {
+    switch (reason) {
+      case BAD_EMPTY_RECORD:
+        return std::string("it is empty");
+      case BAD_RECORD_TOO_LARGE:
+        return fmt::format("it has {} bytes; {} are allowed", value.size(), kMaxRecordBytes);
+      case BAD_WRONG_FIELD_COUNT:
+        return fmt::format("it does not have the {} fields of the format", fold.format().delimited().fields_size());
+      case BAD_MALFORMED_RECORD:
+        if (!fold.format().has_json()) return std::string("a field in quotes does not end as RFC 4180 has it");
+        if (value.starts_with(kByteOrderMark)) return std::string("it begins with a byte order mark, which JSON must not");
+        return std::string("it is no JSON (RFC 8259), is nested too deep, or has a field twice");
+      case BAD_EMPTY_KEY:
+        return std::string("its key is empty");
+      case BAD_KEY_TOO_LONG:
+        return fmt::format("its key has more than {} bytes", kMaxKeyBytes);
+      case BAD_NULL_KEY:
+        return fmt::format("its {} is null", subject);
+      case BAD_FIELD_MISSING:
+        return fmt::format("{} is missing or null", subject);
+      case BAD_FIELD_WRONG_TYPE:
+        return fmt::format("{} is of another type than {}", subject, FieldTypeName(type));
+      case BAD_FIELD_NOT_UTF8:
+        return fmt::format("{} is not UTF-8", subject);
+      case BAD_MALFORMED_FIELD:
+        return fmt::format("{} is no {}", subject, FieldTypeName(type));
+      case BAD_MALFORMED_NUMBER:
+        return fmt::format("{} is no {}", subject, type == FIELD_INTEGER ? "whole number" : "number");
+      case BAD_NUMBER_OUT_OF_RANGE:
+        return fmt::format("{} is out of range", subject);
+      case BAD_DIVISION_BY_ZERO:
+        return fmt::format("{} divides by zero", subject);
+      case BAD_WRONG_ARGUMENT:
+        return fmt::format("{} calls a function with what it does not take", subject);
+      default:
+        return std::string();
+    }
+  };
+  return value.empty() ? told() : fmt::format("{}: {}", told(), Quoted(value));
+}
+
 }  // namespace
 
-std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason reason) {
+std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason reason, std::string_view subject) {
+  if (spec.fold().has_general()) return GeneralText(spec.fold().general(), value, reason, subject);
   const std::string& key = spec.fold().key();
   const std::string& separator = spec.fold().format().separator();
   std::vector<std::string_view> fields;

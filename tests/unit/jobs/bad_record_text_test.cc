@@ -1,9 +1,9 @@
-#include "worker/decode/bad_record_text.h"
+#include "jobs/decode/bad_record_text.h"
 
 #include <string>
 
 #include "gtest/gtest.h"
-#include "worker/decode/decoder.h"
+#include "jobs/decode/decoder.h"
 
 namespace tenfold {
 namespace {

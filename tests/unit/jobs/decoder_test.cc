@@ -1,4 +1,4 @@
-#include "worker/decode/decoder.h"
+#include "jobs/decode/decoder.h"
 
 #include <array>
 #include <cstdint>

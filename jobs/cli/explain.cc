@@ -1,0 +1,170 @@
+// The verbs explain and try: what a job does with records.
+#include "jobs/plan/explain.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "common/limits.h"
+#include "common/number/units.h"
+#include "common/process/process.h"
+#include "fmt/format.h"
+#include "jobs/cli/driver_calls.h"
+#include "jobs/cli/output.h"
+#include "jobs/cli/spec_file.h"
+#include "jobs/cli/verbs.h"
+#include "jobs/decode/bad_record_text.h"
+#include "jobs/decode/record_decoder.h"
+#include "jobs/plan/field_value.h"
+#include "jobs/show/result_json.h"
+#include "jobs/show/status_json.h"
+
+namespace tenfold {
+namespace {
+
+struct Options {
+  std::string file;
+  std::string records = "-";
+};
+
+int RunExplain(const CliGlobals& globals, const Options& options) {
+  JobSpec spec;
+  if (std::filesystem::exists(options.file)) {
+    if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
+  } else {
+    const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
+    grpc::ClientContext context;
+    SetDeadline(&context, kDriverTimeout);
+    GetStatusRequest request;
+    request.set_job(options.file);
+    JobStatus status;
+    if (const grpc::Status asked = driver->GetStatus(&context, request, &status); !asked.ok()) {
+      PrintError(fmt::format("there is no file {}, and of a job of that name:", options.file));
+      return ReportError(globals, asked);
+    }
+    spec = status.spec();
+  }
+  PrintData(Explain(spec));
+  return kExitOk;
+}
+
+// Prints what each step makes of records.
+class Trial {
+ public:
+  Trial(const JobSpec& spec, RecordDecoder decoder) : spec_(spec), form_(ResultFormOf(spec)), decoder_(std::move(decoder)) {}
+
+  // False once nobody reads any more.
+  bool Show(const std::string& value) {
+    ++records_;
+    std::string text = fmt::format("{}  {}\n", records_, Shown(value));
+    std::string_view key;
+    int64_t units = 0;
+    BadReason reason = BAD_NONE;
+    std::string subject;
+    bool filtered = false;
+    if (Decoder* const direct = decoder_.direct()) {
+      reason = direct->Decode(value, &key, &units);
+    } else {
+      const Contribution& made =
+          decoder_.general()->Decode({.value = value, .topic = "", .partition = 0, .offset = records_ - 1});
+      reason = made.reason;
+      subject = made.subject;
+      filtered = made.filtered;
+      if (reason == BAD_NONE && !filtered) {
+        key = made.key;
+        units = made.units[0];
+      }
+      text += Fields();
+    }
+    if (reason != BAD_NONE) {
+      text += fmt::format("   bad, {}: {}\n", BadReasonText(reason, subject),
+                          Printable(BadRecordText(spec_, value, reason, subject)));
+    } else if (filtered) {
+      text += "   filtered: where is not true\n";
+    } else {
+      text += fmt::format("   adds to {}: {} {}\n", Printable(KeyText(std::string(key), form_)),
+                          form_.general ? form_.measures[0] : "score", FormatUnits(units));
+    }
+    bad_ += reason != BAD_NONE;
+    filtered_ += filtered;
+    return PrintData(text);
+  }
+
+  std::string Summary() const {
+    return fmt::format("{} records: {} bad, {} filtered, {} add to a key\n", records_, bad_, filtered_,
+                       records_ - bad_ - filtered_);
+  }
+
+ private:
+  // The fields that were read of the last record.
+  std::string Fields() {
+    std::string text;
+    const GeneralDecoder& general = *decoder_.general();
+    for (size_t i = 0; i < general.plan().fields.size(); ++i) {
+      const Value* const value = general.FieldValue(static_cast<uint32_t>(i));
+      if (value == nullptr) continue;
+      const bool quoted = std::holds_alternative<std::string>(*value);
+      const std::string shown = IsNull(*value) ? "null" : quoted ? Quoted(ValueText(*value)) : ValueText(*value);
+      text += fmt::format("   {} = {}\n", general.plan().fields[i].name, shown);
+    }
+    return text;
+  }
+
+  const JobSpec spec_;
+  const ResultForm form_;
+  RecordDecoder decoder_;
+  int64_t records_ = 0;
+  int64_t bad_ = 0;
+  int64_t filtered_ = 0;
+};
+
+int RunTry(const Options& options) {
+  JobSpec spec;
+  if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
+  absl::StatusOr<RecordDecoder> decoder = RecordDecoder::Create(spec);
+  if (!decoder.ok()) {
+    PrintError(std::string(decoder.status().message()));
+    return kExitData;
+  }
+  std::ifstream file;
+  if (options.records != "-") {
+    file.open(options.records, std::ios::binary);
+    if (!file.is_open()) {
+      PrintError(fmt::format("cannot read the records {}: {}", options.records, std::strerror(errno)));
+      return kExitData;
+    }
+  }
+  std::istream& lines = options.records == "-" ? std::cin : file;
+  Trial trial(spec, *std::move(decoder));
+  std::string line;
+  while (std::getline(lines, line)) {
+    if (!trial.Show(line)) return kExitOk;
+  }
+  PrintData(trial.Summary());
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddExplain(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand("explain", "show what a job does, from a record to its result");
+  verb->add_option("FILE|JOB", options->file, "a job spec, in YAML; or the name of a job at the driver")->required();
+  verb->callback([=] { *run = [=] { return RunExplain(*globals, *options); }; });
+}
+
+void AddTry(CLI::App* app, const CliGlobals*, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand("try", "show what each step of a job makes of sample records; needs no driver");
+  verb->add_option("FILE", options->file, "the job spec, in YAML")->required();
+  verb->add_option("--records", options->records, "a file with a record a line; - for the standard input")
+      ->capture_default_str()
+      ->type_name("FILE");
+  verb->callback([=] { *run = [=] { return RunTry(*options); }; });
+}
+
+}  // namespace tenfold

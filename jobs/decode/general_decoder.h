@@ -1,0 +1,100 @@
+// Turns records into contributions by a plan, step by step: format, where, key, measures. Pure; used by one thread at a
+// time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "jobs/decode/delimited_format.h"
+#include "jobs/decode/evaluator.h"
+#include "jobs/decode/json_format.h"
+#include "jobs/decode/record.h"
+#include "jobs/plan/plan.h"
+#include "state.pb.h"
+
+namespace tenfold {
+
+// A record has the first of these that holds, in this order, and `subject` is what is in brackets:
+//   BAD_EMPTY_RECORD, BAD_RECORD_TOO_LARGE  as in `jobs/decode/decoder.h`
+//   BAD_WRONG_FIELD_COUNT, BAD_MALFORMED_RECORD  what its format's reader says of it
+// then step by step, where, key, and the measures together: first of the fields that a step is the first to need,
+//   [field]       in the order of the plan BAD_FIELD_MISSING (null, without a default, and not nullable),
+//                 BAD_FIELD_WRONG_TYPE (another type of JSON, or a null in a list), BAD_FIELD_NOT_UTF8,
+//                 BAD_MALFORMED_NUMBER, or BAD_MALFORMED_FIELD (of other types);
+//   [field]       BAD_NUMBER_OUT_OF_RANGE, if none has one of those;
+// then of its expressions one after the other,
+//   [expression]  what Evaluator::Evaluate says;
+// and if there is no such thing,
+//   where false or null: the record is filtered, and no later step is done
+//   BAD_NULL_KEY        [part of the key] it is null
+//   BAD_EMPTY_KEY       the key has one part, of no bytes
+//   BAD_KEY_TOO_LONG    it is over kMaxKeyBytes
+//   BAD_NUMBER_OUT_OF_RANGE  [measure] what it adds does not fit 64 bits of units of 1e-9
+struct Contribution {
+  BadReason reason = BAD_NONE;
+  // "amount", or "where", "key[1]", "measures.score".
+  std::string_view subject;
+  bool filtered = false;
+  // Unless it is bad or filtered: valid until the next Decode.
+  std::string_view key;
+  // What the record adds to each measure, in units of 1e-9; a counted record is one.
+  std::span<const int64_t> units;
+};
+
+class GeneralDecoder {
+ public:
+  explicit GeneralDecoder(std::shared_ptr<const Plan> plan);
+  // INVALID_ARGUMENT, naming what is wrong, for a fold that has no plan.
+  static absl::StatusOr<GeneralDecoder> Create(const GeneralFold& fold);
+
+  const Contribution& Decode(const Record& record);
+
+  const Plan& plan() const { return *plan_; }
+  // The record that was decoded last, as the steps saw it: whether a field was read, and what it was.
+  const Value* FieldValue(uint32_t field) const;
+  const std::vector<Value>& key_values() const { return key_values_; }
+
+ private:
+  BadReason ReadFormat(const Record& record);
+  // Converts the fields that the step is the first to need, and computes its expressions into `values`.
+  bool Do(const PlanStep& step, const Record& record, std::span<const std::string> subjects, std::vector<Value>* values);
+  bool ConvertFields(const PlanStep& step, const Record& record);
+  BadReason Convert(uint32_t field, const Record& record);
+  BadReason ConvertList(const PlannedField& field, const RawValue& raw, Value* value) const;
+  bool MakeKey();
+  bool MakeUnits();
+  // Says that the record is bad. Returns false.
+  bool Bad(BadReason reason, std::string_view subject);
+
+  const std::shared_ptr<const Plan> plan_;
+  std::unique_ptr<DelimitedReader> delimited_;
+  std::unique_ptr<JsonReader> json_;
+  Evaluator evaluator_;
+  // How the expressions of each step are named.
+  std::vector<std::string> where_subject_;
+  std::vector<std::string> key_subjects_;
+  std::vector<std::string> value_subjects_;
+
+  // Of the plan's fields, the index into raw_ of those that the format reads.
+  std::vector<size_t> raw_index_;
+  std::vector<RawValue> raw_;
+  // The record under way: which fields are converted, the values of its steps, what comes of them.
+  std::vector<bool> is_converted_;
+  std::vector<Value> where_value_;
+  std::vector<Value> key_values_;
+  std::vector<Value> values_;
+  std::string key_;
+  std::vector<int64_t> units_;
+  Contribution contribution_;
+};
+
+// Appends a part of a key of several to its frame: 0x00 as 0x00 0xff, and 0x00 0x01 at the end, so that frames of different
+// parts differ, and sort as their parts do.
+void AppendKeyPart(std::string_view part, std::string* frame);
+
+}  // namespace tenfold

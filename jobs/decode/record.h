@@ -1,0 +1,39 @@
+// A record of the log as formats and expressions see it. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace tenfold {
+
+struct Record {
+  // Empty also where it is null.
+  std::string_view value;
+  std::string_view topic;
+  int32_t partition = 0;
+  int64_t offset = 0;
+};
+
+// What a format finds at a field's place, before it is converted. Views are valid as long as the record and until the next
+// one is read.
+struct RawValue {
+  enum class Kind : uint8_t {
+    kNull,
+    // Text as it is, which any type may be read from: of delimited records, and topics.
+    kBytes,
+    // A JSON string, without escapes, a number as it is written, true or false.
+    kString,
+    kNumber,
+    kBoolean,
+    // The items of a JSON array.
+    kList,
+    // What no field can be, as an object.
+    kOther,
+  };
+  Kind kind = Kind::kNull;
+  std::string_view text;
+  std::vector<RawValue> items;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,21 @@
+#include "jobs/decode/record_decoder.h"
+
+#include <utility>
+
+namespace tenfold {
+
+absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec) {
+  RecordDecoder decoder;
+  if (spec.fold().has_general()) {
+    absl::StatusOr<GeneralDecoder> general = GeneralDecoder::Create(spec.fold().general());
+    if (!general.ok()) return general.status();
+    decoder.general_ = std::make_unique<GeneralDecoder>(*std::move(general));
+  } else {
+    absl::StatusOr<Decoder> direct = Decoder::Create(spec);
+    if (!direct.ok()) return direct.status();
+    decoder.direct_ = *std::move(direct);
+  }
+  return decoder;
+}
+
+}  // namespace tenfold

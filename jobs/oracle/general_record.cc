@@ -1,0 +1,349 @@
+#include "jobs/oracle/general_record.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "common/limits.h"
+#include "common/text/utf8.h"
+#include "fmt/format.h"
+#include "glog/logging.h"
+#include "jobs/oracle/json_tree.h"
+#include "re2/re2.h"
+
+namespace tenfold::oracle {
+namespace {
+
+// A path as its steps: names, and indexes in brackets; "*" for all items.
+std::vector<std::string> StepsOf(const std::string& place) {
+  static const RE2* const step = new RE2("\\.?([^.\\[\\]]+)|\\[([0-9]+|\\*)\\]|\\[(\"(?:[^\"\\\\]|\\\\.)*\")\\]");
+  std::vector<std::string> steps;
+  re2::StringPiece rest(place);
+  std::string name;
+  std::string index;
+  std::string quoted;
+  while (!rest.empty()) {
+    name.clear();
+    index.clear();
+    quoted.clear();
+    CHECK(RE2::Consume(&rest, *step, &name, &index, &quoted)) << place;
+    if (!quoted.empty()) {
+      std::string plain;
+      for (size_t i = 1; i + 1 < quoted.size(); ++i) plain += quoted[i] == '\\' ? quoted[++i] : quoted[i];
+      steps.push_back("." + plain);
+    } else {
+      steps.push_back(index.empty() ? "." + name : "[" + index);
+    }
+  }
+  return steps;
+}
+
+std::string Framed(const std::string& part) {
+  std::string frame;
+  for (const char c : part) {
+    frame += c;
+    if (c == 0) frame += '\xff';
+  }
+  return frame + std::string("\0\1", 2);
+}
+
+std::string WithoutBlanks(std::string text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
+  while (!text.empty() && blank(text.front())) text.erase(0, 1);
+  while (!text.empty() && blank(text.back())) text.pop_back();
+  return text;
+}
+
+// The characters that the names on the way to the node show: whether a name that a path goes through is there twice.
+bool HasTwice(const JsonNode& node, const std::vector<std::vector<std::string>>& paths, size_t depth) {
+  std::set<std::string> names;
+  for (const auto& path : paths) {
+    if (depth < path.size() && path[depth][0] == '.') names.insert(path[depth].substr(1));
+  }
+  for (const std::string& name : names) {
+    const auto is_it = [&](const auto& member) { return member.first == name; };
+    if (std::count_if(node.members.begin(), node.members.end(), is_it) > 1) return true;
+  }
+  const auto further = [&](const std::string& step) {
+    std::vector<std::vector<std::string>> on;
+    for (const auto& path : paths) {
+      if (depth < path.size() && path[depth] == step) on.push_back(path);
+    }
+    return on;
+  };
+  for (const auto& [name, value] : node.members) {
+    if (HasTwice(value, further("." + name), depth + 1)) return true;
+  }
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    if (HasTwice(node.items[i], further(fmt::format("[{}", i)), depth + 1)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+GeneralRecords::GeneralRecords(const GeneralFold& fold) : fold_(fold) {
+  for (const Let& let : fold.let()) lets_[let.name()] = ParseFormula(let.expression());
+  if (!fold.where().empty()) where_.push_back(ParseFormula(fold.where()));
+  for (const std::string& key : fold.key()) key_.push_back(ParseFormula(key));
+  for (const Measure& measure : fold.measures()) measures_.push_back(ParseFormula(measure.expression()).parts);
+}
+
+BadReason GeneralRecords::ReadDelimited(std::string_view value, Values* values) const {
+  const DelimitedFormat& format = fold_.format().delimited();
+  std::string rest(value);
+  if (format.strip_bom() && rest.rfind("\xef\xbb\xbf", 0) == 0) rest.erase(0, 3);
+  const std::string& separator = format.separator();
+  std::vector<std::optional<std::string>> fields;
+  for (bool more = true; more;) {
+    // What is malformed behind the last field is too many fields first.
+    if (fields.size() == static_cast<size_t>(format.fields_size())) return BAD_WRONG_FIELD_COUNT;
+    size_t at = 0;
+    const auto is_blank = [&](size_t i) {
+      return i < rest.size() && rest.compare(i, separator.size(), separator) != 0 &&
+             std::string_view(" \t\r").find(rest[i]) != std::string_view::npos;
+    };
+    while (format.trim() && is_blank(at)) ++at;
+    if (format.quoted() && at < rest.size() && rest[at] == '"') {
+      std::string field;
+      for (++at;; ++at) {
+        if (at >= rest.size()) return BAD_MALFORMED_RECORD;
+        if (rest[at] == '"' && (++at >= rest.size() || rest[at] != '"')) break;
+        field += rest[at];
+      }
+      rest.erase(0, at);
+      while (format.trim() && is_blank(0)) rest.erase(0, 1);
+      more = rest.rfind(separator, 0) == 0;
+      if (!more && !rest.empty()) return BAD_MALFORMED_RECORD;
+      if (more) rest.erase(0, separator.size());
+      fields.emplace_back(std::move(field));
+      continue;
+    }
+    const size_t end = rest.find(separator);
+    more = end != std::string::npos;
+    std::string field = rest.substr(0, end);
+    rest.erase(0, more ? end + separator.size() : rest.size());
+    if (format.trim()) field = WithoutBlanks(field);
+    fields.emplace_back(format.has_null_as() && field == format.null_as() ? std::nullopt : std::optional(field));
+  }
+  if (fields.size() != static_cast<size_t>(format.fields_size())) return BAD_WRONG_FIELD_COUNT;
+  for (const Field& field : fold_.fields()) {
+    for (int i = 0; i < format.fields_size(); ++i) {
+      const auto& found = fields[static_cast<size_t>(i)];
+      if (format.fields(i) == field.place() && found) (*values)[field.name()] = {.kind = 't', .text = *found, .items = {}};
+    }
+  }
+  return BAD_NONE;
+}
+
+BadReason GeneralRecords::ReadJson(std::string_view value, Values* values) const {
+  const std::optional<JsonNode> root = ReadJsonTree(value);
+  if (!root) return BAD_MALFORMED_RECORD;
+  std::vector<std::vector<std::string>> paths;
+  for (const Field& field : fold_.fields()) {
+    if (field.place().rfind("record.", 0) != 0) paths.push_back(StepsOf(field.place()));
+  }
+  if (HasTwice(*root, paths, 0)) return BAD_MALFORMED_RECORD;
+  const auto found = [](const JsonNode& node) {
+    using Kind = JsonNode::Kind;
+    const char kind = node.kind == Kind::kString                              ? 's'
+                      : node.kind == Kind::kNumber                            ? 'n'
+                      : node.kind == Kind::kTrue || node.kind == Kind::kFalse ? 'b'
+                                                                              : 'o';
+    return Found{.kind = kind, .text = kind == 'b' ? (node.kind == Kind::kTrue ? "true" : "false") : node.text, .items = {}};
+  };
+  for (const Field& field : fold_.fields()) {
+    if (field.place().rfind("record.", 0) == 0) continue;
+    const JsonNode* node = &*root;
+    bool list = false;
+    for (const std::string& step : StepsOf(field.place())) {
+      if (step == "[*") {
+        list = true;
+        continue;
+      }
+      const JsonNode* next = nullptr;
+      if (step[0] == '[') {
+        const size_t index = std::stoul(step.substr(1));
+        if (index < node->items.size()) next = &node->items[index];
+      } else {
+        for (const auto& [name, member] : node->members) {
+          if (name == step.substr(1)) next = &member;
+        }
+      }
+      node = next;
+      if (node == nullptr) break;
+    }
+    if (node == nullptr || node->kind == JsonNode::Kind::kNull) continue;
+    Found& made = (*values)[field.name()] = found(*node);
+    if (!list) continue;
+    made.kind = node->kind == JsonNode::Kind::kArray ? 'l' : 'o';
+    for (const JsonNode& item : node->items) made.items.push_back(found(item));
+  }
+  return BAD_NONE;
+}
+
+BadReason GeneralRecords::Convert(const Field& field, const Found& found, FieldType type, Datum* datum) {
+  if (type == FIELD_TEXT_LIST || type == FIELD_DECIMAL_LIST) {
+    if (found.kind != 'l') return BAD_FIELD_WRONG_TYPE;
+    List list;
+    BadReason range = BAD_NONE;
+    for (const Found& item : found.items) {
+      const BadReason reason =
+          Convert(field, item, type == FIELD_TEXT_LIST ? FIELD_TEXT : FIELD_DECIMAL, &list.emplace_back());
+      if (reason == BAD_NUMBER_OUT_OF_RANGE) range = reason;
+      if (reason != BAD_NONE && reason != BAD_NUMBER_OUT_OF_RANGE) return reason;
+    }
+    datum->is = std::move(list);
+    return range;
+  }
+  const bool counted = type == FIELD_TIMESTAMP && field.unit() != TIMESTAMP_TEXT;
+  const bool number = type == FIELD_DECIMAL || type == FIELD_INTEGER || counted;
+  const char wanted = number ? 'n' : type == FIELD_BOOLEAN ? 'b' : 's';
+  if (found.kind != 't' && found.kind != wanted) return BAD_FIELD_WRONG_TYPE;
+  if (number) {
+    Rational read;
+    if (const BadReason reason = ReadDecimal(found.text, &read); reason != BAD_NONE) return reason;
+    if (counted) {
+      const int64_t us = field.unit() == TIMESTAMP_SECONDS ? 1'000'000 : field.unit() == TIMESTAMP_MILLISECONDS ? 1000 : 1;
+      const std::optional<Instant> instant = InstantOf(read * us);
+      if (!instant) return BAD_NUMBER_OUT_OF_RANGE;
+      datum->is = *instant;
+      return BAD_NONE;
+    }
+    if (type == FIELD_INTEGER) {
+      if (boost::multiprecision::denominator(read) != 1) return BAD_MALFORMED_NUMBER;
+      if (read > std::numeric_limits<int64_t>::max() || read < std::numeric_limits<int64_t>::min())
+        return BAD_NUMBER_OUT_OF_RANGE;
+    }
+    datum->is = read;
+    return BAD_NONE;
+  }
+  if (type == FIELD_BOOLEAN) {
+    if (found.text != "true" && found.text != "false") return BAD_MALFORMED_FIELD;
+    datum->is = found.text == "true";
+    return BAD_NONE;
+  }
+  if (type == FIELD_TIMESTAMP) {
+    Instant instant;
+    const BadReason reason = ReadInstant(found.text, &instant);
+    datum->is = instant;
+    return reason;
+  }
+  if (!IsUtf8(found.text)) return BAD_FIELD_NOT_UTF8;
+  datum->is = found.text;
+  return BAD_NONE;
+}
+
+void GeneralRecords::AddNames(const Formula& formula, std::map<std::string, bool>* names) const {
+  if (formula.kind == Formula::Kind::kName && !std::exchange((*names)[formula.name], true)) {
+    if (const auto let = lets_.find(formula.name); let != lets_.end()) AddNames(let->second, names);
+  }
+  for (const Formula& part : formula.parts) AddNames(part, names);
+}
+
+Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value) const {
+  const auto bad = [](BadReason reason, std::string subject) {
+    Contributed made;
+    made.reason = reason;
+    made.subject = std::move(subject);
+    return made;
+  };
+  if (value.empty()) return bad(BAD_EMPTY_RECORD, "");
+  if (value.size() > kMaxRecordBytes) return bad(BAD_RECORD_TOO_LARGE, "");
+  Values values;
+  const BadReason malformed = fold_.format().has_json() ? ReadJson(value, &values) : ReadDelimited(value, &values);
+  if (malformed != BAD_NONE) return bad(malformed, "");
+
+  Names names{.fields = {{"record.topic", {std::string(topic)}},
+                         {"record.partition", {Rational(partition)}},
+                         {"record.offset", {Rational(offset)}}},
+              .lets = &lets_,
+              .computed = {}};
+  std::set<std::string> converted;
+  // Converts what the formulas name. Returns the trouble with it.
+  const auto convert = [&](const std::vector<Formula>& formulas) {
+    std::map<std::string, bool> named;
+    for (const Formula& formula : formulas) AddNames(formula, &named);
+    Contributed range;
+    for (const Field& field : fold_.fields()) {
+      if (!named.contains(field.name()) || !converted.insert(field.name()).second) continue;
+      if (const auto of_record = names.fields.find(field.place());
+          field.place().rfind("record.", 0) == 0 && of_record != names.fields.end()) {
+        names.fields[field.name()] = Datum(of_record->second);
+        continue;
+      }
+      Datum datum;
+      BadReason reason = BAD_NONE;
+      if (const auto found = values.find(field.name()); found != values.end()) {
+        reason = Convert(field, found->second, field.type(), &datum);
+      } else if (field.has_default_value()) {
+        CHECK_EQ(Convert(field, {.kind = 't', .text = field.default_value(), .items = {}}, field.type(), &datum), BAD_NONE);
+      } else if (!field.nullable()) {
+        reason = BAD_FIELD_MISSING;
+      }
+      if (reason == BAD_NUMBER_OUT_OF_RANGE) {
+        if (range.reason == BAD_NONE) range = bad(reason, field.name());
+      } else if (reason != BAD_NONE) {
+        return bad(reason, field.name());
+      }
+      names.fields[field.name()] = datum;
+    }
+    return range;
+  };
+  // Computes the formula into `*datum`. Returns the trouble with it.
+  const auto compute = [&](const Formula& formula, Datum* datum) {
+    auto answer = Compute(formula, &names);
+    if (const auto* trouble = std::get_if<Trouble>(&answer)) return trouble->reason;
+    *datum = std::get<Datum>(std::move(answer));
+    return BAD_NONE;
+  };
+
+  Contributed made;
+  if (made = convert(where_); made.reason != BAD_NONE) return made;
+  for (const Formula& where : where_) {
+    Datum datum;
+    if (const BadReason reason = compute(where, &datum); reason != BAD_NONE) return bad(reason, "where");
+    made.filtered = datum.null() || !datum.truth();
+    if (made.filtered) return made;
+  }
+
+  if (made = convert(key_); made.reason != BAD_NONE) return made;
+  std::vector<Datum> parts(key_.size());
+  const auto part_name = [&](size_t i) { return key_.size() == 1 ? std::string("key") : fmt::format("key[{}]", i); };
+  for (size_t i = 0; i < key_.size(); ++i) {
+    if (const BadReason reason = compute(key_[i], &parts[i]); reason != BAD_NONE) return bad(reason, part_name(i));
+  }
+  std::string key;
+  for (size_t i = 0; i < key_.size(); ++i) {
+    if (parts[i].null()) return bad(BAD_NULL_KEY, part_name(i));
+    key += key_.size() == 1 ? FormOf(parts[i]) : Framed(FormOf(parts[i]));
+  }
+  if (key.empty()) return bad(BAD_EMPTY_KEY, "");
+  if (key.size() > kMaxKeyBytes) return bad(BAD_KEY_TOO_LONG, "");
+
+  std::vector<Formula> all;
+  for (const auto& measure : measures_) all.insert(all.end(), measure.begin(), measure.end());
+  if (made = convert(all); made.reason != BAD_NONE) return made;
+  std::vector<Datum> amounts(measures_.size());
+  const auto measure_name = [&](size_t i) { return "measures." + fold_.measures(static_cast<int>(i)).name(); };
+  for (size_t i = 0; i < measures_.size(); ++i) {
+    if (measures_[i].empty()) continue;
+    if (const BadReason reason = compute(measures_[i][0], &amounts[i]); reason != BAD_NONE)
+      return bad(reason, measure_name(i));
+  }
+  for (size_t i = 0; i < measures_.size(); ++i) {
+    const bool counts = fold_.measures(static_cast<int>(i)).expression().rfind("count", 0) == 0;
+    BigInt units = counts ? BigInt(1'000'000'000) : BigInt(0);
+    if (!measures_[i].empty() && amounts[i].null()) units = 0;
+    if (!counts && !amounts[i].null()) units = Nearest(amounts[i].number() * 1'000'000'000);
+    if (units > std::numeric_limits<int64_t>::max() || units < std::numeric_limits<int64_t>::min())
+      return bad(BAD_NUMBER_OUT_OF_RANGE, measure_name(i));
+    made.units.push_back(units);
+  }
+  made.key = std::move(key);
+  return made;
+}
+
+}  // namespace tenfold::oracle

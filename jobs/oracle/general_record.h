@@ -1,0 +1,56 @@
+// What a record adds by a fold of expressions, by brute force. Pure; used by one thread at a time.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "job_spec.pb.h"
+#include "jobs/oracle/formula.h"
+#include "state.pb.h"
+
+namespace tenfold::oracle {
+
+struct Contributed {
+  BadReason reason = BAD_NONE;
+  std::string subject;
+  bool filtered = false;
+  std::string key;
+  // What it adds to each measure, in units.
+  std::vector<BigInt> units;
+};
+
+class GeneralRecords {
+ public:
+  // The fold has passed the rules.
+  explicit GeneralRecords(const GeneralFold& fold);
+
+  Contributed Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value) const;
+
+ private:
+  struct Place;
+  // What is found at each field's place, nullopt for null, by the name of the field.
+  struct Found {
+    // A text, or the text of a number, true or false, and which of these it is; 't' for all of a delimited record.
+    char kind = 't';
+    std::string text;
+    std::vector<Found> items;
+  };
+  using Values = std::map<std::string, Found>;
+
+  BadReason ReadDelimited(std::string_view value, Values* values) const;
+  BadReason ReadJson(std::string_view value, Values* values) const;
+  static BadReason Convert(const Field& field, const Found& found, FieldType type, Datum* datum);
+  // The fields that a formula names, lets among them resolved.
+  void AddNames(const Formula& formula, std::map<std::string, bool>* names) const;
+
+  GeneralFold fold_;
+  std::map<std::string, Formula> lets_;
+  std::vector<Formula> where_;
+  std::vector<Formula> key_;
+  // One for each measure: what it sums or counts, if anything.
+  std::vector<std::vector<Formula>> measures_;
+};
+
+}  // namespace tenfold::oracle

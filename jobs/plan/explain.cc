@@ -1,0 +1,120 @@
+#include "jobs/plan/explain.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "common/limits.h"
+#include "common/text/shown_text.h"
+#include "fmt/format.h"
+#include "jobs/plan/field_value.h"
+#include "jobs/plan/plan.h"
+
+namespace tenfold {
+namespace {
+
+class Explainer {
+ public:
+  explicit Explainer(const JobSpec& spec) : spec_(spec) {}
+
+  std::string Explain() {
+    const KafkaSource& source = spec_.source();
+    Line("source", fmt::format("Kafka {} {}, from the {} record on", source.topics_size() == 1 ? "topic" : "topics",
+                               fmt::join(source.topics(), ", "), source.start() == START_LATEST ? "next" : "first"));
+    if (spec_.fold().has_general()) {
+      ExplainGeneral(spec_.fold().general());
+    } else {
+      ExplainDirect(spec_.fold());
+    }
+    Line("result", fmt::format("the {} keys with the highest {}, equal ones by key; every {} ms while caught up",
+                               spec_.top(), measure_, spec_.batch_interval_ms()));
+    Line("merge", "by thresholds, by what changed, or by all entries, as a batch makes cheapest; always exact");
+    Line("state",
+         fmt::format("a row a key: count and {} sum of 128 bits in units of 1e-9{}", "one",
+                     spec_.fold().initial().empty() ? "" : fmt::format("; {} initial", spec_.fold().initial_size())));
+    Line("limits", fmt::format("a record {} bytes, a key {}, a contribution 64 bits in units of 1e-9, a number {} digits",
+                               kMaxRecordBytes, kMaxKeyBytes, kMaxNumberDigits));
+    return std::move(text_);
+  }
+
+ private:
+  void Line(std::string_view step, std::string what) { text_ += fmt::format("{:<9}{}\n", step, Printable(what)); }
+
+  void ExplainDirect(const Fold& fold) {
+    ExplainDelimited(fold.format());
+    Line("key", fmt::format("{}, its bytes", fold.key()));
+    std::string score;
+    for (const ScoreTerm& term : fold.score()) {
+      score += fmt::format("{}{}*{}", score.empty() ? "" : " + ", term.constant(), term.field());
+    }
+    Line("score", fmt::format("sum of {}, computed exactly and rounded once to 1e-9", score));
+    measure_ = "score";
+    Line("decoding", "the direct path: a delimited record, a field as the key, a linear sum");
+  }
+
+  void ExplainDelimited(const DelimitedFormat& format) {
+    Line("format", fmt::format("{} fields, separated by {}{}{}{}{}", format.fields_size(), Quoted(format.separator()),
+                               format.quoted() ? ", quoted as RFC 4180 has it" : "", format.trim() ? ", trimmed" : "",
+                               format.strip_bom() ? ", without a byte order mark" : "",
+                               format.has_null_as() ? fmt::format(", null as {}", Quoted(format.null_as())) : ""));
+  }
+
+  void ExplainGeneral(const GeneralFold& fold) {
+    std::vector<PlanProblem> problems;
+    const std::shared_ptr<const Plan> plan = MakePlan(fold, &problems);
+    if (plan == nullptr) return Line("plan", problems[0].message);
+    if (fold.format().has_json()) {
+      Line("format", fmt::format("JSON, a value a record, all of it checked, nested at most {} deep", kMaxJsonDepth));
+    } else {
+      ExplainDelimited(fold.format().delimited());
+    }
+    ExplainStep(*plan, plan->where);
+    if (!fold.where().empty()) Line("where", fmt::format("{}; other records are filtered", fold.where()));
+    for (int i = 0; i < fold.let_size(); ++i) {
+      const PlanNode& node = plan->nodes[plan->lets[static_cast<size_t>(i)].node];
+      Line("let", fmt::format("{} = {}: {}{}, computed once, where it is first needed", fold.let(i).name(),
+                              fold.let(i).expression(), TypeName(node.type), node.nullable ? " or null" : ""));
+    }
+    ExplainStep(*plan, plan->key);
+    Line("key", fmt::format("{}{}", fmt::join(fold.key(), ", "),
+                            fold.key_size() > 1 ? ", framed, so that keys sort by their parts" : ""));
+    ExplainStep(*plan, plan->values);
+    for (const Measure& measure : fold.measures()) {
+      Line("measure", fmt::format("{} = {}, computed exactly in fractions and rounded once to 1e-9", measure.name(),
+                                  measure.expression()));
+    }
+    measure_ = fold.measures(0).name();
+    const size_t unused =
+        plan->fields.size() - plan->where.fields.size() - plan->key.fields.size() - plan->values.fields.size();
+    if (unused > 0) Line("unused", fmt::format("{} of the fields; nothing reads them", unused));
+    Line("decoding", "the general path: fields as they are needed, then expressions");
+  }
+
+  // The fields that a step reads.
+  void ExplainStep(const Plan& plan, const PlanStep& step) {
+    for (const uint32_t index : step.fields) {
+      const PlannedField& field = plan.fields[index];
+      const Field* said = nullptr;
+      for (const Field& each : spec_.fold().general().fields()) {
+        if (each.name() == field.name) said = &each;
+      }
+      std::string null = field.nullable ? ", or null" : ", never null";
+      if (said != nullptr && said->has_default_value())
+        null = fmt::format(", {} where it is null", Quoted(said->default_value()));
+      Line("read", fmt::format("{}: {} at {}{}", field.name, FieldTypeName(field.type),
+                               said == nullptr ? field.name : said->place(), null));
+    }
+  }
+
+  const JobSpec& spec_;
+  std::string measure_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string Explain(const JobSpec& spec) { return Explainer(spec).Explain(); }
+
+}  // namespace tenfold

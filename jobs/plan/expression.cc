@@ -1,0 +1,534 @@
+#include "jobs/plan/expression.h"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <iterator>
+#include <span>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "common/limits.h"
+#include "common/text/shown_text.h"
+#include "fmt/format.h"
+
+namespace tenfold {
+namespace {
+
+using Kind = Expression::Kind;
+
+bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
+bool IsNameStart(char c) { return absl::ascii_isalpha(static_cast<unsigned char>(c)) || c == '_'; }
+bool IsNamePart(char c) { return IsNameStart(c) || IsDigit(c); }
+
+// What cannot be a name even where an operand stands.
+constexpr std::array<std::string_view, 9> kReserved = {"not", "case", "when",  "then", "else",
+                                                       "end", "true", "false", "null"};
+
+bool IsReserved(std::string_view word) {
+  return std::ranges::find(kReserved, absl::AsciiStrToLower(std::string(word))) != kReserved.end();
+}
+
+struct Token {
+  enum class Kind { kNumber, kDuration, kText, kWord, kSymbol, kEnd };
+  Kind kind = Kind::kEnd;
+  // A text without its quotes, a word or symbol as written.
+  std::string text;
+  size_t begin = 0;
+  size_t end = 0;
+};
+
+std::string QuotedText(const std::string& text) {
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+// Cuts the text into tokens, one at a time.
+class Lexer {
+ public:
+  explicit Lexer(std::string_view text) : text_(text) {}
+
+  // Returns false at something that is no token; then error() says what, and the token where.
+  bool Next(Token* token) {
+    while (at_ < text_.size() && absl::ascii_isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
+    *token = {.kind = Token::Kind::kEnd, .text = "", .begin = at_, .end = at_};
+    const bool sound = Read(token);
+    token->end = std::max(at_, token->begin + (at_ < text_.size() ? 1 : 0));
+    return sound;
+  }
+  const std::string& error() const { return error_; }
+
+ private:
+  bool Read(Token* token) {
+    if (at_ == text_.size()) return true;
+    const char c = text_[at_];
+    if (IsDigit(c)) return ReadNumber(token);
+    if (c == '"' || c == '\'') return ReadText(c, token);
+    if (IsNameStart(c)) {
+      token->kind = Token::Kind::kWord;
+      while (at_ < text_.size() && IsNamePart(text_[at_])) token->text += text_[at_++];
+      return true;
+    }
+    for (const std::string_view symbol : {"<>", "!=", "<=", ">=", "||", "==", "&&"}) {
+      if (text_.substr(at_, 2) != symbol) continue;
+      if (symbol == "||") return Refuse("|| is not known; write concat(a, b), or `or` for a condition");
+      if (symbol == "==") return Refuse("== is not known; write =");
+      if (symbol == "&&") return Refuse("&& is not known; write `and`");
+      return ReadSymbol(2, token);
+    }
+    if (absl::StrContains("+-*/()<>=,.[]", c)) return ReadSymbol(1, token);
+    if (c == '%') return Refuse("% is not known; write mod(a, b)");
+    if (c == '!') return Refuse("! is not known; write `not`");
+    if (c == ';') return Refuse("an expression has no ;");
+    return Refuse(fmt::format("{} is no part of an expression", Quoted(text_.substr(at_, CharacterBytes()))));
+  }
+
+  size_t CharacterBytes() const {
+    size_t size = 1;
+    while (at_ + size < text_.size() && (text_[at_ + size] & 0xc0) == 0x80) ++size;
+    return size;
+  }
+
+  bool ReadSymbol(size_t size, Token* token) {
+    token->kind = Token::Kind::kSymbol;
+    token->text = text_.substr(at_, size);
+    if (token->text == "!=") token->text = "<>";
+    at_ += size;
+    return true;
+  }
+
+  size_t SkipDigits() {
+    const size_t begin = at_;
+    while (at_ < text_.size() && IsDigit(text_[at_])) ++at_;
+    return at_ - begin;
+  }
+
+  bool ReadNumber(Token* token) {
+    token->kind = Token::Kind::kNumber;
+    SkipDigits();
+    const bool whole = at_ == text_.size() || text_[at_] != '.';
+    bool sound = true;
+    if (!whole) {
+      ++at_;
+      sound = SkipDigits() > 0;
+    }
+    if (at_ < text_.size() && (text_[at_] == 'e' || text_[at_] == 'E')) {
+      ++at_;
+      if (at_ < text_.size() && (text_[at_] == '+' || text_[at_] == '-')) ++at_;
+      sound = SkipDigits() > 0 && sound;
+    } else if (whole && at_ < text_.size() && IsNameStart(text_[at_])) {
+      const size_t unit = at_;
+      while (at_ < text_.size() && IsNamePart(text_[at_])) ++at_;
+      const std::string_view name = text_.substr(unit, at_ - unit);
+      token->kind = Token::Kind::kDuration;
+      sound = name == "ms" || name == "s" || name == "m" || name == "h" || name == "d" || name == "w";
+    }
+    while (at_ < text_.size() && (IsNamePart(text_[at_]) || text_[at_] == '.')) {
+      ++at_;
+      sound = false;
+    }
+    token->text = text_.substr(token->begin, at_ - token->begin);
+    return sound ||
+           Refuse(fmt::format("{} is neither a number, as 2, 0.5 and 1.5e-3 are, nor a duration, as 250ms and 5m are",
+                              Quoted(token->text)));
+  }
+
+  bool ReadText(char quote, Token* token) {
+    token->kind = Token::Kind::kText;
+    for (++at_; at_ < text_.size(); ++at_) {
+      if (text_[at_] == quote) {
+        ++at_;
+        if (at_ == text_.size() || text_[at_] != quote) return true;
+      }
+      token->text += text_[at_];
+    }
+    return Refuse("this text does not end; its closing quote is missing");
+  }
+
+  bool Refuse(std::string why) {
+    error_ = std::move(why);
+    return false;
+  }
+
+  const std::string_view text_;
+  size_t at_ = 0;
+  std::string error_;
+};
+
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : lexer_(text) {}
+
+  ParsedExpression Parse() {
+    Expression parsed;
+    if (Advance() && ReadOr(&parsed) && (AtEnd() || Refuse(RefusalAfterOperand()))) {
+      result_.expression = std::move(parsed);
+    }
+    return std::move(result_);
+  }
+
+ private:
+  bool AtEnd() const { return token_.kind == Token::Kind::kEnd; }
+  bool AtSymbol(std::string_view symbol) const { return token_.kind == Token::Kind::kSymbol && token_.text == symbol; }
+  bool AtWord(std::string_view word) const {
+    return token_.kind == Token::Kind::kWord && absl::AsciiStrToLower(token_.text) == word;
+  }
+
+  bool Advance() {
+    last_end_ = token_.end;
+    return lexer_.Next(&token_) || Refuse(lexer_.error());
+  }
+
+  // Says why the token that comes next is refused. Returns false.
+  bool Refuse(std::string why) {
+    result_.error = std::move(why);
+    result_.begin = token_.begin;
+    result_.end = token_.end;
+    return false;
+  }
+
+  std::string Found() const {
+    return AtEnd() ? "the end" : token_.kind == Token::Kind::kText ? "a text" : Quoted(token_.text);
+  }
+  std::string RefusalAfterOperand() const { return fmt::format("expected an operator or the end, not {}", Found()); }
+
+  bool Expect(std::string_view what) {
+    const bool found = absl::ascii_isalpha(static_cast<unsigned char>(what[0])) ? AtWord(what) : AtSymbol(what);
+    return found ? Advance() : Refuse(fmt::format("expected {}, not {}", what, Found()));
+  }
+
+  // Makes `*tree` a call whose arguments are it and, if `right` is set, that.
+  void Call(std::string name, Expression* tree, Expression* right = nullptr) {
+    Expression call{.kind = Kind::kCall, .text = std::move(name), .arguments = {}, .begin = tree->begin, .end = last_end_};
+    call.arguments.push_back(std::move(*tree));
+    if (right != nullptr) call.arguments.push_back(std::move(*right));
+    *tree = std::move(call);
+  }
+
+  // Reads operands that operators join, which are words or symbols; from left to right.
+  using ReadPart = bool (Parser::*)(Expression*);
+  bool ReadChain(ReadPart read, std::initializer_list<std::string_view> operators, Expression* tree) {
+    if (!(this->*read)(tree)) return false;
+    while (true) {
+      const auto found = std::ranges::find_if(operators, [&](auto name) { return AtSymbol(name) || AtWord(name); });
+      if (found == operators.end()) return true;
+      Expression right;
+      if (!Advance() || !(this->*read)(&right)) return false;
+      Call(std::string(*found), tree, &right);
+    }
+  }
+
+  bool ReadOr(Expression* tree) {
+    if (++depth_ > kMaxExpressionDepth) return Refuse(fmt::format("is nested deeper than {} levels", kMaxExpressionDepth));
+    const bool read = ReadChain(&Parser::ReadAnd, {"or"}, tree);
+    --depth_;
+    return read;
+  }
+  bool ReadAnd(Expression* tree) { return ReadChain(&Parser::ReadNot, {"and"}, tree); }
+
+  bool ReadNot(Expression* tree) {
+    if (!AtWord("not")) return ReadComparison(tree);
+    return ReadPrefix("not", &Parser::ReadNot, tree);
+  }
+
+  bool ReadPrefix(std::string name, ReadPart read, Expression* tree) {
+    const size_t begin = token_.begin;
+    if (++depth_ > kMaxExpressionDepth) return Refuse(fmt::format("is nested deeper than {} levels", kMaxExpressionDepth));
+    if (!Advance() || !(this->*read)(tree)) return false;
+    --depth_;
+    if (!name.empty()) Call(std::move(name), tree);
+    tree->begin = begin;
+    return true;
+  }
+
+  bool ReadComparison(Expression* tree) {
+    if (!ReadSum(tree)) return false;
+    for (const std::string_view symbol : {"=", "<>", "<", "<=", ">", ">="}) {
+      if (!AtSymbol(symbol)) continue;
+      Expression right;
+      if (!Advance() || !ReadSum(&right)) return false;
+      Call(std::string(symbol), tree, &right);
+      return !AtComparison() || Refuse("comparisons do not chain; join them with `and`");
+    }
+    bool negated = false;
+    if (AtWord("is")) {
+      if (!Advance()) return false;
+      if (AtWord("not")) {
+        negated = true;
+        if (!Advance()) return false;
+      }
+      if (!Expect("null")) return false;
+      Call("is_null", tree);
+    } else {
+      if (AtWord("not")) {
+        negated = true;
+        if (!Advance()) return false;
+        if (!AtWord("in") && !AtWord("like") && !AtWord("between"))
+          return Refuse(fmt::format("expected in, like or between after `not`, not {}", Found()));
+      }
+      if (!ReadWordComparison(tree)) return false;
+    }
+    if (negated) Call("not", tree);
+    return true;
+  }
+
+  bool AtComparison() const {
+    return token_.kind == Token::Kind::kSymbol && absl::StrContains("=<>", token_.text.substr(0, 1));
+  }
+
+  bool ReadWordComparison(Expression* tree) {
+    if (AtWord("in")) {
+      if (!Advance()) return false;
+      std::vector<Expression> items;
+      if (!ReadList(&items)) return false;
+      Call("in", tree);
+      std::ranges::move(items, std::back_inserter(tree->arguments));
+    } else if (AtWord("like")) {
+      Expression pattern;
+      if (!Advance() || !ReadSum(&pattern)) return false;
+      Call("like", tree, &pattern);
+    } else if (AtWord("between")) {
+      Expression low;
+      Expression high;
+      if (!Advance() || !ReadSum(&low) || !Expect("and") || !ReadSum(&high)) return false;
+      Call("between", tree, &low);
+      tree->arguments.push_back(std::move(high));
+    }
+    return true;
+  }
+
+  bool ReadSum(Expression* tree) { return ReadChain(&Parser::ReadProduct, {"+", "-"}, tree); }
+  bool ReadProduct(Expression* tree) { return ReadChain(&Parser::ReadSign, {"*", "/"}, tree); }
+
+  bool ReadSign(Expression* tree) {
+    if (AtSymbol("+")) return ReadPrefix("", &Parser::ReadSign, tree);
+    if (AtSymbol("-")) return ReadPrefix("negate", &Parser::ReadSign, tree);
+    return ReadOperand(tree);
+  }
+
+  bool ReadOperand(Expression* tree) {
+    if (AtSymbol("(")) {
+      const size_t begin = token_.begin;
+      if (!Advance() || !ReadOr(tree) || !Expect(")")) return false;
+      tree->begin = begin;
+      tree->end = last_end_;
+      return true;
+    }
+    if (AtWord("case")) return ReadCase(tree);
+    *tree = {.kind = Kind::kNull, .text = token_.text, .arguments = {}, .begin = token_.begin, .end = token_.end};
+    switch (token_.kind) {
+      case Token::Kind::kNumber:
+        tree->kind = Kind::kNumber;
+        return Advance();
+      case Token::Kind::kDuration:
+        tree->kind = Kind::kDuration;
+        return Advance();
+      case Token::Kind::kText:
+        tree->kind = Kind::kText;
+        return Advance();
+      case Token::Kind::kWord:
+        if (AtWord("null")) {
+          tree->text.clear();
+          return Advance();
+        }
+        if (AtWord("true") || AtWord("false")) {
+          tree->kind = Kind::kBoolean;
+          tree->text = absl::AsciiStrToLower(token_.text);
+          return Advance();
+        }
+        if (!IsReserved(token_.text)) return ReadName(tree);
+        [[fallthrough]];
+      case Token::Kind::kSymbol:
+      case Token::Kind::kEnd:
+        return Refuse(fmt::format("expected a field, a number, a text or a function, not {}", Found()));
+    }
+    return false;
+  }
+
+  bool ReadName(Expression* tree) {
+    tree->kind = Kind::kName;
+    if (!Advance()) return false;
+    if (AtSymbol("(")) {
+      tree->kind = Kind::kCall;
+      tree->text = absl::AsciiStrToLower(tree->text);
+      if (!ReadList(&tree->arguments)) return false;
+    }
+    while (tree->kind == Kind::kName && AtSymbol(".")) {
+      if (!Advance()) return false;
+      if (token_.kind != Token::Kind::kWord) return Refuse(fmt::format("expected a name after the dot, not {}", Found()));
+      tree->text += "." + token_.text;
+      if (!Advance()) return false;
+    }
+    if (tree->kind == Kind::kName && AtSymbol("[")) {
+      if (!Advance()) return false;
+      if (token_.kind != Token::Kind::kText) return Refuse(fmt::format("expected a text in brackets, not {}", Found()));
+      tree->text += "[" + QuotedText(token_.text) + "]";
+      if (!Advance() || !Expect("]")) return false;
+    }
+    tree->end = last_end_;
+    return true;
+  }
+
+  bool ReadList(std::vector<Expression>* items) {
+    if (!Expect("(")) return false;
+    if (AtSymbol(")")) return Advance();
+    while (true) {
+      items->emplace_back();
+      if (!ReadOr(&items->back())) return false;
+      if (AtSymbol(")")) return Advance();
+      if (!AtSymbol(",")) return Refuse(fmt::format("expected , or ), not {}", Found()));
+      if (!Advance()) return false;
+    }
+  }
+
+  bool ReadCase(Expression* tree) {
+    *tree = {.kind = Kind::kCall, .text = "case", .arguments = {}, .begin = token_.begin, .end = token_.end};
+    if (!Advance()) return false;
+    if (!AtWord("when")) {
+      tree->text = "case_of";
+      if (!ReadOr(&tree->arguments.emplace_back())) return false;
+    }
+    if (!AtWord("when")) return Refuse(fmt::format("expected when, not {}", Found()));
+    while (AtWord("when")) {
+      Expression condition;
+      Expression value;
+      if (!Advance() || !ReadOr(&condition) || !Expect("then") || !ReadOr(&value)) return false;
+      tree->arguments.push_back(std::move(condition));
+      tree->arguments.push_back(std::move(value));
+    }
+    Expression otherwise{.kind = Kind::kNull, .text = "", .arguments = {}, .begin = token_.begin, .end = token_.end};
+    if (AtWord("else") && (!Advance() || !ReadOr(&otherwise))) return false;
+    tree->arguments.push_back(std::move(otherwise));
+    if (!Expect("end")) return false;
+    tree->end = last_end_;
+    return true;
+  }
+
+  Lexer lexer_;
+  Token token_;
+  // Where the last token taken ended.
+  size_t last_end_ = 0;
+  size_t depth_ = 0;
+  ParsedExpression result_;
+};
+
+// How strongly what a tree is binds its parts in text.
+enum Strength { kOr = 1, kAnd, kNot, kComparison, kSum, kProduct, kSign, kOperand };
+
+Strength StrengthOf(const Expression& tree) {
+  if (tree.kind != Kind::kCall) return kOperand;
+  const auto is = [&](std::initializer_list<std::string_view> names) {
+    return std::ranges::find(names, tree.text) != names.end();
+  };
+  if (is({"or"})) return kOr;
+  if (is({"and"})) return kAnd;
+  if (is({"not"})) return kNot;
+  if (is({"=", "<>", "<", "<=", ">", ">=", "is_null", "in", "like", "between"})) return kComparison;
+  if (is({"+", "-"})) return kSum;
+  if (is({"*", "/"})) return kProduct;
+  return is({"negate"}) ? kSign : kOperand;
+}
+
+void Write(const Expression& tree, Strength least, std::string* text);
+
+void WriteList(std::span<const Expression> items, std::string* text) {
+  *text += "(";
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (i > 0) *text += ", ";
+    Write(items[i], kOr, text);
+  }
+  *text += ")";
+}
+
+void WriteCase(const Expression& tree, std::string* text) {
+  *text += "case";
+  size_t i = 0;
+  if (tree.text == "case_of") {
+    *text += " ";
+    Write(tree.arguments[i++], kOr, text);
+  }
+  for (; i + 1 < tree.arguments.size(); i += 2) {
+    *text += " when ";
+    Write(tree.arguments[i], kOr, text);
+    *text += " then ";
+    Write(tree.arguments[i + 1], kOr, text);
+  }
+  *text += " else ";
+  Write(tree.arguments[i], kOr, text);
+  *text += " end";
+}
+
+void WriteCall(const Expression& tree, Strength strength, std::string* text) {
+  const std::vector<Expression>& arguments = tree.arguments;
+  const auto next = [](Strength above) { return static_cast<Strength>(above + 1); };
+  if (tree.text == "case" || tree.text == "case_of") return WriteCase(tree, text);
+  if (tree.text == "not" || tree.text == "negate") {
+    *text += tree.text == "not" ? "not " : "-";
+    // Two signs in a row would be right but hard to read.
+    return Write(arguments[0], strength == kNot ? kNot : kOperand, text);
+  }
+  if (strength == kOperand) {
+    *text += tree.text;
+    return WriteList(arguments, text);
+  }
+  // All operators are read from the left, but comparisons, which do not chain.
+  Write(arguments[0], strength == kComparison ? kSum : strength, text);
+  if (tree.text == "is_null") {
+    *text += " is null";
+  } else if (tree.text == "in") {
+    *text += " in ";
+    WriteList(std::span(arguments).subspan(1), text);
+  } else if (tree.text == "between") {
+    *text += " between ";
+    Write(arguments[1], kSum, text);
+    *text += " and ";
+    Write(arguments[2], kSum, text);
+  } else {
+    *text += " " + tree.text + " ";
+    Write(arguments[1], next(strength), text);
+  }
+}
+
+// Writes the tree, in parentheses if it binds less than `least`.
+void Write(const Expression& tree, Strength least, std::string* text) {
+  const Strength strength = StrengthOf(tree);
+  if (strength < least) *text += "(";
+  switch (tree.kind) {
+    case Kind::kNull:
+      *text += "null";
+      break;
+    case Kind::kText:
+      *text += QuotedText(tree.text);
+      break;
+    case Kind::kCall:
+      WriteCall(tree, strength, text);
+      break;
+    default:
+      *text += tree.text;
+  }
+  if (strength < least) *text += ")";
+}
+
+}  // namespace
+
+ParsedExpression ParseExpression(std::string_view text) { return Parser(text).Parse(); }
+
+std::string ExpressionText(const Expression& expression) {
+  std::string text;
+  Write(expression, kOr, &text);
+  return text;
+}
+
+size_t CountNodes(const Expression& expression) {
+  size_t nodes = 1;
+  for (const Expression& argument : expression.arguments) nodes += CountNodes(argument);
+  return nodes;
+}
+
+bool IsExpressionName(std::string_view name) {
+  return !name.empty() && IsNameStart(name[0]) && std::ranges::all_of(name, IsNamePart) && !IsReserved(name);
+}
+
+}  // namespace tenfold

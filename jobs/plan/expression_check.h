@@ -1,0 +1,90 @@
+// Turns expressions into a plan's nodes: resolves names, finds types, bounds the digits of numbers. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "jobs/plan/expression.h"
+#include "jobs/plan/plan.h"
+
+namespace tenfold {
+
+class ExpressionCheck {
+ public:
+  // Nodes and, for columns and record.* that expressions name, fields are added to the plan, which must outlive the object.
+  ExpressionCheck(Plan* plan, std::vector<PlanProblem>* problems) : plan_(plan), problems_(problems) {}
+
+  // Has expressions know a field, or a column of a delimited format, which is a decimal or a text as it is first used.
+  void AddField(const std::string& name, uint32_t field) { fields_[name] = field; }
+  void AddColumn(const std::string& name, size_t column) { columns_[name] = column; }
+  void AddLet(const std::string& name, uint32_t let) { lets_[name] = let; }
+  // Has expressions know a name of which a problem was reported, so that its uses are not reported too.
+  void AddBroken(const std::string& name) { broken_.insert(name); }
+
+  // Adds the nodes of the expression, which stands at `path` and begins at byte `offset` there, and returns the last one.
+  // With a wanted type the value must have it. Nullopt if something is wrong, which was reported.
+  std::optional<uint32_t> Check(const Expression& expression, const std::string& path,
+                                std::optional<ValueType> wanted = std::nullopt);
+  // Parses the text first.
+  std::optional<uint32_t> Check(std::string_view text, const std::string& path,
+                                std::optional<ValueType> wanted = std::nullopt);
+  // Reports a problem with a part of the expression at `path`.
+  void Problem(const std::string& path, const Expression& at, std::string message);
+
+  // All fields, columns and lets, for messages about unknown names.
+  std::vector<std::string> Names() const;
+  // How many nodes the expressions had so far.
+  size_t nodes() const { return nodes_; }
+
+ private:
+  using Node = std::optional<uint32_t>;
+  using Wanted = std::optional<ValueType>;
+
+  Node CheckTree(const Expression& tree, Wanted wanted);
+  Node CheckName(const Expression& tree, Wanted wanted);
+  Node CheckRecordPlace(const Expression& tree);
+  Node CheckCall(const Expression& tree, Wanted wanted);
+  Node CheckFunction(const Expression& tree, const Function& function);
+  Node CheckArithmetic(const Expression& tree, Op op);
+  Node CheckTimeArithmetic(const Expression& tree, Op op, uint32_t left, uint32_t right);
+  Node CheckComparison(const Expression& tree);
+  Node CheckConditions(const Expression& tree, Op op);
+  Node CheckCase(const Expression& tree, Wanted wanted);
+  Node CheckIn(const Expression& tree);
+  Node CheckLike(const Expression& tree);
+  Node CheckSame(const Expression& tree, Op op, Wanted wanted);
+
+  // Checks trees that must all have one type, and appends their nodes.
+  bool CheckAlike(const std::vector<const Expression*>& trees, Wanted wanted, std::vector<uint32_t>* nodes, ValueType* type);
+  // Whether the tree is the name of a column that has no type of its own.
+  bool IsUntyped(const Expression& tree) const;
+  bool SetPattern(const Expression& tree, PlanNode* node);
+  bool SetReplacement(const Expression& tree, PlanNode* node);
+  std::optional<int> WholeConstant(const Expression& tree, int least, int most, std::string_view what);
+
+  // Refuses the tree. Returns nullopt.
+  Node Refuse(const Expression& tree, std::string message);
+  Node Add(const Expression& tree, PlanNode node);
+  // Fills in the digits of a number; false if they are too many.
+  void BoundDigits(PlanNode* node) const;
+  const PlanNode& At(uint32_t node) const { return plan_->nodes[node]; }
+  uint32_t AddFieldNode(uint32_t field);
+
+  Plan* const plan_;
+  std::vector<PlanProblem>* const problems_;
+  absl::flat_hash_map<std::string, uint32_t> fields_;
+  absl::flat_hash_map<std::string, size_t> columns_;
+  absl::flat_hash_map<std::string, uint32_t> lets_;
+  absl::flat_hash_set<std::string> broken_;
+  std::string path_;
+  size_t nodes_ = 0;
+};
+
+}  // namespace tenfold

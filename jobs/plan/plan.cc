@@ -1,0 +1,265 @@
+#include "jobs/plan/plan.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "common/limits.h"
+#include "common/text/shown_text.h"
+#include "common/text/suggestion.h"
+#include "fmt/format.h"
+#include "jobs/plan/expression_check.h"
+#include "jobs/plan/field_value.h"
+
+namespace tenfold {
+namespace {
+
+using enum ValueType;
+
+class PlanMaker {
+ public:
+  PlanMaker(const GeneralFold& fold, std::vector<PlanProblem>* problems) : fold_(fold), problems_(problems) {}
+
+  std::shared_ptr<const Plan> Make() {
+    plan_->format = fold_.format();
+    AddColumns();
+    for (const Field& field : fold_.fields()) AddField(field);
+    for (int i = 0; i < fold_.let_size(); ++i) AddLet(fold_.let(i));
+    if (!fold_.where().empty()) {
+      if (const auto where = check_.Check(fold_.where(), "where", kBoolean)) plan_->where.nodes.push_back(*where);
+    }
+    AddKey();
+    AddMeasures();
+    if (!problems_->empty()) return nullptr;
+    FindFields();
+    return std::move(plan_);
+  }
+
+ private:
+  void Problem(std::string path, std::string message) { problems_->push_back({std::move(path), 0, 0, std::move(message)}); }
+
+  void AddColumns() {
+    const auto& columns = fold_.format().delimited().fields();
+    for (int i = 0; i < columns.size(); ++i) check_.AddColumn(columns[i], static_cast<size_t>(i));
+  }
+
+  void AddField(const Field& field) {
+    const std::string path = "source.fields." + field.name();
+    if (!names_.insert(field.name()).second) Problem(path, "is defined twice");
+    PlannedField planned{.name = field.name(),
+                         .type = field.type(),
+                         .unit = field.unit(),
+                         .place = {},
+                         .nullable = field.nullable(),
+                         .default_value = {}};
+    if (std::string wrong = ReadPlace(field, &planned); !wrong.empty()) return Problem(path, std::move(wrong));
+    if (field.has_default_value()) {
+      if (ReadFieldText(field.default_value(), field.type(), field.unit(), &planned.default_value) != FieldError::kNone) {
+        return Problem(path,
+                       fmt::format("its default {} is no {}", Quoted(field.default_value()), FieldTypeName(field.type())));
+      }
+      if (field.nullable()) return Problem(path, "is nullable and has a default, so that it is never null; choose one");
+    }
+    plan_->fields.push_back(std::move(planned));
+    check_.AddField(field.name(), static_cast<uint32_t>(plan_->fields.size() - 1));
+  }
+
+  // Returns what is wrong with the place of a field.
+  std::string ReadPlace(const Field& field, PlannedField* planned) const {
+    const std::string& place = field.place();
+    if (place.starts_with("record.") || place.starts_with("record[")) {
+      if (!ReadRecordPlace(place, &planned->place))
+        return fmt::format("{} is no part of a record; there are record.topic, record.partition and record.offset",
+                           Quoted(place));
+      const bool topic = planned->place.kind == FieldPlace::Kind::kTopic;
+      if (topic && planned->type != FIELD_TEXT) return fmt::format("{} is a text", place);
+      if (!topic && planned->type != FIELD_INTEGER) return fmt::format("{} is an integer", place);
+      return "";
+    }
+    if (fold_.format().has_json()) {
+      planned->place.kind = FieldPlace::Kind::kJsonPath;
+      std::string error;
+      std::optional<JsonPath> path = ParseJsonPath(place, &error);
+      if (!path) return error;
+      planned->place.path = *std::move(path);
+      const bool list = field.type() == FIELD_TEXT_LIST || field.type() == FIELD_DECIMAL_LIST;
+      if (list == planned->place.path.each) return "";
+      return list ? fmt::format("is a list, so that its place ends with [*]: {}[*]", Shown(place))
+                  : "is of one value, but its place ends with [*]; a text_list or decimal_list has all";
+    }
+    const auto& columns = fold_.format().delimited().fields();
+    const auto found = std::ranges::find(columns, place);
+    if (found == columns.end()) {
+      return fmt::format("{} is no field of the format{}", Quoted(place),
+                         DidYouMean(place, {columns.begin(), columns.end()}));
+    }
+    if (field.type() == FIELD_TEXT_LIST || field.type() == FIELD_DECIMAL_LIST)
+      return "a delimited record has no lists; read a text and cut it with split(text, separator)";
+    planned->place.column = static_cast<size_t>(found - columns.begin());
+    return "";
+  }
+
+  void AddLet(const Let& let) {
+    const std::string path = "let." + let.name();
+    if (!names_.insert(let.name()).second) return Problem(path, "is the name of a field or of a value before it");
+    const std::optional<uint32_t> node = check_.Check(let.expression(), path);
+    if (!node) return check_.AddBroken(let.name());
+    if (plan_->nodes[*node].type == kNull) return Problem(path, "is always null");
+    plan_->lets.push_back({let.name(), *node});
+    check_.AddLet(let.name(), static_cast<uint32_t>(plan_->lets.size() - 1));
+  }
+
+  void AddKey() {
+    for (int i = 0; i < fold_.key_size(); ++i) {
+      const std::string path = fold_.key_size() == 1 ? "key" : fmt::format("key[{}]", i);
+      const std::optional<uint32_t> node = check_.Check(fold_.key(i), path);
+      if (!node) continue;
+      const ValueType type = plan_->nodes[*node].type;
+      if (type == kTextList || type == kNumberList || type == kNull) {
+        Problem(path, fmt::format("is {}; a key is a text, a number, a boolean or a timestamp",
+                                  type == kNull ? "always null" : TypeName(type)));
+      }
+      plan_->key.nodes.push_back(*node);
+    }
+  }
+
+  void AddMeasures() {
+    std::set<std::string> names;
+    for (const Measure& measure : fold_.measures()) {
+      const std::string path = "measures." + measure.name();
+      if (!names.insert(measure.name()).second) Problem(path, "is defined twice");
+      ParsedExpression parsed = ParseExpression(measure.expression());
+      if (!parsed.expression) {
+        problems_->push_back({path, parsed.begin, parsed.end, std::move(parsed.error)});
+      } else {
+        AddMeasure(measure.name(), path, *parsed.expression);
+      }
+    }
+  }
+
+  void AddMeasure(const std::string& name, const std::string& path, const Expression& tree) {
+    const bool count = tree.text == "count";
+    if (tree.kind != Expression::Kind::kCall || (!count && tree.text != "sum")) {
+      const bool later = tree.text == "avg" || tree.text == "min" || tree.text == "max" || tree.text == "/";
+      return check_.Problem(
+          path, tree,
+          later ? fmt::format("{} is not supported as a measure; there are sum(number), count() and count(value)",
+                              Quoted(tree.text))
+                : "is no measure; write sum(number), count() or count(value)");
+    }
+    if (tree.arguments.size() > 1 || (!count && tree.arguments.empty())) {
+      return check_.Problem(
+          path, tree,
+          fmt::format("{} has {} arguments; write sum(number), count() or count(value)", tree.text, tree.arguments.size()));
+    }
+    PlannedMeasure measure{
+        .name = name, .kind = count ? PlannedMeasure::Kind::kCount : PlannedMeasure::Kind::kSum, .node = {}};
+    if (!tree.arguments.empty()) {
+      const std::optional<uint32_t> node =
+          check_.Check(tree.arguments[0], path, count ? std::nullopt : std::optional(kNumber));
+      if (!node) return;
+      measure.node = *node;
+      plan_->values.nodes.push_back(*node);
+    }
+    plan_->measures.push_back(std::move(measure));
+  }
+
+  // Finds which fields each step is the first to need, in the order of the spec.
+  void FindFields() {
+    std::vector<bool> seen(plan_->nodes.size());
+    std::set<uint32_t> read;
+    for (PlanStep* step : {&plan_->where, &plan_->key, &plan_->values}) {
+      for (const uint32_t node : step->nodes) AddFieldsOf(node, &seen, &read, &step->fields);
+      std::ranges::sort(step->fields);
+    }
+  }
+
+  void AddFieldsOf(uint32_t index, std::vector<bool>* seen, std::set<uint32_t>* read, std::vector<uint32_t>* fields) const {
+    if ((*seen)[index]) return;
+    (*seen)[index] = true;
+    const PlanNode& node = plan_->nodes[index];
+    const auto of = static_cast<uint32_t>(node.index);
+    if (node.op == Op::kField && read->insert(of).second) fields->push_back(of);
+    if (node.op == Op::kLet) AddFieldsOf(plan_->lets[of].node, seen, read, fields);
+    for (const uint32_t argument : node.arguments) AddFieldsOf(argument, seen, read, fields);
+  }
+
+  const GeneralFold& fold_;
+  std::vector<PlanProblem>* const problems_;
+  std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
+  ExpressionCheck check_{plan_.get(), problems_};
+  // Of fields and lets.
+  std::set<std::string> names_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Plan> MakePlan(const GeneralFold& fold, std::vector<PlanProblem>* problems) {
+  return PlanMaker(fold, problems).Make();
+}
+
+bool MakeCanonical(GeneralFold* fold) {
+  std::vector<PlanProblem> problems;
+  const std::shared_ptr<const Plan> plan = MakePlan(*fold, &problems);
+  if (plan == nullptr) return false;
+  const auto rewrite = [](std::string* text) { *text = ExpressionText(*ParseExpression(*text).expression); };
+  if (!fold->where().empty()) rewrite(fold->mutable_where());
+  for (Let& let : *fold->mutable_let()) rewrite(let.mutable_expression());
+  for (std::string& key : *fold->mutable_key()) rewrite(&key);
+  for (Measure& measure : *fold->mutable_measures()) rewrite(measure.mutable_expression());
+  // Columns that only expressions name, in the order of the record.
+  std::map<size_t, Field> columns;
+  for (size_t i = static_cast<size_t>(fold->fields_size()); i < plan->fields.size(); ++i) {
+    const PlannedField& planned = plan->fields[i];
+    if (planned.place.kind != FieldPlace::Kind::kColumn) continue;
+    Field& field = columns[planned.place.column];
+    field.set_name(planned.name);
+    field.set_type(planned.type);
+    field.set_place(planned.name);
+    field.set_nullable(planned.nullable);
+  }
+  for (auto& [column, field] : columns) *fold->add_fields() = std::move(field);
+  return true;
+}
+
+std::string_view TypeName(ValueType type) {
+  switch (type) {
+    case kNull:
+      return "null";
+    case kText:
+      return "a text";
+    case kNumber:
+      return "a number";
+    case kBoolean:
+      return "a condition";
+    case kTimestamp:
+      return "a timestamp";
+    case kTextList:
+      return "a list of texts";
+    case kNumberList:
+      return "a list of numbers";
+  }
+  return "";
+}
+
+ValueType TypeOf(FieldType type) {
+  switch (type) {
+    case FIELD_DECIMAL:
+    case FIELD_INTEGER:
+      return kNumber;
+    case FIELD_BOOLEAN:
+      return kBoolean;
+    case FIELD_TIMESTAMP:
+      return kTimestamp;
+    case FIELD_TEXT_LIST:
+      return kTextList;
+    case FIELD_DECIMAL_LIST:
+      return kNumberList;
+    default:
+      return kText;
+  }
+}
+
+}  // namespace tenfold

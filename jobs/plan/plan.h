@@ -1,0 +1,108 @@
+// What a job spec's general fold does with a record, checked and ready to be carried out: which fields are read, as what,
+// and what is computed from them step by step. jobs/decode carries it out. Pure; a plan is immutable and thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "job_spec.pb.h"
+#include "jobs/plan/field_place.h"
+#include "jobs/plan/function.h"
+#include "jobs/plan/value.h"
+#include "re2/re2.h"
+
+namespace tenfold {
+
+struct PlannedField {
+  // As expressions name it; "record.offset" for one that they name by its place.
+  std::string name;
+  FieldType type = FIELD_TEXT;
+  TimestampUnit unit = TIMESTAMP_TEXT;
+  FieldPlace place;
+  // It may be null, or is null where a record has none.
+  bool nullable = false;
+  // Null if it has none.
+  Value default_value;
+};
+
+// An operation, or a leaf of an expression.
+struct PlanNode {
+  Op op = Op::kConstant;
+  ValueType type = ValueType::kNull;
+  // Whether it may be null.
+  bool nullable = false;
+  // Indexes into Plan::nodes, all lower than its own.
+  std::vector<uint32_t> arguments;
+  // Of a field or let; the group of kRegexExtract, the digits of kRound, the exponent of kPow.
+  int index = 0;
+  Value constant;
+  std::shared_ptr<const RE2> pattern;
+
+  // A bound of a number M / (D * 10^scale): |M| < 10^whole * 10^scale, D < 10^divisor.
+  struct Digits {
+    int whole = 0;
+    int scale = 0;
+    int divisor = 0;
+  };
+  Digits digits;
+};
+
+// Expressions that are evaluated one after the other, and the fields that they need and no earlier step has read, in the
+// order of the spec. All of those are read first: a record has the first malformed one's reason, or else that of the first
+// one out of range.
+struct PlanStep {
+  std::vector<uint32_t> fields;
+  std::vector<uint32_t> nodes;
+};
+
+struct PlannedMeasure {
+  std::string name;
+  enum class Kind { kSum, kCount } kind = Kind::kSum;
+  // Of a sum, and of a count of what may be null.
+  std::optional<uint32_t> node;
+};
+
+struct Plan {
+  RecordFormat format;
+  std::vector<PlannedField> fields;
+  std::vector<PlanNode> nodes;
+  struct NamedNode {
+    std::string name;
+    uint32_t node = 0;
+  };
+  std::vector<NamedNode> lets;
+  // Steps in their order. `where` is one condition or none; `key` has a node for each part, `values` one for each measure
+  // that has one.
+  PlanStep where;
+  PlanStep key;
+  PlanStep values;
+  std::vector<PlannedMeasure> measures;
+};
+
+// What is wrong with a fold, and where.
+struct PlanProblem {
+  // The key as in YAML, "where", "let.path", "source.fields.page".
+  std::string path;
+  // Which bytes of the expression there are meant; the whole value if they are none.
+  size_t begin = 0;
+  size_t end = 0;
+  std::string message;
+};
+
+// Returns the plan of a fold, or nullptr with every problem appended.
+std::shared_ptr<const Plan> MakePlan(const GeneralFold& fold, std::vector<PlanProblem>* problems);
+
+// Rewrites a fold in its canonical form: expressions as ExpressionText has them, and a field for every column of a delimited
+// format that expressions name. False if it has no plan.
+bool MakeCanonical(GeneralFold* fold);
+
+// "a text", "numbers", as messages name values of a type.
+std::string_view TypeName(ValueType type);
+ValueType TypeOf(FieldType type);
+
+}  // namespace tenfold

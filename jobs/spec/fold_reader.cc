@@ -1,0 +1,200 @@
+#include "jobs/spec/fold_reader.h"
+
+#include <algorithm>
+
+#include "common/text/shown_text.h"
+#include "common/text/suggestion.h"
+#include "fmt/format.h"
+#include "jobs/plan/expression.h"
+#include "jobs/spec/score_expression.h"
+
+namespace tenfold {
+namespace {
+
+// A score is short for the measure of this name, and its text for what is in the brackets of sum(..).
+constexpr std::string_view kScoreMeasure = "score";
+constexpr std::string_view kSum = "sum(";
+
+const std::vector<std::string>& TypeNames() {
+  static const auto* const names =
+      new std::vector<std::string>{"decimal", "integer", "text", "boolean", "timestamp", "text_list", "decimal_list"};
+  return *names;
+}
+
+}  // namespace
+
+void FoldReader::ReadFormat(const YamlNode& node, const std::string& path) {
+  ReadMap(node, path,
+          {{"delimited", [this](auto&... at) { ReadDelimited(at...); }},
+           {"json", [this](const YamlNode& value, const std::string& at) {
+              format_.mutable_json();
+              if (value.kind != YamlNode::Kind::kNull) ReadMap(value, at, {});
+            }}});
+  if (node.kind == YamlNode::Kind::kMap && node.items.size() > 1)
+    Problem(node.offset, path, "is several formats; choose one");
+}
+
+void FoldReader::ReadDelimited(const YamlNode& node, const std::string& path) {
+  DelimitedFormat* const format = format_.mutable_delimited();
+  ReadMap(
+      node, path,
+      {{"separator", [&](auto&... at) { ReadText(at..., format->mutable_separator()); }},
+       {"fields", [&](auto&... at) { ReadList(at..., [&](auto&... item) { ReadText(item..., format->add_fields()); }); }},
+       {"quoting",
+        [&](auto&... at) {
+          if (const auto word = ReadWord(at..., {"none", "rfc4180"})) format->set_quoted(*word == 1);
+        }},
+       {"null_as", [&](auto&... at) { ReadText(at..., format->mutable_null_as()); }},
+       {"trim", [&](auto&... at) { format->set_trim(ReadBool(at...)); }},
+       {"bom", [&](auto&... at) {
+          if (const auto word = ReadWord(at..., {"keep", "strip"})) format->set_strip_bom(*word == 1);
+        }}});
+}
+
+void FoldReader::ReadFields(const YamlNode& node, const std::string& path) {
+  ReadNames(node, path, [this](auto&... at) { ReadField(at...); });
+}
+
+void FoldReader::ReadField(const YamlNode::Key& name, const YamlNode& node, const std::string& path) {
+  Field field;
+  field.set_name(name.text);
+  size_t types = 0;
+  Keys keys = {{"default", [&](auto&... at) { ReadText(at..., field.mutable_default_value()); }},
+               {"nullable", [&](auto&... at) { field.set_nullable(ReadBool(at...)); }},
+               {"unit", [&](auto&... at) {
+                  if (const auto word = ReadWord(at..., {"s", "ms", "us"}))
+                    field.set_unit(static_cast<TimestampUnit>(TIMESTAMP_SECONDS + *word));
+                }}};
+  for (size_t i = 0; i < TypeNames().size(); ++i) {
+    keys.emplace_back(TypeNames()[i], [&, i](auto&... at) {
+      ++types;
+      field.set_type(static_cast<FieldType>(i));
+      ReadText(at..., field.mutable_place());
+    });
+  }
+  const size_t before = problems()->size();
+  ReadMap(node, path, keys);
+  if (problems()->size() > before || node.kind != YamlNode::Kind::kMap) return;
+  if (types != 1) {
+    return Problem(node.offset, path,
+                   fmt::format("must have one type with its place, as in {}: {{decimal: PLACE}}; types are {}",
+                               Shown(name.text), fmt::join(TypeNames(), ", ")));
+  }
+  if (field.unit() != TIMESTAMP_TEXT && field.type() != FIELD_TIMESTAMP)
+    return Problem(node.offset, path, "has a unit, which only a timestamp has");
+  fields_.push_back(std::move(field));
+}
+
+std::optional<FoldReader::Text> FoldReader::ReadExpression(const YamlNode& node, const std::string& path,
+                                                           const std::string& rule_path) {
+  std::string text;
+  if (!ReadText(node, path, &text)) return std::nullopt;
+  Text read{.node = node, .path = path};
+  expressions_[rule_path] = read;
+  return read;
+}
+
+void FoldReader::ReadWhere(const YamlNode& node, const std::string& path) {
+  where_ = ReadExpression(node, path, path);
+  if (where_ && node.text.empty()) Problem(node.offset, path, "is empty; leave it out to fold every record");
+}
+
+void FoldReader::ReadLet(const YamlNode& node, const std::string& path) {
+  ReadNames(node, path, [this](const YamlNode::Key& name, const YamlNode& value, const std::string& at) {
+    if (auto text = ReadExpression(value, at, at)) lets_.emplace_back(name.text, *std::move(text));
+  });
+}
+
+void FoldReader::ReadKey(const YamlNode& node, const std::string& path) {
+  const auto read = [this](const YamlNode& part, const std::string& at, const std::string& rule_path) {
+    if (auto text = ReadExpression(part, at, rule_path)) keys_.push_back(*std::move(text));
+  };
+  key_is_list_ = node.kind == YamlNode::Kind::kList;
+  if (!key_is_list_) return read(node, path, path);
+  const bool one = node.items.size() == 1;
+  ReadList(node, path, [&](const YamlNode& part, const std::string& at) { read(part, at, one ? "key" : at); });
+  if (node.items.empty()) Problem(node.offset, path, "is an empty list; name what is ranked");
+}
+
+void FoldReader::ReadScore(const YamlNode& node, const std::string& path) {
+  score_ = ReadExpression(node, path, fmt::format("measures.{}", kScoreMeasure));
+}
+
+void FoldReader::ReadMeasures(const YamlNode& node, const std::string& path) {
+  ReadNames(node, path, [this](const YamlNode::Key& name, const YamlNode& value, const std::string& at) {
+    if (auto text = ReadExpression(value, at, at)) measures_.emplace_back(name.text, *std::move(text));
+  });
+}
+
+bool FoldReader::IsGeneral() const {
+  const DelimitedFormat& delimited = format_.delimited();
+  if (format_.has_json() || delimited.separator().size() > 1 || delimited.quoted() || delimited.has_null_as() ||
+      delimited.trim() || delimited.strip_bom()) {
+    return true;
+  }
+  if (!fields_.empty() || where_ || !lets_.empty() || !measures_.empty() || key_is_list_) return true;
+  if (!keys_.empty() && !keys_[0].node.text.empty() && !IsFieldName(keys_[0].node.text)) return true;
+  // What no linear score is may be another expression; what is neither is best explained as a score.
+  return score_ && !ParseScore(score_->node.text).error.empty() && ParseExpression(score_->node.text).expression;
+}
+
+void FoldReader::Settle(Fold* fold) {
+  if (!IsGeneral()) {
+    if (format_.has_delimited()) *fold->mutable_format() = format_.delimited();
+    if (!keys_.empty()) fold->set_key(keys_[0].node.text);
+    return SettleScore(fold);
+  }
+  GeneralFold* const general = fold->mutable_general();
+  *general->mutable_format() = format_;
+  for (const Field& field : fields_) *general->add_fields() = field;
+  if (where_) general->set_where(where_->node.text);
+  for (const auto& [name, text] : lets_) {
+    Let* const let = general->add_let();
+    let->set_name(name);
+    let->set_expression(text.node.text);
+  }
+  for (const Text& key : keys_) general->add_key(key.node.text);
+  const auto add_measure = [general](std::string_view name, std::string expression) {
+    Measure* const measure = general->add_measures();
+    measure->set_name(std::string(name));
+    measure->set_expression(std::move(expression));
+  };
+  if (score_) add_measure(kScoreMeasure, fmt::format("{}{})", kSum, score_->node.text));
+  if (score_ && !measures_.empty()) {
+    Problem(score_->node.offset, score_->path, "stands beside measures; write it as one of them, score: sum(..)");
+  }
+  for (const auto& [name, text] : measures_) add_measure(name, text.node.text);
+}
+
+void FoldReader::SettleScore(Fold* fold) {
+  if (!score_ || score_->node.text.empty()) return;
+  ParsedScore score = ParseScore(score_->node.text);
+  if (!score.error.empty())
+    return Problem(OffsetInScalar(text(), score_->node, score.error_at), score_->path, std::move(score.error));
+  for (size_t i = 0; i < score.terms.size(); ++i) {
+    ParsedScore::Term& term = score.terms[i];
+    SetPlace(ItemPath("score", i) + ".constant", OffsetInScalar(text(), score_->node, term.constant_at));
+    SetPlace(ItemPath("score", i) + ".field", OffsetInScalar(text(), score_->node, term.field_at));
+    ScoreTerm* const added = fold->add_score();
+    added->set_constant(std::move(term.constant));
+    added->set_field(std::move(term.field));
+  }
+}
+
+size_t FoldReader::PlaceOf(SpecViolation* violation) const {
+  const auto found = expressions_.find(violation->path);
+  if (found == expressions_.end()) return PlaceOfPath(violation->path);
+  const Text& expression = found->second;
+  const std::string& yaml = expression.node.text;
+  const char style = expression.node.offset < text().size() ? text()[expression.node.offset] : ' ';
+  const bool cut = std::ranges::count(yaml, '(') > std::ranges::count(yaml, ')') && style != '"' && style != '\'';
+  if (cut && violation->message.ends_with("not the end"))
+    violation->message += "; in { } a comma ends the value; put it in quotes";
+  const size_t shift = expression.path == violation->path ? 0 : expression.path == kScoreMeasure ? kSum.size() : 0;
+  violation->path = expression.path;
+  if (violation->end == 0) return PlaceOfPath(violation->path);
+  const size_t begin = violation->begin < shift ? 0 : std::min(violation->begin - shift, expression.node.text.size());
+  return OffsetInScalar(text(), expression.node, begin);
+}
+
+}  // namespace tenfold

@@ -1,0 +1,64 @@
+// Reads the part of a job spec that says what is folded: format, fields, where, let, key, and score or measures. Pure.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "job_spec.pb.h"
+#include "jobs/spec/spec_rules.h"
+#include "jobs/spec/yaml_reader.h"
+
+namespace tenfold {
+
+class FoldReader : protected YamlReader {
+ protected:
+  using YamlReader::YamlReader;
+
+  // Each reads the value of the key that it is named after.
+  void ReadFormat(const YamlNode& node, const std::string& path);
+  void ReadFields(const YamlNode& node, const std::string& path);
+  void ReadWhere(const YamlNode& node, const std::string& path);
+  void ReadLet(const YamlNode& node, const std::string& path);
+  void ReadKey(const YamlNode& node, const std::string& path);
+  void ReadScore(const YamlNode& node, const std::string& path);
+  void ReadMeasures(const YamlNode& node, const std::string& path);
+
+  // Fills in the fold once all was read. A delimited record, a field as the key and a linear score are a fold without
+  // `general`; that form never changes, as states are known by its hash.
+  void Settle(Fold* fold);
+
+  // Returns where the violation is in the spec, and gives it the path that the spec has for it.
+  size_t PlaceOf(SpecViolation* violation) const;
+
+ private:
+  // An expression as it stands in the spec.
+  struct Text {
+    YamlNode node;
+    std::string path;
+  };
+
+  void ReadDelimited(const YamlNode& node, const std::string& path);
+  void ReadField(const YamlNode::Key& name, const YamlNode& node, const std::string& path);
+  // Reads a text that is an expression, which is named `rule_path` by the rules.
+  std::optional<Text> ReadExpression(const YamlNode& node, const std::string& path, const std::string& rule_path);
+  bool IsGeneral() const;
+  void SettleScore(Fold* fold);
+
+  RecordFormat format_;
+  std::vector<Field> fields_;
+  std::optional<Text> where_;
+  std::vector<std::pair<std::string, Text>> lets_;
+  std::vector<Text> keys_;
+  bool key_is_list_ = false;
+  std::optional<Text> score_;
+  std::vector<std::pair<std::string, Text>> measures_;
+  // By the path that the rules have for them.
+  std::map<std::string, Text> expressions_;
+};
+
+}  // namespace tenfold

@@ -1,0 +1,210 @@
+#include "jobs/spec/fold_rules.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "common/limits.h"
+#include "common/number/decimal.h"
+#include "common/number/units.h"
+#include "common/text/shown_text.h"
+#include "common/text/suggestion.h"
+#include "common/text/utf8.h"
+#include "common/text/yaml_tree.h"
+#include "fmt/format.h"
+#include "jobs/plan/expression.h"
+#include "jobs/plan/plan.h"
+#include "jobs/spec/score_expression.h"
+
+namespace tenfold {
+namespace {
+
+constexpr size_t kMaxFieldNameBytes = 100;
+constexpr size_t kMaxSeparatorBytes = 16;
+
+class FoldRuleChecker {
+ public:
+  explicit FoldRuleChecker(const Fold& fold) : fold_(fold) {}
+
+  std::vector<SpecViolation> Check() {
+    if (fold_.has_general()) {
+      CheckGeneral();
+    } else {
+      CheckFormat();
+      CheckKey();
+      CheckScore();
+    }
+    CheckInitial();
+    return std::move(violations_);
+  }
+
+ private:
+  void Violation(std::string path, std::string message, std::string relies_on = "") {
+    violations_.push_back({.path = std::move(path), .message = std::move(message), .relies_on = std::move(relies_on)});
+  }
+
+  void CheckGeneral() {
+    const GeneralFold& general = fold_.general();
+    if (fold_.has_format() || !fold_.key().empty() || !fold_.score().empty())
+      return Violation("", "has two forms of a fold, and is to have one");
+    const size_t before = violations_.size();
+    switch (general.format().kind_case()) {
+      case RecordFormat::kDelimited:
+        CheckDelimited(general.format().delimited(), kMaxSeparatorBytes);
+        break;
+      case RecordFormat::kJson:
+        break;
+      case RecordFormat::KIND_NOT_SET:
+        Violation("source.format",
+                  "is missing; e.g. {json: {}}, or {delimited: {separator: \"|\", fields: [page, clicks]}}");
+    }
+    for (const Field& field : general.fields()) CheckFieldOf(field);
+    for (const Let& let : general.let()) CheckExpressionName("let." + let.name(), let.name());
+    for (const Measure& measure : general.measures()) CheckExpressionName("measures." + measure.name(), measure.name());
+    CheckCount("source.fields", general.fields_size(), kMaxFields, "fields");
+    CheckCount("let", general.let_size(), kMaxLets, "values");
+    CheckCount("key", general.key_size(), kMaxKeyParts, "parts");
+    CheckCount("measures", general.measures_size(), kMaxMeasures, "measures");
+    if (general.key().empty()) Violation("key", "is missing; name the field whose values are ranked");
+    if (general.measures().empty()) Violation("score", "is missing; e.g. 0.8*clicks + like");
+    // A plan of what breaks these rules would only tell of them again.
+    if (violations_.size() > before) return;
+    std::vector<PlanProblem> problems;
+    MakePlan(general, &problems);
+    for (PlanProblem& problem : problems) {
+      violations_.push_back({.path = std::move(problem.path),
+                             .message = std::move(problem.message),
+                             .relies_on = "source",
+                             .begin = problem.begin,
+                             .end = problem.end});
+    }
+  }
+
+  void CheckCount(std::string path, int count, size_t most, std::string_view what) {
+    if (static_cast<size_t>(count) > most)
+      Violation(std::move(path), fmt::format("has {} {}; {} are allowed", count, what, most));
+  }
+
+  void CheckFieldOf(const Field& field) {
+    const std::string path = "source.fields." + field.name();
+    CheckExpressionName(path, field.name());
+    if (!FieldType_IsValid(field.type())) Violation(path, "has no type that is known");
+    if (!TimestampUnit_IsValid(field.unit())) Violation(path, "has no unit that is known");
+    if (field.unit() != TIMESTAMP_TEXT && field.type() != FIELD_TIMESTAMP)
+      Violation(path, "has a unit, which only a timestamp has");
+    if (field.place().empty()) Violation(path, "has no place; say where in a record it stands");
+  }
+
+  void CheckExpressionName(const std::string& path, const std::string& name) {
+    if (IsExpressionName(name) && name.size() <= kMaxFieldNameBytes && name != "record") return;
+    Violation(path,
+              fmt::format("{} is no name for expressions; one has letters, digits and underscores, does not begin with a "
+                          "digit, is at most {} long, and no word of the language",
+                          Quoted(name), kMaxFieldNameBytes));
+  }
+
+  void CheckFormat() {
+    if (!fold_.has_format())
+      return Violation("source.format", "is missing; e.g. {delimited: {separator: \"|\", fields: [page, clicks]}}");
+    CheckDelimited(fold_.format(), 1);
+    const DelimitedFormat& format = fold_.format();
+    if (format.quoted() || format.has_null_as() || format.trim() || format.strip_bom())
+      Violation("source.format.delimited", "has options that only a general fold has");
+  }
+
+  void CheckDelimited(const DelimitedFormat& format, size_t most) {
+    const std::string& separator = format.separator();
+    const std::string path = "source.format.delimited.separator";
+    if (separator.empty()) {
+      Violation(path, "is missing; give the character between fields");
+    } else if (separator.size() > most ||
+               (separator.size() == 1 && !absl::ascii_isascii(static_cast<unsigned char>(separator[0])))) {
+      Violation(path,
+                Quoted(separator) + (most == 1 ? " must be one ASCII character"
+                                               : fmt::format(" has {} bytes; {} are allowed", separator.size(), most)));
+    } else if (!IsUtf8(separator)) {
+      Violation(path, Quoted(separator) + " is not UTF-8");
+    } else if (format.quoted() && separator.find('"') != std::string::npos) {
+      Violation(path, "has a quote, which quoting: rfc4180 has another meaning for");
+    }
+    CheckFields(format.fields());
+  }
+
+  void CheckFields(const google::protobuf::RepeatedPtrField<std::string>& fields) {
+    const std::string path = "source.format.delimited.fields";
+    if (fields.empty()) Violation(path, "is missing; list the names of a record's fields");
+    if (static_cast<size_t>(fields.size()) > kMaxFields)
+      Violation(path, fmt::format("has {} fields; {} are allowed", fields.size(), kMaxFields));
+    std::set<std::string_view> names;
+    for (int i = 0; i < fields.size(); ++i) {
+      const std::string item = ItemPath(path, static_cast<size_t>(i));
+      if (!IsFieldName(fields[i]) || fields[i].size() > kMaxFieldNameBytes) {
+        Violation(
+            item,
+            fmt::format("{} is no field name; one has letters, digits and underscores, does not begin with a digit, and is "
+                        "at most {} long",
+                        Quoted(fields[i]), kMaxFieldNameBytes));
+      }
+      if (!names.insert(fields[i]).second) Violation(item, Quoted(fields[i]) + " is listed twice");
+    }
+  }
+
+  void CheckKey() {
+    if (fold_.key().empty()) return Violation("key", "is missing; name the field whose values are ranked");
+    CheckIsField("key", fold_.key());
+  }
+
+  void CheckIsField(std::string path, const std::string& name) {
+    const std::vector<std::string> fields(fold_.format().fields().begin(), fold_.format().fields().end());
+    if (fields.empty() || std::find(fields.begin(), fields.end(), name) != fields.end()) return;
+    Violation(std::move(path), Quoted(name) + " is no field of the format" + DidYouMean(name, fields), "source.format");
+  }
+
+  void CheckScore() {
+    if (fold_.score().empty()) return Violation("score", "is missing; e.g. 0.8*clicks + like");
+    if (static_cast<size_t>(fold_.score_size()) > kMaxScoreTerms) {
+      Violation("score", fmt::format("has {} terms; {} are allowed", fold_.score_size(), kMaxScoreTerms));
+    }
+    for (int i = 0; i < fold_.score_size(); ++i) {
+      const std::string path = ItemPath("score", static_cast<size_t>(i));
+      const absl::StatusOr<WeightedSum> sum = WeightedSum::Create({fold_.score(i).constant()});
+      if (!sum.ok()) Violation(path + ".constant", std::string(sum.status().message()));
+      CheckIsField(path + ".field", fold_.score(i).field());
+    }
+  }
+
+  void CheckInitial() {
+    if (!fold_.initial().empty() && fold_.has_general() && fold_.general().key_size() > 1) {
+      Violation("initial", "is for keys of one part; the key has several");
+    }
+    const std::string* last = nullptr;
+    for (const InitialScore& initial : fold_.initial()) {
+      const std::string& key = initial.key();
+      const std::string path = KeyPath("initial", key);
+      if (key.empty()) Violation(path, "a key must not be empty");
+      if (key.size() > kMaxKeyBytes)
+        Violation(path, fmt::format("the key has {} bytes; {} are allowed", key.size(), kMaxKeyBytes));
+      if (!IsUtf8(key)) Violation(path, "the key is not UTF-8");
+      if (last != nullptr && *last >= key) Violation(path, "keys must be sorted, each once");
+      last = &key;
+      const absl::StatusOr<Units> units = ParseUnits(initial.score());
+      if (!units.ok()) {
+        Violation(path, std::string(units.status().message()));
+      } else if (FormatUnits(*units) != initial.score()) {
+        Violation(path, fmt::format("must be written {}", FormatUnits(*units)));
+      }
+    }
+  }
+
+  const Fold& fold_;
+  std::vector<SpecViolation> violations_;
+};
+
+}  // namespace
+
+std::vector<SpecViolation> CheckFoldRules(const Fold& fold) { return FoldRuleChecker(fold).Check(); }
+
+}  // namespace tenfold

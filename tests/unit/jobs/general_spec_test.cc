@@ -1,0 +1,168 @@
+// Specs whose fold is of expressions: how they are read, and what is said of wrong ones.
+
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "jobs/spec/job_spec.h"
+
+namespace tenfold {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<std::string> Errors(const std::string& yaml, JobSpec* spec) {
+  std::vector<std::string> texts;
+  for (const SpecError& error : ReadJobSpec(yaml, spec)) texts.push_back(FormatSpecError("s", error));
+  return texts;
+}
+
+constexpr char kHead[] = "name: job\nsource:\n  kafka: {topics: [events]}\n";
+
+TEST(GeneralSpecTest, ALinearScoreOfADelimitedFieldKeepsTheFormWithoutExpressions) {
+  JobSpec spec;
+  EXPECT_THAT(Errors(std::string(kHead) + "  format: {delimited: {separator: '|', fields: [page, clicks]}}\n"
+                                          "key: page\nscore: 2*clicks\n",
+                     &spec),
+              IsEmpty());
+  EXPECT_FALSE(spec.fold().has_general());
+}
+
+TEST(GeneralSpecTest, ExpressionsAreKeptInTheirCanonicalFormWithTheFieldsThatTheyName) {
+  JobSpec spec;
+  EXPECT_THAT(Errors(std::string(kHead) + "  format: {delimited: {separator: '|', fields: [page, clicks]}}\n"
+                                          "where: clicks>0\nkey: page\nscore: clicks/2\n",
+                     &spec),
+              IsEmpty());
+  const GeneralFold& fold = spec.fold().general();
+  EXPECT_EQ(fold.where(), "clicks > 0");
+  EXPECT_EQ(fold.measures(0).name(), "score");
+  EXPECT_EQ(fold.measures(0).expression(), "sum(clicks / 2)");
+  ASSERT_EQ(fold.fields_size(), 2);
+  EXPECT_EQ(fold.fields(1).type(), FIELD_DECIMAL);
+  EXPECT_EQ(CheckJobSpec(spec), "");
+}
+
+TEST(GeneralSpecTest, TheSameJobHasTheSameHashHoweverItIsSpaced) {
+  const std::string json = "  format: {json: {}}\n  fields: {p: {text: p}, n: {decimal: n}}\n";
+  JobSpec one;
+  JobSpec other;
+  EXPECT_THAT(Errors(kHead + json + "key: p\nscore: (n+1)*2\n", &one), IsEmpty());
+  EXPECT_THAT(Errors(kHead + json + "key: [p]\nmeasures: {score: 'SUM( (n + 1) * 2 )'}\n", &other), IsEmpty());
+  EXPECT_EQ(FoldHash(one), FoldHash(other));
+}
+
+TEST(GeneralSpecTest, ADriverRefusesExpressionsThatAreNotInTheirCanonicalForm) {
+  JobSpec spec;
+  EXPECT_THAT(
+      Errors(std::string(kHead) + "  format: {json: {}}\n  fields: {p: {text: p}}\nkey: p\nmeasures: {n: count()}\n", &spec),
+      IsEmpty());
+  EXPECT_EQ(CheckJobSpec(spec), "");
+  spec.mutable_fold()->mutable_general()->set_where("p<>\"\"");
+  EXPECT_THAT(CheckJobSpec(spec), HasSubstr("not in the form in which they are hashed"));
+}
+
+TEST(GeneralSpecTest, EveryErrorIsToldWithItsPlaceInTheText) {
+  JobSpec spec;
+  EXPECT_THAT(Errors("name: job\n"
+                     "source:\n"
+                     "  kafka: {topics: [events]}\n"
+                     "  format: {json: {}}\n"
+                     "  fields:\n"
+                     "    page: {text: page}\n"
+                     "    n: {decimal: m..n}\n"
+                     "where: page > 0 and nn = 1\n"
+                     "let: {x: \"lenght(page)\"}\n"
+                     "key: page\n"
+                     "score: n * clicsk\n",
+                     &spec),
+              ElementsAre(HasSubstr("s:7:8: source.fields.n: 'm..n' is no place in a JSON record"),
+                          HasSubstr("s:8:15: where: is a number, but 'page' is a text"),
+                          HasSubstr("s:9:11: let.x: 'lenght' is no function (did you mean length?)"),
+                          HasSubstr("s:11:8: score: 'n' is no field"), HasSubstr("s:11:12: score: 'clicsk' is no field")));
+}
+
+TEST(GeneralSpecTest, ASyntaxErrorStandsWhereItIs) {
+  JobSpec spec;
+  const std::string json = "  format: {json: {}}\n  fields: {p: {text: p}}\n";
+  EXPECT_THAT(Errors(kHead + json + "where: p = = 1\nkey: p\nmeasures: {n: count()}\n", &spec),
+              ElementsAre(HasSubstr("s:6:12: where: expected a field, a number, a text or a function, not '='")));
+  EXPECT_THAT(Errors(kHead + json + "key: p\nscore: sum(p\n", &spec), ElementsAre(HasSubstr("score: expected , or )")));
+  // A comma of an expression ends a value in braces.
+  EXPECT_THAT(Errors(kHead + json + "key: p\nmeasures: {n: count(left(p, 1))}\n", &spec),
+              Contains(HasSubstr("in { } a comma ends the value; put it in quotes")));
+}
+
+TEST(GeneralSpecTest, FieldsHaveOneTypeAndWhatGoesWithIt) {
+  JobSpec spec;
+  const auto error = [&](const std::string& field) {
+    const std::vector<std::string> errors = Errors(
+        std::string(kHead) + "  format: {json: {}}\n  fields: {p: " + field + "}\nkey: p\nmeasures: {n: count()}\n", &spec);
+    return errors.empty() ? "" : errors[0];
+  };
+  EXPECT_EQ(error("{text: p, default: '?'}"), "");
+  EXPECT_EQ(error("{timestamp: p, unit: ms, nullable: true}"), "");
+  EXPECT_THAT(error("{text: p, decimal: p}"), HasSubstr("must have one type with its place"));
+  EXPECT_THAT(error("{default: 1}"), HasSubstr("must have one type with its place"));
+  EXPECT_THAT(error("{txt: p}"), HasSubstr("unknown key (did you mean text?)"));
+  EXPECT_THAT(error("{text: p, unit: ms}"), HasSubstr("has a unit, which only a timestamp has"));
+  EXPECT_THAT(error("{timestamp: p, unit: min}"), HasSubstr("'min' is none of s, ms, us"));
+  EXPECT_THAT(error("p"), HasSubstr("must be a mapping"));
+}
+
+TEST(GeneralSpecTest, NamesAndNumbersOfThingsAreLimited) {
+  JobSpec spec;
+  const auto errors = [&](const std::string& rest) {
+    return Errors(std::string(kHead) + "  format: {json: {}}\n  fields: {p: {text: p}}\n" + rest, &spec);
+  };
+  EXPECT_THAT(errors("let: {case: p}\nkey: p\nmeasures: {n: count()}\n"),
+              ElementsAre(HasSubstr("let.case: 'case' is no name")));
+  EXPECT_THAT(errors("key: [p, p, p, p, p, p, p, p, p]\nmeasures: {n: count()}\n"),
+              ElementsAre(HasSubstr("key: has 9 parts; 8 are allowed")));
+  EXPECT_THAT(errors("key: []\nmeasures: {n: count()}\n"), ElementsAre(HasSubstr("key: is an empty list")));
+  EXPECT_THAT(errors("measures: {n: count()}\n"), ElementsAre(HasSubstr("key: is missing")));
+  EXPECT_THAT(errors("key: p\n"), ElementsAre(HasSubstr("score: is missing")));
+  EXPECT_THAT(errors("key: p\nscore: 1\nmeasures: {n: count()}\n"), Contains(HasSubstr("score: stands beside measures")));
+  EXPECT_THAT(errors("key: p\nmeasures: {n: count(), m: count()}\n"),
+              ElementsAre(HasSubstr("measures: has 2 measures; 1 ")));
+  EXPECT_THAT(errors("key: [p, p]\nmeasures: {n: count()}\ninitial: {a: 1}\n"),
+              ElementsAre(HasSubstr("initial: is for keys of one part")));
+}
+
+TEST(GeneralSpecTest, WhatAnUpdateMayNotChangeIsNamed) {
+  const std::string head = std::string(kHead) + "  format: {json: {}}\n  fields: {p: {text: p}}\n";
+  JobSpec before;
+  ASSERT_THAT(Errors(head + "where: p <> 'x'\nkey: p\nmeasures: {n: count()}\n", &before), IsEmpty());
+  const auto change = [&](const std::string& rest) {
+    JobSpec after;
+    EXPECT_THAT(Errors(head + rest, &after), IsEmpty());
+    return CheckUpdate(before, after);
+  };
+  EXPECT_EQ(change("where: p<>'x'\nkey: p\nmeasures: {n: count()}\ntop: 3\n"), "");
+  EXPECT_THAT(change("where: p <> 'y'\nkey: p\nmeasures: {n: count()}\n"), HasSubstr("where differs"));
+  EXPECT_THAT(change("where: p <> 'x'\nkey: lower(p)\nmeasures: {n: count()}\n"), HasSubstr("key differs"));
+  EXPECT_THAT(change("where: p <> 'x'\nkey: p\nmeasures: {n: count(p)}\n"), HasSubstr("measures differs"));
+}
+
+TEST(GeneralSpecTest, TheSpecsOfTheReferenceAreSound) {
+  std::ifstream file(TENFOLD_SOURCE_DIR "/jobs/README.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  size_t specs = 0;
+  for (size_t at = text.find("```yaml\n"); at != std::string::npos; at = text.find("```yaml\n", at)) {
+    at += 8;
+    const std::string yaml = text.substr(at, text.find("```", at) - at);
+    JobSpec spec;
+    EXPECT_THAT(Errors(yaml, &spec), IsEmpty()) << yaml;
+    ++specs;
+  }
+  EXPECT_GT(specs, 0u);
+}
+
+}  // namespace
+}  // namespace tenfold

@@ -1,0 +1,350 @@
+#include "tests/unit/jobs/random_fold.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "glog/logging.h"
+#include "jobs/plan/plan.h"
+
+namespace tenfold {
+namespace {
+
+const std::vector<std::string>& NumberTexts() {
+  static const auto* const texts = new std::vector<std::string>{"0",
+                                                                "1",
+                                                                "-1",
+                                                                "2",
+                                                                "3",
+                                                                "7",
+                                                                "0.5",
+                                                                "1.5",
+                                                                "2.5",
+                                                                "-0.5",
+                                                                "1e3",
+                                                                "1E-3",
+                                                                "0.1",
+                                                                "0.0000000005",
+                                                                "1.0000000015",
+                                                                "123456789.123456789",
+                                                                "-99999",
+                                                                "9223372036854775807",
+                                                                "9223372036854775808",
+                                                                "9.3e9",
+                                                                "12345678901234567890.5",
+                                                                "0.3333333333333333333333333333333333333333",
+                                                                "1e60",
+                                                                "1e-60",
+                                                                "10",
+                                                                "100",
+                                                                "4",
+                                                                "16",
+                                                                "-0"};
+  return *texts;
+}
+
+const std::vector<std::string>& Words() {
+  static const auto* const words = new std::vector<std::string>{"",
+                                                                "a",
+                                                                "A",
+                                                                "page1",
+                                                                "Page 2",
+                                                                "x,y,z",
+                                                                " a ",
+                                                                "ä",
+                                                                "Ä",
+                                                                "ß",
+                                                                "日本語",
+                                                                "é\u0301",
+                                                                "\U0001f600",
+                                                                "a\"b",
+                                                                "12",
+                                                                "-0.5",
+                                                                "1e3",
+                                                                "https://user:pw@host.example:8080/a/b?x=1&y=%C3%A4+b#top",
+                                                                "http://[::1]:80/",
+                                                                "mailto:a@b",
+                                                                "/only/path",
+                                                                "a%20b",
+                                                                "%ff",
+                                                                "true",
+                                                                "false",
+                                                                "2026-11-28",
+                                                                "2026-11-28T03:10:57.5Z",
+                                                                "1970-01-01T00:00:00+01:00",
+                                                                "x%y_z",
+                                                                "Σίσυφος",
+                                                                "İI"};
+  return *words;
+}
+
+}  // namespace
+
+// The fields are those that Draw defines: n, m, i numbers, t, u texts, b a condition, at a timestamp, l a list of texts.
+std::string RandomFold::Number(int depth) {
+  if (depth == 0) return Pick({"n", "m", "i", "w", "2", "0", "0.25", "1e-9", "3", "7.5", "90s"});
+  const auto n = [&] { return Number(depth - 1); };
+  const auto t = [&] { return Text(depth - 1); };
+  switch (Below(22)) {
+    case 0:
+      return absl::StrCat("(", n(), " + ", n(), ")");
+    case 1:
+      return absl::StrCat("(", n(), " - ", n(), ")");
+    case 2:
+      return absl::StrCat(n(), " * ", n());
+    case 3:
+      return absl::StrCat("(", n(), ") / (", n(), ")");
+    case 4:
+      return absl::StrCat("-(", n(), ")");
+    case 5:
+      return absl::StrCat(Pick({"abs", "sign", "floor", "ceil", "trunc", "round"}), "(", n(), ")");
+    case 6:
+      return absl::StrCat("round(", n(), ", ", Pick({"0", "2", "9", "-1", "-3"}), ")");
+    case 7:
+      return absl::StrCat("mod(", n(), ", ", n(), ")");
+    case 8:
+      return absl::StrCat("pow(", n(), ", ", Below(4), ")");
+    case 9:
+      return absl::StrCat("sqrt(", n(), ")");
+    case 10:
+      return absl::StrCat(Pick({"least", "greatest"}), "(", n(), ", ", n(), ", ", n(), ")");
+    case 11:
+      return absl::StrCat("if(", Condition(depth - 1), ", ", n(), ", ", n(), ")");
+    case 12:
+      return absl::StrCat("case when ", Condition(depth - 1), " then ", n(), " when ", Condition(depth - 1), " then ", n(),
+                          Pick({" else 1", ""}), " end");
+    case 13:
+      return absl::StrCat("case ", t(), " when ", t(), " then ", n(), " else ", n(), " end");
+    case 14:
+      return absl::StrCat("coalesce(", n(), ", ", n(), ")");
+    case 15:
+      return absl::StrCat("nullif(", n(), ", ", n(), ")");
+    case 16:
+      return absl::StrCat("length(", t(), ")");
+    case 17:
+      return absl::StrCat(Pick({"number", "try_number"}), "(", t(), ")");
+    case 18:
+      return absl::StrCat("mod(hash64(", t(), "), 100)");
+    case 19:
+      return absl::StrCat("(", Time(depth - 1), " - ", Time(depth - 1), ")");
+    case 20:
+      return Pick({"record.offset", "record.partition", "v"});
+    default:
+      return n();
+  }
+}
+
+std::string RandomFold::Text(int depth) {
+  if (depth == 0)
+    return Pick({"t", "u", "\"\"", "\"a\"", "'page1'", "\"ä\"", "\"1\"", "\"x,y\"", "record.topic", "\"q\"\"q\""});
+  const auto t = [&] { return Text(depth - 1); };
+  const auto n = [&] { return Number(depth - 1); };
+  switch (Below(17)) {
+    case 0:
+      return absl::StrCat(Pick({"lower", "upper", "trim", "ltrim", "rtrim"}), "(", t(), ")");
+    case 1:
+      return absl::StrCat(Pick({"trim", "ltrim", "rtrim"}), "(", t(), ", ", t(), ")");
+    case 2:
+      return absl::StrCat("substring(", t(), ", ", n(), ")");
+    case 3:
+      return absl::StrCat("substring(", t(), ", trunc(", n(), "), ", Pick({"0", "1", "2", "100", "trunc(n)"}), ")");
+    case 4:
+      return absl::StrCat(Pick({"left", "right"}), "(", t(), ", ", Pick({"0", "1", "-1", "3", "-100", "i", "n"}), ")");
+    case 5:
+      return absl::StrCat("split_part(", t(), ", ", Pick({"\",\"", "\"/\"", "\"\"", "u"}), ", ", Pick({"1", "2", "3", "i"}),
+                          ")");
+    case 6:
+      return absl::StrCat("concat(", t(), ", ", Pick({"n", "b", "at", "t", "1.50"}), ")");
+    case 7:
+      return absl::StrCat("replace(", t(), ", ", t(), ", ", t(), ")");
+    case 8:
+      return absl::StrCat("regex_extract(", t(), ", ",
+                          Pick({"\"[a-z]+\"", "\"(.)(.)\", 2", "\"(x)?(y)?z\"", "\"(?i)PAGE(\\d)\""}), ")");
+    case 9:
+      return absl::StrCat("regex_replace(", t(), ", ", Pick({"\"[aeiou]\", \"_\"", "\"(.)\", \"\\1\\1\"", "\"x*\", \"-\""}),
+                          ")");
+    case 10:
+      return absl::StrCat(Pick({"url_host", "url_path", "url_decode"}), "(", t(), ")");
+    case 11:
+      return absl::StrCat("url_param(", t(), ", ", Pick({"\"x\"", "\"y\"", "u"}), ")");
+    case 12:
+      return absl::StrCat("if(", Condition(depth - 1), ", ", t(), ", ", t(), ")");
+    case 13:
+      return absl::StrCat("coalesce(", t(), ", ", t(), ")");
+    case 14:
+      return absl::StrCat("nullif(", t(), ", ", t(), ")");
+    case 15:
+      return absl::StrCat("case i when ", n(), " then ", t(), " end");
+    default:
+      return t();
+  }
+}
+
+std::string RandomFold::Condition(int depth) {
+  if (depth == 0) return Pick({"b", "true", "false", "n > 0", "t = u", "i is null", "t <> \"a\""});
+  const auto n = [&] { return Number(depth - 1); };
+  const auto t = [&] { return Text(depth - 1); };
+  const auto c = [&] { return Condition(depth - 1); };
+  switch (Below(14)) {
+    case 0:
+      return absl::StrCat("(", c(), " and ", c(), ")");
+    case 1:
+      return absl::StrCat("(", c(), " or ", c(), ")");
+    case 2:
+      return absl::StrCat("(not ", c(), ")");
+    case 3:
+      return absl::StrCat("(", n(), Pick({" = ", " <> ", " < ", " <= ", " > ", " >= "}), n(), ")");
+    case 4:
+      return absl::StrCat("(", t(), Pick({" = ", " <> ", " < ", " <= ", " > ", " >= "}), t(), ")");
+    case 5:
+      return absl::StrCat("(", Time(depth - 1), Pick({" = ", " < ", " >= "}), Time(depth - 1), ")");
+    case 6:
+      return absl::StrCat("(", n(), Pick({" in (", " not in ("}), n(), ", ", n(), "))");
+    case 7:
+      return absl::StrCat("(", t(), Pick({" in (", " not in ("}), t(), ", ", t(), ", null))");
+    case 8:
+      return absl::StrCat("(", n(), Pick({" between ", " not between "}), n(), " and ", n(), ")");
+    case 9:
+      return absl::StrCat("(", t(), Pick({" like ", " not like "}),
+                          Pick({"\"%a%\"", "\"_\"", "\"page_\"", "\"%\\%%\"", "\"\""}), ")");
+    case 10:
+      return absl::StrCat("(", Pick({n(), t(), c()}), Pick({" is null", " is not null"}), ")");
+    case 11:
+      return absl::StrCat(Pick({"starts_with", "ends_with", "contains"}), "(", t(), ", ", t(), ")");
+    case 12:
+      return absl::StrCat("regex_matches(", t(), ", ", Pick({"\"^a\"", "\"\\d+\"", "\"(?i)ä?z\""}), ")");
+    default:
+      return c();
+  }
+}
+
+std::string RandomFold::Time(int depth) {
+  if (depth == 0) return "at";
+  switch (Below(4)) {
+    case 0:
+      return absl::StrCat("from_unix_ms(", Number(depth - 1), ")");
+    case 1:
+      return absl::StrCat("(", Time(depth - 1), Pick({" + ", " - "}), Pick({"5m", "250ms", "1d", "n", "i"}), ")");
+    default:
+      return "at";
+  }
+}
+
+GeneralFold RandomFold::Draw() {
+  while (true) {
+    GeneralFold fold;
+    const bool json = Below(2) == 0;
+    const auto add = [&](const char* name, FieldType type, std::string place) {
+      Field* const field = fold.add_fields();
+      field->set_name(name);
+      field->set_type(type);
+      field->set_place(json ? std::move(place) : name);
+      if (Below(3) == 0) {
+        field->set_nullable(true);
+      } else if (Below(3) == 0 && type != FIELD_TEXT_LIST) {
+        field->set_default_value(type == FIELD_TEXT        ? "none"
+                                 : type == FIELD_BOOLEAN   ? "true"
+                                 : type != FIELD_TIMESTAMP ? "5"
+                                                           : "2020-02-29");
+      }
+      return field;
+    };
+    add("n", FIELD_DECIMAL, "n");
+    add("m", FIELD_DECIMAL, "m.value");
+    add("i", FIELD_INTEGER, "list[1]");
+    add("t", FIELD_TEXT, "m.text");
+    add("u", FIELD_TEXT, "[\"u.u\"]");
+    add("b", FIELD_BOOLEAN, "b");
+    Field* const at = add("at", FIELD_TIMESTAMP, "m.at");
+    if (Below(2) == 0) {
+      at->set_unit(static_cast<TimestampUnit>(1 + Below(3)));
+      if (at->has_default_value()) at->set_default_value("1000");
+    }
+    if (json) {
+      fold.mutable_format()->mutable_json();
+    } else {
+      DelimitedFormat* const format = fold.mutable_format()->mutable_delimited();
+      format->set_separator(Pick({"|", ";", "||", "\t"}));
+      for (const Field& field : fold.fields()) format->add_fields(field.name());
+      format->set_quoted(Below(2) == 0);
+      format->set_trim(Below(2) == 0);
+      format->set_strip_bom(Below(2) == 0);
+      if (Below(2) == 0) format->set_null_as(Pick({"", "NULL"}));
+    }
+    const int depth = static_cast<int>(Below(4));
+    const auto let = [&](const char* name, std::string text) {
+      Let* const made = fold.add_let();
+      made->set_name(name);
+      made->set_expression(std::move(text));
+    };
+    let("w", Pick({"n", "coalesce(n, m, 1)", "length(t)", "n / m"}));
+    let("v", Pick({"w", "w + w", "n * m"}));
+    if (Often()) fold.set_where(Condition(depth));
+    for (uint32_t parts = 1 + Below(4) / 3 * Below(3); parts > 0; --parts)
+      fold.add_key(Pick({Text(depth), Text(1), "t", "u", Number(1), "b", "at"}));
+    Measure* const measure = fold.add_measures();
+    measure->set_name("score");
+    measure->set_expression(Often() ? absl::StrCat("sum(", Number(depth), ")") : Pick({"count()", "count(n)", "count(u)"}));
+    if (MakeCanonical(&fold)) return fold;
+  }
+}
+
+std::string RandomFold::JsonValue(const Field& field) {
+  if (Below(12) == 0)
+    return Pick({"null", "[]", "{}", "\"x\"", "1", "true", "1e400", "-0", "\"\\ud83d\\ude00\"", "\"\\ud83d\""});
+  const auto quoted = [](const std::string& text) {
+    std::string json = "\"";
+    for (const char c : text) json += c == '"' || c == '\\' ? absl::StrCat("\\", std::string(1, c)) : std::string(1, c);
+    return json + "\"";
+  };
+  switch (field.type()) {
+    case FIELD_DECIMAL:
+    case FIELD_INTEGER:
+      return Pick(NumberTexts());
+    case FIELD_BOOLEAN:
+      return Pick({"true", "false"});
+    case FIELD_TIMESTAMP:
+      return field.unit() == TIMESTAMP_TEXT ? quoted(Pick(Words())) : Pick(NumberTexts());
+    default:
+      return quoted(Pick(Words()));
+  }
+}
+
+std::string RandomFold::DrawRecord(const GeneralFold& fold) {
+  std::string record;
+  if (fold.format().has_json()) {
+    const auto of = [&](int i) { return JsonValue(fold.fields(i)); };
+    std::vector<std::string> inner;
+    if (Often()) inner.push_back(absl::StrCat("\"value\":", of(1)));
+    if (Often()) inner.push_back(absl::StrCat("\"te\\u0078t\" : ", of(3)));
+    if (Often()) inner.push_back(absl::StrCat("\"at\":", of(6)));
+    if (Below(20) == 0) inner.push_back("\"value\":3");
+    std::vector<std::string> outer;
+    if (Often()) outer.push_back(absl::StrCat("\"n\":", of(0)));
+    if (Often()) outer.push_back(absl::StrCat("\"m\":", Often() ? absl::StrCat("{", absl::StrJoin(inner, ","), "}") : "7"));
+    if (Often()) outer.push_back(absl::StrCat("\"list\" : [1 ,", of(2), ", {\"n\":1,\"n\":2}]"));
+    if (Often()) outer.push_back(absl::StrCat("\"u.u\":", of(4)));
+    if (Often()) outer.push_back(absl::StrCat("\"b\":", of(5)));
+    if (Below(3) == 0) outer.push_back("\"other\":[{\"m\":{\"value\":1}},[[]],\"\\\"\"]");
+    record = absl::StrCat(" {", absl::StrJoin(outer, ", "), "}\n");
+  } else {
+    const DelimitedFormat& format = fold.format().delimited();
+    std::vector<std::string> fields;
+    for (const Field& field : fold.fields()) {
+      const bool number = field.type() == FIELD_DECIMAL || field.type() == FIELD_INTEGER || field.unit() != TIMESTAMP_TEXT;
+      std::string text = field.type() == FIELD_BOOLEAN && Often() ? Pick({"true", "false"})
+                         : number && Often()                      ? Pick(NumberTexts())
+                                                                  : Pick(Words());
+      if (Below(8) == 0) text = absl::StrCat("\"", text, "\"\"", format.separator(), "\"");
+      if (Below(8) == 0) text = Pick({"NULL", "", " ", "\"", "\" x \" ", "\"x\"y", "\"\""});
+      fields.push_back(absl::StrCat(Below(8) == 0 ? " " : "", text, Below(8) == 0 ? "\t\r" : ""));
+    }
+    if (Below(20) == 0) fields.pop_back();
+    record = absl::StrCat(Below(10) == 0 ? "\xef\xbb\xbf" : "", absl::StrJoin(fields, format.separator()));
+  }
+  if (Below(100) == 0) return "";
+  // A byte that is changed, or a record that is cut.
+  if (Below(15) == 0 && !record.empty()) record[Below(static_cast<uint32_t>(record.size()))] = static_cast<char>(Below(256));
+  if (Below(25) == 0) record.resize(record.size() / 2);
+  return record;
+}
+
+}  // namespace tenfold
