@@ -203,12 +203,16 @@ std::string Daemon::LogTail() const {
 std::string SpecText(const Job& job) {
   std::string more_sinks;
   for (const std::string& path : job.more_sinks) absl::StrAppend(&more_sinks, ", {file: {path: ", path, "}}");
-  return absl::StrCat(
-      "name: ", job.name, "\nsource:\n  kafka: {", job.kafka, "topics: [", absl::StrJoin(job.topics, ", "),
-      "], start: earliest}\n  format: {delimited: {separator: \"|\", fields: [page, clicks, minutes, like]}}\n",
-      "key: page\nscore: ", job.score, "\ntop: ", job.top, "\nbatch: {interval: ", job.interval,
-      "}\ninitial: {page1: 0, quiet-page: -1.5}\nstate: {wal: ", job.wal, "}\non_bad_record: ", job.on_bad_record,
-      "\nsinks: [{file: {path: top.jsonl}}", more_sinks, "]\n");
+  const std::string fold =
+      !job.fold.empty()
+          ? job.fold
+          : absl::StrCat(
+                "  format: {delimited: {separator: \"|\", fields: [page, clicks, minutes, like]}}\nkey: page\nscore: ",
+                job.score, "\ninitial: {page1: 0, quiet-page: -1.5}\n");
+  return absl::StrCat("name: ", job.name, "\nsource:\n  kafka: {", job.kafka, "topics: [", absl::StrJoin(job.topics, ", "),
+                      "], start: earliest}\n", fold, "top: ", job.top, "\nbatch: {interval: ", job.interval,
+                      "}\nstate: {wal: ", job.wal, "}\non_bad_record: ", job.on_bad_record,
+                      "\nsinks: [{file: {path: top.jsonl}}", more_sinks, "]\n");
 }
 
 MiniCluster::MiniCluster(Host driver_host, std::vector<Host> worker_hosts)

@@ -107,6 +107,8 @@ struct Job {
   std::string on_bad_record = "skip";
   std::string interval = "200ms";
   std::string score = "0.8*clicks + 0.8*minutes + 1*like";
+  // Lines in place of format, key, score and initial; those of the source, which come first, are indented.
+  std::string fold = {};
   int top = 10;
   // Lines of source.kafka, in flow style: "NAME: VALUE, ".
   std::string kafka = {};

@@ -78,10 +78,23 @@ absl::StatusOr<Log> ReadLog(const std::string& brokers, const std::vector<TopicP
   return log;
 }
 
-json ExpectedTop(const Oracle::Result& result) {
+// The parts of a frame of several, as a line has them. No test has a key with a zero byte.
+json PartsOf(const std::string& key) {
+  json parts = json::array();
+  const std::string end("\0\1", 2);
+  for (size_t begin = 0; begin < key.size(); begin = key.find(end, begin) + end.size())
+    parts.push_back(key.substr(begin, key.find(end, begin) - begin));
+  return parts;
+}
+
+json ExpectedTop(const JobSpec& spec, const Oracle::Result& result) {
   json top = json::array();
+  const GeneralFold& general = spec.fold().general();
   for (const Entry& entry : result.top) {
-    top.push_back({{"rank", top.size() + 1}, {"key", entry.key()}, {"score", FormatUnits(FromProto(entry.sum()))}});
+    const std::string score = FormatUnits(FromProto(entry.sum()));
+    top.push_back({{"rank", top.size() + 1}, {"key", entry.key()}, {"score", score}});
+    if (general.key_size() > 1) top.back()["key"] = PartsOf(entry.key());
+    if (spec.fold().has_general()) top.back()["measures"] = {{general.measures(0).name(), score}};
   }
   return top;
 }
@@ -109,11 +122,12 @@ absl::Status CheckPlace(const std::string& job, const json& batch, const json& b
   return absl::OkStatus();
 }
 
-absl::Status CheckContents(const json& batch, uint64_t records_before, const Oracle::Result& result) {
-  const std::map<std::string, json> expected = {{"top", ExpectedTop(result)},
-                                                {"records", result.records},
-                                                {"bad_records", result.bad_records},
-                                                {"batch_records", result.records - records_before}};
+absl::Status CheckContents(const JobSpec& spec, const json& batch, uint64_t records_before, const Oracle::Result& result) {
+  std::map<std::string, json> expected = {{"top", ExpectedTop(spec, result)},
+                                          {"records", result.records},
+                                          {"bad_records", result.bad_records},
+                                          {"batch_records", result.records - records_before}};
+  if (spec.fold().has_general()) expected["filtered_records"] = result.filtered_records;
   for (const auto& [what, value] : expected) {
     if (batch.at(what) != value) return Differs(batch.at("batch"), what, batch.at(what), value);
   }
@@ -137,11 +151,13 @@ absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::v
     for (size_t p = 0; p < offsets.size(); ++p) {
       const std::vector<Kept>& records = (*log)[p];
       for (; added[p] < records.size() && records[added[p]].offset < offsets[p]; ++added[p]) {
-        oracle.Add(p, records[added[p]].value);
+        const TopicPartition partition = PartitionsOf(batch)[p];
+        oracle.Add(p, records[added[p]].value,
+                   {.topic = partition.topic, .partition = partition.partition, .offset = records[added[p]].offset});
       }
     }
     const Oracle::Result result = oracle.Compute();
-    absl::Status checked = CheckContents(batch, records_before, result);
+    absl::Status checked = CheckContents(spec, batch, records_before, result);
     if (!checked.ok()) return checked;
     records_before = result.records;
   }

@@ -115,7 +115,8 @@ TEST(GeneralDecoderTest, KeysAreCheckedWhenTheyAreMade) {
 constexpr char kDelimited[] = R"(
 source:
   kafka: {topics: [events]}
-  format: {delimited: {separator: ",", fields: [page, clicks, minutes], quoting: rfc4180, trim: true, bom: strip, null_as: "NULL"}}
+  format:
+    delimited: {separator: ",", fields: [page, clicks, minutes], quoting: rfc4180, trim: true, bom: strip, null_as: "NULL"}
   fields: {minutes: {decimal: minutes, nullable: true}}
 key: [lower(page), clicks > 1]
 measures: {events: count(minutes)}

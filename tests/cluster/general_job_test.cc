@@ -1,0 +1,94 @@
+// Jobs whose fold is of expressions, over JSON records: every batch as the oracle has it, while a worker dies.
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/cluster/local_kafka.h"
+#include "tests/cluster/mini_cluster.h"
+
+namespace tenfold {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kFold[] = R"(  format: {json: {}}
+  fields:
+    url: {text: page.url}
+    country: {text: user.country, default: "?"}
+    clicks: {integer: m.clicks}
+    minutes: {decimal: m.minutes, nullable: true}
+where: clicks > 0 and starts_with(url, "https://")
+let: {path: url_path(url)}
+key: [lower(country), path]
+measures:
+  minutes_a_click: sum(coalesce(minutes, 0) / clicks)
+)";
+
+std::string Event(int i) {
+  return absl::StrCat(R"({"page":{"url":"https://example.org/p)", i % 23, R"("},"user":{)",
+                      i % 5 == 0 ? "" : absl::StrCat(R"("country":"C)", i % 3, "\""), R"(},"m":{"clicks":)", i % 7,
+                      R"(,"minutes":)", i % 11 == 0 ? "null" : absl::StrCat(i % 13, ".", i), "}}");
+}
+
+class GeneralJobTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_OK(cluster_.Start(2)); }
+
+  MiniCluster cluster_;
+};
+
+TEST_F(GeneralJobTest, StaysExactWhileAWorkerDiesAndSaysWhatItLeftOut) {
+  absl::StatusOr<std::string> topic = CreateTopic();
+  ASSERT_OK(topic.status());
+  const Job job = {.name = "by-country", .topics = {*topic}, .fold = kFold};
+  ASSERT_OK(cluster_.Submit(job));
+  const auto produce = [&](int round) {
+    for (int partition = 0; partition < 3; ++partition) {
+      std::vector<std::string> records;
+      for (int i = 0; i < 300; ++i) records.push_back(Event(round * 1000 + partition * 300 + i));
+      records.push_back(R"({"page":{"url":"https://a/"},"m":{"clicks":"1"}})");
+      records.push_back("no JSON");
+      ASSERT_OK(Produce(*topic, partition, records));
+    }
+  };
+  produce(0);
+  ASSERT_OK(cluster_.WaitCaughtUp(job.name).status());
+  ASSERT_OK(cluster_.worker(1).Kill());
+  produce(1);
+  ASSERT_OK(cluster_.VerifyPublished(job.name));
+
+  const json last = json::parse(cluster_.Published(job.name).back());
+  EXPECT_EQ(last.at("records"), 2 * 3 * 302);
+  EXPECT_EQ(last.at("bad_records"), 2 * 3 * 2);
+  EXPECT_GT(last.at("filtered_records"), 200);
+  EXPECT_EQ(last.at("top").at(0).at("key").size(), 2u);
+  const absl::StatusOr<json> status = cluster_.JobStatus(job.name);
+  ASSERT_OK(status.status());
+  EXPECT_EQ(status->at("bad_records"), json({{"field_wrong_type", 6}, {"malformed_record", 6}}));
+  EXPECT_EQ(status->at("bad_subjects"), json::parse(R"([{"subject":"clicks","reason":"field_wrong_type","count":6}])"));
+  const CliResult explained = cluster_.RunCli({"explain", job.name});
+  EXPECT_TRUE(absl::StrContains(explained.out, "where    clicks > 0 and starts_with(url, \"https://\")")) << explained.out;
+  const CliResult verified = cluster_.RunCli({"verify", job.name});
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
+}
+
+TEST_F(GeneralJobTest, ABadRecordThatFailsTheJobIsNamedWithItsField) {
+  absl::StatusOr<std::string> topic = CreateTopic();
+  ASSERT_OK(topic.status());
+  const Job job = {.name = "strict", .topics = {*topic}, .on_bad_record = "fail", .fold = kFold};
+  ASSERT_OK(Produce(*topic, 1, {Event(1), R"({"page":{"url":"https://a/"},"m":{"clicks":1.5}})"}));
+  ASSERT_OK(cluster_.Submit(job));
+  ASSERT_OK(cluster_.WaitForState(job.name, "failed"));
+  const absl::StatusOr<json> status = cluster_.JobStatus(job.name);
+  ASSERT_OK(status.status());
+  const std::string reason = status->at("reason");
+  EXPECT_TRUE(absl::StrContains(reason, absl::StrCat(*topic, "[1] has a bad record at offset 1: clicks is no whole number")))
+      << reason;
+}
+
+}  // namespace
+}  // namespace tenfold
