@@ -63,7 +63,7 @@ bool HasTwice(const JsonNode& node, const std::vector<std::vector<std::string>>&
     if (depth < path.size() && path[depth][0] == '.') names.insert(path[depth].substr(1));
   }
   for (const std::string& name : names) {
-    const auto is_it = [&](const auto& member) { return member.first == name; };
+    const auto is_it = [&](const auto& member) { return member.name == name; };
     if (std::count_if(node.members.begin(), node.members.end(), is_it) > 1) return true;
   }
   const auto further = [&](const std::string& step) {

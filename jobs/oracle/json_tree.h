@@ -4,10 +4,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace tenfold::oracle {
+
+struct JsonMember;
 
 struct JsonNode {
   enum class Kind { kNull, kTrue, kFalse, kNumber, kString, kArray, kObject } kind = Kind::kNull;
@@ -15,7 +16,12 @@ struct JsonNode {
   std::string text;
   std::vector<JsonNode> items;
   // In their order, names that are there twice as well.
-  std::vector<std::pair<std::string, JsonNode>> members;
+  std::vector<JsonMember> members;
+};
+
+struct JsonMember {
+  std::string name;
+  JsonNode value;
 };
 
 // Nullopt unless the whole text is one JSON value by RFC 8259 in UTF-8, nested at most kMaxJsonDepth deep.

@@ -27,7 +27,6 @@ namespace {
 
 constexpr size_t kMaxNameBytes = 63;
 constexpr size_t kMaxTopicBytes = 249;
-constexpr size_t kMaxFieldNameBytes = 100;
 constexpr size_t kMaxPathBytes = 1024;
 
 bool IsLowerOrDigit(char c) {
