@@ -205,6 +205,7 @@ bool ExpressionCheck::IsUntyped(const Expression& tree) const {
 }
 
 ExpressionCheck::Node ExpressionCheck::CheckName(const Expression& tree, Wanted wanted) {
+  if (broken_.contains(tree.text)) return std::nullopt;
   if (const auto let = lets_.find(tree.text); let != lets_.end()) {
     const PlanNode& value = At(plan_->lets[let->second].node);
     return Add(tree,
@@ -221,7 +222,6 @@ ExpressionCheck::Node ExpressionCheck::CheckName(const Expression& tree, Wanted 
     fields_[tree.text] = static_cast<uint32_t>(plan_->fields.size() - 1);
     return AddFieldNode(fields_[tree.text]);
   }
-  if (broken_.contains(tree.text)) return std::nullopt;
   if (tree.text.starts_with("record.")) return CheckRecordPlace(tree);
   if (FindFunction(tree.text) != nullptr)
     return Refuse(tree, fmt::format("{} is a function; write {}", tree.text, FindFunction(tree.text)->signature));

@@ -47,6 +47,7 @@ class PlanMaker {
 
   void AddField(const Field& field) {
     const std::string path = "source.fields." + field.name();
+    const size_t before = problems_->size();
     if (!names_.insert(field.name()).second) Problem(path, "is defined twice");
     PlannedField planned{.name = field.name(),
                          .type = field.type(),
@@ -54,14 +55,17 @@ class PlanMaker {
                          .place = {},
                          .nullable = field.nullable(),
                          .default_value = {}};
-    if (std::string wrong = ReadPlace(field, &planned); !wrong.empty()) return Problem(path, std::move(wrong));
-    if (field.has_default_value()) {
+    if (std::string wrong = ReadPlace(field, &planned); !wrong.empty()) {
+      Problem(path, std::move(wrong));
+    } else if (field.has_default_value()) {
+      const ValueType type = TypeOf(field.type());
+      if (type == kTextList || type == kNumberList) Problem(path, "is a list, which has no default");
+      if (field.nullable()) Problem(path, "is nullable and has a default, so that it is never null; choose one");
       if (ReadFieldText(field.default_value(), field.type(), field.unit(), &planned.default_value) != FieldError::kNone) {
-        return Problem(path,
-                       fmt::format("its default {} is no {}", Quoted(field.default_value()), FieldTypeName(field.type())));
+        Problem(path, fmt::format("its default {} is no {}", Quoted(field.default_value()), FieldTypeName(field.type())));
       }
-      if (field.nullable()) return Problem(path, "is nullable and has a default, so that it is never null; choose one");
     }
+    if (problems_->size() > before) return check_.AddBroken(field.name());
     plan_->fields.push_back(std::move(planned));
     check_.AddField(field.name(), static_cast<uint32_t>(plan_->fields.size() - 1));
   }

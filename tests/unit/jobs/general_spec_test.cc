@@ -84,8 +84,9 @@ TEST(GeneralSpecTest, EveryErrorIsToldWithItsPlaceInTheText) {
                      &spec),
               ElementsAre(HasSubstr("s:7:8: source.fields.n: 'm..n' is no place in a JSON record"),
                           HasSubstr("s:8:15: where: is a number, but 'page' is a text"),
+                          HasSubstr("s:8:21: where: 'nn' is no field"),
                           HasSubstr("s:9:11: let.x: 'lenght' is no function (did you mean length?)"),
-                          HasSubstr("s:11:8: score: 'n' is no field"), HasSubstr("s:11:12: score: 'clicsk' is no field")));
+                          HasSubstr("s:11:12: score: 'clicsk' is no field")));
 }
 
 TEST(GeneralSpecTest, ASyntaxErrorStandsWhereItIs) {

@@ -175,6 +175,9 @@ TEST(PlanTest, PlacesAndDefaultsAreChecked) {
   EXPECT_THAT(problem(field, true), HasSubstr("a text_list or decimal_list has all"));
   field.set_type(FIELD_TEXT_LIST);
   EXPECT_EQ(problem(field, true), "");
+  field.set_default_value("x");
+  EXPECT_THAT(problem(field, true), HasSubstr("is a list, which has no default"));
+  field.clear_default_value();
   field.set_place("a");
   EXPECT_THAT(problem(field, true), HasSubstr("its place ends with [*]: a[*]"));
   field.set_place("column");

@@ -7,6 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "jobs/plan/plan.h"
 #include "worker/fold/delta_table.h"
 
 namespace tenfold {
@@ -183,6 +184,42 @@ TEST_F(RecordFoldTest, WhatIsFoldedAgainUpToTheJournalPassesOverBadRecords) {
   EXPECT_EQ(state_.next_offset(), 12);
   ASSERT_EQ(state_.bad_size(), 1);
   EXPECT_EQ(state_.bad(0).count(), 1u);
+}
+
+TEST_F(RecordFoldTest, ByAPlanRecordsAreAddedFilteredOrBadWithTheirField) {
+  JobSpec spec;
+  GeneralFold* const general = spec.mutable_fold()->mutable_general();
+  DelimitedFormat* const format = general->mutable_format()->mutable_delimited();
+  format->set_separator("|");
+  for (const char* field : {"page", "clicks"}) format->add_fields(field);
+  general->set_where("clicks > 0");
+  general->add_key("concat(page, record.partition)");
+  Measure* const measure = general->add_measures();
+  measure->set_name("score");
+  measure->set_expression("sum(1 / (clicks - 3))");
+  ASSERT_TRUE(MakeCanonical(general));
+  RecordFold fold = RecordFold::Create(spec).value();
+  cursors_[0].expected = {};
+  std::vector<LogRecord> records;
+  for (const char* value : {"a|1", "a|0", "a|x", "a|5", "a|3", "|7", "a|y"})
+    records.push_back({.position = 0, .offset = 10 + static_cast<int64_t>(records.size()), .value = value});
+  EXPECT_EQ(fold.Fold(records, log_, /*exact=*/false, &cursors_), std::nullopt);
+  EXPECT_EQ(cursors_[0].records, 7u);
+  EXPECT_EQ(state_.filtered(), 1u);
+  ASSERT_EQ(state_.bad_size(), 2);
+  EXPECT_EQ(state_.bad(0).reason(), BAD_MALFORMED_NUMBER);
+  EXPECT_EQ(state_.bad(0).subject(), "clicks");
+  EXPECT_EQ(state_.bad(0).count(), 2u);
+  EXPECT_EQ(state_.bad(1).reason(), BAD_DIVISION_BY_ZERO);
+  EXPECT_EQ(state_.bad(1).subject(), "measures.score");
+  EXPECT_EQ(state_.samples(0).subject(), "clicks");
+  const std::vector<Delta> deltas = table_.Deltas();
+  ASSERT_EQ(deltas.size(), 2u);
+  EXPECT_EQ(deltas[0].key, "a2");
+  EXPECT_EQ(deltas[0].count, 2u);
+  EXPECT_EQ(deltas[0].sum, 0);
+  EXPECT_EQ(deltas[1].key, "2");
+  EXPECT_EQ(deltas[1].sum, 250'000'000);
 }
 
 }  // namespace
