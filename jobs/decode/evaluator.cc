@@ -395,7 +395,7 @@ bool Evaluator::ComputeText(const PlanNode& node, const std::vector<Value>& argu
       *value = text.ends_with(other());
       return true;
     case Op::kContains:
-      *value = text.find(other()) != std::string::npos;
+      *value = Contains(text, other());
       return true;
     case Op::kHash64: {
       const uint64_t hash = XXH3_64bits(text.data(), text.size());

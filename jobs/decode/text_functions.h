@@ -27,6 +27,9 @@ std::string_view Substring(std::string_view text, int64_t start, std::optional<i
 std::string_view Left(std::string_view text, int64_t count);
 std::string_view Right(std::string_view text, int64_t count);
 
+// Whether the part, which may be empty, stands somewhere in the text.
+bool Contains(std::string_view text, std::string_view part);
+
 // Cuts the text at every separator; n separators make n + 1 parts. With an empty separator the text is one part.
 std::vector<std::string> Split(std::string_view text, std::string_view separator);
 // Returns the part with a number from 1; the empty text where there are fewer.

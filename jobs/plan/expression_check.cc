@@ -275,7 +275,9 @@ ExpressionCheck::Node ExpressionCheck::CheckCall(const Expression& tree, Wanted 
   if (function != nullptr) return CheckFunction(tree, *function);
   if (!name.empty() && !IsExpressionName(name)) return CheckComparison(tree);
   if (name == "sum" || name == "count" || name == "avg" || name == "min" || name == "max")
-    return Refuse(tree, fmt::format("{}(...) stands alone as a measure, not within an expression", name));
+    return Refuse(tree, fmt::format("{}(...) is a measure, no part of an expression; a score is summed as it is, and "
+                                    "measures: {{NAME: {}(..)}} has others",
+                                    name, name));
   std::vector<std::string> names;
   for (const Function& known : Functions()) names.emplace_back(known.name);
   return Refuse(tree, fmt::format("{} is no function{}", Quoted(name), DidYouMean(name, names)));

@@ -189,7 +189,7 @@ size_t FoldReader::PlaceOf(SpecViolation* violation) const {
   const char style = expression.node.offset < text().size() ? text()[expression.node.offset] : ' ';
   const bool cut = std::ranges::count(yaml, '(') > std::ranges::count(yaml, ')') && style != '"' && style != '\'';
   if (cut && violation->message.ends_with("not the end"))
-    violation->message += "; in { } a comma ends the value; put it in quotes";
+    violation->message += "; in { } and [ ] a comma ends the value; put it in quotes";
   const size_t shift = expression.path == violation->path ? 0 : expression.path == kScoreMeasure ? kSum.size() : 0;
   violation->path = expression.path;
   if (violation->end == 0) return PlaceOfPath(violation->path);

@@ -85,7 +85,8 @@ class FoldRuleChecker {
 
   void CheckCount(std::string path, int count, size_t most, std::string_view what) {
     if (static_cast<size_t>(count) > most)
-      Violation(std::move(path), fmt::format("has {} {}; {} are allowed", count, what, most));
+      Violation(std::move(path),
+                fmt::format("has {} {}; at most {} {} allowed", count, what, most, most == 1 ? "is" : "are"));
   }
 
   void CheckFieldOf(const Field& field) {

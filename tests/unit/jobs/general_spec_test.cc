@@ -97,7 +97,7 @@ TEST(GeneralSpecTest, ASyntaxErrorStandsWhereItIs) {
   EXPECT_THAT(Errors(kHead + json + "key: p\nscore: sum(p\n", &spec), ElementsAre(HasSubstr("score: expected , or )")));
   // A comma of an expression ends a value in braces.
   EXPECT_THAT(Errors(kHead + json + "key: p\nmeasures: {n: count(left(p, 1))}\n", &spec),
-              Contains(HasSubstr("in { } a comma ends the value; put it in quotes")));
+              Contains(HasSubstr("in { } and [ ] a comma ends the value; put it in quotes")));
 }
 
 TEST(GeneralSpecTest, FieldsHaveOneTypeAndWhatGoesWithIt) {
@@ -125,13 +125,13 @@ TEST(GeneralSpecTest, NamesAndNumbersOfThingsAreLimited) {
   EXPECT_THAT(errors("let: {case: p}\nkey: p\nmeasures: {n: count()}\n"),
               ElementsAre(HasSubstr("let.case: 'case' is no name")));
   EXPECT_THAT(errors("key: [p, p, p, p, p, p, p, p, p]\nmeasures: {n: count()}\n"),
-              ElementsAre(HasSubstr("key: has 9 parts; 8 are allowed")));
+              ElementsAre(HasSubstr("key: has 9 parts; at most 8 are allowed")));
   EXPECT_THAT(errors("key: []\nmeasures: {n: count()}\n"), ElementsAre(HasSubstr("key: is an empty list")));
   EXPECT_THAT(errors("measures: {n: count()}\n"), ElementsAre(HasSubstr("key: is missing")));
   EXPECT_THAT(errors("key: p\n"), ElementsAre(HasSubstr("score: is missing")));
   EXPECT_THAT(errors("key: p\nscore: 1\nmeasures: {n: count()}\n"), Contains(HasSubstr("score: stands beside measures")));
   EXPECT_THAT(errors("key: p\nmeasures: {n: count(), m: count()}\n"),
-              ElementsAre(HasSubstr("measures: has 2 measures; 1 ")));
+              ElementsAre(HasSubstr("measures: has 2 measures; at most 1 is")));
   EXPECT_THAT(errors("key: [p, p]\nmeasures: {n: count()}\ninitial: {a: 1}\n"),
               ElementsAre(HasSubstr("initial: is for keys of one part")));
 }

@@ -88,7 +88,7 @@ TEST(PlanTest, UnknownNamesAreToldWithTheNearest) {
   EXPECT_EQ(WhereProblem("lenght(t) > 1"), "'lenght' is no function (did you mean length?) @ lenght(t)");
   EXPECT_THAT(WhereProblem("record.time > at"), HasSubstr("'record.time' is no part of a record"));
   EXPECT_THAT(WhereProblem("length = 1"), HasSubstr("length is a function; write length(text)"));
-  EXPECT_THAT(WhereProblem("sum(n) > 1"), HasSubstr("stands alone as a measure"));
+  EXPECT_THAT(WhereProblem("sum(n) > 1"), HasSubstr("sum(...) is a measure, no part of an expression"));
   EXPECT_THAT(WhereProblem("substring(t) = \"\""), HasSubstr("has 1 argument; write substring(text, start[, length])"));
 }
 
