@@ -347,11 +347,13 @@ bool Evaluator::ComputeText(const PlanNode& node, const std::vector<Value>& argu
       return Fail(error == NumberError::kMalformed ? BAD_MALFORMED_NUMBER : BAD_NUMBER_OUT_OF_RANGE);
     }
     case Op::kLower:
-      *value = ToLower(text);
+    case Op::kUpper: {
+      // Some letters have more bytes in the other case.
+      std::string mapped = node.op == Op::kLower ? ToLower(text) : ToUpper(text);
+      if (mapped.size() > kMaxRecordBytes) return Fail(BAD_WRONG_ARGUMENT);
+      *value = std::move(mapped);
       return true;
-    case Op::kUpper:
-      *value = ToUpper(text);
-      return true;
+    }
     case Op::kTrim:
     case Op::kLeftTrim:
     case Op::kRightTrim:

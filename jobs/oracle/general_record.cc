@@ -18,7 +18,7 @@ namespace {
 
 // A path as its steps: names, and indexes in brackets; "*" for all items.
 std::vector<std::string> StepsOf(const std::string& place) {
-  static const RE2* const step = new RE2("\\.?([^.\\[\\]]+)|\\[([0-9]+|\\*)\\]|\\[(\"(?:[^\"\\\\]|\\\\.)*\")\\]");
+  static const RE2* const step = new RE2("(?s)\\.?([^.\\[\\]]+)|\\[([0-9]+|\\*)\\]|\\[(\"(?:[^\"\\\\]|\\\\.)*\")\\]");
   std::vector<std::string> steps;
   re2::StringPiece rest(place);
   std::string name;

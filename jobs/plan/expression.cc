@@ -28,6 +28,10 @@ bool IsNamePart(char c) { return IsNameStart(c) || IsDigit(c); }
 constexpr std::array<std::string_view, 9> kReserved = {"not", "case", "when",  "then", "else",
                                                        "end", "true", "false", "null"};
 
+// What calls of operators are named in a tree, where that could be a function's name; `not` and `case` are reserved.
+constexpr std::array<std::string_view, 8> kOperators = {"and",     "or",      "in",     "like",
+                                                        "between", "is_null", "negate", "case_of"};
+
 bool IsReserved(std::string_view word) {
   return std::ranges::find(kReserved, absl::AsciiStrToLower(std::string(word))) != kReserved.end();
 }
@@ -309,6 +313,9 @@ class Parser {
   }
 
   bool ReadOperand(Expression* tree) {
+    // More are refused in any case, and a tree must not be deeper than the stack carries.
+    if (++operands_ > kMaxExpressionNodes)
+      return Refuse(fmt::format("an expression has more than {} operands", kMaxExpressionNodes));
     if (AtSymbol("(")) {
       const size_t begin = token_.begin;
       if (!Advance() || !ReadOr(tree) || !Expect(")")) return false;
@@ -351,6 +358,9 @@ class Parser {
     tree->kind = Kind::kName;
     if (!Advance()) return false;
     if (AtSymbol("(")) {
+      // Operators are calls in the tree, and these would be taken for them.
+      if (std::ranges::find(kOperators, absl::AsciiStrToLower(tree->text)) != kOperators.end())
+        return Refuse(fmt::format("{} is no function, and has nothing before it", Quoted(tree->text)));
       tree->kind = Kind::kCall;
       tree->text = absl::AsciiStrToLower(tree->text);
       if (!ReadList(&tree->arguments)) return false;
@@ -411,6 +421,7 @@ class Parser {
   // Where the last token taken ended.
   size_t last_end_ = 0;
   size_t depth_ = 0;
+  size_t operands_ = 0;
   ParsedExpression result_;
 };
 
@@ -465,9 +476,9 @@ void WriteCall(const Expression& tree, Strength strength, std::string* text) {
   const auto next = [](Strength above) { return static_cast<Strength>(above + 1); };
   if (tree.text == "case" || tree.text == "case_of") return WriteCase(tree, text);
   if (tree.text == "not" || tree.text == "negate") {
-    *text += tree.text == "not" ? "not " : "-";
-    // Two signs in a row would be right but hard to read.
-    return Write(arguments[0], strength == kNot ? kNot : kOperand, text);
+    const bool sign = tree.text == "negate";
+    *text += !sign ? "not " : StrengthOf(arguments[0]) == kSign ? "- " : "-";
+    return Write(arguments[0], sign ? kSign : kNot, text);
   }
   if (strength == kOperand) {
     *text += tree.text;

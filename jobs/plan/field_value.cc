@@ -93,7 +93,8 @@ class TimestampReader {
         *us += (text_[at_] - '0') * unit;
       if (digits == 0) return false;
     }
-    if (AtEnd() || (Take('Z') && AtEnd())) return true;
+    if (AtEnd()) return true;
+    if (Take('Z')) return AtEnd();
     const bool behind = Take('-');
     if (!behind && !Take('+')) return false;
     int64_t zone_hour = 0;

@@ -32,6 +32,9 @@ class PlanMaker {
     }
     AddKey();
     AddMeasures();
+    if (plan_->fields.size() > kMaxFields)
+      Problem("source.fields", fmt::format("has {} fields with those that expressions name; at most {} are allowed",
+                                           plan_->fields.size(), kMaxFields));
     if (!problems_->empty()) return nullptr;
     FindFields();
     return std::move(plan_);
@@ -107,7 +110,9 @@ class PlanMaker {
 
   void AddLet(const Let& let) {
     const std::string path = "let." + let.name();
-    if (!names_.insert(let.name()).second) return Problem(path, "is the name of a field or of a value before it");
+    const auto& columns = fold_.format().delimited().fields();
+    const bool column = std::ranges::find(columns, let.name()) != columns.end();
+    if (!names_.insert(let.name()).second || column) return Problem(path, "is the name of a field or of a value before it");
     const std::optional<uint32_t> node = check_.Check(let.expression(), path);
     if (!node) return check_.AddBroken(let.name());
     if (plan_->nodes[*node].type == kNull) return Problem(path, "is always null");

@@ -100,7 +100,7 @@ class FoldRuleChecker {
   }
 
   void CheckExpressionName(const std::string& path, const std::string& name) {
-    if (IsExpressionName(name) && name.size() <= kMaxFieldNameBytes && name != "record") return;
+    if (IsExpressionName(name) && name.size() <= kMaxFieldNameBytes) return;
     Violation(path,
               fmt::format("{} is no name for expressions; one has letters, digits and underscores, does not begin with a "
                           "digit, is at most {} long, and no word of the language",

@@ -26,7 +26,8 @@ TEST(ExpressionTest, OperatorsBindAsInSqlAndKeepOnlyTheParenthesesTheyNeed) {
   EXPECT_EQ(Canonical("a/(b*c)"), "a / (b * c)");
   EXPECT_EQ(Canonical("-a*b"), "-a * b");
   EXPECT_EQ(Canonical("-(a*b)"), "-(a * b)");
-  EXPECT_EQ(Canonical("- -a"), "-(-a)");
+  EXPECT_EQ(Canonical("- -a"), "- -a");
+  EXPECT_EQ(Canonical("-(-(-a))"), "- - -a");
   EXPECT_EQ(Canonical("+a"), "a");
   EXPECT_EQ(Canonical("a OR b AND NOT c"), "a or b and not c");
   EXPECT_EQ(Canonical("(a or b) and c"), "(a or b) and c");
@@ -88,6 +89,14 @@ TEST(ExpressionTest, WhatIsWrongIsNamedWithItsPlace) {
   EXPECT_THAT(Canonical(""), HasSubstr("not the end"));
 }
 
+// A tree has operators as calls of these names, with as many arguments as they take.
+TEST(ExpressionTest, OperatorsAreNoFunctions) {
+  for (const char* text :
+       {"and(true)", "or()", "in(1)", "like(p)", "BETWEEN(1, 2)", "is_null()", "negate()", "case_of(x)", "and(a, b, c)"})
+    EXPECT_THAT(Canonical(text), HasSubstr("is no function")) << text;
+  EXPECT_THAT(Canonical("not(a)"), "not a");
+}
+
 TEST(ExpressionTest, DeepNestingIsRefusedAndLongChainsAreNot) {
   const auto nested = [](const std::string& open, const std::string& close, int depth) {
     std::string text;
@@ -108,6 +117,8 @@ TEST(ExpressionTest, DeepNestingIsRefusedAndLongChainsAreNot) {
   std::string chain = "a";
   for (int i = 0; i < 900; ++i) chain += " + a";
   EXPECT_EQ(Canonical(chain), chain);
+  for (int i = 0; i < 200'000; ++i) chain += "+1";
+  EXPECT_THAT(Canonical(chain), HasSubstr("more than 1000 operands"));
 }
 
 }  // namespace

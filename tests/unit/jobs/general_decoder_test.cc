@@ -218,7 +218,7 @@ measures: {n: count()}
   EXPECT_EQ(trial("2199-12-31T23:59:59.999999Z"), "2199-12-31T23:59:59.999999Z 1000000000");
   for (const char* text :
        {"2023-02-29", "2026-13-01", "2026-11-28T24:00", "2026-11-28T03:10:60Z", "2026-11-28T", "x", "2026-11-28T03:10:57.Z",
-        "2026-11-28T03:10.5", "2026-11-28T03:10:57+0530", "2026-11-28 03:10Zx"}) {
+        "2026-11-28T03:10.5", "2026-11-28T03:10:57+0530", "2026-11-28 03:10Zx", "2026-11-28T03:10Z+01:00"}) {
     EXPECT_EQ(trial(text), "BAD_MALFORMED_FIELD at") << text;
   }
   for (const char* text : {"1969-12-31T23:59:59Z", "2200-01-01", "1970-01-01T00:00:00+00:01"}) {
@@ -236,6 +236,12 @@ measures: {n: count()}
 )");
   EXPECT_EQ(trial("aaa"), "bbb 1000000000");
   EXPECT_EQ(trial(std::string(100'000, 'a')), "BAD_WRONG_ARGUMENT key");
+  Trial lower(
+      "source: {kafka: {topics: [events]}, format: {delimited: {separator: '|', fields: [t]}}}\n"
+      "key: left(lower(t), 1)\nmeasures: {n: count()}\n");
+  std::string grows;
+  for (int i = 0; i < 400'000; ++i) grows += "\u023a";
+  EXPECT_EQ(lower(grows), "BAD_WRONG_ARGUMENT key");
 }
 
 }  // namespace

@@ -220,6 +220,11 @@ TEST(PlanTest, ColumnsAreNumbersOrTextsAsTheyAreFirstUsedAndTheCanonicalFormSays
   fold.clear_fields();
   fold.set_where("page = spare");
   EXPECT_THAT(Problems(fold), ElementsAre(HasSubstr("is it a number or a text?")));
+  fold.set_where("page <> \"\"");
+  Let* const let = fold.add_let();
+  let->set_name("page");
+  let->set_expression("lower(page)");
+  EXPECT_THAT(Problems(fold), ElementsAre(HasSubstr("let.page: is the name of a field")));
 }
 
 TEST(PlanTest, AChainOfLetsThatDoublesItsSizeIsPlannedInNoTime) {
