@@ -138,12 +138,12 @@ TEST_F(RefusalTest, WrongFlagOrVerbExitsWith64) {
 
 TEST_F(RefusalTest, SpecErrorsExitWith65AndNameEveryPlace) {
   ASSERT_OK(cluster_.Start(0));
-  Job job{.topics = {"events"}, .interval = "2 parsecs", .score = "clicks*minutes"};
+  Job job{.topics = {"events"}, .interval = "2 parsecs", .score = "clicks*"};
   const std::string file = cluster_.WriteFile("broken.yaml", SpecText(job));
   for (const char* verb : {"submit", "validate"}) {
     const CliResult result = cluster_.RunCli({verb, file});
     ExpectRefused(result, kExitData, file + ":6:");
-    ExpectRefused(result, kExitData, file + ":8:");
+    ExpectRefused(result, kExitData, file + ":9:");
   }
 }
 
