@@ -97,19 +97,30 @@ absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {
   return RecordFold(spec, *std::move(decoder));
 }
 
-BadReason RecordFold::AddByPlan(const LogRecord& record, Cursor* cursor, std::string_view* subject) {
+std::optional<std::string> RecordFold::TakeBad(const LogRecord& record, BadReason reason, std::string_view subject,
+                                               bool exact, Cursor* cursor) {
+  // An exact fold stops at what is journalled, and passes over the bad records that were skipped before an update.
+  if (spec_.on_bad_record() == BAD_RECORD_FAIL && !exact) {
+    return absl::StrCat(cursor->Name(), " has a bad record at offset ", record.offset, ": ",
+                        BadRecordText(spec_, record.value, reason, subject),
+                        ". The job's on_bad_record is fail: cancel it and submit it with skip, or with records mended");
+  }
+  CountBad(record, reason, subject, cursor->state);
+  return std::nullopt;
+}
+
+std::optional<std::string> RecordFold::AddByPlan(const LogRecord& record, bool exact, Cursor* cursor) {
   const Contribution& contribution = decoder_.general()->Decode({.value = record.value,
                                                                  .topic = cursor->partition.topic,
                                                                  .partition = cursor->partition.partition,
                                                                  .offset = record.offset});
-  *subject = contribution.subject;
-  if (contribution.reason != BAD_NONE) return contribution.reason;
+  if (contribution.reason != BAD_NONE) return TakeBad(record, contribution.reason, contribution.subject, exact, cursor);
   if (contribution.filtered) {
     cursor->state->set_filtered(cursor->state->filtered() + 1);
   } else {
     cursor->table->AddCopy(contribution.key, contribution.units[0]);
   }
-  return BAD_NONE;
+  return std::nullopt;
 }
 
 std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact,
@@ -138,26 +149,17 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
       next_offset = std::max(next_offset, cursor->end);
       continue;
     }
-    BadReason reason = BAD_NONE;
-    std::string_view subject;
-    if (direct != nullptr) {
+    if (direct != nullptr) [[likely]] {
       std::string_view key;
       int64_t units = 0;
-      reason = direct->Decode(record.value, &key, &units);
-      if (reason == BAD_NONE) [[likely]]
+      const BadReason reason = direct->Decode(record.value, &key, &units);
+      if (reason == BAD_NONE) [[likely]] {
         table->Add(key, units);
-    } else {
-      reason = AddByPlan(record, cursor, &subject);
-    }
-    if (reason == BAD_NONE) [[likely]] {
-      // It is added, or filtered.
-    } else if (spec_.on_bad_record() == BAD_RECORD_FAIL && !exact) {
-      // An exact fold stops at what is journalled, and passes over the bad records that were skipped before an update.
-      return absl::StrCat(cursor->Name(), " has a bad record at offset ", record.offset, ": ",
-                          BadRecordText(spec_, record.value, reason, subject),
-                          ". The job's on_bad_record is fail: cancel it and submit it with skip, or with records mended");
-    } else {
-      CountBad(record, reason, subject, cursor->state);
+      } else if (std::optional<std::string> failure = TakeBad(record, reason, "", exact, cursor)) {
+        return failure;
+      }
+    } else if (std::optional<std::string> failure = AddByPlan(record, exact, cursor)) {
+      return failure;
     }
     ++folded;
     cursor->last = &record;
