@@ -12,7 +12,7 @@ using Integer = Fraction::Integer;
 // The decimals of units.
 constexpr int kUnitDigits = 9;
 
-// Of the quotient of two whole numbers, of which the second is above 0.
+// Returns the quotient of two whole numbers, of which the second is above 0, rounded down.
 Integer FloorOf(const Integer& dividend, const Integer& divisor) {
   Integer quotient = dividend / divisor;
   if (dividend % divisor < 0) --quotient;

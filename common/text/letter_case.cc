@@ -14,7 +14,7 @@ struct CaseRange {
   int32_t offset;
 };
 
-// Of Unicode 14.0.0: the mappings of one letter beyond ASCII to one letter.
+// Both tables are of Unicode 14.0.0: the mappings of one letter beyond ASCII to one letter.
 constexpr CaseRange kLower[] = {
     {0xc0, 0xd6, 1, 32},         {0xd8, 0xde, 1, 32},         {0x100, 0x12e, 2, 1},        {0x132, 0x136, 2, 1},
     {0x139, 0x147, 2, 1},        {0x14a, 0x176, 2, 1},        {0x178, 0x178, 1, -121},     {0x179, 0x17d, 2, 1},

@@ -61,36 +61,20 @@ class Trial {
   bool Show(const std::string& value) {
     ++records_;
     std::string text = fmt::format("{}  {}\n", records_, Shown(value));
-    std::string_view key;
-    int64_t units = 0;
-    BadReason reason = BAD_NONE;
-    std::string subject;
-    bool filtered = false;
-    if (Decoder* const direct = decoder_.direct()) {
-      reason = direct->Decode(value, &key, &units);
-    } else {
-      const Contribution& made =
-          decoder_.general()->Decode({.value = value, .topic = "", .partition = 0, .offset = records_ - 1});
-      reason = made.reason;
-      subject = made.subject;
-      filtered = made.filtered;
-      if (reason == BAD_NONE && !filtered) {
-        key = made.key;
-        units = made.units[0];
-      }
-      text += Fields();
-    }
-    if (reason != BAD_NONE) {
-      text += fmt::format("   bad, {}: {}\n", BadReasonText(reason, subject),
-                          Printable(BadRecordText(spec_, value, reason, subject)));
-    } else if (filtered) {
+    const Contribution& made = decoder_.Decode({.value = value, .topic = "", .partition = 0, .offset = records_ - 1});
+    if (decoder_.general() != nullptr) text += Fields();
+    const std::string subject(made.subject);
+    if (made.reason != BAD_NONE) {
+      text += fmt::format("   bad, {}: {}\n", BadReasonText(made.reason, subject),
+                          Printable(BadRecordText(spec_, value, made.reason, subject)));
+    } else if (made.filtered) {
       text += "   filtered: where is not true\n";
     } else {
-      text += fmt::format("   adds to {}: {} {}\n", Printable(KeyText(std::string(key), form_)),
-                          form_.general ? form_.measures[0] : "score", FormatUnits(units));
+      text += fmt::format("   adds to {}: {} {}\n", Printable(KeyText(std::string(made.key), form_)),
+                          form_.general ? form_.measures[0] : "score", FormatUnits(made.units[0]));
     }
-    bad_ += reason != BAD_NONE;
-    filtered_ += filtered;
+    bad_ += made.reason != BAD_NONE;
+    filtered_ += made.filtered;
     return PrintData(text);
   }
 

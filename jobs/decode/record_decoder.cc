@@ -14,8 +14,17 @@ absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec) {
     absl::StatusOr<Decoder> direct = Decoder::Create(spec);
     if (!direct.ok()) return direct.status();
     decoder.direct_ = *std::move(direct);
+    decoder.units_ = std::make_unique<int64_t>();
   }
   return decoder;
+}
+
+const Contribution& RecordDecoder::Decode(const Record& record) {
+  if (general_ != nullptr) return general_->Decode(record);
+  contribution_ = {};
+  contribution_.reason = direct_->Decode(record.value, &contribution_.key, units_.get());
+  contribution_.units = {units_.get(), 1};
+  return contribution_;
 }
 
 }  // namespace tenfold

@@ -20,11 +20,17 @@ class RecordDecoder {
   // INVALID_ARGUMENT, naming what is wrong, for a spec that `jobs/spec/job_spec.h` would refuse.
   static absl::StatusOr<RecordDecoder> Create(const JobSpec& spec);
 
-  // Exactly one of them is set.
+  // Decodes a record by whichever of both there is.
+  const Contribution& Decode(const Record& record);
+
+  // Exactly one of them is set. The fold's loop asks the direct one itself.
   Decoder* direct() { return direct_ ? &*direct_ : nullptr; }
   GeneralDecoder* general() { return general_.get(); }
 
  private:
+  // What the direct decoder said last.
+  Contribution contribution_;
+  std::unique_ptr<int64_t> units_;
   std::optional<Decoder> direct_;
   std::unique_ptr<GeneralDecoder> general_;
 };

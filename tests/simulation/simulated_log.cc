@@ -14,14 +14,7 @@ SimulatedFoldTask::SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spe
       decoder_(*RecordDecoder::Create(spec)) {}
 
 BadReason SimulatedFoldTask::Add(const Record& record, PartitionState* partition, DeltaTable* table, std::string* subject) {
-  if (Decoder* const direct = decoder_.direct()) {
-    std::string_view key;
-    int64_t units = 0;
-    const BadReason reason = direct->Decode(record.value, &key, &units);
-    if (reason == BAD_NONE) table->Add(key, units);
-    return reason;
-  }
-  const Contribution& contribution = decoder_.general()->Decode(record);
+  const Contribution& contribution = decoder_.Decode(record);
   *subject = contribution.subject;
   if (contribution.reason != BAD_NONE) return contribution.reason;
   if (contribution.filtered) {
