@@ -1,5 +1,5 @@
 // Many seeded runs of a simulated cluster; every batch is compared with the oracle. A failing seed is printed, and
-// TENFOLD_SIM_SEED=SEED runs it alone; TENFOLD_SIM_RUNS sets how many random ones there are.
+// TENFOLD_SIM_SEED=SEED runs it alone; TENFOLD_SIM_RUNS sets how many random ones there are beside 100 fixed ones.
 #include <cstdlib>
 #include <iostream>
 #include <map>
@@ -97,6 +97,7 @@ TEST(Simulation, EveryBatchOfEverySeedEqualsTheOracle) {
   }
   std::cout << "Over " << kFixedSeeds + random_seeds << " runs:\n";
   for (const auto& [what, count] : hits) std::cout << "  " << count << "  " << what << "\n";
+  if (random_seeds == 0) return;  // The fixed seeds alone, for a planted bug, need not see everything.
   for (const char* what : kExpected) EXPECT_GT(hits[what], 0) << what << " never happened";
 }
 
