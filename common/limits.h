@@ -25,7 +25,12 @@ inline constexpr size_t kMaxExpressionDepth = 64;
 inline constexpr int kMaxExpressionDigits = 2000;
 inline constexpr size_t kMaxLets = 64;
 inline constexpr size_t kMaxKeyParts = 8;
-inline constexpr size_t kMaxMeasures = 1;
+inline constexpr size_t kMaxMeasures = 16;
+// The sums of a row: one for each measure, and one more for each that may be null.
+inline constexpr size_t kMaxSums = 2 * kMaxMeasures;
+// The bytes of keys and measures that a result may have, and how many of them a measure counts.
+inline constexpr size_t kMaxResultBytes = 1 << 20;
+inline constexpr size_t kBytesPerMeasure = 24;
 inline constexpr size_t kMaxPatternBytes = 4 << 10;
 // How deep the objects and arrays of a JSON record may nest.
 inline constexpr size_t kMaxJsonDepth = 64;

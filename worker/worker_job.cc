@@ -12,6 +12,7 @@
 #include "common/process/fault_point.h"
 #include "glog/logging.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "jobs/plan/measures.h"
 
 namespace tenfold {
 namespace {
@@ -91,6 +92,7 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
     sums_.Clear();
     plan->leave.clear();
   }
+  sums_.SetRanking(MeasuresOf(request.spec()).ranking);
   sums_.SetLimit(options_.memory().totals_bytes);
   sums_.EndScan();
   for (const uint32_t shard : plan->leave) {
@@ -175,8 +177,14 @@ absl::Status WorkerJob::ScanShards(const JobCore::AssignPlan& plan, std::vector<
 }
 
 absl::StatusOr<Uint128> WorkerJob::ScanIntoTotals(uint32_t shard, int sign) {
-  return options_.store->Scan(Key(shard), [this, sign, sums = &sums_](std::string_view key, uint64_t count, Units sum) {
-    if (sign != 0) sums->AddRow(key, sign * static_cast<int64_t>(count), sign * sum);
+  std::vector<Units> others;
+  return options_.store->Scan(Key(shard), [this, sign, &others, sums = &sums_](const Delta& row) {
+    if (sign > 0) sums->AddRow(row);
+    if (sign < 0) {
+      others.clear();
+      for (const Units other : row.others) others.push_back(-other);
+      sums->AddRow({row.key, 0 - row.count, -row.sum, others});
+    }
     return !stopping_;
   });
 }

@@ -72,11 +72,32 @@ class Selection {
 
 Units Totals::ValueAt(size_t index) const {
   const Block& block = *blocks_[index / kFanOut];
-  return block.counts[index % kFanOut] == 0 ? kAbsent : block.sums[index % kFanOut];
+  return block.counts[index % kFanOut] == 0 ? kAbsent : block.values[index % kFanOut];
+}
+
+std::span<const Units> Totals::SumsAt(size_t index, Units* one) const {
+  if (ranking_.sums > 1) {
+    return {row_sums_[index / kFanOut].get() + index % kFanOut * ranking_.sums, ranking_.sums};
+  }
+  *one = ranking_.Turned(blocks_[index / kFanOut]->values[index % kFanOut]);
+  return {one, 1};
+}
+
+TotalEntry Totals::EntryAt(size_t index) const {
+  TotalEntry entry{.key = keys_.key(static_cast<uint32_t>(index)), .sum = ValueAt(index), .sums = {}};
+  if (ranking_.sums > 1) entry.sums = SumsAt(index, nullptr);
+  return entry;
+}
+
+Delta Totals::RowAt(uint32_t index, Units* one) const {
+  const std::span<const Units> sums = SumsAt(index, one);
+  return {keys_.key(index), static_cast<uint64_t>(blocks_[index / kFanOut]->counts[index % kFanOut]), sums[0],
+          sums.subspan(1)};
 }
 
 void Totals::AddBlock() {
   blocks_.push_back(std::make_unique<Block>());
+  if (ranking_.sums > 1) row_sums_.push_back(std::make_unique<Units[]>(kFanOut * ranking_.sums));
   size_t nodes = blocks_.size();
   for (std::vector<Units>& level : maxima_) {
     if (level.size() < nodes) level.push_back(kAbsent);
@@ -114,22 +135,29 @@ void Totals::UpdateMaxima(size_t index, Units before) {
   }
 }
 
-void Totals::AddAt(size_t index, int64_t count, Units sum) {
+void Totals::AddAt(size_t index, const Delta& delta) {
   while (index / kFanOut >= blocks_.size()) AddBlock();
   Block& block = *blocks_[index / kFanOut];
   int64_t& row_count = block.counts[index % kFanOut];
 
   const Units before = ValueAt(index);
   present_ -= row_count != 0;
-  row_count += count;
+  row_count += static_cast<int64_t>(delta.count);
   // Added as unsigned numbers, since a peer or a damaged file may give any.
-  Units& row_sum = block.sums[index % kFanOut];
-  row_sum = static_cast<Units>(static_cast<Uint128>(row_sum) + static_cast<Uint128>(sum));
+  const auto add = [](Units added, Units* sum) {
+    *sum = static_cast<Units>(static_cast<Uint128>(*sum) + static_cast<Uint128>(added));
+  };
+  add(ranking_.Of(delta.sum, delta.others), &block.values[index % kFanOut]);
+  if (ranking_.sums > 1) {
+    Units* const sums = row_sums_[index / kFanOut].get() + index % kFanOut * ranking_.sums;
+    add(delta.sum, &sums[0]);
+    for (size_t m = 1; m < ranking_.sums; ++m) add(delta.others[m - 1], &sums[m]);
+  }
   present_ += row_count != 0;
   UpdateMaxima(index, before);
 }
 
-void Totals::Add(std::string_view key, int64_t count, Units sum) { AddAt(keys_.FindOrAdd(key), count, sum); }
+void Totals::Add(const Delta& delta) { AddAt(keys_.FindOrAdd(delta.key), delta); }
 
 void Totals::Add(std::span<const Delta> deltas) {
   std::array<std::string_view, KeyTable::kBlock> keys;
@@ -140,7 +168,7 @@ void Totals::Add(std::span<const Delta> deltas) {
     for (size_t i = 0; i < block.size(); ++i) keys[i] = block[i].key;
     keys_.FindOrAdd({keys.data(), block.size()}, indexes.data());
     for (size_t i = 0; i < block.size(); ++i) Prefetch(indexes[i]);
-    for (size_t i = 0; i < block.size(); ++i) AddAt(indexes[i], static_cast<int64_t>(block[i].count), block[i].sum);
+    for (size_t i = 0; i < block.size(); ++i) AddAt(indexes[i], block[i]);
   }
 }
 
@@ -159,7 +187,7 @@ void Totals::AddToKnown(std::span<const Delta> deltas, std::vector<const Delta*>
       if (indexes[i] == KeyTable::kNone) {
         unknown->push_back(&block[i]);
       } else {
-        AddAt(indexes[i], static_cast<int64_t>(block[i].count), block[i].sum);
+        AddAt(indexes[i], block[i]);
       }
     }
   }
@@ -167,31 +195,32 @@ void Totals::AddToKnown(std::span<const Delta> deltas, std::vector<const Delta*>
 
 void Totals::Prefetch(size_t index) const {
   if (index / kFanOut >= blocks_.size()) return;
-  __builtin_prefetch(&blocks_[index / kFanOut]->sums[index % kFanOut], 1);
+  __builtin_prefetch(&blocks_[index / kFanOut]->values[index % kFanOut], 1);
   __builtin_prefetch(&blocks_[index / kFanOut]->counts[index % kFanOut], 1);
   __builtin_prefetch(&maxima_[0][index / kFanOut], 1);
 }
 
-void Totals::ForEach(const std::function<void(std::string_view key, int64_t count, Units sum)>& visit) const {
+void Totals::ForEach(const std::function<void(const Delta& row)>& visit) const {
+  Units one = 0;
   for (uint32_t index = 0; index < keys_.size(); ++index) {
-    const Block& block = *blocks_[index / kFanOut];
-    const int64_t count = block.counts[index % kFanOut];
-    if (count != 0) visit(keys_.key(index), count, block.sums[index % kFanOut]);
+    if (blocks_[index / kFanOut]->counts[index % kFanOut] != 0) visit(RowAt(index, &one));
   }
 }
 
 size_t Totals::bytes() const {
   // Only the lowest level of the maxima counts; the others are 64 times smaller.
-  return keys_.bytes() + blocks_.size() * (sizeof(Block) + sizeof(blocks_[0]) + sizeof(Units));
+  const size_t sums = row_sums_.size() * (kFanOut * ranking_.sums * sizeof(Units) + sizeof(row_sums_[0]));
+  return keys_.bytes() + sums + blocks_.size() * (sizeof(Block) + sizeof(blocks_[0]) + sizeof(Units));
 }
 
-std::optional<Units> Totals::Find(std::string_view key) const {
+std::optional<TotalEntry> Totals::Find(std::string_view key) const {
   const std::optional<uint32_t> index = keys_.Find(key);
   if (!index || ValueAt(*index) == kAbsent) return std::nullopt;
-  return ValueAt(*index);
+  return EntryAt(*index);
 }
 
-Totals::Top Totals::Highest(size_t depth, std::optional<Units> threshold, size_t max_entries) const {
+Totals::Top Totals::Highest(size_t depth, std::optional<Units> threshold, size_t max_entries,
+                            const RowCondition& condition) const {
   Selection selection(depth, threshold, max_entries);
   std::priority_queue<Node> nodes;
   const auto show = [&](size_t level, size_t index) {
@@ -216,7 +245,8 @@ Totals::Top Totals::Highest(size_t depth, std::optional<Units> threshold, size_t
     }
     for (size_t index = begin; index < begin + kFanOut; ++index) {
       const Units sum = ValueAt(index);
-      if (sum == kAbsent) continue;
+      Units one = 0;
+      if (sum == kAbsent || (condition != nullptr && !condition(SumsAt(index, &one)))) continue;
       if (selection.Takes(sum)) {
         selection.Take({sum, static_cast<uint32_t>(index)});
       } else {
@@ -229,7 +259,7 @@ Totals::Top Totals::Highest(size_t depth, std::optional<Units> threshold, size_t
   Top top;
   top.floor = selection.floor();
   for (const Candidate& candidate : std::move(selection).Candidates()) {
-    top.entries.push_back({keys_.key(candidate.index), candidate.sum});
+    top.entries.push_back(EntryAt(candidate.index));
   }
   std::sort(top.entries.begin(), top.entries.end(),
             [](const TotalEntry& a, const TotalEntry& b) { return a.sum != b.sum ? a.sum > b.sum : a.key < b.key; });
@@ -259,9 +289,8 @@ uint64_t Totals::AtOrAbove(Units threshold, uint64_t from, size_t max_bytes, std
     for (size_t index = std::max(from, uint64_t{block} * kFanOut); index < (block + 1) * kFanOut; ++index) {
       const Units sum = ValueAt(index);
       if (sum == kAbsent || sum < threshold) continue;
-      const std::string_view key = keys_.key(static_cast<uint32_t>(index));
-      entries->push_back({key, sum});
-      bytes += key.size() + sizeof(sum);
+      entries->push_back(EntryAt(index));
+      bytes += entries->back().key.size() + (1 + entries->back().sums.size()) * sizeof(Units);
       if (bytes >= max_bytes) return index + 1;
     }
   }
@@ -270,11 +299,11 @@ uint64_t Totals::AtOrAbove(Units threshold, uint64_t from, size_t max_bytes, std
 
 Uint128 Totals::Digest() const {
   Uint128 digest = 0;
+  Units one = 0;
   for (uint32_t index = 0; index < keys_.size(); ++index) {
-    const Block& block = *blocks_[index / kFanOut];
+    const Delta row = RowAt(index, &one);
     // The term of an absent row is 0.
-    digest +=
-        DigestTerm(keys_.key(index), static_cast<uint64_t>(block.counts[index % kFanOut]), block.sums[index % kFanOut]);
+    digest += DigestTerm(row.key, row.count, row.sum, row.others);
   }
   return digest;
 }

@@ -1,16 +1,13 @@
 #include "driver/core/batch_record.h"
 
 #include "common/number/units.h"
+#include "jobs/plan/measures.h"
 
 namespace tenfold {
 namespace {
 
-void SetResult(const GlobalTopK::Result& result, BatchCommitted* batch) {
-  for (const GlobalTopK::Partial& partial : result.top) {
-    Entry* entry = batch->add_top();
-    entry->set_key(partial.key);
-    *entry->mutable_sum() = ToProto(partial.sum);
-  }
+void SetResult(const GlobalTopK::Result& result, const Ranking& ranking, BatchCommitted* batch) {
+  for (const GlobalTopK::Partial& partial : result.top) *batch->add_top() = ToEntry(partial, ranking);
   TopKProof* proof = batch->mutable_proof();
   if (result.kth_total) *proof->mutable_kth_total() = ToProto(*result.kth_total);
   if (result.unseen_bound) *proof->mutable_unseen_bound() = ToProto(*result.unseen_bound);
@@ -59,7 +56,7 @@ BatchCommitted MakeBatchRecord(const JournalledJob& job, const Attempt& attempt,
   batch.mutable_next_offsets()->Add(next_offsets.begin(), next_offsets.end());
   for (const Digest& digest : digests) *batch.add_digests() = digest;
   SetCounts(job, counters, &batch);
-  SetResult(result, &batch);
+  SetResult(result, MeasuresOf(job.spec).ranking, &batch);
   return batch;
 }
 

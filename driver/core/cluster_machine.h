@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -63,9 +64,14 @@ class ClusterMachine {
   template <typename Request>
   void OnReply(const Send<Request>& sent, const absl::StatusOr<ReplyOf<Request>>& reply, int64_t now_us, Actions* actions) {
     NotePause(now_us);
-    const absl::Status sound = reply.ok() ? CheckReply(sent.request, *reply) : reply.status();
-    if (sound.ok()) members_.OnAnswer(sent.worker, sent.request.id().incarnation(), now_us);
     JobMachine* const job = Find(sent.request.id().job_id());
+    absl::Status sound = reply.status();
+    if constexpr (std::is_same_v<Request, FoldRequest> || std::is_same_v<Request, LookUpRequest>) {
+      if (reply.ok()) sound = CheckReply(sent.request, *reply, job == nullptr ? Ranking() : job->ranking());
+    } else if (reply.ok()) {
+      sound = CheckReply(sent.request, *reply);
+    }
+    if (sound.ok()) members_.OnAnswer(sent.worker, sent.request.id().incarnation(), now_us);
     if (job == nullptr) return;
     const Planning planning(this, actions);
     if (sound.ok()) return job->OnReply(sent, reply, now_us, actions);

@@ -11,6 +11,7 @@
 #include "driver/core/batch_planner.h"
 #include "driver/core/batch_record.h"
 #include "driver/core/lineage.h"
+#include "driver/core/merge_options.h"
 #include "driver/core/waiting_for.h"
 #include "glog/logging.h"
 
@@ -25,10 +26,6 @@ constexpr int64_t kRetryKafkaUs = 250'000;
 constexpr int64_t kSilenceUs = 5'000'000;
 constexpr int64_t kRetrySinksUs = 250'000;
 
-BatchMerge::Options MergeOptions(const ClusterView& cluster, const JobSpec& spec) {
-  return {.top = spec.top(), .floor = cluster.options.merge_floor, .memory = cluster.merge_memory};
-}
-
 }  // namespace
 
 JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted, int64_t submitted_at_us)
@@ -38,7 +35,7 @@ JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted
       moves_(cluster, &job_, &acks_),
       search_(&job_),
       ends_(&job_),
-      merge_(MergeOptions(*cluster, submitted.spec())),
+      merge_(MergeOptionsOf(submitted.spec(), cluster->options.merge_floor, cluster->merge_memory)),
       replies_(job_.partitions.size()),
       overhead_ms_(submitted.spec().batch_interval_ms() / 4) {}
 

@@ -70,6 +70,8 @@ class JobMachine {
 
   const JournalledJob& job() const { return job_; }
   const std::string& name() const { return job_.spec.name(); }
+  // What the rows of its states are, and what ranks.
+  const Ranking& ranking() const { return merge_.ranking(); }
   JobState state() const;
   // What the job waits for; of kind WAITING_NOT if it does not.
   const Waiting& waiting() const { return waiting_; }

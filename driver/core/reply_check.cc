@@ -11,6 +11,7 @@
 #include "common/limits.h"
 #include "common/number/units.h"
 #include "common/table/key_slice.h"
+#include "driver/merge/partial.h"
 
 namespace tenfold {
 namespace {
@@ -95,19 +96,21 @@ absl::Status CheckCounters(const FoldReply& reply, const Offsets& composition) {
   return absl::OkStatus();
 }
 
-// Checks the keys of entries that are added up, so that a key may come in parts.
+// Checks entries that are added up, so that a key may come in parts.
 template <typename Entries>
-absl::Status CheckKeys(const Entries& entries) {
+absl::Status CheckEntries(const Entries& entries, const Ranking& ranking) {
   for (const Entry& entry : entries) {
     if (entry.key().size() > kMaxKeyBytes) return Unsound(absl::StrCat("a key has ", entry.key().size(), " bytes"));
+    if (static_cast<size_t>(entry.others_size()) + 1 != ranking.sums)
+      return Unsound(absl::StrCat("an entry has ", entry.others_size() + 1, " sums; the job has ", ranking.sums));
   }
   return absl::OkStatus();
 }
 
 // The same for entries of which each has a key of its own.
 template <typename Entries>
-absl::Status CheckDistinct(const Entries& entries) {
-  if (absl::Status checked = CheckKeys(entries); !checked.ok()) return checked;
+absl::Status CheckDistinct(const Entries& entries, const Ranking& ranking) {
+  if (absl::Status checked = CheckEntries(entries, ranking); !checked.ok()) return checked;
   std::vector<std::string_view> keys;
   for (const Entry& entry : entries) keys.push_back(entry.key());
   // Not by a hash table, for which keys could be made to collide.
@@ -116,17 +119,18 @@ absl::Status CheckDistinct(const Entries& entries) {
 }
 
 // Checks that the entries come in the order of a result, and each key once.
-absl::Status CheckHighest(const Highest& highest) {
+absl::Status CheckHighest(const Highest& highest, const Ranking& ranking) {
+  if (absl::Status checked = CheckEntries(highest.entries(), ranking); !checked.ok()) return checked;
   const Entry* before = nullptr;
   for (const Entry& entry : highest.entries()) {
     if (before != nullptr) {
-      const Units last = FromProto(before->sum());
-      const Units sum = FromProto(entry.sum());
+      const Units last = RankedSum(*before, ranking);
+      const Units sum = RankedSum(entry, ranking);
       if (last < sum || (last == sum && before->key() >= entry.key())) return Unsound("its entries are in no order");
     }
     before = &entry;
   }
-  return CheckDistinct(highest.entries());
+  return CheckDistinct(highest.entries(), ranking);
 }
 
 absl::Status CheckFailure(const Failure& failure) {
@@ -166,7 +170,7 @@ absl::Status CheckReply(const PrepareRequest& request, const PrepareReply& reply
   return CheckPositions(reply.shards(), ByShard(request.targets()), &offsets);
 }
 
-absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply) {
+absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply, const Ranking& ranking) {
   if (reply.has_failure()) return CheckFailure(reply.failure());
   if (reply.has_waiting()) {
     if (absl::Status waiting = CheckWaiting(reply.waiting()); !waiting.ok()) return waiting;
@@ -183,21 +187,21 @@ absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply) {
        {reply.changed_keys(), reply.keys(), reply.times().fold_us(), reply.times().persist_us(), reply.times().wait_us()}) {
     if (number > uint64_t{kMaxNumber}) return Unsound(absl::StrCat(number, " is too large a count, or time"));
   }
-  if (reply.has_highest()) return CheckHighest(reply.highest());
-  if (reply.has_updates()) return CheckDistinct(reply.updates().entries());
-  return CheckKeys(reply.changes().added());
+  if (reply.has_highest()) return CheckHighest(reply.highest(), ranking);
+  if (reply.has_updates()) return CheckDistinct(reply.updates().entries(), ranking);
+  return CheckEntries(reply.changes().added(), ranking);
 }
 
-absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply) {
-  if (request.has_changes()) return CheckKeys(reply.entries());
+absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply, const Ranking& ranking) {
+  if (request.has_changes()) return CheckEntries(reply.entries(), ranking);
   if (!request.has_keys()) {
     const Units least = FromProto(request.range().at_or_above());
     const KeySlice slice = {request.range().slice(), std::max(1U, request.range().slices())};
     for (const Entry& entry : reply.entries()) {
       if (!slice.Has(entry.key())) return Unsound("a key is of another slice than what was asked for");
-      if (FromProto(entry.sum()) < least) return Unsound("an entry is below what was asked for");
+      if (RankedSum(entry, ranking) < least) return Unsound("an entry is below what was asked for");
     }
-    return CheckKeys(reply.entries());
+    return CheckEntries(reply.entries(), ranking);
   }
   std::vector<std::string_view> asked(request.keys().keys().begin(), request.keys().keys().end());
   std::ranges::sort(asked);
@@ -205,7 +209,7 @@ absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply) 
     if (!std::ranges::binary_search(asked, std::string_view(entry.key())))
       return Unsound("it sends a key that it was not asked for");
   }
-  return CheckDistinct(reply.entries());
+  return CheckDistinct(reply.entries(), ranking);
 }
 
 }  // namespace tenfold

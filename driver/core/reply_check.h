@@ -4,6 +4,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "common/number/ranking.h"
 #include "worker.pb.h"
 
 namespace tenfold {
@@ -11,7 +12,8 @@ namespace tenfold {
 // FAILED_PRECONDITION, saying what is wrong, to follow the worker's name and a colon.
 absl::Status CheckReply(const AssignRequest& request, const AssignReply& reply);
 absl::Status CheckReply(const PrepareRequest& request, const PrepareReply& reply);
-absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply);
-absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply);
+// The entries are of rows of this ranking.
+absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply, const Ranking& ranking = {});
+absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply, const Ranking& ranking = {});
 
 }  // namespace tenfold

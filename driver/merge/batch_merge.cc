@@ -12,16 +12,16 @@ namespace {
 // About how many bytes of keys one look-up has.
 constexpr size_t kLookUpBytes = 1 << 20;
 
-std::vector<GlobalTopK::Partial> ToPartials(const google::protobuf::RepeatedPtrField<Entry>& entries) {
-  std::vector<GlobalTopK::Partial> partials;
-  partials.reserve(static_cast<size_t>(entries.size()));
-  for (const Entry& entry : entries) partials.push_back({entry.key(), FromProto(entry.sum())});
-  return partials;
-}
-
 absl::Status NoAnswerError() { return absl::FailedPreconditionError("its reply is no answer to what it was asked"); }
 
 }  // namespace
+
+std::vector<Partial> BatchMerge::ToPartials(const google::protobuf::RepeatedPtrField<Entry>& entries) const {
+  std::vector<Partial> partials;
+  partials.reserve(static_cast<size_t>(entries.size()));
+  for (const Entry& entry : entries) partials.push_back(ToPartial(entry, ranking()));
+  return partials;
+}
 
 void BatchMerge::Begin(std::vector<MergeSource> workers) {
   workers_ = std::move(workers);
@@ -66,7 +66,8 @@ absl::Status BatchMerge::CheckReply(size_t worker, const FoldReply& reply) const
 }
 
 void BatchMerge::TakeThresholds() {
-  thresholds_merge_ = std::make_unique<GlobalTopK>(options_.top, workers_.size(), options_.memory);
+  thresholds_merge_ = std::make_unique<GlobalTopK>(options_.top, workers_.size(), options_.memory, GlobalTopK::kMaxQuestions,
+                                                   options_.having);
   for (size_t w = 0; w < workers_.size(); ++w) {
     const FoldReply& reply = *replies_[w];
     if (reply.has_updates()) {
@@ -84,7 +85,7 @@ void BatchMerge::TakeThresholds() {
 std::vector<BatchMerge::Question> BatchMerge::Next() {
   if (look_ups_.empty() && !done()) {
     if (replica_ != nullptr) {
-      Finish(replica_->Highest(options_.top));
+      Finish(replica_->Highest(options_.top, options_.having.condition));
     } else {
       const std::vector<GlobalTopK::Question> questions = thresholds_merge_->Next();
       // A second round means that the thresholds were too high, and so are the floors of the known entries.
@@ -212,7 +213,7 @@ void BatchMerge::Finish(GlobalTopK::Result result) {
   }
   if (choice_.by_changes() != (replica_ != nullptr)) {
     known_.Clear();
-    replica_ = choice_.by_changes() ? std::make_unique<TotalReplica>(options_.memory) : nullptr;
+    replica_ = choice_.by_changes() ? std::make_unique<TotalReplica>(options_.memory, ranking()) : nullptr;
   }
   thresholds_.clear();
   for (size_t w = 0; w < std::min(workers_.size(), result.next_thresholds.size()); ++w) {

@@ -31,14 +31,15 @@ namespace tenfold {
 class BatchMerge {
  public:
   struct Options {
-    // How many entries a result has.
+    // How many entries a result has, what they are ranked by, and which may be in it.
     size_t top = 10;
+    GlobalTopK::Having having = {};
     // A merge by thresholds that costs at most so many entries and look-ups for each worker is cheap enough.
     uint64_t floor = kMergeFloorEntries;
     // What the merges of all jobs share.
     std::shared_ptr<MergeMemory> memory = std::make_shared<MergeMemory>();
   };
-  explicit BatchMerge(Options options) : options_(std::move(options)), known_(options_.memory) {}
+  explicit BatchMerge(Options options) : options_(std::move(options)), known_(options_.memory, options_.having.ranking) {}
 
   // Begins the merge of an attempt, whatever became of the previous one. Below, worker w is the w-th of these workers.
   void Begin(std::vector<MergeSource> workers);
@@ -74,11 +75,13 @@ class BatchMerge {
   // Drops all that takes memory, for a job that is over.
   void Close();
   bool by_changes() const { return replica_ != nullptr; }
+  const Ranking& ranking() const { return options_.having.ranking; }
 
  private:
   // What is left to ask one worker in this step; the request in flight is the last.
   using LookUps = std::vector<LookUpRequest>;
 
+  std::vector<Partial> ToPartials(const google::protobuf::RepeatedPtrField<Entry>& entries) const;
   void TakeThresholds();
   absl::Status TakeChanges();
   // Cuts a question of the merge by thresholds into look-ups of about a megabyte at most.

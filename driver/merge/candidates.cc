@@ -15,22 +15,25 @@ uint32_t Candidates::FindOrAdd(std::string key, bool* is_new) {
   *is_new = known == kNone;
   if (!*is_new) return known;
   const auto id = static_cast<uint32_t>(candidates_.size());
-  key_bytes_ += key.size();
+  other_bytes_ += key.size();
   candidates_.emplace_back().key = std::move(key);
   ids_.emplace(candidates_.back().key, id);
   return id;
 }
 
-void Candidates::AddSent(uint32_t id, uint32_t worker, Units sum) {
-  AddTo(id, sum);
+void Candidates::AddSent(uint32_t id, uint32_t worker, const Partial& partial) {
+  AddTo(id, partial);
   senders_.push_back({worker, candidates_[id].sender});
   candidates_[id].sender = static_cast<uint32_t>(senders_.size()) - 1;
 }
 
-void Candidates::AddTo(uint32_t id, Units sum) {
-  Units& total = candidates_[id].total;
+void Candidates::AddTo(uint32_t id, const Partial& partial) {
+  Candidate& candidate = candidates_[id];
   // Sums of records are far below that; a worker that sends others must not end the driver.
-  if (__builtin_add_overflow(total, sum, &total)) total = std::numeric_limits<Units>::max();
+  if (__builtin_add_overflow(candidate.total, partial.sum, &candidate.total))
+    candidate.total = std::numeric_limits<Units>::max();
+  if (candidate.sums.empty()) other_bytes_ += partial.sums.size() * sizeof(Units);
+  AddSums(partial.sums, &candidate.sums);
 }
 
 void Candidates::MarkOnly(const std::vector<uint32_t>& ids) {
@@ -39,14 +42,14 @@ void Candidates::MarkOnly(const std::vector<uint32_t>& ids) {
 }
 
 bool Candidates::HasRoom() {
-  memory_.Set(candidates_.size() * kCandidateBytes + key_bytes_ + senders_.size() * sizeof(Sender));
+  memory_.Set(candidates_.size() * kCandidateBytes + other_bytes_ + senders_.size() * sizeof(Sender));
   return memory_.Fits() || memory_.IsLeast();
 }
 
 void Candidates::Clear() {
   ids_.clear();
   candidates_.clear();
-  key_bytes_ = 0;
+  other_bytes_ = 0;
   std::vector<Sender>().swap(senders_);
   memory_.Set(0);
 }

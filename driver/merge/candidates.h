@@ -15,13 +15,15 @@
 #include "common/number/units.h"
 #include "common/table/key_seed.h"
 #include "driver/merge/merge_memory.h"
+#include "driver/merge/partial.h"
 
 namespace tenfold {
 
 struct Candidate {
   std::string key;
-  // The sum of the partials known so far.
+  // The sum of the partials known so far, of what ranks, and of all sums where rows have several.
   Units total = 0;
+  std::vector<Units> sums = {};
   // An upper bound of the total; that of the present round once the round's entries are there.
   Units bound = 0;
   // The total is exact, or certainly below T, so nothing more is asked about the key.
@@ -51,9 +53,9 @@ class Candidates {
   // Makes the key a candidate if it is none; `is_new` says whether it did.
   uint32_t FindOrAdd(std::string key, bool* is_new);
   // The worker sent this partial of the candidate.
-  void AddSent(uint32_t id, uint32_t worker, Units sum);
-  // Adds a partial that was looked up. Fails a CHECK if the total leaves 128 bits, which R1 rules out.
-  void AddTo(uint32_t id, Units sum);
+  void AddSent(uint32_t id, uint32_t worker, const Partial& partial);
+  // Adds a partial that was looked up.
+  void AddTo(uint32_t id, const Partial& partial);
 
   // Calls `visit` with each worker that sent the candidate.
   template <typename Visit>
@@ -77,14 +79,15 @@ class Candidates {
     uint32_t next = kNone;
   };
   // What a candidate takes beside its key: itself, its place in the map, and in the lists of ids.
-  static constexpr size_t kCandidateBytes = 144;
+  static constexpr size_t kCandidateBytes = 168;
 
   // By id. A deque, because `ids_` and look-ups have views of the keys.
   std::deque<Candidate> candidates_;
   absl::flat_hash_map<std::string_view, uint32_t, SeededHash> ids_;
   std::vector<Sender> senders_;
   uint32_t pass_ = 0;
-  size_t key_bytes_ = 0;
+  // Of keys, and of the sums of rows that have several.
+  size_t other_bytes_ = 0;
   MergeShare memory_;
 };
 

@@ -29,8 +29,13 @@ bool IsBetter(const GlobalTopK::Partial& a, const GlobalTopK::Partial& b) { retu
 
 }  // namespace
 
-GlobalTopK::GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> memory, size_t max_questions)
-    : k_(k), max_questions_(max_questions), workers_(workers), unanswered_(workers), candidates_(std::move(memory)) {
+GlobalTopK::GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> memory, size_t max_questions, Having having)
+    : k_(k),
+      max_questions_(max_questions),
+      having_(std::move(having)),
+      workers_(workers),
+      unanswered_(workers),
+      candidates_(std::move(memory)) {
   CHECK_GT(k, 0u);
   CHECK_GT(workers, 0u);
 }
@@ -106,7 +111,7 @@ void GlobalTopK::AddEntries(size_t worker, std::vector<Partial> entries) {
       continue;
     }
     candidates_.Mark(id);
-    candidates_.AddSent(id, static_cast<uint32_t>(worker), entry.sum);
+    candidates_.AddSent(id, static_cast<uint32_t>(worker), entry);
     if (result_.rounds == 0) workers_[worker].sent.push_back(id);
   }
 }
@@ -119,7 +124,7 @@ void GlobalTopK::AddFound(size_t worker, const std::vector<Partial>& found) {
     CHECK(id != Candidates::kNone && candidates_.IsMarked(id))
         << "a worker answers for a key it was not asked for, or twice";
     candidates_.Unmark(id);
-    candidates_.AddTo(id, entry.sum);
+    candidates_.AddTo(id, entry);
   }
 }
 
@@ -135,11 +140,14 @@ std::vector<GlobalTopK::Question> GlobalTopK::Next() {
     if (slices_.empty()) ++result_.rounds;
     BoundCandidates();
     step_ = Step::kBest;
+    best_size_ = 2 * k_;
     std::vector<Question> questions = LookUpBest();
     if (!questions.empty()) return questions;
   }
   if (step_ == Step::kBest) {
     SettleAsked();
+    // The best by what ranks may not be those that may be in the result.
+    if (having_.condition != nullptr && best_.size() < k_ && !open_.empty() && !IsDecided()) return LookUpBest();
     if (!IsDecided()) {
       CHECK(result_.rounds == 1 && slices_.empty()) << "the second round did not decide";
       step_ = Step::kEntries;
@@ -197,12 +205,13 @@ void GlobalTopK::BoundCandidates() {
 void GlobalTopK::Settle(uint32_t id) {
   Candidate& candidate = candidates_[id];
   candidate.settled = true;
+  if (having_.condition != nullptr && !having_.condition(AllSums(candidate.total, candidate.sums, having_.ranking))) return;
   if (best_.size() == k_) {
     if (!Precedes(candidate.total, candidate.key, best_.front().sum, best_.front().key)) return;
     std::pop_heap(best_.begin(), best_.end(), IsBetter);
     best_.pop_back();
   }
-  best_.push_back({candidate.key, candidate.total});
+  best_.push_back({candidate.key, candidate.total, candidate.sums});
   std::push_heap(best_.begin(), best_.end(), IsBetter);
 }
 
@@ -219,7 +228,8 @@ void GlobalTopK::SettleAsked() {
 std::vector<GlobalTopK::Question> GlobalTopK::LookUpBest() {
   SettleAsked();
   std::vector<uint32_t> ids = open_;
-  const size_t count = std::min(2 * k_, ids.size());
+  const size_t count = std::min(best_size_, ids.size());
+  best_size_ = std::min(2 * best_size_, std::max(best_size_, max_questions_ / workers_.size()));
   std::partial_sort(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(count), ids.end(), [&](uint32_t a, uint32_t b) {
     return Precedes(candidates_[a].total, candidates_[a].key, candidates_[b].total, candidates_[b].key);
   });
@@ -315,13 +325,14 @@ void GlobalTopK::ForgetCandidates() {
 }
 
 void GlobalTopK::Finish() {
-  result_.kth_total = LeastKthTotal();
+  if (best_.size() == k_) result_.kth_total = best_.front().sum;
+  const std::optional<Units> least = LeastKthTotal();
   std::sort_heap(best_.begin(), best_.end(), IsBetter);
   result_.top = std::move(best_);
   result_.unseen_bound = UnseenBound(Floors());
   std::vector<Units> depth_bounds;
   for (const Worker& worker : workers_) depth_bounds.push_back(worker.depth_bound);
-  result_.next_thresholds = NextThresholds(result_.kth_total, std::move(depth_bounds));
+  result_.next_thresholds = NextThresholds(least, std::move(depth_bounds));
 }
 
 // Checks the stop rule of R7 with a lower bound of T, which is safe, as a higher T would stop as well.
@@ -332,8 +343,8 @@ bool GlobalTopK::IsDecided() const {
 }
 
 std::optional<Units> GlobalTopK::LeastKthTotal() const {
-  if (best_.size() < k_) return std::nullopt;
-  return best_.front().sum;
+  if (best_.size() < k_) return having_.least;
+  return having_.least ? std::max(*having_.least, best_.front().sum) : best_.front().sum;
 }
 
 std::vector<std::optional<Units>> GlobalTopK::Floors() const {

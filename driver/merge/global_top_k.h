@@ -27,15 +27,13 @@
 #include "common/table/key_slice.h"
 #include "driver/merge/candidates.h"
 #include "driver/merge/merge_memory.h"
+#include "driver/merge/partial.h"
 
 namespace tenfold {
 
 class GlobalTopK {
  public:
-  struct Partial {
-    std::string key;
-    Units sum = 0;
-  };
+  using Partial = tenfold::Partial;
   // What to ask one worker.
   struct Question {
     size_t worker = 0;
@@ -48,7 +46,8 @@ class GlobalTopK {
   struct Result {
     // Total descending, then key ascending by bytes; at most k.
     std::vector<Partial> top;
-    // The proof: T (unset with fewer than k keys), U (unset if every entry was seen), rounds, entries read.
+    // The proof: T (unset if fewer than k keys may be in the result), U (unset if every entry was seen), rounds, entries
+    // read.
     std::optional<Units> kth_total;
     std::optional<Units> unseen_bound;
     uint32_t rounds = 0;
@@ -62,9 +61,17 @@ class GlobalTopK {
   // At most so many questions of one key to one worker are in flight, which bounds the memory that they take.
   static constexpr size_t kMaxQuestions = 1 << 18;
 
+  // Which keys may be in the result: those for which `condition` holds, if it is set. `least`, if set, is a bound that what
+  // ranks is not below where the condition holds: then nothing below it has to be looked for.
+  struct Having {
+    Ranking ranking;
+    RowCondition condition;
+    std::optional<Units> least;
+  };
+
   // A key is a candidate of the result only if at least one worker has it, also when its total is 0 or below.
   GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> memory = std::make_shared<MergeMemory>(),
-             size_t max_questions = kMaxQuestions);
+             size_t max_questions = kMaxQuestions, Having having = {});
   GlobalTopK(GlobalTopK&&) = default;
 
   // Worker w's first answer: its highest partials, and its floor (unset if it sent all). Each worker once. `read`: so many
@@ -106,6 +113,7 @@ class GlobalTopK {
   void Settle(uint32_t id);
   // Settles what was looked up, and drops what can no longer be in the result.
   void SettleAsked();
+  // Looks up the best by what is known of them, each time twice as many.
   std::vector<Question> LookUpBest();
   std::vector<Question> LookUpRest();
   std::vector<Question> LookUp(std::vector<uint32_t> ids);
@@ -116,12 +124,13 @@ class GlobalTopK {
   void ForgetCandidates();
   void Finish();
   bool IsDecided() const;
-  // A lower bound of the k-th total; unset while fewer than k totals are exact.
+  // A lower bound of the k-th total; unset while it has none, as fewer than k totals are exact.
   std::optional<Units> LeastKthTotal() const;
   std::vector<std::optional<Units>> Floors() const;
 
   const size_t k_;
   const size_t max_questions_;
+  const Having having_;
   std::vector<Worker> workers_;
   Step step_ = Step::kEntries;
   // How many answers are in flight.
@@ -129,6 +138,8 @@ class GlobalTopK {
   Candidates candidates_;
   // Ids of the candidates that are not settled; in the step kRest sorted by bound, lowest first.
   std::vector<uint32_t> open_;
+  // How many LookUpBest takes next.
+  size_t best_size_ = 0;
   // Ids of the candidates that are looked up in this step.
   std::vector<uint32_t> asked_;
   // The k highest of exact totals, in the order of the result, as a heap with the last of them on top.

@@ -12,13 +12,15 @@ constexpr Units kMinUnits = std::numeric_limits<Units>::min();
 constexpr Units kMaxUnits = std::numeric_limits<Units>::max();
 
 // The memory of an entry besides its key, in bytes.
-constexpr uint64_t kEntryBytes = 100;
+constexpr uint64_t kEntryBytes = 124;
 // Known entries of a worker may become this many in any case before all of them are asked for again.
 constexpr size_t kFewEntries = 64;
 
-uint64_t BytesOf(const std::string& key) { return kEntryBytes + key.size(); }
-
 }  // namespace
+
+uint64_t KnownEntries::BytesOf(const std::string& key) const {
+  return kEntryBytes + key.size() + (ranking_.sums > 1 ? ranking_.sums * sizeof(Units) : 0);
+}
 
 void KnownEntries::Begin(size_t workers) {
   if (workers == workers_.size()) return;
@@ -51,7 +53,7 @@ void KnownEntries::Learn(size_t worker, const FoldReply& reply) {
   if (highest.entries_size() > kMaxEntries) return;
   // Entries that tie with the floor are left out, since some of them may be missing.
   for (const Entry& entry : highest.entries()) {
-    if (FromProto(entry.sum()) >= of.least) Put(&of, entry);
+    if (RankedSum(entry, ranking_) >= of.least) Put(&of, entry);
   }
   const bool are_most = 2 * of.entries.size() >= static_cast<size_t>(highest.entries_size());
   of.most = std::max(2 * of.entries.size(), kFewEntries);
@@ -64,7 +66,7 @@ std::vector<GlobalTopK::Partial> KnownEntries::Update(size_t worker, const FoldR
   Worker& of = workers_.at(worker);
   CHECK(of.composition) << "nothing is known of worker " << worker;
   for (const Entry& entry : reply.updates().entries()) {
-    if (FromProto(entry.sum()) >= of.least) {
+    if (RankedSum(entry, ranking_) >= of.least) {
       Put(&of, entry);
     } else if (of.entries.erase(entry.key()) > 0) {
       bytes_ -= BytesOf(entry.key());
@@ -74,7 +76,7 @@ std::vector<GlobalTopK::Partial> KnownEntries::Update(size_t worker, const FoldR
   memory_.Set(bytes_);
   std::vector<GlobalTopK::Partial> entries;
   entries.reserve(of.entries.size());
-  for (const auto& [key, sum] : of.entries) entries.push_back({key, sum});
+  for (const auto& [key, sums] : of.entries) entries.push_back({key, sums.sum, sums.sums});
   if (!IsWorthIt(of, reply.changed_keys())) Forget(&of);
   return entries;
 }
@@ -85,7 +87,9 @@ std::optional<Units> KnownEntries::Floor(size_t worker) const {
 }
 
 void KnownEntries::Put(Worker* worker, const Entry& entry) {
-  const auto [place, is_new] = worker->entries.insert_or_assign(entry.key(), FromProto(entry.sum()));
+  Partial partial = ToPartial(entry, ranking_);
+  const auto [place, is_new] =
+      worker->entries.insert_or_assign(std::move(partial.key), Sums{partial.sum, std::move(partial.sums)});
   if (is_new) bytes_ += BytesOf(entry.key());
 }
 
@@ -94,7 +98,7 @@ bool KnownEntries::IsWorthIt(const Worker& worker, uint64_t changed_keys) const 
 }
 
 void KnownEntries::Forget(Worker* worker) {
-  for (const auto& [key, sum] : worker->entries) bytes_ -= BytesOf(key);
+  for (const auto& [key, sums] : worker->entries) bytes_ -= BytesOf(key);
   worker->composition.reset();
   worker->entries = {};
   memory_.Set(bytes_);

@@ -33,7 +33,8 @@ class KnownEntries {
   static constexpr int kMaxEntries = 4096;
   static constexpr uint64_t kMaxChangedKeys = 1 << 14;
 
-  explicit KnownEntries(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
+  explicit KnownEntries(std::shared_ptr<MergeMemory> memory, const Ranking& ranking = {})
+      : ranking_(ranking), memory_(std::move(memory)) {}
 
   // Begins an attempt with this many workers. Worker w may be another one than before: a worker that is not at the
   // composition quoted sends its highest entries.
@@ -52,12 +53,17 @@ class KnownEntries {
   std::optional<Units> Floor(size_t worker) const;
 
  private:
+  // As in Partial.
+  struct Sums {
+    Units sum = 0;
+    std::vector<Units> sums;
+  };
   struct Worker {
     // Unset if nothing is known of the worker.
     std::optional<google::protobuf::RepeatedPtrField<PartitionOffset>> composition;
     // Every key of the worker at or above this sum is among the entries.
     Units least = 0;
-    absl::flat_hash_map<std::string, Units, SeededHash> entries;
+    absl::flat_hash_map<std::string, Sums, SeededHash> entries;
     // The entries are given up when there are more.
     size_t most = 0;
   };
@@ -67,6 +73,9 @@ class KnownEntries {
   bool IsWorthIt(const Worker& worker, uint64_t changed_keys) const;
   void Forget(Worker* worker);
 
+  uint64_t BytesOf(const std::string& key) const;
+
+  const Ranking ranking_;
   MergeShare memory_;
   std::vector<Worker> workers_;
   // The memory that the entries of all workers take.

@@ -23,7 +23,7 @@ void TotalReplica::Begin(const std::vector<MergeSource>& sources) {
 }
 
 void TotalReplica::Clear() {
-  totals_ = Totals();
+  totals_ = Totals(ranking_);
   for (Part& part : parts_) part = Part();
   memory_.Set(0);
 }
@@ -37,9 +37,13 @@ bool TotalReplica::Add(size_t worker, const Entries& entries) {
   parts_.at(worker).half = true;
   entries_ += static_cast<uint64_t>(entries.size());
   std::array<Delta, KeyTable::kBlock> deltas;
+  const size_t others = ranking_.sums - 1;
+  std::vector<Units> sums(others * deltas.size());
   size_t count = 0;
   for (const Entry& entry : entries) {
-    deltas[count++] = {entry.key(), 1, FromProto(entry.sum())};
+    const std::span<Units> rest = std::span(sums).subspan(count * others, others);
+    for (size_t m = 0; m < others; ++m) rest[m] = FromProto(entry.others(static_cast<int>(m)));
+    deltas[count++] = {entry.key(), 1, FromProto(entry.sum()), rest};
     if (count < deltas.size()) continue;
     totals_.Add(deltas);
     count = 0;
@@ -52,34 +56,40 @@ bool TotalReplica::Add(size_t worker, const Entries& entries) {
   return false;
 }
 
+std::vector<Units> TotalReplica::SumsOf(const TotalEntry& entry) const {
+  return AllSums(entry.sum, {entry.sums.begin(), entry.sums.end()}, ranking_);
+}
+
 void TotalReplica::Complete(size_t worker, const Composition& composition) { parts_.at(worker) = {composition, false}; }
 
-GlobalTopK::Result TotalReplica::Highest(size_t k) const {
+GlobalTopK::Result TotalReplica::Highest(size_t k, const RowCondition& condition) const {
   for (const Part& part : parts_) CHECK(part.composition && !part.half) << "a worker's part is not there";
-  const Totals::Top highest = totals_.Highest(k, std::nullopt, 0);
+  const Totals::Top highest = totals_.Highest(k, std::nullopt, 0, condition);
   std::vector<TotalEntry> top = highest.entries;
-  if (highest.floor && *highest.floor == top.back().sum) {
+  if (highest.floor && top.size() == k && *highest.floor == top.back().sum) {
     // Totals left out some keys with the k-th total; those that come first by key belong in the result.
     const Units tied = top.back().sum;
     std::erase_if(top, [&](const TotalEntry& entry) { return entry.sum == tied; });
-    std::vector<std::string_view> first;
+    const auto is_before = [](const TotalEntry& a, const TotalEntry& b) { return a.key < b.key; };
+    std::vector<TotalEntry> first;
     std::vector<TotalEntry> some;
     uint64_t from = 0;
     do {
       some.clear();
       from = totals_.AtOrAbove(tied, from, kPartBytes, &some);
       for (const TotalEntry& entry : some) {
-        if (entry.sum == tied) first.push_back(entry.key);
+        if (entry.sum == tied && (condition == nullptr || condition(SumsOf(entry)))) first.push_back(entry);
       }
       if (first.size() < k - top.size()) continue;
-      std::nth_element(first.begin(), first.begin() + static_cast<ptrdiff_t>(k - top.size()) - 1, first.end());
+      std::nth_element(first.begin(), first.begin() + static_cast<ptrdiff_t>(k - top.size()) - 1, first.end(), is_before);
       first.resize(k - top.size());
     } while (from != 0);
-    std::sort(first.begin(), first.end());
-    for (const std::string_view key : first) top.push_back({key, tied});
+    std::sort(first.begin(), first.end(), is_before);
+    top.insert(top.end(), first.begin(), first.end());
   }
   GlobalTopK::Result result;
-  for (const TotalEntry& entry : top) result.top.push_back({std::string(entry.key), entry.sum});
+  for (const TotalEntry& entry : top)
+    result.top.push_back({std::string(entry.key), entry.sum, {entry.sums.begin(), entry.sums.end()}});
   if (top.size() == k) result.kth_total = top.back().sum;
   result.rounds = 1;
   result.entries = entries_;

@@ -34,7 +34,8 @@ class TotalReplica {
   using Composition = google::protobuf::RepeatedPtrField<PartitionOffset>;
   using Entries = google::protobuf::RepeatedPtrField<Entry>;
 
-  explicit TotalReplica(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
+  explicit TotalReplica(std::shared_ptr<MergeMemory> memory, const Ranking& ranking = {})
+      : ranking_(ranking), memory_(std::move(memory)), totals_(ranking) {}
   TotalReplica(const TotalReplica&) = delete;
   TotalReplica& operator=(const TotalReplica&) = delete;
 
@@ -50,8 +51,9 @@ class TotalReplica {
   // Everything was added: worker w's part is at this composition from here on.
   void Complete(size_t worker, const Composition& composition);
 
-  // All parts are there. T is the k-th total, U none; `entries` are those added since Begin.
-  GlobalTopK::Result Highest(size_t k) const;
+  // All parts are there. T is the k-th total, U none; `entries` are those added since Begin. With a condition the result has
+  // only keys that fulfil it.
+  GlobalTopK::Result Highest(size_t k, const RowCondition& condition = nullptr) const;
 
  private:
   struct Part {
@@ -60,6 +62,9 @@ class TotalReplica {
     bool half = false;
   };
 
+  std::vector<Units> SumsOf(const TotalEntry& entry) const;
+
+  const Ranking ranking_;
   MergeShare memory_;
   std::vector<MergeSource> sources_;
   std::vector<Part> parts_;

@@ -70,8 +70,7 @@ class Trial {
     } else if (made.filtered) {
       text += "   filtered: where is not true\n";
     } else {
-      text += fmt::format("   adds to {}: {} {}\n", Printable(KeyText(std::string(made.key), form_)),
-                          form_.general ? form_.measures[0] : "score", FormatUnits(made.units[0]));
+      text += fmt::format("   adds to {}: {}\n", Printable(KeyText(std::string(made.key), form_)), Contributions(made));
     }
     bad_ += made.reason != BAD_NONE;
     filtered_ += made.filtered;
@@ -84,6 +83,17 @@ class Trial {
   }
 
  private:
+  // What a record adds to each measure.
+  std::string Contributions(const Contribution& made) const {
+    std::string text;
+    for (const RowMeasure& measure : form_.measures.measures) {
+      const bool null = measure.present && made.units[*measure.present] == 0;
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", measure.name,
+                          null ? "null" : FormatUnits(made.units[measure.sum]));
+    }
+    return text;
+  }
+
   // The fields that were read of the last record.
   std::string Fields() {
     std::string text;

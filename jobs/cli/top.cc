@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,9 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/time/clock.h"
-#include "common/number/units.h"
 #include "common/process/process.h"
 #include "common/text/duration.h"
 #include "fmt/format.h"
@@ -44,10 +43,14 @@ struct Options {
 std::string TopText(const GetBatchReply& reply) {
   const BatchCommitted& batch = reply.batch();
   const ResultForm form = ResultFormOf(reply.spec());
-  std::vector<std::vector<std::string>> rows = {{"RANK", "KEY", "SCORE"}};
-  if (form.general) rows[0].back() = absl::AsciiStrToUpper(form.measures.at(0));
+  std::vector<std::vector<std::string>> rows = {{"RANK", "KEY"}};
+  std::ranges::move(MeasureHeads(form), std::back_inserter(rows[0]));
+  std::vector<size_t> numbers = {0};
+  for (size_t column = 2; column < rows[0].size(); ++column) numbers.push_back(column);
   for (const Entry& entry : batch.top()) {
-    rows.push_back({std::to_string(rows.size()), KeyText(entry.key(), form), FormatUnits(FromProto(entry.sum()))});
+    std::vector<std::string>& row = rows.emplace_back();
+    row = {std::to_string(rows.size() - 1), KeyText(entry.key(), form)};
+    std::ranges::move(MeasureTexts(entry, form), std::back_inserter(row));
   }
   std::string text = fmt::format("{}, batch {} of {}: {} records, {} bad{}, {} in this batch, lag {}\n", reply.job(),
                                  batch.batch(), FormatTime(batch.published_at_us()), batch.records(), batch.bad_records(),
@@ -58,7 +61,7 @@ std::string TopText(const GetBatchReply& reply) {
                                   stuck.problem())) +
             "\n";
   }
-  return text + FormatTable(rows, {0, 2});
+  return text + FormatTable(rows, numbers);
 }
 
 std::string Render(OutputFormat output, const GetBatchReply& reply) {

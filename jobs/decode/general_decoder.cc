@@ -59,8 +59,7 @@ GeneralDecoder::GeneralDecoder(std::shared_ptr<const Plan> plan)
       is_converted_(plan_->fields.size()),
       where_value_(plan_->where.nodes.size()),
       key_values_(plan_->key.nodes.size()),
-      values_(plan_->values.nodes.size()),
-      units_(plan_->measures.size()) {
+      values_(plan_->values.nodes.size()) {
   std::vector<size_t> columns;
   std::vector<JsonPath> paths;
   for (size_t i = 0; i < plan_->fields.size(); ++i) {
@@ -221,20 +220,25 @@ bool GeneralDecoder::MakeKey() {
 }
 
 bool GeneralDecoder::MakeUnits() {
+  units_.clear();
   size_t next = 0;
-  for (size_t i = 0; i < plan_->measures.size(); ++i) {
-    const PlannedMeasure& measure = plan_->measures[i];
-    units_[i] = kUnitsPerOne;
-    if (!measure.node) continue;
+  for (const PlannedMeasure& measure : plan_->measures) {
+    if (!measure.node) {
+      units_.push_back(kUnitsPerOne);
+      continue;
+    }
     const Value& value = values_[next];
     const std::string& subject = value_subjects_[next++];
     if (IsNull(value)) {
-      units_[i] = 0;
-    } else if (measure.kind == PlannedMeasure::Kind::kSum) {
+      units_.push_back(0);
+    } else if (measure.kind == PlannedMeasure::Kind::kCount) {
+      units_.push_back(kUnitsPerOne);
+    } else {
       const std::optional<int64_t> units = std::get<Fraction>(value).ToUnits();
       if (!units) return Bad(BAD_NUMBER_OUT_OF_RANGE, subject);
-      units_[i] = *units;
+      units_.push_back(*units);
     }
+    if (measure.nullable) units_.push_back(IsNull(value) ? 0 : kUnitsPerOne);
   }
   return true;
 }

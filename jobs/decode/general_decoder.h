@@ -42,7 +42,7 @@ struct Contribution {
   bool filtered = false;
   // Unless it is bad or filtered: valid until the next Decode.
   std::string_view key;
-  // What the record adds to each measure, in units of 1e-9; a counted record is one.
+  // What the record adds to each sum of its key's row (job_spec.proto, Measure), in units of 1e-9; what is counted is one.
   std::span<const int64_t> units;
 };
 

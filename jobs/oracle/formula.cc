@@ -275,8 +275,10 @@ class Computer {
   }
 
   Datum OfName(const std::string& name) {
-    const auto let = names_->lets->find(name);
-    if (let == names_->lets->end()) {
+    static const std::map<std::string, Formula> none;
+    const std::map<std::string, Formula>& lets = names_->lets == nullptr ? none : *names_->lets;
+    const auto let = lets.find(name);
+    if (let == lets.end()) {
       const auto field = names_->fields.find(name);
       CHECK(field != names_->fields.end()) << "no field " << name;
       return field->second;

@@ -341,6 +341,7 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
     if (units > std::numeric_limits<int64_t>::max() || units < std::numeric_limits<int64_t>::min())
       return bad(BAD_NUMBER_OUT_OF_RANGE, measure_name(i));
     made.units.push_back(units);
+    if (fold_.measures(static_cast<int>(i)).nullable()) made.units.emplace_back(amounts[i].null() ? 0 : 1'000'000'000);
   }
   made.key = std::move(key);
   return made;

@@ -17,7 +17,7 @@ struct Contributed {
   std::string subject;
   bool filtered = false;
   std::string key;
-  // What it adds to each measure, in units.
+  // What it adds to each measure, in units; of one that may be null followed by one if it is not.
   std::vector<BigInt> units;
 };
 

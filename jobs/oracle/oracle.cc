@@ -61,11 +61,13 @@ Uint128 Modulo128(const BigInt& units) {
 }
 
 // R4's term of a row whose pane is 0.
-Uint128 RowDigest(const std::string& key, uint64_t count, const BigInt& sum) {
+Uint128 RowDigest(const std::string& key, uint64_t count, const std::vector<BigInt>& sums) {
   const std::string frame = std::string(8, '\0') + key;
   const XXH128_hash_t hash = XXH3_128bits(frame.data(), frame.size());
   const Uint128 odd = (Uint128{hash.high64} << 64) | hash.low64 | 1;
-  return odd * (kDigestCountFactor * count + kDigestSumFactor * Modulo128(sum));
+  Uint128 row = kDigestCountFactor * count;
+  for (size_t m = 1; m <= sums.size(); ++m) row += (m == 1 ? kDigestSumFactor : DigestFactor(m)) * Modulo128(sums[m - 1]);
+  return odd * row;
 }
 
 Digest ToMessage(Uint128 digest) {
@@ -80,7 +82,9 @@ std::string DigestText(const Digest& digest) { return fmt::format("{:016x}{:016x
 std::string EntryText(const Entry& entry) {
   // The key of a wrong batch may have any bytes.
   const std::string key = IsUtf8(entry.key()) ? absl::Utf8SafeCEscape(entry.key()) : absl::CEscape(entry.key());
-  return fmt::format("'{}' with {}", key, UnitsText(FromMessage(entry.sum())));
+  std::string text = fmt::format("'{}' with {}", key, UnitsText(FromMessage(entry.sum())));
+  for (const Int128& other : entry.others()) text += ", " + UnitsText(FromMessage(other));
+  return text;
 }
 
 }  // namespace
@@ -100,8 +104,40 @@ Oracle::Oracle(const JobSpec& spec, size_t partitions)
   for (const InitialScore& initial : spec.fold().initial()) {
     Decimal score;
     CHECK_EQ(ReadNumber(initial.score(), &score), BAD_NONE) << "initial score '" << initial.score() << "'";
-    shards_[0][initial.key()] = {1, RoundToUnits(score.mantissa, score.exponent)};
+    shards_[0][initial.key()] = {1, {RoundToUnits(score.mantissa, score.exponent)}};
   }
+  PrepareResult(spec);
+}
+
+void Oracle::PrepareResult(const JobSpec& spec) {
+  size_t sums = 0;
+  for (const Measure& measure : spec.fold().general().measures()) {
+    Shown& shown = measures_.emplace_back();
+    shown.name = measure.name();
+    shown.sum = sums++;
+    if (measure.nullable()) shown.present = sums++;
+    if (measure.name() == spec.rank()) ranked_ = measures_.size() - 1;
+  }
+  if (measures_.empty()) measures_.push_back({.name = "score", .sum = 0, .present = {}});
+  ascending_ = spec.order() == ORDER_ASCENDING;
+  if (!spec.having().empty()) having_ = oracle::ParseFormula(spec.having());
+}
+
+bool Oracle::IsRanked(const std::vector<BigInt>& sums) const {
+  const auto is_null = [&](const Shown& measure) { return measure.present && sums[*measure.present] == 0; };
+  if (is_null(measures_[ranked_])) return false;
+  if (!having_) return true;
+  oracle::Names names;
+  for (const Shown& measure : measures_) {
+    if (is_null(measure)) {
+      names.fields[measure.name].is = oracle::Nothing();
+    } else {
+      names.fields[measure.name].is = oracle::Rational(sums[measure.sum], 1'000'000'000);
+    }
+  }
+  const auto holds = oracle::Compute(*having_, &names);
+  const auto* datum = std::get_if<oracle::Datum>(&holds);
+  return datum != nullptr && datum->truth();
 }
 
 void Oracle::PrepareTerms(const JobSpec& spec) {
@@ -130,7 +166,7 @@ void Oracle::Add(size_t partition, std::string_view value, const Place& place) {
     } else if (made.filtered) {
       ++filtered_[partition];
     } else {
-      AddRow(partition, made.key, made.units.at(0));
+      AddRow(partition, made.key, made.units);
     }
     return;
   }
@@ -140,15 +176,16 @@ void Oracle::Add(size_t partition, std::string_view value, const Place& place) {
     ++bad_[partition][{reason, ""}];
     return;
   }
-  AddRow(partition, key, units);
+  AddRow(partition, key, {units});
 }
 
-void Oracle::AddRow(size_t partition, std::string_view key, const BigInt& units) {
+void Oracle::AddRow(size_t partition, std::string_view key, const std::vector<BigInt>& units) {
   auto& rows = shards_[partition % kShards];
   auto row = rows.find(key);
   if (row == rows.end()) row = rows.emplace(key, Row{}).first;
   ++row->second.count;
-  row->second.sum += units;
+  row->second.sums.resize(units.size());
+  for (size_t m = 0; m < units.size(); ++m) row->second.sums[m] += units[m];
 }
 
 BadReason Oracle::ReadRecord(std::string_view value, std::string_view* key, BigInt* units) const {
@@ -252,25 +289,33 @@ Oracle::BigInt Oracle::RoundToUnits(const BigInt& mantissa, int exponent) {
 
 Oracle::Result Oracle::Compute() const {
   Result result;
-  std::map<std::string_view, BigInt> totals;
+  std::map<std::string_view, std::vector<BigInt>> totals;
   for (const auto& rows : shards_) {
     Uint128 digest = 0;
     for (const auto& [key, row] : rows) {
-      totals[key] += row.sum;
-      digest += RowDigest(key, row.count, row.sum);
+      std::vector<BigInt>& total = totals[key];
+      total.resize(row.sums.size());
+      for (size_t m = 0; m < row.sums.size(); ++m) total[m] += row.sums[m];
+      digest += RowDigest(key, row.count, row.sums);
     }
     result.digests.push_back(ToMessage(digest));
   }
 
   // The totals are in key order, so a stable sort by score keeps ties in key order.
-  std::vector<std::pair<std::string_view, const BigInt*>> ranking;
-  for (const auto& [key, total] : totals) ranking.emplace_back(key, &total);
-  std::stable_sort(ranking.begin(), ranking.end(), [](const auto& a, const auto& b) { return *a.second > *b.second; });
+  std::vector<std::pair<std::string_view, const std::vector<BigInt>*>> ranking;
+  for (const auto& [key, total] : totals) {
+    if (IsRanked(total)) ranking.emplace_back(key, &total);
+  }
+  const size_t by = measures_[ranked_].sum;
+  std::stable_sort(ranking.begin(), ranking.end(), [&](const auto& a, const auto& b) {
+    return ascending_ ? (*a.second)[by]<(*b.second)[by] : (*a.second)[by]>(*b.second)[by];
+  });
   if (ranking.size() > top_) ranking.resize(top_);
   for (const auto& [key, total] : ranking) {
     Entry& entry = result.top.emplace_back();
     entry.set_key(std::string(key));
-    *entry.mutable_sum() = ToMessage(*total);
+    *entry.mutable_sum() = ToMessage(total->at(0));
+    for (size_t m = 1; m < total->size(); ++m) *entry.add_others() = ToMessage((*total)[m]);
   }
 
   for (const uint64_t count : records_) result.records += count;
@@ -291,7 +336,10 @@ std::string Oracle::Difference(const BatchCommitted& batch) const {
   const auto& top = batch.top();
   for (int i = 0; i < std::min(top.size(), static_cast<int>(expected.top.size())); ++i) {
     const Entry& entry = expected.top[static_cast<size_t>(i)];
-    if (top[i].key() == entry.key() && FromMessage(top[i].sum()) == FromMessage(entry.sum())) continue;
+    const auto is_equal = [](const Int128& a, const Int128& b) { return FromMessage(a) == FromMessage(b); };
+    if (top[i].key() == entry.key() && is_equal(top[i].sum(), entry.sum()) &&
+        std::ranges::equal(top[i].others(), entry.others(), is_equal))
+      continue;
     return fmt::format("rank {} is {} in the batch, {} by the log", i + 1, EntryText(top[i]), EntryText(entry));
   }
   if (static_cast<size_t>(top.size()) != expected.top.size()) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -67,7 +68,13 @@ class Oracle {
   struct Row {
     uint64_t count = 0;
     // In units of 1e-9.
-    BigInt sum;
+    std::vector<BigInt> sums;
+  };
+  // A measure: which sum of a row it is, and which says how many of its values were not null, if it may be.
+  struct Shown {
+    std::string name;
+    size_t sum = 0;
+    std::optional<size_t> present;
   };
 
   static BadReason ReadNumber(std::string_view text, Decimal* number);
@@ -77,7 +84,10 @@ class Oracle {
 
   // What the constructor does for a fold without expressions.
   void PrepareTerms(const JobSpec& spec);
-  void AddRow(size_t partition, std::string_view key, const BigInt& units);
+  void PrepareResult(const JobSpec& spec);
+  void AddRow(size_t partition, std::string_view key, const std::vector<BigInt>& units);
+  // Whether a key with these totals is ranked.
+  bool IsRanked(const std::vector<BigInt>& sums) const;
 
   // Null for a fold without expressions, which the next four are of.
   std::unique_ptr<oracle::GeneralRecords> general_;
@@ -86,6 +96,10 @@ class Oracle {
   size_t key_field_ = 0;
   std::vector<Term> terms_;
   size_t top_;
+  std::vector<Shown> measures_;
+  size_t ranked_ = 0;
+  bool ascending_ = false;
+  std::optional<oracle::Formula> having_;
   // Entry s is shard s: its rows by key.
   std::vector<std::map<std::string, Row, std::less<>>> shards_;
   // Counted by partition index.

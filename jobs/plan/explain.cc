@@ -10,6 +10,7 @@
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/measures.h"
 #include "jobs/plan/plan.h"
 
 namespace tenfold {
@@ -28,11 +29,16 @@ class Explainer {
     } else {
       ExplainDirect(spec_.fold());
     }
-    Line("result", fmt::format("the {} keys with the highest {}, equal ones by key; every {} ms while caught up",
-                               spec_.top(), measure_, spec_.batch_interval_ms()));
+    const JobMeasures of = MeasuresOf(spec_);
+    const RowMeasure& ranked = of.measures[of.ranked];
+    if (!spec_.having().empty()) Line("having", fmt::format("{}; other keys are not ranked", spec_.having()));
+    Line("result", fmt::format("the {} keys with the {} {}{}, equal ones by key; every {} ms while caught up", spec_.top(),
+                               of.ranking.ascending ? "lowest" : "highest", ranked.name,
+                               ranked.present ? " that is not null" : "", spec_.batch_interval_ms()));
     Line("merge", "by thresholds, by what changed, or by all entries, as a batch makes cheapest; always exact");
     Line("state",
-         fmt::format("a row a key: count and {} sum of 128 bits in units of 1e-9{}", "one",
+         fmt::format("a row a key: count and {} of 128 bits in units of 1e-9{}",
+                     of.ranking.sums == 1 ? "one sum" : fmt::format("{} sums", of.ranking.sums),
                      spec_.fold().initial().empty() ? "" : fmt::format("; {} initial", spec_.fold().initial_size())));
     Line("limits", fmt::format("a record {} bytes, a key {}, a contribution 64 bits in units of 1e-9, a number {} digits",
                                kMaxRecordBytes, kMaxKeyBytes, kMaxNumberDigits));
@@ -50,7 +56,6 @@ class Explainer {
       score += fmt::format("{}{}*{}", score.empty() ? "" : " + ", term.constant(), term.field());
     }
     Line("score", fmt::format("sum of {}, computed exactly and rounded once to 1e-9", score));
-    measure_ = "score";
     Line("decoding", "the direct path: a delimited record, a field as the key, a linear sum");
   }
 
@@ -85,7 +90,6 @@ class Explainer {
       Line("measure", fmt::format("{} = {}, computed exactly in fractions and rounded once to 1e-9", measure.name(),
                                   measure.expression()));
     }
-    measure_ = fold.measures(0).name();
     const size_t unused =
         plan->fields.size() - plan->where.fields.size() - plan->key.fields.size() - plan->values.fields.size();
     if (unused > 0) Line("unused", fmt::format("{} of the fields; nothing reads them", unused));
@@ -109,7 +113,6 @@ class Explainer {
   }
 
   const JobSpec& spec_;
-  std::string measure_;
   std::string text_;
 };
 

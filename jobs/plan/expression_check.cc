@@ -222,10 +222,11 @@ ExpressionCheck::Node ExpressionCheck::CheckName(const Expression& tree, Wanted 
     fields_[tree.text] = static_cast<uint32_t>(plan_->fields.size() - 1);
     return AddFieldNode(fields_[tree.text]);
   }
-  if (tree.text.starts_with("record.")) return CheckRecordPlace(tree);
+  const bool of_record = names_are_ == "field";
+  if (of_record && tree.text.starts_with("record.")) return CheckRecordPlace(tree);
   if (FindFunction(tree.text) != nullptr)
     return Refuse(tree, fmt::format("{} is a function; write {}", tree.text, FindFunction(tree.text)->signature));
-  return Refuse(tree, fmt::format("{} is no field{}", Quoted(tree.text), DidYouMean(tree.text, Names())));
+  return Refuse(tree, fmt::format("{} is no {}{}", Quoted(tree.text), names_are_, DidYouMean(tree.text, Names())));
 }
 
 ExpressionCheck::Node ExpressionCheck::CheckRecordPlace(const Expression& tree) {
@@ -274,6 +275,8 @@ ExpressionCheck::Node ExpressionCheck::CheckCall(const Expression& tree, Wanted 
   const Function* const function = FindFunction(name);
   if (function != nullptr) return CheckFunction(tree, *function);
   if (!name.empty() && !IsExpressionName(name)) return CheckComparison(tree);
+  if (names_are_ != "field" && (name == "sum" || name == "count" || name == "avg" || name == "min" || name == "max"))
+    return Refuse(tree, fmt::format("{}(..) stands under measures, with a name; write that name here", name));
   if (name == "sum" || name == "count" || name == "avg" || name == "min" || name == "max")
     return Refuse(tree, fmt::format("{}(...) is a measure, no part of an expression; a score is summed as it is, and "
                                     "measures: {{NAME: {}(..)}} has others",

@@ -28,6 +28,9 @@ class ExpressionCheck {
   // Has expressions know a name of which a problem was reported, so that its uses are not reported too.
   void AddBroken(const std::string& name) { broken_.insert(name); }
 
+  // What a name is in messages: "field", or else "measure", and then record.* is none.
+  void NamesAre(std::string_view what) { names_are_ = what; }
+
   // Adds the nodes of the expression, which stands at `path` and begins at byte `offset` there, and returns the last one.
   // With a wanted type the value must have it. Nullopt if something is wrong, which was reported.
   std::optional<uint32_t> Check(const Expression& expression, const std::string& path,
@@ -83,6 +86,7 @@ class ExpressionCheck {
   absl::flat_hash_map<std::string, size_t> columns_;
   absl::flat_hash_map<std::string, uint32_t> lets_;
   absl::flat_hash_set<std::string> broken_;
+  std::string_view names_are_ = "field";
   std::string path_;
   size_t nodes_ = 0;
 };

@@ -170,6 +170,7 @@ class PlanMaker {
           check_.Check(tree.arguments[0], path, count ? std::nullopt : std::optional(kNumber));
       if (!node) return;
       measure.node = *node;
+      measure.nullable = !count && plan_->nodes[*node].nullable;
       plan_->values.nodes.push_back(*node);
     }
     plan_->measures.push_back(std::move(measure));
@@ -217,7 +218,10 @@ bool MakeCanonical(GeneralFold* fold) {
   if (!fold->where().empty()) rewrite(fold->mutable_where());
   for (Let& let : *fold->mutable_let()) rewrite(let.mutable_expression());
   for (std::string& key : *fold->mutable_key()) rewrite(&key);
-  for (Measure& measure : *fold->mutable_measures()) rewrite(measure.mutable_expression());
+  for (int i = 0; i < fold->measures_size(); ++i) {
+    rewrite(fold->mutable_measures(i)->mutable_expression());
+    fold->mutable_measures(i)->set_nullable(plan->measures[static_cast<size_t>(i)].nullable);
+  }
   // Columns that only expressions name, in the order of the record.
   std::map<size_t, Field> columns;
   for (size_t i = static_cast<size_t>(fold->fields_size()); i < plan->fields.size(); ++i) {

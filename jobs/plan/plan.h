@@ -65,6 +65,8 @@ struct PlannedMeasure {
   enum class Kind { kSum, kCount } kind = Kind::kSum;
   // Of a sum, and of a count of what may be null.
   std::optional<uint32_t> node;
+  // A sum of what may be null.
+  bool nullable = false;
 };
 
 struct Plan {

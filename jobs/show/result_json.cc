@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/time/time.h"
 #include "common/number/units.h"
 #include "glog/logging.h"
@@ -27,7 +29,7 @@ ResultForm ResultFormOf(const JobSpec& spec) {
   form.general = spec.fold().has_general();
   if (!form.general) return form;
   form.key_parts = static_cast<size_t>(spec.fold().general().key_size());
-  for (const Measure& measure : spec.fold().general().measures()) form.measures.push_back(measure.name());
+  form.measures = MeasuresOf(spec);
   return form;
 }
 
@@ -50,6 +52,26 @@ std::string KeyText(const std::string& key, const ResultForm& form) {
   return text;
 }
 
+std::vector<std::string> MeasureHeads(const ResultForm& form) {
+  std::vector<std::string> heads;
+  for (const RowMeasure& measure : form.measures.measures) heads.push_back(absl::AsciiStrToUpper(measure.name));
+  const auto ranked = heads.begin() + static_cast<std::ptrdiff_t>(form.measures.ranked);
+  std::rotate(heads.begin(), ranked, ranked + 1);
+  return heads;
+}
+
+std::vector<std::string> MeasureTexts(const Entry& entry, const ResultForm& form) {
+  const std::vector<Units> sums = SumsOf(entry);
+  std::vector<std::string> texts;
+  for (const RowMeasure& measure : form.measures.measures) {
+    const std::optional<Units> value = measure.ValueOf(sums);
+    texts.push_back(value ? FormatUnits(*value) : "null");
+  }
+  const auto ranked = texts.begin() + static_cast<std::ptrdiff_t>(form.measures.ranked);
+  std::rotate(texts.begin(), ranked, ranked + 1);
+  return texts;
+}
+
 std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch,
                     const ResultForm& form) {
   using Json = nlohmann::ordered_json;
@@ -62,10 +84,14 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
   }
   Json top = Json::array();
   for (int i = 0; i < batch.top_size(); ++i) {
-    const std::string score = FormatUnits(FromProto(batch.top(i).sum()));
-    Json entry = {{"rank", i + 1}, {"key", batch.top(i).key()}, {"score", score}};
+    const std::vector<Units> sums = SumsOf(batch.top(i));
+    Json entry = {{"rank", i + 1}, {"key", batch.top(i).key()}, {"score", FormatUnits(sums.at(form.measures.ranking.by))}};
     if (form.key_parts > 1) entry["key"] = KeyParts(batch.top(i).key(), form);
-    if (form.general) entry["measures"][form.measures.at(0)] = score;
+    for (const RowMeasure& measure : form.measures.measures) {
+      if (!form.general) break;
+      const std::optional<Units> value = measure.ValueOf(sums);
+      entry["measures"][measure.name] = value ? Json(FormatUnits(*value)) : Json();
+    }
     top.push_back(std::move(entry));
   }
   Json line = {{"job", job},

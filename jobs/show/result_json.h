@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "job_spec.pb.h"
+#include "jobs/plan/measures.h"
 #include "journal.pb.h"
 #include "nlohmann/json_fwd.hpp"
 
@@ -14,9 +15,9 @@ namespace tenfold {
 // What decides how the results of a job are shown, beside the results: a fold without `general` has neither.
 struct ResultForm {
   bool general = false;
-  // How many parts keys have, and the measures, of which the first ranks.
+  // How many parts keys have.
   size_t key_parts = 1;
-  std::vector<std::string> measures;
+  JobMeasures measures = {.measures = {{.name = kScoreMeasure, .sum = 0, .present = {}}}, .ranked = 0, .ranking = {}};
 };
 ResultForm ResultFormOf(const JobSpec& spec);
 
@@ -25,12 +26,17 @@ std::vector<std::string> KeyParts(const std::string& key, const ResultForm& form
 // A key as a table shows it: its parts with blanks between them.
 std::string KeyText(const std::string& key, const ResultForm& form);
 
+// A table's columns for measures, the one that ranks first: their heads, and their values in an entry.
+std::vector<std::string> MeasureHeads(const ResultForm& form);
+std::vector<std::string> MeasureTexts(const Entry& entry, const ResultForm& form);
+
 // Returns one line of JSON without its newline:
 // {"job","job_id","batch","published_at","offsets":[{"topic","partition","next_offset"}],"records","bad_records",
 //  "batch_records","top":[{"rank","key","score"}],"proof":{"kth_total","unseen_bound","rounds","entries"}}. Integers are
 // numbers, the time RFC 3339 UTC with milliseconds, scores and totals R1's text. `partitions` has at least as many entries
 // as the batch has offsets. A general fold's line also has "filtered_records" after "bad_records", and
-// "measures":{NAME:TEXT} after "score" in each entry; a key of several parts is an array.
+// "measures":{NAME:TEXT or null} after "score", which is the measure that ranks, in each entry; a key of several parts is an
+// array.
 std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch,
                     const ResultForm& form = {});
 

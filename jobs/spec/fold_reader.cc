@@ -6,13 +6,13 @@
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
 #include "jobs/plan/expression.h"
+#include "jobs/plan/measures.h"
 #include "jobs/spec/score_expression.h"
 
 namespace tenfold {
 namespace {
 
 // A score is short for the measure of this name, and its text for what is in the brackets of sum(..).
-constexpr std::string_view kScoreMeasure = "score";
 constexpr std::string_view kSum = "sum(";
 
 const std::vector<std::string>& TypeNames() {
@@ -124,6 +124,13 @@ void FoldReader::ReadMeasures(const YamlNode& node, const std::string& path) {
   ReadNames(node, path, [this](const YamlNode::Key& name, const YamlNode& value, const std::string& at) {
     if (auto text = ReadExpression(value, at, at)) measures_.emplace_back(name.text, *std::move(text));
   });
+}
+
+void FoldReader::ReadHaving(const YamlNode& node, const std::string& path, std::string* having) {
+  const std::optional<Text> text = ReadExpression(node, path, path);
+  if (!text) return;
+  if (text->node.text.empty()) Problem(node.offset, path, "is empty; leave it out to rank every key");
+  *having = text->node.text;
 }
 
 bool FoldReader::IsGeneral() const {

@@ -1,4 +1,5 @@
-// Reads the part of a job spec that says what is folded: format, fields, where, let, key, and score or measures. Pure.
+// Reads the part of a job spec that says what is folded (format, fields, where, let, key, and score or measures), and its
+// `having`. Pure.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +28,7 @@ class FoldReader : protected YamlReader {
   void ReadKey(const YamlNode& node, const std::string& path);
   void ReadScore(const YamlNode& node, const std::string& path);
   void ReadMeasures(const YamlNode& node, const std::string& path);
+  void ReadHaving(const YamlNode& node, const std::string& path, std::string* having);
 
   // Fills in the fold once all was read. A delimited record, a field as the key and a linear score are a fold without
   // `general`; that form never changes, as states are known by its hash.

@@ -181,6 +181,9 @@ class FoldRuleChecker {
     if (!fold_.initial().empty() && fold_.has_general() && fold_.general().key_size() > 1) {
       Violation("initial", "is for keys of one part; the key has several");
     }
+    if (!fold_.initial().empty() && fold_.has_general() && fold_.general().measures_size() > 1) {
+      Violation("initial", "is for jobs of one measure; this one has several");
+    }
     const std::string* last = nullptr;
     for (const InitialScore& initial : fold_.initial()) {
       const std::string& key = initial.key();

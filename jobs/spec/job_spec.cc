@@ -17,6 +17,8 @@
 #include "common/text/yaml_tree.h"
 #include "fmt/format.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "jobs/plan/having.h"
+#include "jobs/plan/measures.h"
 #include "jobs/plan/plan.h"
 #include "jobs/spec/fold_reader.h"
 #include "jobs/spec/kafka_properties.h"
@@ -32,6 +34,13 @@ constexpr uint32_t kDefaultTop = 10;
 constexpr uint32_t kDefaultBatchIntervalMs = 2000;
 // A JobSpec message has at most this many times the bytes of its YAML text.
 constexpr size_t kMaxMessageGrowth = 4;
+
+// Brings what a spec that has passed the rules says in texts into its one form.
+void MakeSpecCanonical(JobSpec* spec) {
+  if (spec->fold().has_general()) MakeCanonical(spec->mutable_fold()->mutable_general());
+  MakeHavingCanonical(spec);
+  if (MeasuresOf(*spec).ranked == 0) spec->clear_rank();
+}
 
 // Fills a JobSpec from a YAML tree.
 class SpecReader : private FoldReader {
@@ -52,6 +61,13 @@ class SpecReader : private FoldReader {
          {"key", [this](auto&... at) { ReadKey(at...); }},
          {"score", [this](auto&... at) { ReadScore(at...); }},
          {"measures", [this](auto&... at) { ReadMeasures(at...); }},
+         {"rank", [this](auto&... at) { ReadText(at..., spec_->mutable_rank()); }},
+         {"order",
+          [this](auto&... at) {
+            if (const auto word = ReadWord(at..., {"descending", "ascending"}))
+              spec_->set_order(*word == 0 ? ORDER_DESCENDING : ORDER_ASCENDING);
+          }},
+         {"having", [this](auto&... at) { ReadHaving(at..., spec_->mutable_having()); }},
          {"top", [this](auto&... at) { ReadTop(at...); }},
          {"batch", [this](auto&... at) { ReadMap(at..., {{"interval", [this](auto&... in) { ReadInterval(in...); }}}); }},
          {"initial", [this](auto&... at) { ReadInitial(at...); }},
@@ -73,7 +89,7 @@ class SpecReader : private FoldReader {
       problems()->push_back(
           {offset, std::move(violation.path), std::move(violation.message), violation.end - violation.begin});
     }
-    if (problems()->size() == before && spec_->fold().has_general()) MakeCanonical(spec_->mutable_fold()->mutable_general());
+    if (problems()->size() == before) MakeSpecCanonical(spec_);
   }
 
  private:
@@ -256,10 +272,9 @@ std::string CheckJobSpec(const JobSpec& spec) {
   }
   const std::vector<SpecViolation> violations = CheckSpecRules(spec);
   if (!violations.empty()) return fmt::format("{}: {}", Shown(violations[0].path), violations[0].message);
-  if (!spec.fold().has_general()) return "";
-  GeneralFold canonical = spec.fold().general();
-  MakeCanonical(&canonical);
-  const bool same = google::protobuf::util::MessageDifferencer::Equals(canonical, spec.fold().general());
+  JobSpec canonical = spec;
+  MakeSpecCanonical(&canonical);
+  const bool same = google::protobuf::util::MessageDifferencer::Equals(canonical, spec);
   return same ? ""
               : "the expressions are not in the form in which they are hashed; submit the spec with this version's tenfold";
 }
@@ -283,14 +298,20 @@ std::string CheckUpdate(const JobSpec& before, const JobSpec& after) {
     part = "source.kafka.start";
   } else if (!MessageDifferencer::Equals(before.fold().general(), after.fold().general())) {
     part = GeneralDifference(before.fold().general(), after.fold().general());
+  } else if (before.rank() != after.rank()) {
+    part = "rank";
+  } else if (before.order() != after.order()) {
+    part = "order";
+  } else if (before.having() != after.having()) {
+    part = "having";
   } else if (FoldHash(before) != FoldHash(after)) {
     part = "what is folded";
   }
   if (part.empty()) return "";
   return fmt::format(
-      "{} differs from the job's, whose state was folded by it. Submit the spec under another name, or cancel "
-      "the job and submit it anew",
-      part);
+      "{} differs from the job's, {}. Submit the spec under another name, or cancel the job and submit it anew", part,
+      part == "rank" || part == "order" || part == "having" ? "which cannot be changed while it runs"
+                                                            : "whose state was folded by it");
 }
 
 uint64_t FoldHash(const JobSpec& spec) {

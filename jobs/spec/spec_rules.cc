@@ -20,6 +20,7 @@
 #include "fmt/format.h"
 #include "jobs/spec/fold_rules.h"
 #include "jobs/spec/kafka_properties.h"
+#include "jobs/spec/result_rules.h"
 #include "jobs/spec/score_expression.h"
 
 namespace tenfold {
@@ -49,6 +50,7 @@ class RuleChecker {
     CheckName();
     CheckSource();
     std::ranges::move(CheckFoldRules(spec_.fold()), std::back_inserter(violations_));
+    std::ranges::move(CheckResultRules(spec_), std::back_inserter(violations_));
     CheckPace();
     CheckSinks();
     return std::move(violations_);
@@ -98,8 +100,6 @@ class RuleChecker {
   }
 
   void CheckPace() {
-    if (spec_.top() < 1 || spec_.top() > kMaxTop)
-      Violation("top", fmt::format("must be a whole number from 1 to {}", kMaxTop));
     if (spec_.batch_interval_ms() < kMinBatchIntervalMs || spec_.batch_interval_ms() > kMaxBatchIntervalMs) {
       Violation("batch.interval",
                 fmt::format("must be from {}ms to {}h", kMinBatchIntervalMs, kMaxBatchIntervalMs / 3'600'000));

@@ -111,6 +111,9 @@ Json SpecJson(const JobSpec& spec) {
     json["key"] = spec.fold().key();
     json["score"] = ScoreText(spec);
   }
+  if (!spec.rank().empty()) json["rank"] = spec.rank();
+  if (spec.order() == ORDER_ASCENDING) json["order"] = "ascending";
+  if (!spec.having().empty()) json["having"] = spec.having();
   json["top"] = spec.top();
   json["batch"] = {{"interval", fmt::format("{}ms", spec.batch_interval_ms())}};
   if (!spec.fold().initial().empty()) json["initial"] = Json::object();

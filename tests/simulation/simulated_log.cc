@@ -20,7 +20,7 @@ BadReason SimulatedFoldTask::Add(const Record& record, PartitionState* partition
   if (contribution.filtered) {
     partition->set_filtered(partition->filtered() + 1);
   } else {
-    table->AddCopy(contribution.key, contribution.units[0]);
+    table->AddCopy(contribution.key, contribution.units);
   }
   return BAD_NONE;
 }
@@ -78,7 +78,7 @@ FoldOutcome SimulatedFoldTask::Fold(const std::vector<JobCore::ShardRange>& rang
     }
     shard.deltas = table.Deltas();
     Uint128 digest = FromProto(shard.state.digest());
-    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum);
+    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum, delta.others);
     *shard.state.mutable_digest() = ToProto(digest);
   }
   return outcome;

@@ -17,9 +17,7 @@ class MapRows : public RowCursor {
   explicit MapRows(const std::map<std::string, ShardStore::RowSum>& rows) : next_(rows.begin()), end_(rows.end()) {}
   bool Next() override {
     if (next_ == end_) return false;
-    key_ = next_->first;
-    count_ = next_->second.count;
-    sum_ = next_->second.sum;
+    row_ = next_->second.RowOf(next_->first);
     ++next_;
     return true;
   }
@@ -41,7 +39,7 @@ absl::Status SimulatedStore::Create(std::span<const NewShard> shards) {
     CHECK(!shards_.contains(key));
     Shard& made = shards_[key].emplace_back();
     made.state = shard.state;
-    for (const Delta& row : shard.rows) made.rows[std::string(row.key)] = {row.count, row.sum};
+    for (const Delta& row : shard.rows) made.rows[std::string(row.key)].Add(row.count, row.sum, row.others);
   }
   return absl::OkStatus();
 }
@@ -59,9 +57,7 @@ absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal
     Shard& shard = history.back();
     shard.state = *update.state;
     for (const Delta& delta : update.deltas) {
-      RowSum& row = shard.rows[std::string(delta.key)];
-      row.count += delta.count;
-      row.sum += delta.sum;
+      shard.rows[std::string(delta.key)].Add(delta.count, delta.sum, delta.others);
     }
     if (history.size() > kHistory) history.pop_front();
   }
@@ -78,8 +74,7 @@ absl::Status SimulatedStore::AddRows(const ShardKey& shard, std::span<const std:
   for (size_t i = 0; i < keys.size(); ++i) {
     const auto row = rows.find(std::string(keys[i]));
     if (row == rows.end()) continue;
-    sums[i].count += row->second.count;
-    sums[i].sum += row->second.sum;
+    sums[i].Add(row->second.count, row->second.sum, row->second.others);
   }
   return absl::OkStatus();
 }
@@ -97,10 +92,13 @@ bool SimulatedStore::Damage(bool sly, const std::function<bool(const ShardState&
     if (shard.rows.empty() || !fits(shard.state)) continue;
     auto row = shard.rows.begin();
     std::advance(row, static_cast<std::ptrdiff_t>(Draw(random, shard.rows.size())));
-    const Uint128 before = DigestTerm(row->first, row->second.count, row->second.sum);
-    row->second.sum ^= Units{1} << Draw(random, 40);
+    const auto digest = [&row] { return DigestTerm(row->first, row->second.count, row->second.sum, row->second.others); };
+    const Uint128 before = digest();
+    // Any of its sums.
+    const uint64_t which = Draw(random, 1 + row->second.others.size());
+    (which == 0 ? row->second.sum : row->second.others[which - 1]) ^= Units{1} << Draw(random, 40);
     if (sly) {
-      const Uint128 after = DigestTerm(row->first, row->second.count, row->second.sum);
+      const Uint128 after = digest();
       *shard.state.mutable_digest() = ToProto(FromProto(shard.state.digest()) - before + after);
     }
     return true;

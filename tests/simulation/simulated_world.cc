@@ -1,10 +1,13 @@
 #include "tests/simulation/simulated_world.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "jobs/plan/having.h"
 #include "jobs/plan/plan.h"
+#include "jobs/spec/job_spec.h"
 
 namespace tenfold {
 namespace {
@@ -78,12 +81,44 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
   share->set_expression("clicks / (clicks + like)");
   fold->add_key(Chance(0.5) ? "page" : "left(page, 5)");
   if (Chance(0.3)) fold->add_key("like");
-  Measure* const measure = fold->add_measures();
-  measure->set_name("score");
-  measure->set_expression(Chance(0.4)   ? "sum(share)"
-                          : Chance(0.5) ? "count()"
-                                        : "sum(0.8*clicks - minutes + record.partition)");
+  const auto measure = [&](const char* name, const char* expression) {
+    Measure* const made = fold->add_measures();
+    made->set_name(name);
+    made->set_expression(expression);
+  };
+  measure("score", Chance(0.4) ? "sum(share)" : Chance(0.5) ? "count()" : "sum(0.8*clicks - minutes + record.partition)");
+  if (Chance(0.6)) {
+    Hit("job: several measures");
+    // Null while every like of a page is 0.
+    measure("liked", "sum(nullif(like, 0))");
+    if (Chance(0.5)) measure("events", "count()");
+    if (Chance(0.3)) measure("minutes", "sum(minutes)");
+  }
   CHECK(MakeCanonical(fold));
+}
+
+// What of the keys is ranked, and how.
+void SimulatedWorld::MakeResult(JobSpec* spec) {
+  const auto& measures = spec->fold().general().measures();
+  if (measures.size() > 1 && Chance(0.6)) spec->set_rank(measures[1 + static_cast<int>(Draw(measures.size() - 1))].name());
+  if (Chance(0.2)) {
+    Hit("job: the lowest come first");
+    spec->set_order(ORDER_ASCENDING);
+  }
+  if (!Chance(0.3)) return;
+  Hit("job: having");
+  // Where few keys fulfil it all are asked for, in slices if need be, and each part of an answer costs a message.
+  part_bytes = std::max<size_t>(part_bytes, 400);
+  const bool has_likes = measures.size() > 1;
+  const bool has_events = has_likes && measures[measures.size() > 2 ? 2 : 1].name() == "events";
+  spec->set_having(Chance(0.3)                ? "score > 4"
+                   : Chance(0.3)              ? "score between -3 and 60"
+                   : has_likes && Chance(0.3) ? "liked is null or liked < 2"
+                   : has_likes && Chance(0.3) ? "score / liked >= 1.5"
+                   : has_events               ? "events >= 3 and score > 0.5"
+                                              : "score < 1 or score > 10");
+  MakeHavingCanonical(spec);
+  CHECK_EQ(CheckJobSpec(*spec), "");
 }
 
 SimulatedJob* SimulatedWorld::MakeJob(const std::string& id) {
@@ -101,7 +136,9 @@ SimulatedJob* SimulatedWorld::MakeJob(const std::string& id) {
   }
   spec->set_top(static_cast<uint32_t>(1 + Draw(10)));
   spec->set_batch_interval_ms(static_cast<uint32_t>(50 + Draw(2000)));
-  if (spec->fold().general().key_size() < 2 && Chance(0.5)) {
+  MakeResult(spec);
+  const GeneralFold& general = spec->fold().general();
+  if (general.key_size() < 2 && general.measures_size() < 2 && Chance(0.5)) {
     InitialScore* initial = spec->mutable_fold()->add_initial();
     initial->set_key("page1");
     initial->set_score("12.5");

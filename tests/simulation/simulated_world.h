@@ -79,6 +79,7 @@ class SimulatedWorld {
   std::string MakeRecord();
   void MakeLinear(Fold* fold);
   void MakeGeneral(GeneralFold* fold);
+  void MakeResult(JobSpec* spec);
 
   std::mt19937_64 random_;
   std::map<std::string, int>* const hits_;

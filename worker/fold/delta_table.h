@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,42 +18,48 @@ namespace tenfold {
 
 class DeltaTable {
  public:
-  // Adds one record's contribution. The key must stay valid until the next AddPending, which copies new keys.
+  // Adds one record's contribution, of a job with one sum. The key must stay valid until the next AddPending, which copies
+  // new keys.
   void Add(std::string_view key, int64_t units) {
     pending_keys_[pending_] = key;
     pending_units_[pending_] = units;
     if (++pending_ == KeyTable::kBlock) AddPending();
   }
-  // The same for a key that need not stay valid.
-  void AddCopy(std::string_view key, int64_t units) {
-    copies_[pending_].assign(key);
-    Add(copies_[pending_], units);
-  }
+  // The same for all sums of a job, and a key that need not stay valid. All contributions have as many.
+  void AddCopy(std::string_view key, std::span<const int64_t> units);
   // Adds the pending contributions, many at a time.
   void AddPending();
 
   // Adds what is pending and returns every key with its delta, in the order of insertion. Views are valid until the next
-  // Clear.
+  // change.
   std::vector<Delta> Deltas();
   // The memory, in bytes, that a batch of these deltas takes until it is in the totals: the table, Deltas' result, and a
   // copy for the store. It is 0 for an empty table, although that keeps memory.
-  size_t bytes() const { return keys_.size() * kBytesPerKey + 2 * keys_.key_bytes(); }
+  size_t bytes() const { return keys_.size() * (kBytesPerKey + others_ * kBytesPerOther) + 2 * keys_.key_bytes(); }
   // The memory that the table has allocated, in bytes.
-  size_t memory() const { return keys_.bytes() + amounts_.capacity() * sizeof(Amount); }
+  size_t memory() const {
+    return keys_.bytes() + amounts_.capacity() * sizeof(Amount) + other_sums_.capacity() * sizeof(Units);
+  }
   // Empties the table. Keeps its memory, but frees what is far more than it held, and returns how many bytes it freed.
   size_t Clear();
 
  private:
-  // 48 of KeyTable, 64 of amounts while they grow, 48 of Delta, 48 in RocksDB's batch, 16 in a list of keys to read.
-  static constexpr size_t kBytesPerKey = 224;
+  // 48 of KeyTable, 64 of amounts while they grow, 64 of Delta, 48 in RocksDB's batch, 16 in a list of keys to read.
+  static constexpr size_t kBytesPerKey = 240;
+  // Of each other sum: 32 while they grow, 19 in RocksDB's batch.
+  static constexpr size_t kBytesPerOther = 51;
 
   struct Amount {
     Units sum = 0;
     uint64_t count = 0;
   };
 
+  // How many sums rows have beside the first.
+  size_t others_ = 0;
   std::array<std::string_view, KeyTable::kBlock> pending_keys_;
   std::array<int64_t, KeyTable::kBlock> pending_units_;
+  // `others_` for each pending contribution.
+  std::vector<int64_t> pending_others_;
   // Of pending keys, those that AddCopy brought.
   std::array<std::string, KeyTable::kBlock> copies_;
   size_t pending_ = 0;
@@ -60,6 +67,8 @@ class DeltaTable {
   KeyTable keys_;
   // Indexed by key index.
   std::vector<Amount> amounts_;
+  // `others_` for each key.
+  std::vector<Units> other_sums_;
 };
 
 }  // namespace tenfold

@@ -121,7 +121,7 @@ FoldOutcome FoldThread::MakeOutcome(const FoldOptions& options) {
     // A store with a memory limit keeps rows sorted, and takes sorted rows fastest.
     if (memory_.batch_bytes > 0) std::ranges::sort(shard.deltas, {}, &Delta::key);
     Uint128 digest = FromProto(range.state.digest());
-    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum);
+    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum, delta.others);
     *range.state.mutable_digest() = ToProto(digest);
     shard.state = range.state;
     if (goes_ahead) {

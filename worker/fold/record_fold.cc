@@ -118,7 +118,7 @@ std::optional<std::string> RecordFold::AddByPlan(const LogRecord& record, bool e
   if (contribution.filtered) {
     cursor->state->set_filtered(cursor->state->filtered() + 1);
   } else {
-    cursor->table->AddCopy(contribution.key, contribution.units[0]);
+    cursor->table->AddCopy(contribution.key, contribution.units);
   }
   return std::nullopt;
 }

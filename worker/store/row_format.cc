@@ -7,12 +7,17 @@
 
 namespace tenfold {
 
-bool DecodeRow(const rocksdb::Slice& row, uint64_t* count, Units* sum) {
+bool DecodeRow(const rocksdb::Slice& row, DecodedRow* decoded) {
   std::string_view rest = row.ToStringView();
   Units wide_count = 0;
-  if (!DecodeUnits(&rest, &wide_count) || !DecodeUnits(&rest, sum) || !rest.empty()) return false;
+  if (!DecodeUnits(&rest, &wide_count)) return false;
   if (wide_count < 0 || wide_count > Units{std::numeric_limits<uint64_t>::max()}) return false;
-  *count = static_cast<uint64_t>(wide_count);
+  decoded->count = static_cast<uint64_t>(wide_count);
+  decoded->size = 0;
+  do {
+    if (decoded->size == decoded->sums.size() || !DecodeUnits(&rest, &decoded->sums[decoded->size])) return false;
+    ++decoded->size;
+  } while (!rest.empty());
   return true;
 }
 
@@ -22,16 +27,18 @@ class AddDelta : public rocksdb::AssociativeMergeOperator {
  public:
   bool Merge(const rocksdb::Slice& /*key*/, const rocksdb::Slice* before, const rocksdb::Slice& delta, std::string* after,
              rocksdb::Logger* /*logger*/) const override {
-    uint64_t count = 0;
-    Units sum = 0;
-    if (before != nullptr && !DecodeRow(*before, &count, &sum)) return false;
-    uint64_t delta_count = 0;
-    Units delta_sum = 0;
-    if (!DecodeRow(delta, &delta_count, &delta_sum)) return false;
-    // Added as unsigned numbers, since values from a damaged file may overflow.
-    const Uint128 after_sum = static_cast<Uint128>(sum) + static_cast<Uint128>(delta_sum);
-    const EncodedRow row(count + delta_count, static_cast<Units>(after_sum));
-    after->assign(row.slice().data(), row.slice().size());
+    DecodedRow row;
+    if (!DecodeRow(delta, &row)) return false;
+    if (before != nullptr) {
+      DecodedRow old;
+      if (!DecodeRow(*before, &old) || old.size != row.size) return false;
+      row.count += old.count;
+      // Added as unsigned numbers, since values from a damaged file may overflow.
+      for (size_t m = 0; m < row.size; ++m)
+        row.sums[m] = static_cast<Units>(static_cast<Uint128>(row.sums[m]) + static_cast<Uint128>(old.sums[m]));
+    }
+    const EncodedRow sum(row.count, row.sums[0], row.others());
+    after->assign(sum.slice().data(), sum.slice().size());
     return true;
   }
   const char* Name() const override { return "tenfold.AddDelta"; }

@@ -8,13 +8,21 @@
 
 namespace tenfold {
 
+void ShardStore::RowSum::Add(uint64_t more, Units first, std::span<const Units> rest) {
+  count += more;
+  sum += first;
+  others.resize(rest.size());
+  for (size_t i = 0; i < rest.size(); ++i) others[i] += rest[i];
+}
+
 absl::StatusOr<Uint128> ShardStore::Scan(const ShardKey& shard, const Row& row) const {
   absl::StatusOr<std::unique_ptr<RowCursor>> rows = Rows(shard);
   if (!rows.ok()) return rows.status();
   Uint128 digest = 0;
   while ((*rows)->Next()) {
-    digest += DigestTerm((*rows)->key(), (*rows)->count(), (*rows)->sum());
-    if (!row((*rows)->key(), (*rows)->count(), (*rows)->sum())) {
+    const Delta& found = (*rows)->row();
+    digest += DigestTerm(found.key, found.count, found.sum, found.others);
+    if (!row(found)) {
       return absl::CancelledError(absl::StrCat("the scan of shard ", shard.second, " was ended"));
     }
   }
@@ -46,17 +54,17 @@ void MergedRows::Advance(RowCursor* cursor) {
 bool MergedRows::Next() {
   if (heap_.empty() || !status_.ok()) return false;
   buffer_.assign(heap_.front()->key());
-  key_ = buffer_;
-  count_ = 0;
-  sum_ = 0;
-  while (!heap_.empty() && heap_.front()->key() == key_) {
+  sum_.count = 0;
+  sum_.sum = 0;
+  sum_.others.clear();
+  while (!heap_.empty() && heap_.front()->key() == buffer_) {
     std::pop_heap(heap_.begin(), heap_.end(), Later);
     RowCursor* const cursor = heap_.back();
     heap_.pop_back();
-    count_ += cursor->count();
-    sum_ += cursor->sum();
+    sum_.Add(cursor->row().count, cursor->row().sum, cursor->row().others);
     Advance(cursor);
   }
+  row_ = sum_.RowOf(buffer_);
   return status_.ok();
 }
 

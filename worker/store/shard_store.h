@@ -33,14 +33,12 @@ class RowCursor {
   virtual absl::Status status() const = 0;
 
   // The key; the view is valid until the next call of Next.
-  std::string_view key() const { return key_; }
-  uint64_t count() const { return count_; }
-  Units sum() const { return sum_; }
+  std::string_view key() const { return row_.key; }
+  // The whole row; its views are valid as long.
+  const Delta& row() const { return row_; }
 
  protected:
-  std::string_view key_;
-  uint64_t count_ = 0;
-  Units sum_ = 0;
+  Delta row_;
 };
 
 class ShardStore {
@@ -75,6 +73,10 @@ class ShardStore {
   struct RowSum {
     uint64_t count = 0;
     Units sum = 0;
+    std::vector<Units> others;
+
+    void Add(uint64_t more, Units first, std::span<const Units> rest);
+    Delta RowOf(std::string_view key) const { return {key, count, sum, others}; }
   };
   virtual absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
                                std::span<RowSum> sums) const = 0;
@@ -84,11 +86,11 @@ class ShardStore {
 
   // Visits every row in key order and returns the digest of all rows, to be compared with the state's. DATA_LOSS if a row
   // cannot be read, CANCELLED if `row` returned false.
-  using Row = std::function<bool(std::string_view key, uint64_t count, Units sum)>;
+  using Row = std::function<bool(const Delta& row)>;
   absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const;
 };
 
-// The merged rows of several shards: every key once, in order, with its sum over them. Holds one cursor for each shard and
+// The merged rows of several shards: every key once, in order, with its sums over them. Holds one cursor for each shard and
 // no rows.
 class MergedRows : public RowCursor {
  public:
@@ -104,6 +106,7 @@ class MergedRows : public RowCursor {
   // A heap of the cursors that have a row, with the lowest key in front.
   std::vector<RowCursor*> heap_;
   std::string buffer_;
+  ShardStore::RowSum sum_;
   absl::Status status_;
 };
 

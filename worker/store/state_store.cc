@@ -170,10 +170,11 @@ class FamilyRows : public RowCursor {
     }
     started_ = true;
     if (!rows_->Valid()) return false;
-    key_ = rows_->key().ToStringView();
-    well_formed_ = key_.starts_with(kRowPrefix) && DecodeRow(rows_->value(), &count_, &sum_);
+    std::string_view key = rows_->key().ToStringView();
+    well_formed_ = key.starts_with(kRowPrefix) && DecodeRow(rows_->value(), &decoded_);
     if (!well_formed_) return false;
-    key_.remove_prefix(kRowPrefix.size());
+    key.remove_prefix(kRowPrefix.size());
+    row_ = {key, decoded_.count, decoded_.sums[0], decoded_.others()};
     return true;
   }
   absl::Status status() const override {
@@ -185,6 +186,7 @@ class FamilyRows : public RowCursor {
  private:
   const std::unique_ptr<rocksdb::Iterator> rows_;
   const std::string action_;
+  DecodedRow decoded_;
   bool started_ = false;
   bool well_formed_ = true;
 };
@@ -199,7 +201,7 @@ class RowWriter {
   void Merge(rocksdb::ColumnFamilyHandle* family, const Delta& delta) {
     key_.resize(kRowPrefix.size());
     key_.append(delta.key);
-    const EncodedRow row(delta.count, delta.sum);
+    const EncodedRow row(delta.count, delta.sum, delta.others);
     Note(batch_.Merge(family, key_, row.slice()));
   }
   rocksdb::Status Write(rocksdb::DB* db, WalMode wal) {
@@ -210,8 +212,8 @@ class RowWriter {
     return db->Write(options, &batch_);
   }
 
-  // About how many bytes a delta takes in the batch; more if its sum is large.
-  static size_t Bytes(const Delta& delta) { return delta.key.size() + kRowPrefix.size() + 16; }
+  // About how many bytes a delta takes in the batch; more if its sums are large.
+  static size_t Bytes(const Delta& delta) { return delta.key.size() + kRowPrefix.size() + 16 + 8 * delta.others.size(); }
 
  private:
   void Note(const rocksdb::Status& status) {
@@ -476,14 +478,12 @@ absl::Status StateStore::AddRows(const ShardKey& shard, std::span<const std::str
     for (size_t i = 0; i < size; ++i) {
       if (statuses[i].IsNotFound()) continue;
       if (!statuses[i].ok()) return absl::DataLossError(fmt::format("{}: {}", action, statuses[i].ToString()));
-      uint64_t count = 0;
-      Units sum = 0;
-      if (!DecodeRow(rows[i], &count, &sum)) {
+      DecodedRow row;
+      if (!DecodeRow(rows[i], &row)) {
         return absl::DataLossError(fmt::format("{}: it holds a row of no known form", action));
       }
       rows[i].Reset();
-      sums[begin + i].count += count;
-      sums[begin + i].sum += sum;
+      sums[begin + i].Add(row.count, row.sums[0], row.others());
     }
   }
   return absl::OkStatus();

@@ -20,14 +20,19 @@ constexpr uint64_t kRowsPerPoll = 4096;
 
 }  // namespace
 
-void BoundedTotals::AddRow(std::string_view key, int64_t count, Units sum) {
+void BoundedTotals::SetRanking(const Ranking& ranking) {
+  ranking_ = ranking;
+  Clear();
+}
+
+void BoundedTotals::AddRow(const Delta& row) {
   if (stale_) return;
   if (!complete() || HasTooMany()) {
     Clear();
     stale_ = true;
     return;
   }
-  totals_.Add(key, count, sum);
+  totals_.Add(row);
 }
 
 absl::Status BoundedTotals::SetShards(std::vector<ShardKey> shards) {
@@ -39,12 +44,13 @@ void BoundedTotals::EndScan() {
   scan_ = MergedRows();
   scanned_.reset();
   scanned_keys_.clear();
+  scanned_sums_.clear();
 }
 
 void BoundedTotals::Clear() {
   EndScan();
   ++drops_;
-  totals_ = Totals();
+  totals_ = Totals(ranking_);
   held_from_.reset();
   bounds_.reset();
   shards_.clear();
@@ -65,7 +71,7 @@ void BoundedTotals::HoldFewer() {
   ++drops_;
   std::vector<Units> sums;
   sums.reserve(totals_.size());
-  totals_.ForEach([&](std::string_view, int64_t, Units sum) { sums.push_back(sum); });
+  totals_.ForEach([&](const Delta& row) { sums.push_back(ranking_.Of(row.sum, row.others)); });
   const auto lowest = sums.begin() + static_cast<std::ptrdiff_t>(keep - 1);
   std::nth_element(sums.begin(), lowest, sums.end(), std::greater<>());
   const Units cut = *lowest;
@@ -80,13 +86,14 @@ void BoundedTotals::HoldFewer() {
   held_from_ = std::max(cut + 1, held_from_.value_or(cut + 1));
   if (!bounds_) bounds_.emplace(limit_ / 2);
   if (*held_from_ > 0) bounds_->RaiseCeiling(*held_from_);
-  Totals kept;
-  totals_.ForEach([&](std::string_view key, int64_t count, Units sum) {
+  Totals kept(ranking_);
+  totals_.ForEach([&](const Delta& row) {
+    const Units sum = ranking_.Of(row.sum, row.others);
     if (sum > cut || (sum == cut && ties > 0)) {
       ties -= sum == cut;
-      kept.Add(key, count, sum);
+      kept.Add(row);
     } else {
-      bounds_->Raise(bounds_->Find(key), sum);
+      bounds_->Raise(bounds_->Find(row.key), sum);
     }
   });
   totals_ = std::move(kept);
@@ -108,12 +115,13 @@ absl::Status BoundedTotals::Rebuild() {
   if (absl::Status opened = rows.Open(*store_, shards_); !opened.ok()) return opened;
   for (uint64_t passed = 0; rows.Next(); ++passed) {
     if (passed % kRowsPerPoll == 0 && stop_()) return absl::CancelledError("the worker is stopping");
-    if (rows.count() == 0) continue;
-    if (held_from_ && rows.sum() < *held_from_) {
-      bounds_->Raise(bounds_->Find(rows.key()), rows.sum());
+    const Delta& row = rows.row();
+    if (row.count == 0) continue;
+    if (const Units sum = ranking_.Of(row.sum, row.others); held_from_ && sum < *held_from_) {
+      bounds_->Raise(bounds_->Find(row.key), sum);
       continue;
     }
-    totals_.Add(rows.key(), static_cast<int64_t>(rows.count()), rows.sum());
+    totals_.Add(row);
     if (HasTooMany()) HoldFewer();
   }
   if (!rows.status().ok()) return rows.status();
@@ -124,8 +132,9 @@ absl::Status BoundedTotals::Rebuild() {
 bool BoundedTotals::Fit(std::span<const std::span<const Delta>> shards) const {
   if (limit_ == kNoLimit) return true;
   size_t bytes = totals_.bytes();
+  const size_t row_sums = ranking_.sums > 1 ? ranking_.sums * sizeof(Units) : 0;
   for (const std::span<const Delta> deltas : shards) {
-    for (const Delta& delta : deltas) bytes += kBytesPerKey + delta.key.size();
+    for (const Delta& delta : deltas) bytes += kBytesPerKey + row_sums + delta.key.size();
   }
   return bytes <= HeldLimit();
 }
@@ -170,8 +179,9 @@ void BoundedTotals::RaiseBounds(std::span<const Delta* const> deltas, std::vecto
     }
     for (size_t i = 0; i < size; ++i) {
       // A key that does not grow stays below F.
-      if (deltas[i]->sum <= 0) continue;
-      const Units bound = bounds_->Bound(places[i]) + deltas[i]->sum;
+      const Units added = ranking_.Of(deltas[i]->sum, deltas[i]->others);
+      if (added <= 0) continue;
+      const Units bound = bounds_->Bound(places[i]) + added;
       if (bound >= *held_from_) {
         reached->push_back(deltas[i]->key);
       } else {
@@ -188,10 +198,10 @@ absl::Status BoundedTotals::TakeIn(std::span<const std::string_view> keys) {
     const absl::StatusOr<std::vector<ShardStore::RowSum>> sums = Read(some);
     if (!sums.ok()) return sums.status();
     for (size_t i = 0; i < some.size(); ++i) {
-      const auto& [count, sum] = (*sums)[i];
-      if (count == 0) continue;
-      if (sum >= *held_from_) {
-        totals_.Add(some[i], static_cast<int64_t>(count), sum);
+      const Delta row = (*sums)[i].RowOf(some[i]);
+      if (row.count == 0) continue;
+      if (const Units sum = ranking_.Of(row.sum, row.others); sum >= *held_from_) {
+        totals_.Add(row);
       } else {
         bounds_->Raise(bounds_->Find(some[i]), sum);
       }
@@ -210,15 +220,20 @@ absl::StatusOr<std::vector<ShardStore::RowSum>> BoundedTotals::Read(std::span<co
   return sums;
 }
 
-absl::StatusOr<std::vector<std::optional<Units>>> BoundedTotals::Find(std::span<const std::string_view> keys) {
+absl::StatusOr<std::vector<std::optional<ShardStore::RowSum>>> BoundedTotals::Find(std::span<const std::string_view> keys) {
   if (stale_) {
     if (absl::Status made = Rebuild(); !made.ok()) return made;
   }
-  std::vector<std::optional<Units>> found;
+  std::vector<std::optional<ShardStore::RowSum>> found(keys.size());
   std::vector<std::string_view> outside;
-  for (const std::string_view key : keys) {
-    found.push_back(totals_.Find(key));
-    if (!found.back() && !complete()) outside.push_back(key);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (const std::optional<TotalEntry> held = totals_.Find(keys[i])) {
+      found[i].emplace();
+      found[i]->sum = held->sums.empty() ? ranking_.Turned(held->sum) : held->sums[0];
+      if (!held->sums.empty()) found[i]->others.assign(held->sums.begin() + 1, held->sums.end());
+    } else if (!complete()) {
+      outside.push_back(keys[i]);
+    }
   }
   if (outside.empty()) return found;
   std::sort(outside.begin(), outside.end());
@@ -229,7 +244,7 @@ absl::StatusOr<std::vector<std::optional<Units>>> BoundedTotals::Find(std::span<
     if (found[i]) continue;
     const auto place = std::lower_bound(outside.begin(), outside.end(), keys[i]) - outside.begin();
     const ShardStore::RowSum& sum = (*sums)[static_cast<size_t>(place)];
-    if (sum.count != 0) found[i] = sum.sum;
+    if (sum.count != 0) found[i] = sum;
   }
   return found;
 }
@@ -268,6 +283,7 @@ absl::StatusOr<uint64_t> BoundedTotals::AtOrAbove(Units threshold, uint64_t from
     scanned_ = passed;
   }
   scanned_keys_.clear();
+  scanned_sums_.clear();
   size_t bytes = 0;
   for (const uint64_t begin = *scanned_; *scanned_ < begin + kScannedKeys && bytes < std::max<size_t>(1, max_bytes);) {
     if (*scanned_ % kRowsPerPoll == 0 && stop_()) return absl::CancelledError("the worker is stopping");
@@ -280,10 +296,17 @@ absl::StatusOr<uint64_t> BoundedTotals::AtOrAbove(Units threshold, uint64_t from
       return 0;
     }
     ++*scanned_;
-    if (scan_.count() == 0 || scan_.sum() < threshold) continue;
-    scanned_keys_.emplace_back(scan_.key());
-    entries->push_back({scanned_keys_.back(), scan_.sum()});
-    bytes += scan_.key().size() + sizeof(Units);
+    const Delta& row = scan_.row();
+    const Units sum = ranking_.Of(row.sum, row.others);
+    if (row.count == 0 || sum < threshold) continue;
+    scanned_keys_.emplace_back(row.key);
+    entries->push_back({.key = scanned_keys_.back(), .sum = sum, .sums = {}});
+    if (ranking_.sums > 1) {
+      std::vector<Units>& sums = scanned_sums_.emplace_back(1, row.sum);
+      sums.insert(sums.end(), row.others.begin(), row.others.end());
+      entries->back().sums = sums;
+    }
+    bytes += row.key.size() + (1 + row.others.size()) * sizeof(Units);
   }
   return *scanned_;
 }

@@ -22,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/number/ranking.h"
 #include "common/number/units.h"
 #include "common/table/delta.h"
 #include "common/table/totals.h"
@@ -39,12 +40,15 @@ class BoundedTotals {
 
   // Sets the limit, from the next change on.
   void SetLimit(size_t bytes) { limit_ = bytes; }
+  // What the rows are; the sums are those of no shard from now on. Below, a sum is what ranks.
+  void SetRanking(const Ranking& ranking);
+  const Ranking& ranking() const { return ranking_; }
 
   // Gives up what is beyond the limit, at once. What AtOrAbove has answered in part does not go on.
   void Shrink();
 
-  // A row of a shard that joins the sums or, with count and sum negated, leaves them. SetShards has to follow.
-  void AddRow(std::string_view key, int64_t count, Units sum);
+  // A row of a shard that joins the sums or, with count and sums negated, leaves them. SetShards has to follow.
+  void AddRow(const Delta& row);
   // The sums are those of these shards now, which the store has. If they are too many to be in memory, reads them all.
   absl::Status SetShards(std::vector<ShardKey> shards);
   // The sums are those of no shard from now on.
@@ -57,14 +61,14 @@ class BoundedTotals {
   // Returns whether Add needs nothing of the store, so that it may come before the commit.
   bool AddsInMemory(std::span<const std::span<const Delta>> shards) const { return complete() && !stale_ && Fit(shards); }
 
-  // The partial of a key, if it is in memory.
-  std::optional<Units> FindHeld(std::string_view key) const { return totals_.Find(key); }
+  // The partials of a key, if they are in memory.
+  std::optional<TotalEntry> FindHeld(std::string_view key) const { return totals_.Find(key); }
   // Whether every key at or above `sum` is in memory.
   bool HoldsFrom(Units sum) const { return !stale_ && (complete() || sum >= *held_from_); }
   // How often keys left memory. While this stays the same, a key that is not held was not held before.
   uint64_t drops() const { return drops_; }
-  // The partial of each key, nullopt if absent.
-  absl::StatusOr<std::vector<std::optional<Units>>> Find(std::span<const std::string_view> keys);
+  // The row of each key, nullopt if absent; of what is in memory without the count.
+  absl::StatusOr<std::vector<std::optional<ShardStore::RowSum>>> Find(std::span<const std::string_view> keys);
 
   // Like Totals::Highest, except that keys at or above `threshold` may be left out if they are below F; the result's
   // floor is an upper bound all the same, and the `depth` highest are there.
@@ -103,6 +107,7 @@ class BoundedTotals {
 
   const ShardStore* const store_;
   const std::function<bool()> stop_;
+  Ranking ranking_;
   size_t limit_ = kNoLimit;
   // The greatest depth ever asked for. Twice as many keys stay held, however small the limit is.
   size_t depth_ = 0;
@@ -117,10 +122,11 @@ class BoundedTotals {
   // may reach F with a total below 0.
   std::optional<UpperBounds> bounds_;
 
-  // An AtOrAbove in several parts: the rows, how many keys were passed, and the keys of the last part.
+  // An AtOrAbove in several parts: the rows, how many keys were passed, and the keys and sums of the last part.
   MergedRows scan_;
   std::optional<uint64_t> scanned_;
   std::deque<std::string> scanned_keys_;
+  std::deque<std::vector<Units>> scanned_sums_;
 
   uint64_t drops_ = 0;
   uint64_t keys_read_ = 0;

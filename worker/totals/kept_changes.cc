@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "worker/totals/entry_writer.h"
+
 namespace tenfold {
 
 KeptChanges::Base KeptChanges::Sorted(const Composition& composition) {
@@ -24,13 +26,21 @@ bool KeptChanges::Quote(const Composition& since, const Composition& present) {
   return true;
 }
 
+void KeptChanges::SetRanking(const Ranking& ranking) {
+  Forget();
+  ranking_ = ranking;
+}
+
 void KeptChanges::Add(std::span<const Delta> deltas) {
   if (!known()) return;
+  const size_t sums = ranking_.sums;
   for (const Delta& delta : deltas) {
-    const uint32_t index = keys_.FindOrAdd(delta.key);
-    if (index == added_.size()) added_.push_back(0);
-    added_[index] += delta.sum;
-    if (added_.size() > max_keys_ || added_.size() * kBytesPerKey + keys_.key_bytes() > max_bytes_) return Forget();
+    const size_t at = keys_.FindOrAdd(delta.key) * sums;
+    if (at == added_.size()) added_.resize(at + sums);
+    added_[at] += delta.sum;
+    for (size_t m = 1; m < sums; ++m) added_[at + m] += delta.others[m - 1];
+    const size_t bytes = keys_.size() * (kBytesPerKey + (sums - 1) * 2 * sizeof(Units)) + keys_.key_bytes();
+    if (keys_.size() > max_keys_ || bytes > max_bytes_) return Forget();
   }
 }
 
@@ -41,18 +51,16 @@ void KeptChanges::Forget() {
 }
 
 void KeptChanges::ForEach(const std::function<void(std::string_view key, Units added)>& visit) const {
-  for (uint32_t index = 0; index < added_.size(); ++index) visit(keys_.key(index), added_[index]);
+  for (uint32_t index = 0; index < keys_.size(); ++index) visit(keys_.key(index), Ranked(index));
 }
 
 void KeptChanges::Tell(uint64_t from, size_t max_bytes, Changes* changes) const {
   size_t bytes = 0;
-  for (size_t index = from; index < added_.size(); ++index) {
+  for (size_t index = from; index < keys_.size(); ++index) {
     const std::string_view key = keys_.key(static_cast<uint32_t>(index));
-    Entry* entry = changes->add_added();
-    entry->set_key(key.data(), key.size());
-    *entry->mutable_sum() = ToProto(added_[index]);
-    bytes += key.size() + sizeof(Units);
-    if (bytes >= max_bytes && index + 1 < added_.size()) return changes->set_next(index + 1);
+    AddEntry(key, added_[index * ranking_.sums], Others(index), changes->mutable_added());
+    bytes += key.size() + ranking_.sums * sizeof(Units);
+    if (bytes >= max_bytes && index + 1 < keys_.size()) return changes->set_next(index + 1);
   }
 }
 

@@ -5,17 +5,24 @@
 #include <utility>
 
 #include "common/table/key_slice.h"
+#include "worker/totals/entry_writer.h"
 
 namespace tenfold {
 namespace {
 
-// The most entries of a reply beyond the depth asked for; the floor bounds those left out.
-constexpr size_t kMaxReplyEntries = kMaxMessageBytes / 2 / kMaxKeyBytes;
+// A slice of the keys is looked for in at most so many parts of all before it is answered, so that it is in time.
+constexpr int kPartsOfSlice = 16;
+// About how many bytes each of several sums takes in an entry.
+constexpr size_t kBytesPerSum = 24;
 
-void AddEntry(std::string_view key, Units sum, google::protobuf::RepeatedPtrField<Entry>* entries) {
-  Entry* entry = entries->Add();
-  entry->set_key(key.data(), key.size());
-  *entry->mutable_sum() = ToProto(sum);
+// The most entries of a reply beyond the depth asked for; the floor bounds those left out.
+size_t MaxReplyEntries(const Ranking& ranking) {
+  return kMaxMessageBytes / 2 / (kMaxKeyBytes + (ranking.sums - 1) * kBytesPerSum);
+}
+
+void AddTotal(const TotalEntry& entry, const Ranking& ranking, google::protobuf::RepeatedPtrField<Entry>* entries) {
+  if (entry.sums.empty()) return AddEntry(entry.key, ranking.Turned(entry.sum), {}, entries);
+  AddEntry(entry.key, entry.sums[0], entry.sums.subspan(1), entries);
 }
 
 const PartialSums::Composition& SinceOf(const FoldRequest& request) {
@@ -28,6 +35,12 @@ void PartialSums::SetLimit(size_t bytes) {
   totals_.SetLimit(bytes == 0 ? BoundedTotals::kNoLimit : bytes);
   // Changes get a sixteenth, out of the eighth that neither candidates nor bounds take.
   if (bytes != 0) kept_changes_.SetLimit(bytes / 16);
+}
+
+void PartialSums::SetRanking(const Ranking& ranking) {
+  if (ranking == totals_.ranking()) return;
+  totals_.SetRanking(ranking);
+  kept_changes_.SetRanking(ranking);
 }
 
 void PartialSums::Clear() {
@@ -62,9 +75,9 @@ absl::Status PartialSums::Answer(const FoldRequest& request, FoldReply* reply) {
 absl::Status PartialSums::AnswerHighest(const WantHighest& wanted, Highest* highest) {
   std::optional<Units> threshold;
   if (wanted.has_threshold()) threshold = FromProto(wanted.threshold());
-  const absl::StatusOr<Totals::Top> top = totals_.Highest(wanted.depth(), threshold, kMaxReplyEntries);
+  const absl::StatusOr<Totals::Top> top = totals_.Highest(wanted.depth(), threshold, MaxReplyEntries(totals_.ranking()));
   if (!top.ok()) return top.status();
-  for (const TotalEntry& entry : top->entries) AddEntry(entry.key, entry.sum, highest->mutable_entries());
+  for (const TotalEntry& entry : top->entries) AddTotal(entry, totals_.ranking(), highest->mutable_entries());
   if (top->floor) *highest->mutable_floor() = ToProto(*top->floor);
   return absl::OkStatus();
 }
@@ -73,11 +86,11 @@ bool PartialSums::AnswerUpdates(Units at_or_above, Updates* updates) {
   if (!kept_changes_.known() || totals_.drops() != drops_at_base_ || !totals_.HoldsFrom(at_or_above)) return false;
   bool fits = true;
   kept_changes_.ForEach([&](std::string_view key, Units added) {
-    const std::optional<Units> sum = totals_.FindHeld(key);
+    const std::optional<TotalEntry> entry = totals_.FindHeld(key);
     // A key that is not in memory was not there at the base either: then as now it is below all that the driver has.
-    if (!sum || (*sum < at_or_above && *sum - added < at_or_above)) return;
-    fits &= static_cast<size_t>(updates->entries_size()) < kMaxReplyEntries;
-    if (fits) AddEntry(key, *sum, updates->mutable_entries());
+    if (!entry || (entry->sum < at_or_above && entry->sum - added < at_or_above)) return;
+    fits &= static_cast<size_t>(updates->entries_size()) < MaxReplyEntries(totals_.ranking());
+    if (fits) AddTotal(*entry, totals_.ranking(), updates->mutable_entries());
   });
   return fits;
 }
@@ -110,23 +123,30 @@ absl::StatusOr<LookUpReply> PartialSums::LookUp(const LookUpRequest& request) {
 
 absl::Status PartialSums::FindKeys(const Keys& wanted, LookUpReply* reply) {
   const std::vector<std::string_view> keys(wanted.keys().begin(), wanted.keys().end());
-  const absl::StatusOr<std::vector<std::optional<Units>>> found = totals_.Find(keys);
+  const absl::StatusOr<std::vector<std::optional<ShardStore::RowSum>>> found = totals_.Find(keys);
   if (!found.ok()) return found.status();
   for (size_t i = 0; i < keys.size(); ++i) {
-    if ((*found)[i]) AddEntry(keys[i], *(*found)[i], reply->mutable_entries());
+    if (const auto& row = (*found)[i]) AddEntry(keys[i], row->sum, row->others, reply->mutable_entries());
   }
   return absl::OkStatus();
 }
 
 absl::Status PartialSums::FindRange(const EntryRange& range, LookUpReply* reply) {
-  std::vector<TotalEntry> entries;
-  const absl::StatusOr<uint64_t> next =
-      totals_.AtOrAbove(FromProto(range.at_or_above()), range.from(), part_bytes_, &entries);
-  if (!next.ok()) return next.status();
-  reply->set_next(*next);
   const KeySlice slice{range.slice(), std::max(1u, range.slices())};
-  for (const TotalEntry& entry : entries) {
-    if (slice.Has(entry.key)) AddEntry(entry.key, entry.sum, reply->mutable_entries());
+  reply->set_next(range.from());
+  size_t bytes = 0;
+  for (int part = 0; part < kPartsOfSlice && bytes < part_bytes_; ++part) {
+    std::vector<TotalEntry> entries;
+    const absl::StatusOr<uint64_t> next =
+        totals_.AtOrAbove(FromProto(range.at_or_above()), reply->next(), part_bytes_, &entries);
+    if (!next.ok()) return next.status();
+    for (const TotalEntry& entry : entries) {
+      if (!slice.Has(entry.key)) continue;
+      AddTotal(entry, totals_.ranking(), reply->mutable_entries());
+      bytes += entry.key.size() + (1 + entry.sums.size()) * sizeof(Units);
+    }
+    reply->set_next(*next);
+    if (*next == 0) break;
   }
   return absl::OkStatus();
 }

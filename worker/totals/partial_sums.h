@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/limits.h"
+#include "common/number/ranking.h"
 #include "common/number/units.h"
 #include "common/table/delta.h"
 #include "worker.pb.h"
@@ -41,13 +42,15 @@ class PartialSums {
 
   // What the sums may take of memory from the next change on, in bytes; 0: no limit.
   void SetLimit(size_t bytes);
+  // What the rows are, and what ranks. If that is something else than before, the sums are those of no shard from now on.
+  void SetRanking(const Ranking& ranking);
   // Gives up what is beyond the limit, at once. What was answered in part does not go on.
   void Shrink() { totals_.Shrink(); }
 
   // ---- which shards they sum ----
 
-  // A row of a shard that joins the sums or, with count and sum negated, leaves them. SetShards has to follow.
-  void AddRow(std::string_view key, int64_t count, Units sum) { totals_.AddRow(key, count, sum); }
+  // A row of a shard that joins the sums or, with count and sums negated, leaves them. SetShards has to follow.
+  void AddRow(const Delta& row) { totals_.AddRow(row); }
   // Reads nothing of the store until the next question, so that shards may be dropped.
   void EndScan() { totals_.EndScan(); }
   // The sums are those of these shards now, which the store has.

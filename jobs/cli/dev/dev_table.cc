@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "absl/strings/str_replace.h"
-#include "common/number/units.h"
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
 #include "jobs/show/result_json.h"
@@ -19,8 +18,6 @@ double ProcessingMs(const DevBatch& batch) {
   return static_cast<double>(batch.reply->batch().timings().processing_us()) / 1000;
 }
 
-std::string Score(const Entry& entry) { return FormatUnits(FromProto(entry.sum())); }
-
 }  // namespace
 
 std::string DevLines(const DevBatch& batch) {
@@ -31,8 +28,9 @@ std::string DevLines(const DevBatch& batch) {
       committed.batch(), committed.records(), committed.batch_records(), Rate(batch), ProcessingMs(batch),
       reply.spec().batch_interval_ms(), reply.lag());
   int rank = 0;
+  const ResultForm form = ResultFormOf(reply.spec());
   for (const Entry& entry : committed.top())
-    lines += fmt::format("{} {} {}\n", ++rank, Printable(entry.key()), Score(entry));
+    lines += fmt::format("{} {} {}\n", ++rank, Printable(KeyText(entry.key(), form)), MeasureTexts(entry, form)[0]);
   return lines;
 }
 
@@ -40,7 +38,9 @@ std::string DevScreen(const DevBatch& batch) {
   const GetBatchReply& reply = *batch.reply;
   const BatchCommitted& committed = reply.batch();
   std::vector<std::vector<std::string>> rows = {{"RANK", "PAGE", "SCORE"}};
-  for (const Entry& entry : committed.top()) rows.push_back({std::to_string(rows.size()), entry.key(), Score(entry)});
+  const ResultForm form = ResultFormOf(reply.spec());
+  for (const Entry& entry : committed.top())
+    rows.push_back({std::to_string(rows.size()), KeyText(entry.key(), form), MeasureTexts(entry, form)[0]});
   const double interval_ms = reply.spec().batch_interval_ms();
   std::string text = fmt::format("{}, batch {} of {}\n\n{}\n", reply.job(), committed.batch(),
                                  FormatTime(committed.published_at_us()), FormatTable(rows, {0, 2}));

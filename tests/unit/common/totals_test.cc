@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,6 +61,8 @@ class Model {
   std::map<std::string, std::pair<int64_t, Units>> rows_;
 };
 
+Delta Of(std::string_view key, int64_t count, Units sum) { return {key, static_cast<uint64_t>(count), sum}; }
+
 // Checks all that Highest promises, against the model.
 void CheckHighest(const Totals& totals, const Model& model, size_t depth, std::optional<Units> threshold,
                   size_t max_entries) {
@@ -97,20 +100,37 @@ TEST(TotalsTest, EmptyTotalsHaveNothing) {
 
 TEST(TotalsTest, HighestAreInOrderAndTheFloorIsTheNextOne) {
   Totals totals;
-  totals.Add("low", 1, -5);
-  totals.Add("b", 1, 7);
-  totals.Add("a", 1, 7);
-  totals.Add("high", 1, 9);
+  totals.Add(Of("low", 1, -5));
+  totals.Add(Of("b", 1, 7));
+  totals.Add(Of("a", 1, 7));
+  totals.Add(Of("high", 1, 9));
   const Totals::Top top = totals.Highest(3, std::nullopt, 0);
   EXPECT_EQ(Rows(top.entries), (std::vector<Row>{{"high", 9}, {"a", 7}, {"b", 7}}));
   ASSERT_TRUE(top.floor.has_value());
   EXPECT_TRUE(*top.floor == -5);
 }
 
+TEST(TotalsTest, RanksByAnyOfSeveralSumsInEitherOrderAndByACondition) {
+  Totals totals({.sums = 3, .by = 2, .ascending = true});
+  const std::vector<Units> a = {5, 30}, b = {6, 10}, c = {7, 20}, d = {8, 40};
+  totals.Add({"a", 1, 1, a});
+  totals.Add({"b", 1, 2, b});
+  totals.Add({"c", 1, 3, c});
+  totals.Add({"d", 1, 4, d});
+  const Totals::Top top = totals.Highest(2, std::nullopt, 0);
+  EXPECT_EQ(Rows(top.entries), (std::vector<Row>{{"b", -10}, {"c", -20}}));
+  EXPECT_TRUE(*top.floor == -30);
+  EXPECT_TRUE(std::ranges::equal(top.entries[0].sums, std::vector<Units>{2, 6, 10}));
+  const auto is_odd = [](std::span<const Units> sums) { return sums[0] % 2 != 0; };
+  EXPECT_EQ(Rows(totals.Highest(3, std::nullopt, 0, is_odd).entries), (std::vector<Row>{{"c", -20}, {"a", -30}}));
+  EXPECT_TRUE(totals.Digest() ==
+              DigestTerm("a", 1, 1, a) + DigestTerm("b", 1, 2, b) + DigestTerm("c", 1, 3, c) + DigestTerm("d", 1, 4, d));
+}
+
 TEST(TotalsTest, FloorIsUnsetOnceEverythingIsThere) {
   Totals totals;
-  totals.Add("a", 1, 1);
-  totals.Add("b", 1, -1);
+  totals.Add(Of("a", 1, 1));
+  totals.Add(Of("b", 1, -1));
   EXPECT_FALSE(totals.Highest(2, std::nullopt, 0).floor.has_value());
   EXPECT_FALSE(totals.Highest(1, kLowest, 2).floor.has_value());
   EXPECT_TRUE(totals.Highest(1, std::nullopt, 0).floor.has_value());
@@ -118,7 +138,7 @@ TEST(TotalsTest, FloorIsUnsetOnceEverythingIsThere) {
 
 TEST(TotalsTest, TieCutAtTheEndIsToldByTheFloor) {
   Totals totals;
-  for (int i = 0; i < 200; ++i) totals.Add("key" + std::to_string(i), 1, 3);
+  for (int i = 0; i < 200; ++i) totals.Add(Of("key" + std::to_string(i), 1, 3));
   const Totals::Top top = totals.Highest(10, std::nullopt, 0);
   ASSERT_EQ(top.entries.size(), 10u);
   ASSERT_TRUE(top.floor.has_value());
@@ -127,7 +147,7 @@ TEST(TotalsTest, TieCutAtTheEndIsToldByTheFloor) {
 
 TEST(TotalsTest, ThresholdAsksForMoreThanTheDepthUpToTheLimit) {
   Totals totals;
-  for (int i = 0; i < 1000; ++i) totals.Add("key" + std::to_string(i), 1, i);
+  for (int i = 0; i < 1000; ++i) totals.Add(Of("key" + std::to_string(i), 1, i));
   EXPECT_EQ(totals.Highest(10, Units{900}, 500).entries.size(), 100u);
   EXPECT_TRUE(*totals.Highest(10, Units{900}, 500).floor == 899);
   EXPECT_EQ(totals.Highest(10, Units{900}, 50).entries.size(), 50u);
@@ -139,9 +159,9 @@ TEST(TotalsTest, ThresholdAsksForMoreThanTheDepthUpToTheLimit) {
 
 TEST(TotalsTest, KeyWithoutCountIsAbsentEverywhere) {
   Totals totals;
-  totals.Add("kept", 2, 1);
-  totals.Add("gone", 3, 100);
-  totals.Add("gone", -3, -100);
+  totals.Add(Of("kept", 2, 1));
+  totals.Add(Of("gone", 3, 100));
+  totals.Add(Of("gone", -3, -100));
   EXPECT_EQ(totals.size(), 1u);
   EXPECT_FALSE(totals.Find("gone").has_value());
   EXPECT_EQ(Rows(totals.Highest(10, kLowest, 10).entries), (std::vector<Row>{{"kept", 1}}));
@@ -155,10 +175,10 @@ TEST(TotalsTest, KeyWithoutCountIsAbsentEverywhere) {
 TEST(TotalsTest, AbsentKeyDoesNotHideNegativeOnes) {
   // An absent key counts as less than any sum, not as 0.
   Totals totals;
-  totals.Add("negative", 1, -8);
-  totals.Add("lower", 1, -9);
-  totals.Add("gone", 1, 0);
-  totals.Add("gone", -1, 0);
+  totals.Add(Of("negative", 1, -8));
+  totals.Add(Of("lower", 1, -9));
+  totals.Add(Of("gone", 1, 0));
+  totals.Add(Of("gone", -1, 0));
   const Totals::Top top = totals.Highest(1, std::nullopt, 0);
   EXPECT_EQ(Rows(top.entries), (std::vector<Row>{{"negative", -8}}));
   ASSERT_TRUE(top.floor.has_value());
@@ -167,32 +187,32 @@ TEST(TotalsTest, AbsentKeyDoesNotHideNegativeOnes) {
 
 TEST(TotalsTest, AbsentKeyMayComeBack) {
   Totals totals;
-  totals.Add("a", 1, 5);
-  totals.Add("a", -1, -5);
-  totals.Add("a", 1, 2);
+  totals.Add(Of("a", 1, 5));
+  totals.Add(Of("a", -1, -5));
+  totals.Add(Of("a", 1, 2));
   EXPECT_EQ(Rows(totals.Highest(1, std::nullopt, 0).entries), (std::vector<Row>{{"a", 2}}));
 }
 
 TEST(TotalsTest, ZeroSumIsPresent) {
   Totals totals;
-  totals.Add("a", 2, 0);
-  EXPECT_TRUE(totals.Find("a") == Units{0});
+  totals.Add(Of("a", 2, 0));
+  EXPECT_TRUE(totals.Find("a")->sum == 0);
   EXPECT_EQ(Rows(totals.Highest(1, std::nullopt, 0).entries), (std::vector<Row>{{"a", 0}}));
 }
 
 TEST(TotalsTest, FindsSumsBeyond64Bits) {
   Totals totals;
   const Units large = Units{1} << 120;
-  totals.Add("a", 1, large);
-  totals.Add("a", 1, -3 * large);
-  EXPECT_TRUE(totals.Find("a") == -2 * large);
+  totals.Add(Of("a", 1, large));
+  totals.Add(Of("a", 1, -3 * large));
+  EXPECT_TRUE(totals.Find("a")->sum == -2 * large);
 }
 
 TEST(TotalsTest, DigestIsTheSumOfTheShards) {
   Totals totals;
-  totals.Add("a", 2, 5);
-  totals.Add("b", 1, 6);
-  totals.Add("a", 7, -8);
+  totals.Add(Of("a", 2, 5));
+  totals.Add(Of("b", 1, 6));
+  totals.Add(Of("a", 7, -8));
   EXPECT_TRUE(totals.Digest() == DigestTerm("a", 2, 5) + DigestTerm("b", 1, 6) + DigestTerm("a", 7, -8));
 }
 
@@ -200,7 +220,7 @@ TEST(TotalsTest, PartsOfAtOrAboveAreBoundedAndCoverAllOnce) {
   Totals totals;
   Model model;
   for (int i = 0; i < 10'000; ++i) {
-    totals.Add("key" + std::to_string(i), 1, i % 1000);
+    totals.Add(Of("key" + std::to_string(i), 1, i % 1000));
     model.Add("key" + std::to_string(i), 1, i % 1000);
   }
   std::vector<Row> all;
@@ -220,7 +240,7 @@ TEST(TotalsTest, PartsOfAtOrAboveAreBoundedAndCoverAllOnce) {
 
 TEST(TotalsTest, AtOrAboveGoesOnEvenIfOneKeyIsMoreThanAPart) {
   Totals totals;
-  for (int i = 0; i < 5; ++i) totals.Add("key" + std::to_string(i), 1, i);
+  for (int i = 0; i < 5; ++i) totals.Add(Of("key" + std::to_string(i), 1, i));
   std::vector<TotalEntry> entries;
   uint64_t from = 0;
   for (int part = 0; part < 10; ++part) {
@@ -252,7 +272,7 @@ TEST_P(RandomTotalsTest, EqualsBruteForce) {
         count = -row->second.first;
         sum = -row->second.second;
       }
-      totals.Add(key, count, sum);
+      totals.Add(Of(key, count, sum));
       model.Add(key, count, sum);
     }
     ASSERT_EQ(totals.size(), model.rows().size());
@@ -272,7 +292,8 @@ TEST_P(RandomTotalsTest, EqualsBruteForce) {
   }
   for (int i = 0; i < keys; ++i) {
     const std::string key = "key" + std::to_string(i);
-    ASSERT_TRUE(totals.Find(key) == model.Find(key)) << key;
+    const std::optional<TotalEntry> found = totals.Find(key);
+    ASSERT_TRUE((found ? std::optional(found->sum) : std::nullopt) == model.Find(key)) << key;
   }
   EXPECT_TRUE(totals.Digest() == model.Digest());
 }
@@ -289,7 +310,7 @@ TEST(TotalsTest, HighestOfManyKeysIsExact) {
   for (int i = 0; i < 300'000; ++i) {
     const Units sum = static_cast<int64_t>(random() % 1'000'000);
     const std::string key = std::to_string(i);
-    totals.Add(key, 1, sum);
+    totals.Add(Of(key, 1, sum));
     model.Add(key, 1, sum);
   }
   // Take away what is highest, so that maxima have to come down.
@@ -297,7 +318,7 @@ TEST(TotalsTest, HighestOfManyKeysIsExact) {
     const Totals::Top top = totals.Highest(20, std::nullopt, 0);
     for (const TotalEntry& entry : top.entries) {
       model.Add(std::string(entry.key), 1, -entry.sum - round);
-      totals.Add(entry.key, 1, -entry.sum - round);
+      totals.Add(Of(entry.key, 1, -entry.sum - round));
     }
   }
   CheckHighest(totals, model, 20, std::nullopt, 0);
@@ -316,7 +337,7 @@ TEST(TotalsTest, ManyAtOnceAreAddedAsOneByOne) {
     }
     const std::vector<Delta> deltas = table.Deltas();
     many.Add(deltas);
-    for (const Delta& delta : deltas) one_by_one.Add(delta.key, static_cast<int64_t>(delta.count), delta.sum);
+    for (const Delta& delta : deltas) one_by_one.Add(delta);
   }
   EXPECT_EQ(many.size(), one_by_one.size());
   EXPECT_TRUE(many.Digest() == one_by_one.Digest());

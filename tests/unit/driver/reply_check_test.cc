@@ -107,6 +107,24 @@ TEST_F(ReplyCheckTest, RefusesKeysThatAreLongOrComeTwice) {
               HasSubstr("a key has 1025 bytes"));
 }
 
+TEST_F(ReplyCheckTest, ChecksEntriesByWhatRanks) {
+  FoldReply reply = folded_;
+  const Ranking ranking{.sums = 2, .by = 1, .ascending = true};
+  EXPECT_THAT(CheckReply(fold_, reply, ranking).message(), HasSubstr("an entry has 1 sums; the job has 2"));
+  for (const int place : {0, 1, 2}) *reply.mutable_highest()->mutable_entries(place)->add_others() = ToProto(Units{place});
+  EXPECT_TRUE(CheckReply(fold_, reply, ranking).ok());
+  EXPECT_THAT(CheckReply(fold_, reply).message(), HasSubstr("an entry has 2 sums; the job has 1"));
+  EXPECT_THAT(CheckReply(fold_, reply, {.sums = 2, .by = 1, .ascending = false}).message(), HasSubstr("in no order"));
+
+  LookUpRequest asked;
+  *asked.mutable_range()->mutable_at_or_above() = ToProto(Units{-1});
+  LookUpReply answered;
+  *answered.mutable_entries() = reply.highest().entries();
+  EXPECT_THAT(CheckReply(asked, answered, ranking).message(), HasSubstr("below what was asked for"));
+  answered.mutable_entries()->RemoveLast();
+  EXPECT_TRUE(CheckReply(asked, answered, ranking).ok());
+}
+
 TEST_F(ReplyCheckTest, RefusesEntriesThatWereNotLookedUp) {
   LookUpRequest request;
   request.mutable_keys()->add_keys("b");

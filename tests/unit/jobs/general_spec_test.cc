@@ -130,10 +130,10 @@ TEST(GeneralSpecTest, NamesAndNumbersOfThingsAreLimited) {
   EXPECT_THAT(errors("measures: {n: count()}\n"), ElementsAre(HasSubstr("key: is missing")));
   EXPECT_THAT(errors("key: p\n"), ElementsAre(HasSubstr("score: is missing")));
   EXPECT_THAT(errors("key: p\nscore: 1\nmeasures: {n: count()}\n"), Contains(HasSubstr("score: stands beside measures")));
-  EXPECT_THAT(errors("key: p\nmeasures: {n: count(), m: count()}\n"),
-              ElementsAre(HasSubstr("measures: has 2 measures; at most 1 is")));
   EXPECT_THAT(errors("key: [p, p]\nmeasures: {n: count()}\ninitial: {a: 1}\n"),
               ElementsAre(HasSubstr("initial: is for keys of one part")));
+  EXPECT_THAT(errors("key: p\nmeasures: {n: count(), m: count()}\ninitial: {a: 1}\n"),
+              ElementsAre(HasSubstr("initial: is for jobs of one measure")));
 }
 
 TEST(GeneralSpecTest, WhatAnUpdateMayNotChangeIsNamed) {

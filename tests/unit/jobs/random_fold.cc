@@ -280,9 +280,12 @@ GeneralFold RandomFold::Draw() {
     if (Often()) fold.set_where(Condition(depth));
     for (uint32_t parts = 1 + Below(4) / 3 * Below(3); parts > 0; --parts)
       fold.add_key(Pick({Text(depth), Text(1), "t", "u", Number(1), "b", "at"}));
-    Measure* const measure = fold.add_measures();
-    measure->set_name("score");
-    measure->set_expression(Often() ? absl::StrCat("sum(", Number(depth), ")") : Pick({"count()", "count(n)", "count(u)"}));
+    for (uint32_t measures = Often() ? 1 : 2 + Below(3); measures > 0; --measures) {
+      Measure* const measure = fold.add_measures();
+      measure->set_name(absl::StrCat("score", measures));
+      measure->set_expression(Often() ? absl::StrCat("sum(", Number(depth), ")")
+                                      : Pick({"count()", "count(n)", "count(u)", "sum(nullif(n, 5))"}));
+    }
     if (MakeCanonical(&fold)) return fold;
   }
 }

@@ -26,7 +26,11 @@ class SpecGenerator {
     spec.set_name(Pick({"job", "a", "0", "null", "true", "1-2", "popularity"}));
     DrawSource(spec.mutable_source());
     DrawFold(spec.mutable_fold());
-    spec.set_top(1 + Below(1000));
+    spec.set_top(1 + Below(700));
+    const auto& measures = spec.fold().general().measures();
+    if (measures.size() > 1 && Below(2) == 0) spec.set_rank(measures[1].name());
+    spec.set_order(static_cast<RankOrder>(Below(2)));
+    if (Below(2) == 0) spec.set_having((measures.empty() ? "score" : measures[0].name()) + Pick({" > 5", " is null"}));
     spec.set_batch_interval_ms(10 + Below(3'600'000 - 9));
     spec.set_wal(static_cast<WalMode>(Below(3)));
     spec.set_on_bad_record(static_cast<BadRecordPolicy>(Below(2)));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <limits>
 #include <map>
 #include <memory>
@@ -44,8 +45,7 @@ class MapStore : public ShardStore {
     for (size_t i = 0; i < keys.size(); ++i) {
       const auto row = shards.at(shard.second).find(std::string(keys[i]));
       if (row == shards.at(shard.second).end()) continue;
-      sums[i].count += row->second.count;
-      sums[i].sum += row->second.sum;
+      sums[i].Add(row->second.count, row->second.sum, row->second.others);
     }
     return absl::OkStatus();
   }
@@ -60,9 +60,7 @@ class MapStore : public ShardStore {
     explicit Cursor(const std::map<std::string, RowSum>* rows) : rows_(rows), next_(rows->begin()) {}
     bool Next() override {
       if (next_ == rows_->end()) return false;
-      key_ = next_->first;
-      count_ = next_->second.count;
-      sum_ = next_->second.sum;
+      row_ = next_->second.RowOf(next_->first);
       ++next_;
       return true;
     }
@@ -84,6 +82,8 @@ struct Load {
   Units scale = 1;
   // Keys are drawn by a power of this: 1 for all alike.
   double skew = 1;
+  // Rows have a second sum, by which they are ranked, the lowest first.
+  bool second = false;
 };
 
 // Totals within a limit far below what they need, beside sums by brute force.
@@ -91,6 +91,7 @@ class Fixture {
  public:
   Fixture(const Load& load, uint64_t seed, size_t limit)
       : load_(load), random_(seed), totals_(&store_, [] { return false; }) {
+    if (load_.second) totals_.SetRanking({.sums = 2, .by = 1, .ascending = true});
     totals_.SetLimit(limit);
   }
 
@@ -100,8 +101,11 @@ class Fixture {
   void Assign(const std::vector<uint32_t>& owned) {
     totals_.EndScan();
     const auto scan = [&](uint32_t shard, int sign) {
-      for (const auto& [key, row] : store_.shards[shard])
-        totals_.AddRow(key, sign * static_cast<int64_t>(row.count), sign * row.sum);
+      for (const auto& [key, row] : store_.shards[shard]) {
+        std::vector<Units> others;
+        for (const Units other : row.others) others.push_back(sign * other);
+        totals_.AddRow({key, sign < 0 ? 0 - row.count : row.count, sign * row.sum, others});
+      }
     };
     const auto has = [](const std::vector<uint32_t>& shards, uint32_t shard) {
       return std::find(shards.begin(), shards.end(), shard) != shards.end();
@@ -129,14 +133,18 @@ class Fixture {
       delta.sum += (load_.low + Draw(load_.high - load_.low + 1)) * load_.scale;
     }
     std::vector<std::vector<Delta>> sorted;
+    std::deque<Units> others;
     for (size_t i = 0; i < owned_.size(); ++i) {
       std::vector<Delta>& of_shard = sorted.emplace_back();
       for (auto& [key, delta] : deltas[i]) {
         delta.key = key;
+        if (load_.second) {
+          // What ranks is the negative of the second sum.
+          delta.others = {&others.emplace_back(-delta.sum), 1};
+          delta.sum = 7 * delta.sum;
+        }
         of_shard.push_back(delta);
-        ShardStore::RowSum& row = store_.shards[owned_[i]][key];
-        row.count += delta.count;
-        row.sum += delta.sum;
+        store_.shards[owned_[i]][key].Add(delta.count, delta.sum, delta.others);
       }
     }
     const std::vector<std::span<const Delta>> spans(sorted.begin(), sorted.end());
@@ -149,7 +157,7 @@ class Fixture {
     for (const uint32_t shard : owned_) {
       const auto rows = store_.shards.find(shard);
       if (rows == store_.shards.end()) continue;
-      for (const auto& [key, row] : rows->second) exact[key] += row.sum;
+      for (const auto& [key, row] : rows->second) exact[key] += load_.second ? -row.others[0] : row.sum;
     }
     return exact;
   }
@@ -183,6 +191,7 @@ class Fixture {
       const TotalEntry& entry = top->entries[i];
       ASSERT_EQ(left_out.count(std::string(entry.key)), 1u) << entry.key;
       ASSERT_TRUE(left_out.at(std::string(entry.key)) == entry.sum) << entry.key;
+      ASSERT_TRUE(HasSums(entry)) << entry.key;
       left_out.erase(std::string(entry.key));
       if (i < depth) {
         ASSERT_TRUE(entry.sum == sums[i]) << i;
@@ -204,7 +213,9 @@ class Fixture {
     for (size_t i = 0; i < names.size(); ++i) {
       const auto row = exact.find(names[i]);
       ASSERT_EQ((*found)[i].has_value(), row != exact.end()) << names[i];
-      ASSERT_TRUE(row == exact.end() || *(*found)[i] == row->second) << names[i];
+      if (row == exact.end()) continue;
+      ASSERT_TRUE((*found)[i]->sum == (load_.second ? 7 : 1) * row->second) << names[i];
+      ASSERT_TRUE(!load_.second || (*found)[i]->others[0] == -row->second) << names[i];
     }
   }
 
@@ -218,6 +229,7 @@ class Fixture {
       ASSERT_TRUE(next.ok());
       for (const TotalEntry& entry : entries) {
         ASSERT_TRUE(answered.emplace(entry.key, entry.sum).second) << entry.key;
+        ASSERT_TRUE(HasSums(entry)) << entry.key;
       }
       if (Draw(5) == 0) {
         // A reply got lost, or another question came between.
@@ -232,6 +244,11 @@ class Fixture {
       if (sum >= threshold) expected.emplace(key, sum);
     }
     ASSERT_TRUE(answered == expected);
+  }
+
+  bool HasSums(const TotalEntry& entry) const {
+    if (!load_.second) return entry.sums.empty();
+    return entry.sums.size() == 2 && entry.sums[0] == 7 * entry.sum && entry.sums[1] == -entry.sum;
   }
 
   const Load load_;
@@ -276,7 +293,8 @@ INSTANTIATE_TEST_SUITE_P(Loads, BoundedTotalsTest,
                          testing::Values(Load{"FewKeys", 5, -3, 3}, Load{"Ties", 1000, 0, 1}, Load{"Zeros", 1000, 0, 0},
                                          Load{"Signs", 1000, -5, 5}, Load{"Negatives", 1000, -9, -1},
                                          Load{"Positives", 1000, 1, 1000}, Load{"Skewed", 3000, 1, 100, 1'000'000'000, 4},
-                                         Load{"Sinking", 1000, -100, 10}, Load{"Large", 1000, -3, 50, Units{1} << 100}),
+                                         Load{"Sinking", 1000, -100, 10}, Load{"SecondSums", 1000, -50, 1000, 1, 2, true},
+                                         Load{"Large", 1000, -3, 50, Units{1} << 100}),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(BoundedTotalsTest, WithoutALimitNothingIsReadFromTheStore) {

@@ -1,6 +1,7 @@
 #include "worker/fold/delta_table.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <limits>
@@ -147,6 +148,23 @@ TEST(DeltaTableTest, CopiesTheKey) {
   table.AddPending();
   key = "other";
   EXPECT_EQ(Keys(table), std::vector<std::string>{"first"});
+}
+
+TEST(DeltaTableTest, AddsUpSeveralSumsOfAKey) {
+  DeltaTable table;
+  for (int64_t i = 0; i < 1000; ++i) {
+    const std::array<int64_t, 3> units = {i, -i, 1};
+    table.AddCopy(i % 2 == 0 ? "even" : "odd", units);
+  }
+  const std::vector<Delta> deltas = table.Deltas();
+  ASSERT_EQ(deltas.size(), 2u);
+  EXPECT_EQ(deltas[0].key, "even");
+  EXPECT_EQ(deltas[0].count, 500u);
+  EXPECT_TRUE(deltas[0].sum == 249'500);
+  ASSERT_EQ(deltas[0].others.size(), 2u);
+  EXPECT_TRUE(deltas[0].others[0] == -249'500);
+  EXPECT_TRUE(deltas[0].others[1] == 500);
+  EXPECT_TRUE(deltas[1].others[0] == -250'000);
 }
 
 TEST(DeltaTableTest, ClearedTableStartsFromZero) {

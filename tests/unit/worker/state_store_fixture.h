@@ -115,8 +115,8 @@ inline int64_t CheckConsistent(const StateStore& store, const ShardKey& shard) {
   ShardFold expected(shard.first, shard.second);
   expected.GoTo(state->partitions(0).next_offset());
   Rows rows;
-  const absl::StatusOr<Uint128> digest = store.Scan(shard, [&](std::string_view key, uint64_t count, Units sum) {
-    rows[std::string(key)] = {count, sum};
+  const absl::StatusOr<Uint128> digest = store.Scan(shard, [&](const Delta& row) {
+    rows[std::string(row.key)] = {row.count, row.sum};
     return true;
   });
   EXPECT_TRUE(digest.ok()) << digest.status();
@@ -127,7 +127,7 @@ inline int64_t CheckConsistent(const StateStore& store, const ShardKey& shard) {
 }
 
 inline absl::Status ScanStatus(const StateStore& store, const ShardKey& shard) {
-  return store.Scan(shard, [](std::string_view, uint64_t, Units) { return true; }).status();
+  return store.Scan(shard, [](const Delta&) { return true; }).status();
 }
 
 // A death test's child is this program started anew: what is before the statement runs there, too. So the directory's

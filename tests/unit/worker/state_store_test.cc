@@ -195,8 +195,8 @@ TEST_F(StateStoreTest, RowsComeInKeyOrder) {
   std::vector<std::string> keys;
   ASSERT_TRUE(store_
                   ->Scan({"job", 0},
-                         [&](std::string_view key, uint64_t, Units) {
-                           keys.emplace_back(key);
+                         [&](const Delta& row) {
+                           keys.emplace_back(row.key);
                            return true;
                          })
                   .ok());

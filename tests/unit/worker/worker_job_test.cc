@@ -196,8 +196,8 @@ TEST_F(ManyKeysTest, AreInTheSumsAndInTheStore) {
   EXPECT_EQ(reply.changed_keys(), kKeys);
   EXPECT_EQ(FromProto(reply.highest().entries(0).sum()), 7);
   uint64_t rows = 0;
-  const auto scanned = store_->Scan({"job", 0}, [&](std::string_view, uint64_t count, Units sum) {
-    rows += count == 2 && sum == 7 ? 1 : 0;
+  const auto scanned = store_->Scan({"job", 0}, [&](const Delta& row) {
+    rows += row.count == 2 && row.sum == 7 ? 1 : 0;
     return true;
   });
   EXPECT_TRUE(scanned.ok()) << scanned.status();

@@ -1,0 +1,32 @@
+// A key with what the driver knows of its sums, at one worker or over all. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/number/ranking.h"
+#include "common/number/units.h"
+#include "state.pb.h"
+
+namespace tenfold {
+
+struct Partial {
+  std::string key;
+  // What ranks (Ranking::Of).
+  Units sum = 0;
+  // Every sum of the row, where it has several.
+  std::vector<Units> sums = {};
+};
+
+// What an entry is ranked by.
+Units RankedSum(const Entry& entry, const Ranking& ranking);
+// The entry has as many sums as the ranking says.
+Partial ToPartial(const Entry& entry, const Ranking& ranking);
+Entry ToEntry(const Partial& partial, const Ranking& ranking);
+// Every sum of a row of which this is known.
+std::vector<Units> AllSums(Units sum, const std::vector<Units>& sums, const Ranking& ranking);
+
+// Adds sums to others, modulo 2^128.
+void AddSums(const std::vector<Units>& added, std::vector<Units>* sums);
+
+}  // namespace tenfold

@@ -1,0 +1,180 @@
+// The result of jobs with several sums, by what ranks, in either order and with a condition: real partial sums of workers,
+// merged by the driver, against brute force.
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "driver/core/merge_options.h"
+#include "driver/merge/batch_merge.h"
+#include "gtest/gtest.h"
+#include "jobs/plan/measures.h"
+#include "jobs/spec/job_spec.h"
+#include "worker/totals/partial_sums.h"
+
+namespace tenfold {
+namespace {
+
+constexpr Units kOne = kUnitsPerOne;
+
+// The sums of a row are those of `score`, of `liked`, of how often `liked` is not null, and of `events`.
+using Sums = std::vector<Units>;
+
+struct Condition {
+  const char* text;
+  std::function<bool(const Sums&)> holds;
+};
+
+const std::vector<Condition>& Conditions() {
+  static const auto* const conditions = new std::vector<Condition>{
+      {"", [](const Sums&) { return true; }},
+      {"events >= 3", [](const Sums& s) { return s[3] >= 3 * kOne; }},
+      {"score > 5.5", [](const Sums& s) { return s[0] > 5 * kOne + kOne / 2; }},
+      {"score >= -3 and 20 > score", [](const Sums& s) { return s[0] >= -3 * kOne && s[0] < 20 * kOne; }},
+      {"liked < 4", [](const Sums& s) { return s[2] != 0 && s[1] < 4 * kOne; }},
+      {"liked is null", [](const Sums& s) { return s[2] == 0; }},
+      {"score / liked > 0", [](const Sums& s) { return s[2] != 0 && s[1] != 0 && (s[0] > 0) == (s[1] > 0) && s[0] != 0; }},
+      {"events > 1000", [](const Sums&) { return false; }}};
+  return *conditions;
+}
+
+class RankedMerge {
+ public:
+  explicit RankedMerge(uint64_t seed) : random_(seed) {
+    condition_ = &Conditions()[Draw(Conditions().size())];
+    by_ = std::vector<std::string>{"score", "liked", "events"}[Draw(3)];
+    const std::string yaml = std::string(
+                                 "name: j\nsource:\n  kafka: {topics: [t]}\n  format: {json: {}}\n"
+                                 "  fields: {p: {text: p}, n: {decimal: n}, l: {decimal: l, nullable: true}}\n"
+                                 "key: p\nmeasures: {score: sum(n), liked: sum(l), events: count()}\n") +
+                             "rank: " + by_ + "\norder: " + (Draw(2) == 0 ? "descending" : "ascending") + "\n" +
+                             (*condition_->text == '\0' ? "" : "having: " + std::string(condition_->text) + "\n");
+    const std::vector<SpecError> errors = ReadJobSpec(yaml, &spec_);
+    EXPECT_TRUE(errors.empty()) << FormatSpecError("spec", errors[0]);
+    spec_.set_top(static_cast<uint32_t>(1 + Draw(8)));
+    merge_ = std::make_unique<BatchMerge>(MergeOptionsOf(spec_, Draw(2) * 8, std::make_shared<MergeMemory>()));
+    workers_.resize(1 + Draw(4));
+    for (Worker& worker : workers_) {
+      worker.sums = std::make_unique<PartialSums>(PartialSums::Options{.part_bytes = 200});
+      worker.sums->SetRanking(MeasuresOf(spec_).ranking);
+    }
+    keys_ = 1 + Draw(60);
+  }
+
+  // Makes a batch, and compares its result. False if it is wrong.
+  void MakeBatch() {
+    std::vector<MergeSource> sources;
+    for (size_t w = 0; w < workers_.size(); ++w) sources.push_back({std::to_string(w), 1, 1});
+    merge_->Begin(sources);
+    std::vector<FoldReply> replies(workers_.size());
+    for (size_t w = 0; w < workers_.size(); ++w) Fold(w, &replies[w]);
+    std::vector<const FoldReply*> taken;
+    for (const FoldReply& reply : replies) taken.push_back(&reply);
+    ASSERT_TRUE(merge_->Take(taken).ok());
+    for (auto questions = merge_->Next(); !merge_->done(); questions = merge_->Next()) {
+      ASSERT_FALSE(questions.empty());
+      for (BatchMerge::Question& question : questions) {
+        const auto reply = workers_[question.worker].sums->LookUp(question.request);
+        ASSERT_TRUE(reply.ok()) << reply.status();
+        ASSERT_TRUE(merge_->Answer(question.worker, *reply).ok());
+      }
+    }
+    Compare();
+  }
+
+  bool by_changes() const { return merge_->by_changes(); }
+
+ private:
+  struct Worker {
+    std::unique_ptr<PartialSums> sums;
+    PartialSums::Composition composition;
+  };
+
+  uint64_t Draw(uint64_t below) { return random_() % below; }
+
+  void Fold(size_t w, FoldReply* reply) {
+    Worker& worker = workers_[w];
+    FoldRequest request;
+    merge_->Quote(w, &request);
+    worker.sums->Quote(request, worker.composition);
+    if (worker.composition.empty()) worker.composition.Add()->set_partition(static_cast<uint32_t>(w));
+    std::map<std::string, std::pair<uint64_t, Sums>> added;
+    for (uint64_t events = Draw(30); events > 0; --events) {
+      const std::string key = "k" + std::to_string(Draw(keys_));
+      const Units liked = Units{static_cast<int64_t>(Draw(5))} - 2;
+      const bool null = Draw(3) == 0;
+      const Sums event = {(Units{static_cast<int64_t>(Draw(9))} - 3) * kOne / 2, null ? 0 : liked * kOne, null ? 0 : kOne,
+                          kOne};
+      auto& [count, sums] = added[key];
+      ++count;
+      sums.resize(4);
+      totals_[key].resize(4);
+      for (size_t m = 0; m < 4; ++m) {
+        sums[m] += event[m];
+        totals_[key][m] += event[m];
+      }
+    }
+    std::vector<Delta> deltas;
+    for (const auto& [key, row] : added) deltas.push_back({key, row.first, row.second[0], std::span(row.second).subspan(1)});
+    worker.composition[0].set_next_offset(worker.composition[0].next_offset() + 1);
+    const std::span<const Delta> shard = deltas;
+    ASSERT_TRUE(worker.sums->Add({&shard, 1}).ok());
+    *reply->mutable_composition() = worker.composition;
+    reply->set_changed_keys(deltas.size());
+    reply->set_keys(worker.sums->KeyCount());
+    ASSERT_TRUE(worker.sums->Answer(request, reply).ok());
+    ASSERT_TRUE(merge_->CheckReply(w, *reply).ok());
+  }
+
+  void Compare() const {
+    std::vector<std::pair<std::string, Sums>> expected;
+    const size_t by = by_ == "score" ? 0 : by_ == "liked" ? 1 : 3;
+    for (const auto& [key, sums] : totals_) {
+      if ((by != 1 || sums[2] != 0) && condition_->holds(sums)) expected.emplace_back(key, sums);
+    }
+    const bool ascending = spec_.order() == ORDER_ASCENDING;
+    std::ranges::stable_sort(expected, [&](const auto& a, const auto& b) {
+      return ascending ? a.second[by] < b.second[by] : a.second[by] > b.second[by];
+    });
+    if (expected.size() > spec_.top()) expected.resize(spec_.top());
+    const std::vector<GlobalTopK::Partial>& top = merge_->result().top;
+    ASSERT_EQ(top.size(), expected.size()) << spec_.ShortDebugString();
+    for (size_t i = 0; i < top.size(); ++i) {
+      ASSERT_EQ(top[i].key, expected[i].first) << "rank " << i + 1 << " of " << spec_.ShortDebugString();
+      ASSERT_TRUE(top[i].sums == expected[i].second) << top[i].key;
+    }
+  }
+
+  std::mt19937_64 random_;
+  JobSpec spec_;
+  const Condition* condition_ = nullptr;
+  std::string by_;
+  uint64_t keys_ = 0;
+  std::unique_ptr<BatchMerge> merge_;
+  std::vector<Worker> workers_;
+  std::map<std::string, Sums> totals_;
+};
+
+TEST(RankedMergeTest, EqualsBruteForceWhateverRanksAndWhateverMustHold) {
+  int by_changes = 0;
+  int batches = 0;
+  for (uint64_t seed = 1; seed <= 1500; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    RankedMerge merge(seed);
+    for (int batch = 0; batch < 12; ++batch) {
+      by_changes += merge.by_changes();
+      ++batches;
+      ASSERT_NO_FATAL_FAILURE(merge.MakeBatch());
+    }
+  }
+  EXPECT_GT(by_changes, batches / 50);
+  EXPECT_LT(by_changes, batches / 10 * 9);
+}
+
+}  // namespace
+}  // namespace tenfold
