@@ -26,6 +26,8 @@ let: {path: url_path(url)}
 key: [lower(country), path]
 measures:
   minutes_a_click: sum(coalesce(minutes, 0) / clicks)
+  minutes: sum(minutes)
+  events: count()
 )";
 
 std::string Event(int i) {
@@ -72,6 +74,32 @@ TEST_F(GeneralJobTest, StaysExactWhileAWorkerDiesAndSaysWhatItLeftOut) {
   EXPECT_EQ(status->at("bad_subjects"), json::parse(R"([{"subject":"clicks","reason":"field_wrong_type","count":6}])"));
   const CliResult explained = cluster_.RunCli({"explain", job.name});
   EXPECT_TRUE(absl::StrContains(explained.out, "where    clicks > 0 and starts_with(url, \"https://\")")) << explained.out;
+  const CliResult verified = cluster_.RunCli({"verify", job.name});
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
+}
+
+// Every batch is compared with the oracle; the last one by hand as well.
+TEST_F(GeneralJobTest, RanksByTheMeasureNamedTheKeysThatHavingLetsIn) {
+  absl::StatusOr<std::string> topic = CreateTopic();
+  ASSERT_OK(topic.status());
+  const auto record = [](const std::string& path, int clicks, const std::string& minutes) {
+    return absl::StrCat(R"({"page":{"url":"https://e.org/)", path, R"("},"m":{"clicks":)", clicks, R"(,"minutes":)", minutes,
+                        "}}");
+  };
+  const std::string fold = absl::StrCat(kFold, "rank: minutes\norder: ascending\nhaving: events >= 2 and minutes < 100\n");
+  const Job job = {.name = "idle", .topics = {*topic}, .fold = fold};
+  ASSERT_OK(Produce(*topic, 0, {record("often", 1, "5"), record("often", 2, "1.5"), record("rare", 1, "0.5")}));
+  ASSERT_OK(Produce(*topic, 1, {record("null", 1, "null"), record("null", 1, "null"), record("long", 1, "99")}));
+  ASSERT_OK(Produce(*topic, 2, {record("long", 1, "7"), record("some", 3, "2"), record("some", 1, "null")}));
+  ASSERT_OK(cluster_.Submit(job));
+  ASSERT_OK(cluster_.VerifyPublished(job.name));
+  const json top = json::parse(cluster_.Published(job.name).back()).at("top");
+  const json expected = json::parse(R"([
+    {"rank":1,"key":["?","/some"],"score":"2","measures":{"minutes_a_click":"0.666666667","minutes":"2","events":"2"}},
+    {"rank":2,"key":["?","/often"],"score":"6.5","measures":{"minutes_a_click":"5.75","minutes":"6.5","events":"2"}}])");
+  EXPECT_EQ(top, expected) << top;
+  const CliResult shown = cluster_.RunCli({"top", job.name});
+  EXPECT_TRUE(absl::StrContains(shown.out, "RANK  KEY       MINUTES  MINUTES_A_CLICK  EVENTS")) << shown.out;
   const CliResult verified = cluster_.RunCli({"verify", job.name});
   EXPECT_EQ(verified.exit_code, 0) << verified.err;
 }

@@ -91,10 +91,18 @@ json ExpectedTop(const JobSpec& spec, const Oracle::Result& result) {
   json top = json::array();
   const GeneralFold& general = spec.fold().general();
   for (const Entry& entry : result.top) {
-    const std::string score = FormatUnits(FromProto(entry.sum()));
-    top.push_back({{"rank", top.size() + 1}, {"key", entry.key()}, {"score", score}});
+    top.push_back({{"rank", top.size() + 1}, {"key", entry.key()}, {"score", FormatUnits(FromProto(entry.sum()))}});
     if (general.key_size() > 1) top.back()["key"] = PartsOf(entry.key());
-    if (spec.fold().has_general()) top.back()["measures"] = {{general.measures(0).name(), score}};
+    // The sums come in the order of the measures; one that may be null is followed by how often it was not.
+    int sum = -1;
+    const auto next = [&] { return FromProto(++sum == 0 ? entry.sum() : entry.others(sum - 1)); };
+    for (const Measure& measure : general.measures()) {
+      const Units total = next();
+      const bool null = measure.nullable() && next() == 0;
+      json& shown = top.back()["measures"][measure.name()];
+      if (!null) shown = FormatUnits(total);
+      if (measure.name() == spec.rank()) top.back()["score"] = shown;
+    }
   }
   return top;
 }
