@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/record_parts.h"
 
 namespace tenfold {
 
@@ -193,6 +194,9 @@ class LogReader {
   virtual bool TakeChanged() = 0;
   // Asks for the first offset that the log has of the partition at this position; UNAVAILABLE if no answer comes in time.
   virtual absl::StatusOr<int64_t> Begin(uint32_t position, absl::Duration timeout) = 0;
+
+  // Fills in what a record has beside its value, names of headers up to their first zero byte.
+  virtual void ReadParts(const LogRecord& record, RecordParts* parts) const = 0;
 
   // Returns the XXH3-64 of the record's framed timestamp, key, value and headers; null and empty differ.
   virtual uint64_t Hash(const LogRecord& record) const = 0;

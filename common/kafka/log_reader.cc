@@ -40,6 +40,7 @@ class ChoosingReader : public LogReader {
   absl::StatusOr<int64_t> Begin(uint32_t position, absl::Duration timeout) override {
     return current()->Begin(position, timeout);
   }
+  void ReadParts(const LogRecord& record, RecordParts* parts) const override { current()->ReadParts(record, parts); }
   uint64_t Hash(const LogRecord& record) const override { return current()->Hash(record); }
   LogIdentity Identity(const LogRecord& record) const override { return current()->Identity(record); }
   absl::Duration TakeWaited() override { return current()->TakeWaited(); }

@@ -234,22 +234,25 @@ class KafkaLogReader : public LogReader {
     return absl::UnavailableError(absl::StrCat("ask where ", partition.Name(), " begins: ", rd_kafka_err2str(error)));
   }
 
+  void ReadParts(const LogRecord& record, RecordParts* parts) const override {
+    const auto* message = static_cast<const rd_kafka_message_t*>(record.handle);
+    parts->timestamp_ms = rd_kafka_message_timestamp(message, nullptr);
+    parts->key = View(message->key, message->key_len);
+    parts->headers.clear();
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+    const char* name = nullptr;
+    const void* value = nullptr;
+    size_t size = 0;
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i)
+      parts->headers.push_back({name, View(value, size)});
+  }
+
   uint64_t Hash(const LogRecord& record) const override {
     const auto* message = static_cast<const rd_kafka_message_t*>(record.handle);
-    RecordHash hash(rd_kafka_message_timestamp(message, nullptr));
-    hash.Add(message->key, message->key_len);
-    hash.Add(message->payload, message->len);
-    rd_kafka_headers_t* headers = nullptr;
-    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      const char* name = nullptr;
-      const void* value = nullptr;
-      size_t size = 0;
-      for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-        hash.Add(name, std::string_view(name).size());
-        hash.Add(value, size);
-      }
-    }
-    return hash.Get();
+    RecordParts parts;
+    ReadParts(record, &parts);
+    return RecordHash::Of(parts, View(message->payload, message->len));
   }
 
  private:
@@ -264,6 +267,11 @@ class KafkaLogReader : public LogReader {
     // The id of the broker that the last record came from; -1 if none came since Assign.
     int32_t broker = -1;
   };
+
+  static std::optional<std::string_view> View(const void* bytes, size_t size) {
+    if (bytes == nullptr) return std::nullopt;
+    return std::string_view(static_cast<const char*>(bytes), size);
+  }
 
   void DestroyMessages() {
     for (size_t i = 0; i < message_count_; ++i) rd_kafka_message_destroy(messages_[i]);

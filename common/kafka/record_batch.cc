@@ -70,6 +70,12 @@ inline const char* ReadBytes(const char* next, const char* end, int64_t* size, c
 }
 
 // Of null, whose size is -1, there are no bytes.
+// Nullopt where it is null.
+std::optional<std::string_view> ViewOf(const char* bytes, int64_t size) {
+  if (bytes == nullptr) return std::nullopt;
+  return std::string_view(bytes, static_cast<size_t>(std::max<int64_t>(size, 0)));
+}
+
 inline size_t SizeOf(int64_t size) { return static_cast<size_t>(std::max<int64_t>(size, 0)); }
 
 // A record behind its length. Null has no bytes and the size -1.
@@ -204,14 +210,14 @@ absl::Status BatchRecords::Read(uint32_t position, uint32_t batch, size_t most, 
   return absl::OkStatus();
 }
 
-uint64_t HashRecord(const RecordBatch& batch, const void* handle) {
+void ReadRecordParts(const RecordBatch& batch, const void* handle, RecordParts* parts) {
   const Fields fields = FieldsOf(handle);
   // Unsigned, as the sum of what a broker sends may overflow.
   const auto at =
       static_cast<int64_t>(static_cast<uint64_t>(batch.base_timestamp) + static_cast<uint64_t>(fields.timestamp));
-  RecordHash hash(batch.has_append_time() ? batch.max_timestamp : at);
-  hash.Add(fields.key, SizeOf(fields.key_size));
-  hash.Add(fields.value, SizeOf(fields.value_size));
+  parts->timestamp_ms = batch.has_append_time() ? batch.max_timestamp : at;
+  parts->key = ViewOf(fields.key, fields.key_size);
+  parts->headers.clear();
   int64_t headers = 0;
   const char* next = ReadNumber(fields.headers, fields.end, &headers);
   for (; next != nullptr && headers > 0; --headers) {
@@ -219,12 +225,18 @@ uint64_t HashRecord(const RecordBatch& batch, const void* handle) {
     const char* bytes = nullptr;
     next = ReadBytes(next, fields.end, &size, &bytes);
     if (next == nullptr || bytes == nullptr) break;
-    // librdkafka's names end at a zero byte, and both readers give the same hash.
-    hash.Add(bytes, strnlen(bytes, static_cast<size_t>(size)));
+    // librdkafka's names end at a zero byte, and both readers give the same.
+    const std::string_view name(bytes, strnlen(bytes, static_cast<size_t>(size)));
     next = ReadBytes(next, fields.end, &size, &bytes);
-    if (next != nullptr) hash.Add(bytes, SizeOf(size));
+    if (next != nullptr) parts->headers.push_back({name, ViewOf(bytes, size)});
   }
-  return hash.Get();
+}
+
+uint64_t HashRecord(const RecordBatch& batch, const void* handle) {
+  RecordParts parts;
+  ReadRecordParts(batch, handle, &parts);
+  const Fields fields = FieldsOf(handle);
+  return RecordHash::Of(parts, ViewOf(fields.value, fields.value_size));
 }
 
 // ---- compression ----

@@ -111,7 +111,8 @@ class BatchRecords {
   int32_t delta_ = -1;
 };
 
-// Returns LogReader::Hash of the record whose bytes begin at `handle`, as BatchRecords gives it, in this batch.
+// LogReader::ReadParts and Hash of the record whose bytes begin at `handle`, as BatchRecords gives it, in this batch.
+void ReadRecordParts(const RecordBatch& batch, const void* handle, RecordParts* parts);
 uint64_t HashRecord(const RecordBatch& batch, const void* handle);
 
 }  // namespace tenfold

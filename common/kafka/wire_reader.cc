@@ -167,6 +167,10 @@ class OwnWireReader : public WireReader {
     return offset;
   }
 
+  void ReadParts(const LogRecord& record, RecordParts* parts) const override {
+    ReadRecordParts(batches_[record.batch], record.handle, parts);
+  }
+
   uint64_t Hash(const LogRecord& record) const override { return HashRecord(batches_[record.batch], record.handle); }
 
   LogIdentity Identity(const LogRecord& record) const override {

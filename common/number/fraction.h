@@ -43,6 +43,8 @@ class Fraction {
 
   // -1, 0 or 1.
   int sign() const { return numerator_.sign(); }
+  // How many decimals it is written with, at most.
+  int scale() const { return scale_; }
   bool IsWhole() const { return numerator_ % Divisor() == 0; }
 
   // The largest whole number that is not above it, and the part of it before the point.

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/clock.h"
 #include "common/limits.h"
 #include "common/number/units.h"
 #include "common/process/process.h"
@@ -61,7 +62,8 @@ class Trial {
   bool Show(const std::string& value) {
     ++records_;
     std::string text = fmt::format("{}  {}\n", records_, Shown(value));
-    const Contribution& made = decoder_.Decode({.value = value, .topic = "", .partition = 0, .offset = records_ - 1});
+    const Contribution& made =
+        decoder_.Decode({.value = value, .topic = "", .partition = 0, .offset = records_ - 1, .parts = &parts_});
     if (decoder_.general() != nullptr) text += Fields();
     const std::string subject(made.subject);
     if (made.reason != BAD_NONE) {
@@ -111,6 +113,8 @@ class Trial {
   const JobSpec spec_;
   const ResultForm form_;
   RecordDecoder decoder_;
+  // Of the present, without key and headers, as lines of a file have none.
+  const RecordParts parts_ = {.timestamp_ms = absl::ToUnixMillis(absl::Now())};
   int64_t records_ = 0;
   int64_t bad_ = 0;
   int64_t filtered_ = 0;

@@ -114,7 +114,7 @@ class LogPrefix {
       std::vector<LogReader::Event> events;
       const int64_t before = done_;
       const absl::Status polled = (*reader)->Poll(kPollTimeout, &records, &events);
-      for (const LogRecord& record : records) Take(record);
+      for (const LogRecord& record : records) Take(**reader, record);
       for (const LogReader::Event& event : events) {
         if (absl::Status status = Take(event); !status.ok()) return status;
       }
@@ -132,11 +132,17 @@ class LogPrefix {
     return offsets;
   }
 
-  void Take(const LogRecord& record) {
+  void Take(const LogReader& reader, const LogRecord& record) {
     Range& range = ranges_[record.position];
-    if (record.offset < range.end)
+    if (record.offset < range.end) {
+      RecordParts parts;
+      reader.ReadParts(record, &parts);
       oracle_->Add(range.index, record.value,
-                   {.topic = range.partition.topic, .partition = range.partition.partition, .offset = record.offset});
+                   {.topic = range.partition.topic,
+                    .partition = range.partition.partition,
+                    .offset = record.offset,
+                    .parts = &parts});
+    }
     Advance(&range, record.offset + 1);
   }
 

@@ -1,5 +1,6 @@
 #include "jobs/decode/general_decoder.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -11,8 +12,6 @@
 
 namespace tenfold {
 namespace {
-
-bool IsOfRecord(FieldPlace::Kind kind) { return kind != FieldPlace::Kind::kColumn && kind != FieldPlace::Kind::kJsonPath; }
 
 // Which kind of JSON value a field of the type is read from.
 RawValue::Kind WantedKind(FieldType type, TimestampUnit unit) {
@@ -49,6 +48,18 @@ BadReason ReadOne(const RawValue& raw, FieldType type, TimestampUnit unit, Value
   return BAD_NONE;
 }
 
+// A record's timestamp; null where it has none.
+BadReason ReadTimestamp(const RecordParts& parts, Value* value) {
+  if (parts.timestamp_ms < 0) return BAD_NONE;
+  return ReadOne({.kind = RawValue::Kind::kBytes, .text = fmt::format_int(parts.timestamp_ms).str(), .items = {}},
+                 FIELD_TIMESTAMP, TIMESTAMP_MILLISECONDS, value);
+}
+
+BadReason ReadPart(const std::optional<std::string_view>& part, const PlannedField& field, Value* value) {
+  if (!part) return BAD_NONE;
+  return ReadOne({.kind = RawValue::Kind::kBytes, .text = *part, .items = {}}, field.type, field.unit, value);
+}
+
 }  // namespace
 
 GeneralDecoder::GeneralDecoder(std::shared_ptr<const Plan> plan)
@@ -64,7 +75,7 @@ GeneralDecoder::GeneralDecoder(std::shared_ptr<const Plan> plan)
   std::vector<JsonPath> paths;
   for (size_t i = 0; i < plan_->fields.size(); ++i) {
     const FieldPlace& place = plan_->fields[i].place;
-    if (IsOfRecord(place.kind)) continue;
+    if (place.IsOfRecord()) continue;
     raw_index_[i] = raw_.size();
     raw_.emplace_back();
     columns.push_back(place.column);
@@ -162,6 +173,20 @@ BadReason GeneralDecoder::Convert(uint32_t index, const Record& record) {
     case FieldPlace::Kind::kOffset:
       value = Fraction(record.offset);
       break;
+    case FieldPlace::Kind::kTimestamp:
+      reason = ReadTimestamp(*record.parts, &value);
+      break;
+    case FieldPlace::Kind::kKey:
+      reason = ReadPart(record.parts->key, field, &value);
+      break;
+    case FieldPlace::Kind::kHeader: {
+      // The last of the name counts.
+      const auto& headers = record.parts->headers;
+      const auto last = std::find_if(headers.rbegin(), headers.rend(),
+                                     [&](const RecordParts::Header& header) { return header.name == field.place.header; });
+      if (last != headers.rend()) reason = ReadPart(last->value, field, &value);
+      break;
+    }
     case FieldPlace::Kind::kColumn:
     case FieldPlace::Kind::kJsonPath: {
       const RawValue& raw = raw_[raw_index_[index]];

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/record_parts.h"
+
 namespace tenfold {
 
 struct Record {
@@ -13,6 +15,8 @@ struct Record {
   std::string_view topic;
   int32_t partition = 0;
   int64_t offset = 0;
+  // What it has beside its value; needed only by a plan that reads it (Plan::reads_parts).
+  const RecordParts* parts = nullptr;
 };
 
 // What a format finds at a field's place, before it is converted. Views are valid as long as the record and until the next

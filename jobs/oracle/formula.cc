@@ -140,6 +140,12 @@ class Reader {
            (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '_' || text_[at_] == '.'))
       name += text_[at_++];
     CHECK(!name.empty()) << "no operand at " << at_ << " of " << text_;
+    if (at_ < text_.size() && text_[at_] == '[') {
+      // The name of a header, as it is written.
+      const size_t begin = at_++;
+      ReadQuoted();
+      name += text_.substr(begin, ++at_ - begin);
+    }
     if (at_ == text_.size() || text_[at_] != '(')
       return {.kind = Formula::Kind::kName, .value = {}, .name = std::move(name), .parts = {}};
     Formula call = Do(std::move(name), {});
@@ -220,7 +226,17 @@ class Reader {
 
 Datum Make(bool truth) { return {.is = truth}; }
 
+// A text that is compared with a timestamp is one.
+Datum InstantFrom(const Datum& text) {
+  Instant instant;
+  CHECK_EQ(ReadInstant(text.text(), &instant), BAD_NONE) << text.text();
+  return {.is = instant};
+}
+
 int Compared(const Datum& a, const Datum& b) {
+  const bool is_a = std::holds_alternative<Instant>(a.is);
+  const bool is_b = std::holds_alternative<Instant>(b.is);
+  if (is_a != is_b) return is_a ? Compared(a, InstantFrom(b)) : Compared(InstantFrom(a), b);
   if (std::holds_alternative<std::string>(a.is)) return a.text().compare(b.text());
   if (std::holds_alternative<Rational>(a.is)) return a.number().compare(b.number());
   if (std::holds_alternative<Instant>(a.is)) {

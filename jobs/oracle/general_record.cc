@@ -243,7 +243,23 @@ void GeneralRecords::AddNames(const Formula& formula, std::map<std::string, bool
   for (const Formula& part : formula.parts) AddNames(part, names);
 }
 
-Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value) const {
+std::optional<GeneralRecords::Found> GeneralRecords::OfParts(const std::string& place, const RecordParts& parts) {
+  std::optional<std::string> text;
+  if (place == "record.key" && parts.key) text = std::string(*parts.key);
+  if (place == "record.timestamp" && parts.timestamp_ms >= 0) text = std::to_string(parts.timestamp_ms);
+  for (const RecordParts::Header& header : parts.headers) {
+    std::string named = "record.headers[\"";
+    for (const char c : header.name) named += c == '"' ? std::string("\"\"") : std::string(1, c);
+    if (place != named + "\"]") continue;
+    text.reset();
+    if (header.value) text = std::string(*header.value);
+  }
+  if (!text) return std::nullopt;
+  return Found{.kind = 't', .text = *text, .items = {}};
+}
+
+Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value,
+                                 const RecordParts* parts) const {
   const auto bad = [](BadReason reason, std::string subject) {
     Contributed made;
     made.reason = reason;
@@ -267,17 +283,40 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
     std::map<std::string, bool> named;
     for (const Formula& formula : formulas) AddNames(formula, &named);
     Contributed range;
-    for (const Field& field : fold_.fields()) {
+    std::vector<Field> fields(fold_.fields().begin(), fold_.fields().end());
+    // What formulas name by its place comes after the fields that have names, by the bytes of the place.
+    for (const auto& [name, is_named] : named) {
+      if (name.rfind("record.", 0) != 0 || names.fields.contains(name)) continue;
+      Field& field = fields.emplace_back();
+      field.set_name(name);
+      field.set_place(name);
+      const bool timestamp = name == "record.timestamp";
+      field.set_type(timestamp ? FIELD_TIMESTAMP : FIELD_TEXT);
+      field.set_nullable(!timestamp);
+    }
+    for (const Field& field : fields) {
       if (!named.contains(field.name()) || !converted.insert(field.name()).second) continue;
       if (const auto of_record = names.fields.find(field.place());
-          field.place().rfind("record.", 0) == 0 && of_record != names.fields.end()) {
+          field.place() == "record.topic" || field.place() == "record.partition" || field.place() == "record.offset") {
         names.fields[field.name()] = Datum(of_record->second);
         continue;
       }
       Datum datum;
       BadReason reason = BAD_NONE;
-      if (const auto found = values.find(field.name()); found != values.end()) {
+      bool has_value = false;
+      const auto found = values.find(field.name());
+      if (field.place().rfind("record.", 0) == 0) {
+        const std::optional<Found> part = OfParts(field.place(), *parts);
+        Field read = field;
+        if (field.place() == "record.timestamp") read.set_unit(TIMESTAMP_MILLISECONDS);
+        has_value = part.has_value();
+        if (part) reason = Convert(read, *part, field.type(), &datum);
+      } else if (found != values.end()) {
+        has_value = true;
         reason = Convert(field, found->second, field.type(), &datum);
+      }
+      if (has_value) {
+        // It is converted.
       } else if (field.has_default_value()) {
         CHECK_EQ(Convert(field, {.kind = 't', .text = field.default_value(), .items = {}}, field.type(), &datum), BAD_NONE);
       } else if (!field.nullable()) {
@@ -310,15 +349,15 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
   }
 
   if (made = convert(key_); made.reason != BAD_NONE) return made;
-  std::vector<Datum> parts(key_.size());
+  std::vector<Datum> values_of_key(key_.size());
   const auto part_name = [&](size_t i) { return key_.size() == 1 ? std::string("key") : fmt::format("key[{}]", i); };
   for (size_t i = 0; i < key_.size(); ++i) {
-    if (const BadReason reason = compute(key_[i], &parts[i]); reason != BAD_NONE) return bad(reason, part_name(i));
+    if (const BadReason reason = compute(key_[i], &values_of_key[i]); reason != BAD_NONE) return bad(reason, part_name(i));
   }
   std::string key;
   for (size_t i = 0; i < key_.size(); ++i) {
-    if (parts[i].null()) return bad(BAD_NULL_KEY, part_name(i));
-    key += key_.size() == 1 ? FormOf(parts[i]) : Framed(FormOf(parts[i]));
+    if (values_of_key[i].null()) return bad(BAD_NULL_KEY, part_name(i));
+    key += key_.size() == 1 ? FormOf(values_of_key[i]) : Framed(FormOf(values_of_key[i]));
   }
   if (key.empty()) return bad(BAD_EMPTY_KEY, "");
   if (key.size() > kMaxKeyBytes) return bad(BAD_KEY_TOO_LONG, "");

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/record_parts.h"
 #include "job_spec.pb.h"
 #include "jobs/oracle/formula.h"
 #include "state.pb.h"
@@ -26,7 +27,9 @@ class GeneralRecords {
   // The fold has passed the rules.
   explicit GeneralRecords(const GeneralFold& fold);
 
-  Contributed Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value) const;
+  // `parts` may be nullptr where the fold reads neither keys nor timestamps nor headers.
+  Contributed Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value,
+                   const RecordParts* parts = nullptr) const;
 
  private:
   struct Place;
@@ -42,6 +45,8 @@ class GeneralRecords {
   BadReason ReadDelimited(std::string_view value, Values* values) const;
   BadReason ReadJson(std::string_view value, Values* values) const;
   static BadReason Convert(const Field& field, const Found& found, FieldType type, Datum* datum);
+  // What is at a place of the record's key, timestamp or headers; nullopt for null.
+  static std::optional<Found> OfParts(const std::string& place, const RecordParts& parts);
   // The fields that a formula names, lets among them resolved.
   void AddNames(const Formula& formula, std::map<std::string, bool>* names) const;
 

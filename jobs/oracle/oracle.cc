@@ -160,7 +160,7 @@ void Oracle::Add(size_t partition, std::string_view value, const Place& place) {
   CHECK_LT(partition, records_.size());
   ++records_[partition];
   if (general_ != nullptr) {
-    const oracle::Contributed made = general_->Read(place.topic, place.partition, place.offset, value);
+    const oracle::Contributed made = general_->Read(place.topic, place.partition, place.offset, value, place.parts);
     if (made.reason != BAD_NONE) {
       ++bad_[partition][{made.reason, made.subject}];
     } else if (made.filtered) {

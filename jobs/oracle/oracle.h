@@ -30,12 +30,14 @@ class Oracle {
   // Adds the next record of partition index `partition`, in offset order. The caller stops at the offset vector. A fold of
   // expressions may depend on where in Kafka the record is.
   struct Place {
-    std::string_view topic;
+    std::string_view topic = "";
     int32_t partition = 0;
     int64_t offset = 0;
+    // What the record has beside its value; a fold that reads none of it needs none.
+    const RecordParts* parts = nullptr;
   };
   void Add(size_t partition, std::string_view value, const Place& place);
-  void Add(size_t partition, std::string_view value) { Add(partition, value, {.topic = "", .partition = 0, .offset = 0}); }
+  void Add(size_t partition, std::string_view value) { Add(partition, value, Place()); }
 
   struct Result {
     // These must equal the batch's journal record.

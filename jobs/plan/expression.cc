@@ -14,15 +14,12 @@
 #include "common/limits.h"
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
+#include "jobs/plan/expression_lexer.h"
 
 namespace tenfold {
 namespace {
 
 using Kind = Expression::Kind;
-
-bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
-bool IsNameStart(char c) { return absl::ascii_isalpha(static_cast<unsigned char>(c)) || c == '_'; }
-bool IsNamePart(char c) { return IsNameStart(c) || IsDigit(c); }
 
 // What cannot be a name even where an operand stands.
 constexpr std::array<std::string_view, 9> kReserved = {"not", "case", "when",  "then", "else",
@@ -36,130 +33,9 @@ bool IsReserved(std::string_view word) {
   return std::ranges::find(kReserved, absl::AsciiStrToLower(std::string(word))) != kReserved.end();
 }
 
-struct Token {
-  enum class Kind { kNumber, kDuration, kText, kWord, kSymbol, kEnd };
-  Kind kind = Kind::kEnd;
-  // A text without its quotes, a word or symbol as written.
-  std::string text;
-  size_t begin = 0;
-  size_t end = 0;
-};
-
 std::string QuotedText(const std::string& text) {
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
-
-// Cuts the text into tokens, one at a time.
-class Lexer {
- public:
-  explicit Lexer(std::string_view text) : text_(text) {}
-
-  // Returns false at something that is no token; then error() says what, and the token where.
-  bool Next(Token* token) {
-    while (at_ < text_.size() && absl::ascii_isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
-    *token = {.kind = Token::Kind::kEnd, .text = "", .begin = at_, .end = at_};
-    const bool sound = Read(token);
-    token->end = std::max(at_, token->begin + (at_ < text_.size() ? 1 : 0));
-    return sound;
-  }
-  const std::string& error() const { return error_; }
-
- private:
-  bool Read(Token* token) {
-    if (at_ == text_.size()) return true;
-    const char c = text_[at_];
-    if (IsDigit(c)) return ReadNumber(token);
-    if (c == '"' || c == '\'') return ReadText(c, token);
-    if (IsNameStart(c)) {
-      token->kind = Token::Kind::kWord;
-      while (at_ < text_.size() && IsNamePart(text_[at_])) token->text += text_[at_++];
-      return true;
-    }
-    for (const std::string_view symbol : {"<>", "!=", "<=", ">=", "||", "==", "&&"}) {
-      if (text_.substr(at_, 2) != symbol) continue;
-      if (symbol == "||") return Refuse("|| is not known; write concat(a, b), or `or` for a condition");
-      if (symbol == "==") return Refuse("== is not known; write =");
-      if (symbol == "&&") return Refuse("&& is not known; write `and`");
-      return ReadSymbol(2, token);
-    }
-    if (absl::StrContains("+-*/()<>=,.[]", c)) return ReadSymbol(1, token);
-    if (c == '%') return Refuse("% is not known; write mod(a, b)");
-    if (c == '!') return Refuse("! is not known; write `not`");
-    if (c == ';') return Refuse("an expression has no ;");
-    return Refuse(fmt::format("{} is no part of an expression", Quoted(text_.substr(at_, CharacterBytes()))));
-  }
-
-  size_t CharacterBytes() const {
-    size_t size = 1;
-    while (at_ + size < text_.size() && (text_[at_ + size] & 0xc0) == 0x80) ++size;
-    return size;
-  }
-
-  bool ReadSymbol(size_t size, Token* token) {
-    token->kind = Token::Kind::kSymbol;
-    token->text = text_.substr(at_, size);
-    if (token->text == "!=") token->text = "<>";
-    at_ += size;
-    return true;
-  }
-
-  size_t SkipDigits() {
-    const size_t begin = at_;
-    while (at_ < text_.size() && IsDigit(text_[at_])) ++at_;
-    return at_ - begin;
-  }
-
-  bool ReadNumber(Token* token) {
-    token->kind = Token::Kind::kNumber;
-    SkipDigits();
-    const bool whole = at_ == text_.size() || text_[at_] != '.';
-    bool sound = true;
-    if (!whole) {
-      ++at_;
-      sound = SkipDigits() > 0;
-    }
-    if (at_ < text_.size() && (text_[at_] == 'e' || text_[at_] == 'E')) {
-      ++at_;
-      if (at_ < text_.size() && (text_[at_] == '+' || text_[at_] == '-')) ++at_;
-      sound = SkipDigits() > 0 && sound;
-    } else if (whole && at_ < text_.size() && IsNameStart(text_[at_])) {
-      const size_t unit = at_;
-      while (at_ < text_.size() && IsNamePart(text_[at_])) ++at_;
-      const std::string_view name = text_.substr(unit, at_ - unit);
-      token->kind = Token::Kind::kDuration;
-      sound = name == "ms" || name == "s" || name == "m" || name == "h" || name == "d" || name == "w";
-    }
-    while (at_ < text_.size() && (IsNamePart(text_[at_]) || text_[at_] == '.')) {
-      ++at_;
-      sound = false;
-    }
-    token->text = text_.substr(token->begin, at_ - token->begin);
-    return sound ||
-           Refuse(fmt::format("{} is neither a number, as 2, 0.5 and 1.5e-3 are, nor a duration, as 250ms and 5m are",
-                              Quoted(token->text)));
-  }
-
-  bool ReadText(char quote, Token* token) {
-    token->kind = Token::Kind::kText;
-    for (++at_; at_ < text_.size(); ++at_) {
-      if (text_[at_] == quote) {
-        ++at_;
-        if (at_ == text_.size() || text_[at_] != quote) return true;
-      }
-      token->text += text_[at_];
-    }
-    return Refuse("this text does not end; its closing quote is missing");
-  }
-
-  bool Refuse(std::string why) {
-    error_ = std::move(why);
-    return false;
-  }
-
-  const std::string_view text_;
-  size_t at_ = 0;
-  std::string error_;
-};
 
 class Parser {
  public:
@@ -167,7 +43,7 @@ class Parser {
 
   ParsedExpression Parse() {
     Expression parsed;
-    if (Advance() && ReadOr(&parsed) && (AtEnd() || Refuse(RefusalAfterOperand()))) {
+    if (Advance() && ReadOr(&parsed) && (AtEnd() || Refuse(Expected("an operator or the end")))) {
       result_.expression = std::move(parsed);
     }
     return std::move(result_);
@@ -196,11 +72,14 @@ class Parser {
   std::string Found() const {
     return AtEnd() ? "the end" : token_.kind == Token::Kind::kText ? "a text" : Quoted(token_.text);
   }
-  std::string RefusalAfterOperand() const { return fmt::format("expected an operator or the end, not {}", Found()); }
+  std::string Expected(std::string_view what) const {
+    const std::string_view ours = token_.kind == Token::Kind::kWord ? WriteInPlaceOf(token_.text) : "";
+    return fmt::format("expected {}, not {}{}{}", what, Found(), ours.empty() ? "" : "; write ", ours);
+  }
 
   bool Expect(std::string_view what) {
     const bool found = absl::ascii_isalpha(static_cast<unsigned char>(what[0])) ? AtWord(what) : AtSymbol(what);
-    return found ? Advance() : Refuse(fmt::format("expected {}, not {}", what, Found()));
+    return found ? Advance() : Refuse(Expected(what));
   }
 
   // Makes `*tree` a call whose arguments are it and, if `right` is set, that.
@@ -263,6 +142,10 @@ class Parser {
         negated = true;
         if (!Advance()) return false;
       }
+      if (AtWord("true") || AtWord("false"))
+        return Refuse(fmt::format("`is` tells of null alone; a condition stands by itself, or behind `not`, without `is {}`",
+                                  token_.text));
+      if (AtWord("distinct")) return Refuse("`is distinct from` is not known; write <> and `is null`");
       if (!Expect("null")) return false;
       Call("is_null", tree);
     } else {
@@ -270,7 +153,7 @@ class Parser {
         negated = true;
         if (!Advance()) return false;
         if (!AtWord("in") && !AtWord("like") && !AtWord("between"))
-          return Refuse(fmt::format("expected in, like or between after `not`, not {}", Found()));
+          return Refuse(Expected("in, like or between after `not`"));
       }
       if (!ReadWordComparison(tree)) return false;
     }
@@ -349,7 +232,7 @@ class Parser {
         [[fallthrough]];
       case Token::Kind::kSymbol:
       case Token::Kind::kEnd:
-        return Refuse(fmt::format("expected a field, a number, a text or a function, not {}", Found()));
+        return Refuse(Expected("a field, a number, a text or a function"));
     }
     return false;
   }
@@ -367,13 +250,13 @@ class Parser {
     }
     while (tree->kind == Kind::kName && AtSymbol(".")) {
       if (!Advance()) return false;
-      if (token_.kind != Token::Kind::kWord) return Refuse(fmt::format("expected a name after the dot, not {}", Found()));
+      if (token_.kind != Token::Kind::kWord) return Refuse(Expected("a name after the dot"));
       tree->text += "." + token_.text;
       if (!Advance()) return false;
     }
     if (tree->kind == Kind::kName && AtSymbol("[")) {
       if (!Advance()) return false;
-      if (token_.kind != Token::Kind::kText) return Refuse(fmt::format("expected a text in brackets, not {}", Found()));
+      if (token_.kind != Token::Kind::kText) return Refuse(Expected("a text in brackets"));
       tree->text += "[" + QuotedText(token_.text) + "]";
       if (!Advance() || !Expect("]")) return false;
     }
@@ -388,7 +271,7 @@ class Parser {
       items->emplace_back();
       if (!ReadOr(&items->back())) return false;
       if (AtSymbol(")")) return Advance();
-      if (!AtSymbol(",")) return Refuse(fmt::format("expected , or ), not {}", Found()));
+      if (!AtSymbol(",")) return Refuse(Expected(", or )"));
       if (!Advance()) return false;
     }
   }
@@ -400,7 +283,7 @@ class Parser {
       tree->text = "case_of";
       if (!ReadOr(&tree->arguments.emplace_back())) return false;
     }
-    if (!AtWord("when")) return Refuse(fmt::format("expected when, not {}", Found()));
+    if (!AtWord("when")) return Refuse(Expected("when"));
     while (AtWord("when")) {
       Expression condition;
       Expression value;
@@ -538,8 +421,6 @@ size_t CountNodes(const Expression& expression) {
   return nodes;
 }
 
-bool IsExpressionName(std::string_view name) {
-  return !name.empty() && IsNameStart(name[0]) && std::ranges::all_of(name, IsNamePart) && !IsReserved(name);
-}
+bool IsExpressionName(std::string_view name) { return IsWord(name) && !IsReserved(name); }
 
 }  // namespace tenfold

@@ -8,7 +8,9 @@
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
+#include "jobs/plan/expression_lexer.h"
 #include "jobs/plan/field_place.h"
+#include "jobs/plan/field_value.h"
 #include "jobs/plan/pattern.h"
 
 namespace tenfold {
@@ -165,9 +167,13 @@ void ExpressionCheck::BoundDigits(PlanNode* node) const {
     case Op::kLet:
       node->digits = At(plan_->lets[static_cast<size_t>(node->index)].node).digits;
       break;
-    case Op::kConstant:
-      node->digits = kDecimalDigits;
+    case Op::kConstant: {
+      const auto* const constant = std::get_if<Fraction>(&node->constant);
+      if (constant == nullptr) break;
+      const Fraction::Integer whole = abs(constant->Truncated());
+      node->digits = {.whole = static_cast<int>(whole.str().size()), .scale = constant->scale(), .divisor = 0};
       break;
+    }
     default:
       node->digits = largest();
   }
@@ -226,6 +232,8 @@ ExpressionCheck::Node ExpressionCheck::CheckName(const Expression& tree, Wanted 
   if (of_record && tree.text.starts_with("record.")) return CheckRecordPlace(tree);
   if (FindFunction(tree.text) != nullptr)
     return Refuse(tree, fmt::format("{} is a function; write {}", tree.text, FindFunction(tree.text)->signature));
+  if (const std::string_view ours = WriteInPlaceOf(tree.text); !ours.empty() && of_record)
+    return Refuse(tree, fmt::format("{} is no {}; write {}", Quoted(tree.text), names_are_, ours));
   return Refuse(tree, fmt::format("{} is no {}{}", Quoted(tree.text), names_are_, DidYouMean(tree.text, Names())));
 }
 
@@ -233,10 +241,12 @@ ExpressionCheck::Node ExpressionCheck::CheckRecordPlace(const Expression& tree) 
   PlannedField field{
       .name = tree.text, .type = FIELD_TEXT, .unit = TIMESTAMP_TEXT, .place = {}, .nullable = false, .default_value = {}};
   if (!ReadRecordPlace(tree.text, &field.place)) {
-    return Refuse(tree, fmt::format("{} is no part of a record; there are record.topic, record.partition and record.offset",
-                                    Quoted(tree.text)));
+    return Refuse(tree, fmt::format("{} is no part of a record; there are {}", Quoted(tree.text), kRecordPlaces));
   }
-  if (field.place.kind != FieldPlace::Kind::kTopic) field.type = FIELD_INTEGER;
+  using enum FieldPlace::Kind;
+  if (field.place.kind == kPartition || field.place.kind == kOffset) field.type = FIELD_INTEGER;
+  if (field.place.kind == kTimestamp) field.type = FIELD_TIMESTAMP;
+  field.nullable = field.place.kind == kKey || field.place.kind == kHeader;
   plan_->fields.push_back(field);
   fields_[tree.text] = static_cast<uint32_t>(plan_->fields.size() - 1);
   return AddFieldNode(fields_[tree.text]);
@@ -281,6 +291,8 @@ ExpressionCheck::Node ExpressionCheck::CheckCall(const Expression& tree, Wanted 
     return Refuse(tree, fmt::format("{}(...) is a measure, no part of an expression; a score is summed as it is, and "
                                     "measures: {{NAME: {}(..)}} has others",
                                     name, name));
+  if (const std::string_view ours = WriteInPlaceOf(name); !ours.empty())
+    return Refuse(tree, fmt::format("{} is no function; write {}", Quoted(name), ours));
   std::vector<std::string> names;
   for (const Function& known : Functions()) names.emplace_back(known.name);
   return Refuse(tree, fmt::format("{} is no function{}", Quoted(name), DidYouMean(name, names)));
@@ -328,14 +340,22 @@ ExpressionCheck::Node ExpressionCheck::CheckTimeArithmetic(const Expression& tre
   return Add(tree, {.op = Op::kAddSeconds, .type = kTimestamp, .nullable = nullable, .arguments = {left, right}});
 }
 
-bool ExpressionCheck::CheckAlike(const std::vector<const Expression*>& trees, Wanted wanted, std::vector<uint32_t>* nodes,
-                                 ValueType* type) {
+ExpressionCheck::Node ExpressionCheck::CheckTimeText(const Expression& tree) {
+  Value value;
+  if (ReadFieldText(tree.text, FIELD_TIMESTAMP, TIMESTAMP_TEXT, &value) != FieldError::kNone)
+    return Refuse(tree, fmt::format("{} is no timestamp, as 2026-11-28 and 2026-11-28T03:10:57Z are", Quoted(tree.text)));
+  return Add(tree, {.type = kTimestamp, .constant = std::move(value)});
+}
+
+bool ExpressionCheck::CheckAlike(const std::vector<const Expression*>& trees, Wanted wanted, bool compared,
+                                 std::vector<uint32_t>* nodes, ValueType* type) {
   // Those with a type of their own say what the others are: columns without a type, and nulls.
   std::vector<Node> checked(trees.size());
   *type = kNull;
   const Expression* first = nullptr;
   const auto check = [&](size_t i, Wanted want) {
-    checked[i] = CheckTree(*trees[i], want);
+    const bool time = compared && *type == kTimestamp && trees[i]->kind == Kind::kText;
+    checked[i] = time ? CheckTimeText(*trees[i]) : CheckTree(*trees[i], want);
     if (!checked[i]) return false;
     const ValueType found = At(*checked[i]).type;
     if (*type == kNull && found != kNull) {
@@ -346,8 +366,12 @@ bool ExpressionCheck::CheckAlike(const std::vector<const Expression*>& trees, Wa
     Refuse(*trees[i], fmt::format("is {}, but {} is {}", TypeName(found), Quoted(ExpressionText(*first)), TypeName(*type)));
     return false;
   };
-  for (size_t i = 0; i < trees.size(); ++i) {
-    if (!IsUntyped(*trees[i]) && trees[i]->kind != Kind::kNull && !check(i, wanted)) return false;
+  // Texts come last, as a text beside a timestamp is one.
+  for (const bool text : {false, true}) {
+    for (size_t i = 0; i < trees.size(); ++i) {
+      const bool is_text = compared && trees[i]->kind == Kind::kText;
+      if (is_text == text && !IsUntyped(*trees[i]) && trees[i]->kind != Kind::kNull && !check(i, wanted)) return false;
+    }
   }
   if (*type == kNull && wanted) *type = *wanted;
   for (size_t i = 0; i < trees.size(); ++i) {
@@ -367,7 +391,7 @@ bool ExpressionCheck::CheckAlike(const std::vector<const Expression*>& trees, Wa
 ExpressionCheck::Node ExpressionCheck::CheckComparison(const Expression& tree) {
   std::vector<uint32_t> arguments;
   ValueType type = kNull;
-  if (!CheckAlike({&tree.arguments[0], &tree.arguments[1]}, std::nullopt, &arguments, &type)) return std::nullopt;
+  if (!CheckAlike({&tree.arguments[0], &tree.arguments[1]}, std::nullopt, true, &arguments, &type)) return std::nullopt;
   const std::string& name = tree.text;
   if (type == kTextList || type == kNumberList) return Refuse(tree, fmt::format("{} do not compare", TypeName(type)));
   if (type == kBoolean && name != "=" && name != "<>") return Refuse(tree, "booleans have no order");
@@ -415,7 +439,7 @@ ExpressionCheck::Node ExpressionCheck::CheckCase(const Expression& tree, Wanted 
   std::vector<uint32_t> conditions;
   ValueType type = kNull;
   if (of) {
-    if (!CheckAlike(compared, std::nullopt, &conditions, &type)) return std::nullopt;
+    if (!CheckAlike(compared, std::nullopt, true, &conditions, &type)) return std::nullopt;
     if (type == kTextList || type == kNumberList) return Refuse(tree, fmt::format("{} do not compare", TypeName(type)));
   } else {
     for (const Expression* condition : compared) {
@@ -427,7 +451,7 @@ ExpressionCheck::Node ExpressionCheck::CheckCase(const Expression& tree, Wanted 
     }
   }
   std::vector<uint32_t> results;
-  if (!CheckAlike(values, wanted, &results, &type)) return std::nullopt;
+  if (!CheckAlike(values, wanted, false, &results, &type)) return std::nullopt;
 
   PlanNode node{.op = of ? Op::kCaseOf : Op::kCase, .type = type};
   size_t next = 0;
@@ -455,7 +479,7 @@ ExpressionCheck::Node ExpressionCheck::CheckSame(const Expression& tree, Op op, 
   std::vector<const Expression*> trees;
   for (const Expression& argument : tree.arguments) trees.push_back(&argument);
   PlanNode node{.op = op};
-  if (!CheckAlike(trees, condition ? Wanted() : wanted, &node.arguments, &node.type)) return std::nullopt;
+  if (!CheckAlike(trees, condition ? Wanted() : wanted, condition, &node.arguments, &node.type)) return std::nullopt;
   if ((condition || op == Op::kNullIf) && (node.type == kTextList || node.type == kNumberList))
     return Refuse(tree, fmt::format("{} do not compare", TypeName(node.type)));
   if (op == Op::kBetween && node.type == kBoolean) return Refuse(tree, "booleans have no order");

@@ -64,8 +64,11 @@ class ExpressionCheck {
   Node CheckLike(const Expression& tree);
   Node CheckSame(const Expression& tree, Op op, Wanted wanted);
 
-  // Checks trees that must all have one type, and appends their nodes.
-  bool CheckAlike(const std::vector<const Expression*>& trees, Wanted wanted, std::vector<uint32_t>* nodes, ValueType* type);
+  // Checks trees that must all have one type, and appends their nodes. If they are compared, a constant text beside a
+  // timestamp is a timestamp.
+  bool CheckAlike(const std::vector<const Expression*>& trees, Wanted wanted, bool compared, std::vector<uint32_t>* nodes,
+                  ValueType* type);
+  Node CheckTimeText(const Expression& tree);
   // Whether the tree is the name of a column that has no type of its own.
   bool IsUntyped(const Expression& tree) const;
   bool SetPattern(const Expression& tree, PlanNode* node);

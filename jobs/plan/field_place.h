@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "jobs/plan/json_path.h"
@@ -9,14 +10,26 @@
 namespace tenfold {
 
 struct FieldPlace {
-  enum class Kind { kColumn, kJsonPath, kTopic, kPartition, kOffset };
+  enum class Kind { kColumn, kJsonPath, kTopic, kPartition, kOffset, kTimestamp, kKey, kHeader };
   Kind kind = Kind::kColumn;
   // A delimited record's field, from 0.
   size_t column = 0;
   JsonPath path;
+  // The name of a header.
+  std::string header;
+
+  // Whether it is none of what a format reads from a record's value.
+  bool IsOfRecord() const { return kind != Kind::kColumn && kind != Kind::kJsonPath; }
+  // Whether it is of what a record has beside its value (common/record_parts.h).
+  bool IsOfParts() const { return kind == Kind::kTimestamp || kind == Kind::kKey || kind == Kind::kHeader; }
 };
 
-// Reads record.topic, record.partition or record.offset. False if the text is none of them.
+// What ReadRecordPlace takes, as messages say it.
+inline constexpr std::string_view kRecordPlaces =
+    "record.key, record.timestamp, record.headers[\"NAME\"], record.topic, record.partition and record.offset";
+
+// Reads a place of a record that is not of its value. False if the text is none of kRecordPlaces. In the name of a header
+// two double quotes stand for one.
 bool ReadRecordPlace(std::string_view text, FieldPlace* place);
 
 }  // namespace tenfold

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,7 @@ class PlanMaker {
                                            plan_->fields.size(), kMaxFields));
     if (!problems_->empty()) return nullptr;
     FindFields();
+    plan_->reads_parts = std::ranges::any_of(plan_->fields, [](const PlannedField& f) { return f.place.IsOfParts(); });
     return std::move(plan_);
   }
 
@@ -78,12 +80,22 @@ class PlanMaker {
     const std::string& place = field.place();
     if (place.starts_with("record.") || place.starts_with("record[")) {
       if (!ReadRecordPlace(place, &planned->place))
-        return fmt::format("{} is no part of a record; there are record.topic, record.partition and record.offset",
-                           Quoted(place));
-      const bool topic = planned->place.kind == FieldPlace::Kind::kTopic;
-      if (topic && planned->type != FIELD_TEXT) return fmt::format("{} is a text", place);
-      if (!topic && planned->type != FIELD_INTEGER) return fmt::format("{} is an integer", place);
-      return "";
+        return fmt::format("{} is no part of a record; there are {}", Quoted(place), kRecordPlaces);
+      switch (planned->place.kind) {
+        case FieldPlace::Kind::kTopic:
+          return planned->type == FIELD_TEXT ? "" : fmt::format("{} is a text", place);
+        case FieldPlace::Kind::kPartition:
+        case FieldPlace::Kind::kOffset:
+          return planned->type == FIELD_INTEGER ? "" : fmt::format("{} is an integer", place);
+        case FieldPlace::Kind::kTimestamp:
+          return planned->type == FIELD_TIMESTAMP && planned->unit == TIMESTAMP_TEXT
+                     ? ""
+                     : fmt::format("{} is a timestamp, and has no unit", place);
+        default:
+          return planned->type != FIELD_TEXT_LIST && planned->type != FIELD_DECIMAL_LIST
+                     ? ""
+                     : fmt::format("{} is no list", place);
+      }
     }
     if (fold_.format().has_json()) {
       planned->place.kind = FieldPlace::Kind::kJsonPath;
@@ -182,7 +194,12 @@ class PlanMaker {
     std::set<uint32_t> read;
     for (PlanStep* step : {&plan_->where, &plan_->key, &plan_->values}) {
       for (const uint32_t node : step->nodes) AddFieldsOf(node, &seen, &read, &step->fields);
-      std::ranges::sort(step->fields);
+      // What expressions name by its place comes after the fields that have names, by the bytes of the place.
+      const auto order = [this](uint32_t field) {
+        const bool named = field < static_cast<size_t>(fold_.fields_size());
+        return std::tuple(!named, named ? field : 0, named ? "" : plan_->fields[field].name);
+      };
+      std::ranges::sort(step->fields, {}, order);
     }
   }
 

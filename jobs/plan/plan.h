@@ -84,6 +84,8 @@ struct Plan {
   PlanStep key;
   PlanStep values;
   std::vector<PlannedMeasure> measures;
+  // Whether it reads keys, timestamps or headers of records.
+  bool reads_parts = false;
 };
 
 // What is wrong with a fold, and where.

@@ -30,6 +30,7 @@ class MemoryLog : public LogReader {
  public:
   absl::Status Assign(const std::vector<Start>&) override { return absl::OkStatus(); }
   absl::Status Poll(absl::Duration, std::vector<LogRecord>*, std::vector<Event>*) override { return absl::OkStatus(); }
+  void ReadParts(const LogRecord&, RecordParts*) const override {}
   uint64_t Hash(const LogRecord&) const override { return 0; }
   absl::Duration TakeWaited() override { return absl::ZeroDuration(); }
   std::string WhyRdkafka() const override { return ""; }

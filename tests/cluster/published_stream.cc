@@ -1,8 +1,11 @@
 #include "tests/cluster/published_stream.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -17,12 +20,20 @@ namespace {
 
 using nlohmann::json;
 
+// A record with copies of all its parts, which `parts` are views of.
 struct Kept {
   int64_t offset = 0;
   std::string value;
+  std::deque<std::string> texts = {};
+  RecordParts parts = {};
+
+  std::optional<std::string_view> Copy(const std::optional<std::string_view>& text) {
+    if (!text) return std::nullopt;
+    return texts.emplace_back(*text);
+  }
 };
 // By partition index, in offset order.
-using Log = std::vector<std::vector<Kept>>;
+using Log = std::vector<std::deque<Kept>>;
 
 std::vector<TopicPartition> PartitionsOf(const json& batch) {
   std::vector<TopicPartition> partitions;
@@ -68,7 +79,15 @@ absl::StatusOr<Log> ReadLog(const std::string& brokers, const std::vector<TopicP
     if (!polled.ok() && !absl::IsUnavailable(polled)) return polled;
     for (const LogRecord& record : records) {
       reached[record.position] = record.offset + 1;
-      if (record.offset < ends[record.position]) log[record.position].push_back({record.offset, std::string(record.value)});
+      if (record.offset >= ends[record.position]) continue;
+      Kept& kept = log[record.position].emplace_back();
+      kept.offset = record.offset;
+      kept.value = std::string(record.value);
+      RecordParts parts;
+      (*reader)->ReadParts(record, &parts);
+      kept.parts.timestamp_ms = parts.timestamp_ms;
+      kept.parts.key = kept.Copy(parts.key);
+      for (const auto& [name, value] : parts.headers) kept.parts.headers.push_back({*kept.Copy(name), kept.Copy(value)});
     }
     for (const LogReader::Event& event : events) {
       if (event.kind != LogReader::Event::Kind::kEnd) return absl::DataLossError(event.message);
@@ -157,11 +176,14 @@ absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::v
   for (const json& batch : batches) {
     const std::vector<int64_t> offsets = OffsetsOf(batch);
     for (size_t p = 0; p < offsets.size(); ++p) {
-      const std::vector<Kept>& records = (*log)[p];
+      const std::deque<Kept>& records = (*log)[p];
       for (; added[p] < records.size() && records[added[p]].offset < offsets[p]; ++added[p]) {
         const TopicPartition partition = PartitionsOf(batch)[p];
         oracle.Add(p, records[added[p]].value,
-                   {.topic = partition.topic, .partition = partition.partition, .offset = records[added[p]].offset});
+                   {.topic = partition.topic,
+                    .partition = partition.partition,
+                    .offset = records[added[p]].offset,
+                    .parts = &records[added[p]].parts});
       }
     }
     const Oracle::Result result = oracle.Compute();

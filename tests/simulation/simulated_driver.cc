@@ -210,7 +210,8 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
       return fail("partition ", p, " goes to offset ", end, " from ", job.checked[p]);
     for (; job.checked[p] < end; ++job.checked[p]) {
       const SimulatedLog::Slot& slot = slots[static_cast<size_t>(job.checked[p])];
-      const Oracle::Place place{.topic = "events", .partition = static_cast<int32_t>(p), .offset = job.checked[p]};
+      const Oracle::Place place{
+          .topic = "events", .partition = static_cast<int32_t>(p), .offset = job.checked[p], .parts = &slot.parts};
       if (!slot.marker) job.oracle->Add(p, slot.value, place);
     }
   }

@@ -40,7 +40,8 @@ std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, Partiti
     const BadReason reason = Add({.value = slot.value,
                                   .topic = "events",
                                   .partition = static_cast<int32_t>(partition->partition()),
-                                  .offset = partition->next_offset() - 1},
+                                  .offset = partition->next_offset() - 1,
+                                  .parts = &slot.parts},
                                  partition, table, &subject);
     if (reason == BAD_NONE) continue;
     if (fails_on_bad_record_) return absl::StrCat(name, " at offset ", partition->next_offset() - 1, ": the record is bad");

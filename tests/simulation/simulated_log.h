@@ -21,6 +21,7 @@ struct SimulatedLog {
   struct Slot {
     bool marker = false;
     std::string value;
+    RecordParts parts = {};
   };
   std::vector<std::vector<Slot>> partitions;
   // Where a partition begins if its start is gone, and where it ends if it was truncated for good; what is outside stays

@@ -1,6 +1,7 @@
 #include "tests/simulation/simulated_world.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -47,13 +48,23 @@ std::string SimulatedWorld::MakeRecord() {
                       Chance(0.1) ? "0e-12" : "");
 }
 
+RecordParts SimulatedWorld::MakeParts() {
+  static constexpr std::array<std::string_view, 4> kTexts = {"", "a", "b", "\xff"};
+  RecordParts parts;
+  parts.timestamp_ms = Chance(0.05) ? -1 : static_cast<int64_t>(Draw(100'000));
+  if (Chance(0.8)) parts.key = kTexts[Draw(kTexts.size())];
+  if (Chance(0.5)) parts.headers.push_back({"h", kTexts[Draw(kTexts.size())]});
+  if (Chance(0.1)) parts.headers.push_back({"h", std::nullopt});
+  return parts;
+}
+
 void SimulatedWorld::AddRecords(SimulatedJob* job, size_t records) {
   for (size_t i = 0; i < records; ++i) {
     std::vector<SimulatedLog::Slot>& partition = job->log.partitions[Draw(job->log.partitions.size())];
     if (Chance(0.05)) {
       partition.push_back({true, ""});
     } else {
-      partition.push_back({false, MakeRecord()});
+      partition.push_back({false, MakeRecord(), MakeParts()});
     }
   }
 }
@@ -79,7 +90,7 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
   Let* const share = fold->add_let();
   share->set_name("share");
   share->set_expression("clicks / (clicks + like)");
-  fold->add_key(Chance(0.5) ? "page" : "left(page, 5)");
+  fold->add_key(Chance(0.2) ? "record.key" : Chance(0.5) ? "page" : "left(page, 5)");
   if (Chance(0.3)) fold->add_key("like");
   const auto measure = [&](const char* name, const char* expression) {
     Measure* const made = fold->add_measures();
@@ -93,6 +104,8 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
     measure("liked", "sum(nullif(like, 0))");
     if (Chance(0.5)) measure("events", "count()");
     if (Chance(0.3)) measure("minutes", "sum(minutes)");
+    if (Chance(0.2)) measure("late", "sum(record.timestamp - from_unix_ms(0))");
+    if (Chance(0.2)) measure("marked", "count(record.headers[\"h\"])");
   }
   CHECK(MakeCanonical(fold));
 }

@@ -77,6 +77,7 @@ class SimulatedWorld {
   };
 
   std::string MakeRecord();
+  RecordParts MakeParts();
   void MakeLinear(Fold* fold);
   void MakeGeneral(GeneralFold* fold);
   void MakeResult(JobSpec* spec);

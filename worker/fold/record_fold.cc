@@ -109,11 +109,13 @@ std::optional<std::string> RecordFold::TakeBad(const LogRecord& record, BadReaso
   return std::nullopt;
 }
 
-std::optional<std::string> RecordFold::AddByPlan(const LogRecord& record, bool exact, Cursor* cursor) {
+std::optional<std::string> RecordFold::AddByPlan(const LogRecord& record, const LogReader& log, bool exact, Cursor* cursor) {
+  if (decoder_.general()->plan().reads_parts) log.ReadParts(record, &parts_);
   const Contribution& contribution = decoder_.general()->Decode({.value = record.value,
                                                                  .topic = cursor->partition.topic,
                                                                  .partition = cursor->partition.partition,
-                                                                 .offset = record.offset});
+                                                                 .offset = record.offset,
+                                                                 .parts = &parts_});
   if (contribution.reason != BAD_NONE) return TakeBad(record, contribution.reason, contribution.subject, exact, cursor);
   if (contribution.filtered) {
     cursor->state->set_filtered(cursor->state->filtered() + 1);
@@ -158,7 +160,7 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
       } else if (std::optional<std::string> failure = TakeBad(record, reason, "", exact, cursor)) {
         return failure;
       }
-    } else if (std::optional<std::string> failure = AddByPlan(record, exact, cursor)) {
+    } else if (std::optional<std::string> failure = AddByPlan(record, log, exact, cursor)) {
       return failure;
     }
     ++folded;

@@ -77,13 +77,15 @@ class RecordFold {
   // Folds the first of `left`, and those after it up to one of another partition, and takes them off.
   std::optional<std::string> FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact, Cursor* cursor);
   // Decodes a record by the plan, and adds what it contributes, if it does, to the cursor's table or counters.
-  std::optional<std::string> AddByPlan(const LogRecord& record, bool exact, Cursor* cursor);
+  std::optional<std::string> AddByPlan(const LogRecord& record, const LogReader& log, bool exact, Cursor* cursor);
   // Counts a bad record, or returns why it stops the job.
   std::optional<std::string> TakeBad(const LogRecord& record, BadReason reason, std::string_view subject, bool exact,
                                      Cursor* cursor);
 
   JobSpec spec_;
   RecordDecoder decoder_;
+  // Of the record under way.
+  RecordParts parts_;
 };
 
 }  // namespace tenfold

@@ -45,10 +45,12 @@ TEST(GeneralFoldTest, DecoderAndOracleAgreeOnRandomFolds) {
     const oracle::GeneralRecords oracle(fold);
     for (int64_t offset = 0; offset < 60; ++offset) {
       const std::string record = random.DrawRecord(fold);
-      const Contribution& made = decoder.Decode({.value = record, .topic = "t-1", .partition = 3, .offset = offset});
+      const RecordParts parts = random.DrawParts();
+      const Contribution& made =
+          decoder.Decode({.value = record, .topic = "t-1", .partition = 3, .offset = offset, .parts = &parts});
       ++reasons[made.reason];
       filtered += made.filtered;
-      ASSERT_EQ(Said(made), Said(oracle.Read("t-1", 3, offset, record)))
+      ASSERT_EQ(Said(made), Said(oracle.Read("t-1", 3, offset, record, &parts)))
           << "seed " << seed << " offset " << offset << "\nrecord " << record << "\n"
           << fold.DebugString();
     }

@@ -81,9 +81,9 @@ TEST(PlanTest, TypesThatDoNotFitAreNamedWithThePartThatHasThem) {
 }
 
 TEST(PlanTest, UnknownNamesAreToldWithTheNearest) {
-  EXPECT_EQ(
-      WhereProblem("record.ofset = 1"),
-      "'record.ofset' is no part of a record; there are record.topic, record.partition and record.offset @ record.ofset");
+  EXPECT_EQ(WhereProblem("record.ofset = 1"),
+            "'record.ofset' is no part of a record; there are record.key, record.timestamp, record.headers[\"NAME\"], "
+            "record.topic, record.partition and record.offset @ record.ofset");
   EXPECT_THAT(WhereProblem("tt = \"a\""), HasSubstr("'tt' is no field (did you mean "));
   EXPECT_EQ(WhereProblem("lenght(t) > 1"), "'lenght' is no function (did you mean length?) @ lenght(t)");
   EXPECT_THAT(WhereProblem("record.time > at"), HasSubstr("'record.time' is no part of a record"));

@@ -1,5 +1,7 @@
 #include "tests/unit/jobs/random_fold.h"
 
+#include <array>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
@@ -134,7 +136,8 @@ std::string RandomFold::Number(int depth) {
 
 std::string RandomFold::Text(int depth) {
   if (depth == 0)
-    return Pick({"t", "u", "\"\"", "\"a\"", "'page1'", "\"ä\"", "\"1\"", "\"x,y\"", "record.topic", "\"q\"\"q\""});
+    return Pick({"t", "u", "\"\"", "\"a\"", "'page1'", "\"ä\"", "\"1\"", "\"x,y\"", "record.topic", "\"q\"\"q\"",
+                 "record.key", "record.headers['h']"});
   const auto t = [&] { return Text(depth - 1); };
   const auto n = [&] { return Number(depth - 1); };
   switch (Below(17)) {
@@ -195,6 +198,9 @@ std::string RandomFold::Condition(int depth) {
     case 4:
       return absl::StrCat("(", t(), Pick({" = ", " <> ", " < ", " <= ", " > ", " >= "}), t(), ")");
     case 5:
+      if (Below(3) == 0) return absl::StrCat("(\"2020-02-29\" < ", Time(depth - 1), ")");
+      if (Below(3) == 0)
+        return absl::StrCat("(", Time(depth - 1), " in (\"2023-11-14T22:13:20.5Z\", ", Time(depth - 1), "))");
       return absl::StrCat("(", Time(depth - 1), Pick({" = ", " < ", " >= "}), Time(depth - 1), ")");
     case 6:
       return absl::StrCat("(", n(), Pick({" in (", " not in ("}), n(), ", ", n(), "))");
@@ -217,7 +223,7 @@ std::string RandomFold::Condition(int depth) {
 }
 
 std::string RandomFold::Time(int depth) {
-  if (depth == 0) return "at";
+  if (depth == 0) return Below(6) == 0 ? "record.timestamp" : "at";
   switch (Below(4)) {
     case 0:
       return absl::StrCat("from_unix_ms(", Number(depth - 1), ")");
@@ -226,6 +232,17 @@ std::string RandomFold::Time(int depth) {
     default:
       return "at";
   }
+}
+
+RecordParts RandomFold::DrawParts() {
+  static constexpr std::array<std::string_view, 7> kTexts = {"", "a", "Z", "12.5", "2020-02-29", "\xc3", "\xc3\xa9"};
+  const auto text = [&] { return kTexts[Below(kTexts.size())]; };
+  const auto part = [&] { return Below(4) == 0 ? std::nullopt : std::optional(text()); };
+  RecordParts parts;
+  parts.timestamp_ms = Below(8) == 0 ? -1 : Below(8) == 0 ? 8'000'000'000'000 : 1'700'000'000'000 + Below(1000);
+  parts.key = part();
+  for (uint32_t i = Below(4); i > 0; --i) parts.headers.push_back({Below(2) == 0 ? "h" : "a \"h\"", part()});
+  return parts;
 }
 
 GeneralFold RandomFold::Draw() {
@@ -258,6 +275,11 @@ GeneralFold RandomFold::Draw() {
       at->set_unit(static_cast<TimestampUnit>(1 + Below(3)));
       if (at->has_default_value()) at->set_default_value("1000");
     }
+    // Some are read from elsewhere in the record.
+    if (Below(5) == 0) fold.mutable_fields(0)->set_place("record.key");
+    if (Below(5) == 0) fold.mutable_fields(3)->set_place("record.headers[\"h\"]");
+    if (Below(5) == 0) fold.mutable_fields(4)->set_place("record.headers[\"a \"\"h\"\"\"]");
+    if (Below(5) == 0 && at->unit() == TIMESTAMP_TEXT) at->set_place("record.timestamp");
     if (json) {
       fold.mutable_format()->mutable_json();
     } else {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/record_parts.h"
 #include "job_spec.pb.h"
 
 namespace tenfold {
@@ -17,6 +18,8 @@ class RandomFold {
 
   // Draws a fold in its canonical form, of a delimited or a JSON format.
   GeneralFold Draw();
+  // Draws what a record has beside its value; views are of constants.
+  RecordParts DrawParts();
   // Draws a record of a fold that was drawn.
   std::string DrawRecord(const GeneralFold& fold);
 

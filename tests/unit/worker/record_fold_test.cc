@@ -23,6 +23,7 @@ class FakeLog : public LogReader {
   absl::Status Poll(absl::Duration, std::vector<LogRecord>*, std::vector<Event>*) override { return absl::OkStatus(); }
   bool TakeChanged() override { return false; }
   absl::StatusOr<int64_t> Begin(uint32_t, absl::Duration) override { return 0; }
+  void ReadParts(const LogRecord&, RecordParts* read) const override { *read = parts; }
   uint64_t Hash(const LogRecord& record) const override {
     const auto set = hashes.find(record.offset);
     return set != hashes.end() ? set->second : static_cast<uint64_t>(record.offset) * 10;
@@ -33,6 +34,7 @@ class FakeLog : public LogReader {
   absl::Duration TakeWaited() override { return absl::ZeroDuration(); }
   std::string WhyRdkafka() const override { return ""; }
 
+  RecordParts parts;
   std::map<int64_t, uint64_t> hashes;
   TopicId id = {'i', 'd'};
   bool tells_epochs = true;
