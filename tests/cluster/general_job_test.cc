@@ -1,5 +1,7 @@
 // Jobs whose fold is of expressions, over JSON records: every batch as the oracle has it, while a worker dies.
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -9,6 +11,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/cluster/local_kafka.h"
 #include "tests/cluster/mini_cluster.h"
+#include "tests/cluster/record_writer.h"
 
 namespace tenfold {
 namespace {
@@ -100,6 +103,48 @@ TEST_F(GeneralJobTest, RanksByTheMeasureNamedTheKeysThatHavingLetsIn) {
   EXPECT_EQ(top, expected) << top;
   const CliResult shown = cluster_.RunCli({"top", job.name});
   EXPECT_TRUE(absl::StrContains(shown.out, "RANK  KEY       MINUTES  MINUTES_A_CLICK  EVENTS")) << shown.out;
+  const CliResult verified = cluster_.RunCli({"verify", job.name});
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
+}
+
+// The worker's reader and that of the comparison are not the same.
+TEST_F(GeneralJobTest, ReadsKeysTimestampsAndHeaders) {
+  absl::StatusOr<std::string> topic = CreateTopic();
+  ASSERT_OK(topic.status());
+  RecordWriter writer("lz4");
+  ASSERT_OK(writer.status());
+  const auto append = [&](int partition, std::optional<std::string> key, std::optional<std::string> tenant, int64_t at) {
+    RecordToWrite record{.key = std::move(key), .value = "1", .headers = {{"tenant", "nobody"}}, .timestamp_ms = at};
+    record.headers.emplace_back("tenant", std::move(tenant));
+    ASSERT_OK(writer.Append(*topic, partition, record));
+  };
+  constexpr int64_t kNoon = 1'764'331'200'000;
+  append(0, "a", "x", kNoon);
+  append(1, "a", "x", kNoon + 500);
+  append(2, "b", "x", kNoon - 1);
+  append(2, "b", std::nullopt, kNoon + 1);
+  append(0, std::nullopt, "x", kNoon + 1);
+  append(1, "\xff", "x", kNoon + 1);
+  append(1, "c", "y", kNoon + 2000);
+  ASSERT_OK(writer.Flush());
+  const Job job = {.name = "keys", .topics = {*topic}, .fold = R"(  format: {delimited: {separator: "|", fields: [n]}}
+  fields: {tenant: {text: 'record.headers["tenant"]', default: none}}
+where: record.timestamp >= "2025-11-28T12:00:00Z"
+key: [record.key, tenant]
+measures: {late: sum(record.timestamp - from_unix_ms(1764331200000)), events: count()}
+)"};
+  ASSERT_OK(cluster_.Submit(job));
+  ASSERT_OK(cluster_.VerifyPublished(job.name));
+  const json last = json::parse(cluster_.Published(job.name).back());
+  EXPECT_EQ(last.at("top"), json::parse(R"([
+    {"rank":1,"key":["c","y"],"score":"2","measures":{"late":"2","events":"1"}},
+    {"rank":2,"key":["a","x"],"score":"0.5","measures":{"late":"0.5","events":"2"}},
+    {"rank":3,"key":["b","none"],"score":"0.001","measures":{"late":"0.001","events":"1"}}])"))
+      << last;
+  EXPECT_EQ(last.at("filtered_records"), 1);
+  const absl::StatusOr<json> status = cluster_.JobStatus(job.name);
+  ASSERT_OK(status.status());
+  EXPECT_EQ(status->at("bad_records"), json({{"field_not_utf8", 1}, {"null_key", 1}}));
   const CliResult verified = cluster_.RunCli({"verify", job.name});
   EXPECT_EQ(verified.exit_code, 0) << verified.err;
 }

@@ -1,7 +1,10 @@
 #include "jobs/decode/general_decoder.h"
 
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -162,6 +165,38 @@ TEST(GeneralDecoderTest, KeysOfSeveralPartsDifferWhereTheirPartsDo) {
 }
 
 // Of malformed fields the first in the order of the spec, before any that is out of range; fields of an earlier step first.
+TEST(GeneralDecoderTest, ReadsWhatARecordHasBesideItsValue) {
+  JobSpec spec;
+  const std::vector<SpecError> errors = ReadJobSpec(
+      "name: j\nsource:\n  kafka: {topics: [t]}\n  format: {json: {}}\n"
+      "  fields:\n    n: {integer: record.key}\n    h: {text: 'record.headers[\"a \"\"b\"\"\"]', nullable: true}\n"
+      "    at: {timestamp: record.timestamp}\n"
+      "key:\n  - coalesce(h, \"-\")\n  - coalesce(record.headers['x'], record.topic)\n"
+      "measures: {ms: sum(at - from_unix_ms(0)), n: sum(n)}\n",
+      &spec);
+  ASSERT_TRUE(errors.empty()) << FormatSpecError("s", errors[0]);
+  GeneralDecoder decoder = GeneralDecoder::Create(spec.fold().general()).value();
+  EXPECT_TRUE(decoder.plan().reads_parts);
+  RecordParts parts{.timestamp_ms = 1500, .key = "7", .headers = {{"a \"b\"", "1"}, {"x", "y"}, {"a \"b\"", "2"}}};
+  const auto made = [&] {
+    const Contribution& read = decoder.Decode({.value = "{}", .topic = "t", .partition = 0, .offset = 0, .parts = &parts});
+    if (read.reason != BAD_NONE) return absl::StrCat(BadReason_Name(read.reason), " ", std::string(read.subject));
+    return absl::StrCat(absl::CEscape(std::string(read.key)), " ", read.units[0], " ", read.units[1]);
+  };
+  EXPECT_EQ(made(), "2\\000\\001y\\000\\001 1500000000 7000000000") << "the last header of a name counts";
+  parts.headers = {{"x", std::nullopt}};
+  EXPECT_EQ(made(), "-\\000\\001t\\000\\001 1500000000 7000000000");
+  parts.key = "seven";
+  EXPECT_EQ(made(), "BAD_MALFORMED_NUMBER n");
+  parts.key.reset();
+  EXPECT_EQ(made(), "BAD_FIELD_MISSING n");
+  parts.key = "7";
+  parts.timestamp_ms = -1;
+  EXPECT_EQ(made(), "BAD_FIELD_MISSING at");
+  parts.headers = {{"x", "\xff"}};
+  EXPECT_EQ(made(), "BAD_FIELD_NOT_UTF8 record.headers[\"x\"]");
+}
+
 TEST(GeneralDecoderTest, ARecordHasTheFirstReasonThatHolds) {
   Trial trial(R"(
 source:
