@@ -28,7 +28,7 @@ inline constexpr size_t kMaxKeyParts = 8;
 inline constexpr size_t kMaxMeasures = 16;
 // The sums of a row: one for each measure, and one more for each that may be null.
 inline constexpr size_t kMaxSums = 2 * kMaxMeasures;
-// The bytes of keys and measures that a result may have, and how many of them a measure counts.
+// The bytes of keys and measures that a result may have, where a measure counts as so many.
 inline constexpr size_t kMaxResultBytes = 1 << 20;
 inline constexpr size_t kBytesPerMeasure = 24;
 inline constexpr size_t kMaxPatternBytes = 4 << 10;

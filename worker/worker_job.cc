@@ -178,15 +178,22 @@ absl::Status WorkerJob::ScanShards(const JobCore::AssignPlan& plan, std::vector<
 
 absl::StatusOr<Uint128> WorkerJob::ScanIntoTotals(uint32_t shard, int sign) {
   std::vector<Units> others;
-  return options_.store->Scan(Key(shard), [this, sign, &others, sums = &sums_](const Delta& row) {
-    if (sign > 0) sums->AddRow(row);
-    if (sign < 0) {
-      others.clear();
-      for (const Units other : row.others) others.push_back(-other);
-      sums->AddRow({row.key, 0 - row.count, -row.sum, others});
-    }
-    return !stopping_;
-  });
+  bool fits = true;
+  const auto negative = [](Units sum) { return static_cast<Units>(0 - static_cast<Uint128>(sum)); };
+  absl::StatusOr<Uint128> digest =
+      options_.store->Scan(Key(shard), [this, sign, &others, &fits, &negative, sums = &sums_](const Delta& row) {
+        fits = sign == 0 || row.others.size() + 1 == sums->ranking().sums;
+        if (!fits) return false;
+        if (sign > 0) sums->AddRow(row);
+        if (sign < 0) {
+          others.clear();
+          for (const Units other : row.others) others.push_back(negative(other));
+          sums->AddRow({row.key, 0 - row.count, negative(row.sum), others});
+        }
+        return !stopping_;
+      });
+  if (!fits) return absl::DataLossError("a stored row has another number of sums than the job");
+  return digest;
 }
 
 // Drops states whose rows do not have their digest, so that they are folded again from the log.

@@ -30,11 +30,12 @@ struct Candidate {
 // The highest of the keys visited so far, and the highest sum of those left out.
 class Selection {
  public:
-  Selection(size_t depth, std::optional<Units> threshold, size_t max_entries)
-      : depth_(depth), limit_(std::max(depth, max_entries)), threshold_(threshold) {}
+  Selection(size_t depth, std::optional<Units> threshold, size_t max_entries, std::optional<Units> least)
+      : depth_(depth), limit_(std::max(depth, max_entries)), threshold_(threshold), least_(least) {}
 
   // Whether a key with this sum would be taken. Once false, it stays false for this and all lower sums.
   bool Takes(Units sum) const {
+    if (least_ && sum < *least_) return false;
     if (lowest_.size() < depth_) return true;
     if (Wanted(sum) && lowest_.size() < limit_) return true;
     return !lowest_.empty() && sum > lowest_.top().sum;
@@ -64,6 +65,7 @@ class Selection {
   const size_t depth_;
   const size_t limit_;
   const std::optional<Units> threshold_;
+  const std::optional<Units> least_;
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> lowest_;
   std::optional<Units> floor_;
 };
@@ -219,9 +221,9 @@ std::optional<TotalEntry> Totals::Find(std::string_view key) const {
   return EntryAt(*index);
 }
 
-Totals::Top Totals::Highest(size_t depth, std::optional<Units> threshold, size_t max_entries,
-                            const RowCondition& condition) const {
-  Selection selection(depth, threshold, max_entries);
+Totals::Top Totals::Highest(size_t depth, std::optional<Units> threshold, size_t max_entries, const RowCondition& condition,
+                            std::optional<Units> least) const {
+  Selection selection(depth, threshold, max_entries, least);
   std::priority_queue<Node> nodes;
   const auto show = [&](size_t level, size_t index) {
     const Units max = maxima_[level][index];

@@ -57,8 +57,9 @@ class Totals {
   // Returns at least the `depth` highest keys, or all if there are fewer, and every key at or above `threshold`, if set, but
   // never more than max(depth, max_entries); `floor` is an upper bound of what was left out. With a condition there are no
   // keys but those that fulfil it.
-  Top Highest(size_t depth, std::optional<Units> threshold, size_t max_entries,
-              const RowCondition& condition = nullptr) const;
+  // Nothing below `least`, if it is set, fulfils the condition.
+  Top Highest(size_t depth, std::optional<Units> threshold, size_t max_entries, const RowCondition& condition = nullptr,
+              std::optional<Units> least = std::nullopt) const;
 
   // Returns every key at or above `threshold` in parts: appends about `max_bytes` of keys and sums and returns the place
   // from which to continue, 0 at the end. The first call has from = 0; the totals must not change between the calls.

@@ -67,7 +67,8 @@ class ClusterMachine {
     JobMachine* const job = Find(sent.request.id().job_id());
     absl::Status sound = reply.status();
     if constexpr (std::is_same_v<Request, FoldRequest> || std::is_same_v<Request, LookUpRequest>) {
-      if (reply.ok()) sound = CheckReply(sent.request, *reply, job == nullptr ? Ranking() : job->ranking());
+      // Nobody takes in what is of a job that is gone.
+      if (reply.ok() && job != nullptr) sound = CheckReply(sent.request, *reply, job->ranking());
     } else if (reply.ok()) {
       sound = CheckReply(sent.request, *reply);
     }

@@ -85,7 +85,7 @@ void BatchMerge::TakeThresholds() {
 std::vector<BatchMerge::Question> BatchMerge::Next() {
   if (look_ups_.empty() && !done()) {
     if (replica_ != nullptr) {
-      Finish(replica_->Highest(options_.top, options_.having.condition));
+      Finish(replica_->Highest(options_.top, options_.having));
     } else {
       const std::vector<GlobalTopK::Question> questions = thresholds_merge_->Next();
       // A second round means that the thresholds were too high, and so are the floors of the known entries.

@@ -62,9 +62,9 @@ std::vector<Units> TotalReplica::SumsOf(const TotalEntry& entry) const {
 
 void TotalReplica::Complete(size_t worker, const Composition& composition) { parts_.at(worker) = {composition, false}; }
 
-GlobalTopK::Result TotalReplica::Highest(size_t k, const RowCondition& condition) const {
+GlobalTopK::Result TotalReplica::Highest(size_t k, const GlobalTopK::Having& having) const {
   for (const Part& part : parts_) CHECK(part.composition && !part.half) << "a worker's part is not there";
-  const Totals::Top highest = totals_.Highest(k, std::nullopt, 0, condition);
+  const Totals::Top highest = totals_.Highest(k, std::nullopt, 0, having.condition, having.least);
   std::vector<TotalEntry> top = highest.entries;
   if (highest.floor && top.size() == k && *highest.floor == top.back().sum) {
     // Totals left out some keys with the k-th total; those that come first by key belong in the result.
@@ -78,7 +78,7 @@ GlobalTopK::Result TotalReplica::Highest(size_t k, const RowCondition& condition
       some.clear();
       from = totals_.AtOrAbove(tied, from, kPartBytes, &some);
       for (const TotalEntry& entry : some) {
-        if (entry.sum == tied && (condition == nullptr || condition(SumsOf(entry)))) first.push_back(entry);
+        if (entry.sum == tied && (having.condition == nullptr || having.condition(SumsOf(entry)))) first.push_back(entry);
       }
       if (first.size() < k - top.size()) continue;
       std::nth_element(first.begin(), first.begin() + static_cast<ptrdiff_t>(k - top.size()) - 1, first.end(), is_before);

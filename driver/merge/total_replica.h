@@ -51,9 +51,8 @@ class TotalReplica {
   // Everything was added: worker w's part is at this composition from here on.
   void Complete(size_t worker, const Composition& composition);
 
-  // All parts are there. T is the k-th total, U none; `entries` are those added since Begin. With a condition the result has
-  // only keys that fulfil it.
-  GlobalTopK::Result Highest(size_t k, const RowCondition& condition = nullptr) const;
+  // All parts are there. T is the k-th total, U none; `entries` are those added since Begin.
+  GlobalTopK::Result Highest(size_t k, const GlobalTopK::Having& having = {}) const;
 
  private:
   struct Part {

@@ -79,9 +79,11 @@ class Trial {
     return PrintData(text);
   }
 
-  std::string Summary() const {
-    return fmt::format("{} records: {} bad, {} filtered, {} add to a key\n", records_, bad_, filtered_,
-                       records_ - bad_ - filtered_);
+  std::string Summary() {
+    const bool parts = decoder_.general() != nullptr && decoder_.general()->plan().reads_parts;
+    return fmt::format("{} records: {} bad, {} filtered, {} add to a key{}\n", records_, bad_, filtered_,
+                       records_ - bad_ - filtered_,
+                       parts ? "; lines have no key and no headers, and the present as their timestamp" : "");
   }
 
  private:

@@ -12,6 +12,7 @@
 #include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
+#include "jobs/plan/measures.h"
 #include "jobs/show/result_json.h"
 #include "jobs/show/status_json.h"
 #include "jobs/spec/spec_writer.h"
@@ -39,11 +40,12 @@ std::string BadText(const std::map<std::pair<BadReason, std::string>, uint64_t>&
   return parts.empty() ? "0" : fmt::format("{}: {}", total, absl::StrJoin(parts, ", "));
 }
 
-std::string ProofText(const TopKProof& proof) {
-  const std::string kth =
-      proof.has_kth_total() ? FormatUnits(FromProto(proof.kth_total())) : "none, as there are fewer keys";
-  const std::string bound =
-      proof.has_unseen_bound() ? "at most " + FormatUnits(FromProto(proof.unseen_bound())) : "none, as every entry was seen";
+std::string ProofText(const TopKProof& proof, const Ranking& ranking) {
+  const auto text = [&](const Int128& total) { return FormatUnits(ranking.Turned(FromProto(total))); };
+  const std::string kth = proof.has_kth_total() ? text(proof.kth_total()) : "none, as fewer keys are ranked";
+  const std::string bound = proof.has_unseen_bound()
+                                ? (ranking.ascending ? "at least " : "at most ") + text(proof.unseen_bound())
+                                : "none, as every entry was seen";
   return fmt::format("last rank's score {}; unseen scores {}; {} round{}, {} entries", kth, bound, proof.rounds(),
                      proof.rounds() == 1 ? "" : "s", proof.entries());
 }
@@ -93,7 +95,7 @@ std::string FactsText(const JobStatus& status) {
                                          bad.empty() ? std::to_string(batch.bad_records()) : BadText(bad))});
   if (!status.spec().fold().general().where().empty())
     rows.push_back({"filtered", fmt::format("{} of the records", batch.filtered_records())});
-  rows.push_back({"proof", ProofText(batch.proof())});
+  rows.push_back({"proof", ProofText(batch.proof(), MeasuresOf(status.spec()).ranking)});
   return FormatTable(rows, {});
 }
 

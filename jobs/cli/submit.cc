@@ -94,7 +94,7 @@ void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   verb->add_flag(
       "--update", options->update,
       "give the job of this name the spec from its next batch on: all of it may differ but topics, start, format, fields, "
-      "where, let, key, score or measures, and initial");
+      "where, let, key, score or measures, initial, rank, order and having");
   AddOutputOption(verb, &options->output);
   verb->callback([=] { *run = [=] { return Submit(*globals, *options); }; });
 }

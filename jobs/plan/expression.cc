@@ -267,6 +267,7 @@ class Parser {
   bool ReadList(std::vector<Expression>* items) {
     if (!Expect("(")) return false;
     if (AtSymbol(")")) return Advance();
+    if (AtSymbol("*")) return Refuse("* stands for nothing here; count() counts every record");
     while (true) {
       items->emplace_back();
       if (!ReadOr(&items->back())) return false;

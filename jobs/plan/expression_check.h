@@ -28,6 +28,8 @@ class ExpressionCheck {
   // Has expressions know a name of which a problem was reported, so that its uses are not reported too.
   void AddBroken(const std::string& name) { broken_.insert(name); }
 
+  // Has messages say what to do about a name that is no field here, and something else elsewhere in the spec.
+  void AddElsewhere(const std::string& name, std::string_view what) { elsewhere_[name] = what; }
   // What a name is in messages: "field", or else "measure", and then record.* is none.
   void NamesAre(std::string_view what) { names_are_ = what; }
 
@@ -89,6 +91,7 @@ class ExpressionCheck {
   absl::flat_hash_map<std::string, size_t> columns_;
   absl::flat_hash_map<std::string, uint32_t> lets_;
   absl::flat_hash_set<std::string> broken_;
+  absl::flat_hash_map<std::string, std::string_view> elsewhere_;
   std::string_view names_are_ = "field";
   std::string path_;
   size_t nodes_ = 0;

@@ -17,8 +17,9 @@ bool IsNameStart(char c) { return absl::ascii_isalpha(static_cast<unsigned char>
 bool IsNamePart(char c) { return IsNameStart(c) || IsDigit(c); }
 
 // What other languages write, and what is written here.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kSymbols = {
-    {{"||", "concat(a, b), or `or` for a condition"},
+constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kSymbols = {
+    {{"--", "- - with a blank between, or # where YAML is to have a comment"},
+     {"||", "concat(a, b), or `or` for a condition"},
      {"==", "="},
      {"&&", "`and`"},
      {"<=>", "= and `is null`"},
@@ -32,7 +33,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kSymbols
      {"{", "a list in ( )"},
      {"$", "the name of a field, whose place in a record stands under fields"}}};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 24> kWords = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 37> kWords = {
     {{"ilike", "lower(text) like \"pattern\""},
      {"rlike", "regex_matches(text, \"pattern\")"},
      {"regexp", "regex_matches(text, \"pattern\")"},
@@ -40,9 +41,22 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 24> kWords =
      {"div", "trunc(a / b)"},
      {"mod", "mod(a, b)"},
      {"xor", "a <> b for two conditions"},
-     {"as", "no cast: number(text) reads a number, and fields are declared with their types"},
+     {"as", "number(text) to read a number; fields are declared with their types"},
      {"cast", "number(text) to read a number; fields are declared with their types"},
      {"try_cast", "try_number(text)"},
+     {"filter", "count(if(condition, 1, null)) or sum(if(condition, x, null))"},
+     {"countif", "count(if(condition, 1, null))"},
+     {"count_if", "count(if(condition, 1, null))"},
+     {"sumif", "sum(if(condition, x, null))"},
+     {"distinct", "no distinct: distinct counts do not add up over partitions, and are not supported"},
+     {"interval", "a duration, as 1h, 5m and 250ms are"},
+     {"desc", "order: descending, a key of the spec"},
+     {"asc", "order: ascending, a key of the spec"},
+     {"date_trunc", "left(text, 10) for the day, of a field that reads the same place as a text"},
+     {"date_format", "left(text, 10) for the day, of a field that reads the same place as a text"},
+     {"to_date", "left(text, 10) for the day, of a field that reads the same place as a text"},
+     {"year", "left(text, 4), of a field that reads the same place as a text"},
+     {"datediff", "a - b of two timestamps, which gives seconds"},
      {"to_number", "number(text)"},
      {"substr", "substring(text, from, length)"},
      {"len", "length(text)"},

@@ -75,6 +75,12 @@ std::shared_ptr<const Plan> MakeHavingPlan(const JobSpec& spec, std::vector<Plan
                             .nullable = measure.present.has_value(),
                             .default_value = {}});
   }
+  constexpr std::string_view kOfRecords = "having sees the measures alone; a condition on records stands in where";
+  for (const Field& field : spec.fold().general().fields()) check.AddElsewhere(field.name(), kOfRecords);
+  for (const Let& let : spec.fold().general().let()) check.AddElsewhere(let.name(), kOfRecords);
+  for (const auto* columns : {&spec.fold().format().fields(), &spec.fold().general().format().delimited().fields()}) {
+    for (const std::string& column : *columns) check.AddElsewhere(column, kOfRecords);
+  }
   if (spec.having().empty()) return plan;
   const std::optional<uint32_t> condition = check.Check(spec.having(), "having", ValueType::kBoolean);
   if (!condition) return nullptr;

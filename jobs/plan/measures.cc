@@ -3,6 +3,8 @@
 namespace tenfold {
 
 std::optional<Units> RowMeasure::ValueOf(std::span<const Units> sums) const {
+  // What another process sent may lack some.
+  if (sum >= sums.size() || (present && *present >= sums.size())) return std::nullopt;
   if (present && sums[*present] == 0) return std::nullopt;
   return sums[sum];
 }

@@ -12,6 +12,7 @@
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
 #include "jobs/plan/expression_check.h"
+#include "jobs/plan/expression_lexer.h"
 #include "jobs/plan/field_value.h"
 
 namespace tenfold {
@@ -26,6 +27,8 @@ class PlanMaker {
   std::shared_ptr<const Plan> Make() {
     plan_->format = fold_.format();
     AddColumns();
+    for (const Measure& measure : fold_.measures())
+      check_.AddElsewhere(measure.name(), "it is a measure, and a condition on measures stands in having");
     for (const Field& field : fold_.fields()) AddField(field);
     for (int i = 0; i < fold_.let_size(); ++i) AddLet(fold_.let(i));
     if (!fold_.where().empty()) {
@@ -155,12 +158,12 @@ class PlanMaker {
       if (!parsed.expression) {
         problems_->push_back({path, parsed.begin, parsed.end, std::move(parsed.error)});
       } else {
-        AddMeasure(measure.name(), path, *parsed.expression);
+        AddMeasure(measure, path, *parsed.expression);
       }
     }
   }
 
-  void AddMeasure(const std::string& name, const std::string& path, const Expression& tree) {
+  void AddMeasure(const Measure& said, const std::string& path, const Expression& tree) {
     const bool count = tree.text == "count";
     if (tree.kind != Expression::Kind::kCall || (!count && tree.text != "sum")) {
       const bool later = tree.text == "avg" || tree.text == "min" || tree.text == "max" || tree.text == "/";
@@ -168,7 +171,9 @@ class PlanMaker {
           path, tree,
           later ? fmt::format("{} is not supported as a measure; there are sum(number), count() and count(value)",
                               Quoted(tree.text))
-                : "is no measure; write sum(number), count() or count(value)");
+                : fmt::format("is no measure; write {}", WriteInPlaceOf(tree.text).empty()
+                                                             ? "sum(number), count() or count(value)"
+                                                             : WriteInPlaceOf(tree.text)));
     }
     if (tree.arguments.size() > 1 || (!count && tree.arguments.empty())) {
       return check_.Problem(
@@ -176,13 +181,13 @@ class PlanMaker {
           fmt::format("{} has {} arguments; write sum(number), count() or count(value)", tree.text, tree.arguments.size()));
     }
     PlannedMeasure measure{
-        .name = name, .kind = count ? PlannedMeasure::Kind::kCount : PlannedMeasure::Kind::kSum, .node = {}};
+        .name = said.name(), .kind = count ? PlannedMeasure::Kind::kCount : PlannedMeasure::Kind::kSum, .node = {}};
     if (!tree.arguments.empty()) {
       const std::optional<uint32_t> node =
           check_.Check(tree.arguments[0], path, count ? std::nullopt : std::optional(kNumber));
       if (!node) return;
       measure.node = *node;
-      measure.nullable = !count && plan_->nodes[*node].nullable;
+      measure.nullable = !count && said.nullable();
       plan_->values.nodes.push_back(*node);
     }
     plan_->measures.push_back(std::move(measure));
@@ -237,7 +242,9 @@ bool MakeCanonical(GeneralFold* fold) {
   for (std::string& key : *fold->mutable_key()) rewrite(&key);
   for (int i = 0; i < fold->measures_size(); ++i) {
     rewrite(fold->mutable_measures(i)->mutable_expression());
-    fold->mutable_measures(i)->set_nullable(plan->measures[static_cast<size_t>(i)].nullable);
+    const PlannedMeasure& measure = plan->measures[static_cast<size_t>(i)];
+    const bool sum = measure.kind == PlannedMeasure::Kind::kSum;
+    fold->mutable_measures(i)->set_nullable(sum && plan->nodes[*measure.node].nullable);
   }
   // Columns that only expressions name, in the order of the record.
   std::map<size_t, Field> columns;

@@ -65,7 +65,7 @@ struct PlannedMeasure {
   enum class Kind { kSum, kCount } kind = Kind::kSum;
   // Of a sum, and of a count of what may be null.
   std::optional<uint32_t> node;
-  // A sum of what may be null.
+  // As the fold says it (job_spec.proto, Measure).
   bool nullable = false;
 };
 

@@ -16,10 +16,11 @@ std::string FormatTime(int64_t time_us) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMicros(time_us), absl::UTCTimeZone());
 }
 
-nlohmann::ordered_json ProofJson(const TopKProof& proof) {
+nlohmann::ordered_json ProofJson(const TopKProof& proof, const Ranking& ranking) {
   using Json = nlohmann::ordered_json;
-  return {{"kth_total", proof.has_kth_total() ? Json(FormatUnits(FromProto(proof.kth_total()))) : Json()},
-          {"unseen_bound", proof.has_unseen_bound() ? Json(FormatUnits(FromProto(proof.unseen_bound()))) : Json()},
+  const auto text = [&](const Int128& total) { return Json(FormatUnits(ranking.Turned(FromProto(total)))); };
+  return {{"kth_total", proof.has_kth_total() ? text(proof.kth_total()) : Json()},
+          {"unseen_bound", proof.has_unseen_bound() ? text(proof.unseen_bound()) : Json()},
           {"rounds", proof.rounds()},
           {"entries", proof.entries()}};
 }
@@ -27,9 +28,8 @@ nlohmann::ordered_json ProofJson(const TopKProof& proof) {
 ResultForm ResultFormOf(const JobSpec& spec) {
   ResultForm form;
   form.general = spec.fold().has_general();
-  if (!form.general) return form;
-  form.key_parts = static_cast<size_t>(spec.fold().general().key_size());
   form.measures = MeasuresOf(spec);
+  if (form.general) form.key_parts = static_cast<size_t>(spec.fold().general().key_size());
   return form;
 }
 
@@ -47,9 +47,8 @@ std::vector<std::string> KeyParts(const std::string& key, const ResultForm& form
 }
 
 std::string KeyText(const std::string& key, const ResultForm& form) {
-  std::string text;
-  for (const std::string& part : KeyParts(key, form)) text += (text.empty() ? "" : " ") + part;
-  return text;
+  if (form.key_parts <= 1) return key;
+  return nlohmann::json(KeyParts(key, form)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::vector<std::string> MeasureHeads(const ResultForm& form) {
@@ -85,7 +84,7 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
   Json top = Json::array();
   for (int i = 0; i < batch.top_size(); ++i) {
     const std::vector<Units> sums = SumsOf(batch.top(i));
-    Json entry = {{"rank", i + 1}, {"key", batch.top(i).key()}, {"score", FormatUnits(sums.at(form.measures.ranking.by))}};
+    Json entry = {{"rank", i + 1}, {"key", batch.top(i).key()}, {"score", MeasureTexts(batch.top(i), form)[0]}};
     if (form.key_parts > 1) entry["key"] = KeyParts(batch.top(i).key(), form);
     for (const RowMeasure& measure : form.measures.measures) {
       if (!form.general) break;
@@ -104,7 +103,7 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
   if (form.general) line["filtered_records"] = batch.filtered_records();
   line["batch_records"] = batch.batch_records();
   line["top"] = std::move(top);
-  line["proof"] = ProofJson(batch.proof());
+  line["proof"] = ProofJson(batch.proof(), form.measures.ranking);
   // Keys are UTF-8, as other records are bad; `replace` only keeps the library from throwing.
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

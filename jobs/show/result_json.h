@@ -23,7 +23,7 @@ ResultForm ResultFormOf(const JobSpec& spec);
 
 // The parts of a key: of several, those that its frame holds.
 std::vector<std::string> KeyParts(const std::string& key, const ResultForm& form);
-// A key as a table shows it: its parts with blanks between them.
+// A key as a table shows it: one of several parts as a JSON array.
 std::string KeyText(const std::string& key, const ResultForm& form);
 
 // A table's columns for measures, the one that ranks first: their heads, and their values in an entry.
@@ -43,8 +43,8 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
 // Whether two lines are of the same batch with the same offsets and top. Either may lack fields of another version.
 bool SaysTheSame(const std::string& line, const std::string& other);
 
-// Returns the proof with totals in R1's text form; null where it has none.
-nlohmann::ordered_json ProofJson(const TopKProof& proof);
+// Returns the proof with totals in R1's text form, as sums of what ranks; null where it has none.
+nlohmann::ordered_json ProofJson(const TopKProof& proof, const Ranking& ranking = {});
 
 // Returns a time, given in microseconds since 1970, as RFC 3339 UTC with milliseconds.
 std::string FormatTime(int64_t time_us);

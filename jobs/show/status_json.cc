@@ -204,7 +204,7 @@ Json JobStatusJson(const JobStatus& status) {
     json["sinks"].push_back(
         {{"sink", sink.sink()}, {"delivered_batch", sink.delivered_batch()}, {"problem", sink.problem()}});
   }
-  json["proof"] = status.batch() == 0 ? Json() : ProofJson(status.last_batch().proof());
+  json["proof"] = status.batch() == 0 ? Json() : ProofJson(status.last_batch().proof(), MeasuresOf(status.spec()).ranking);
   json["spec"] = SpecJson(status.spec());
   return json;
 }

@@ -69,11 +69,16 @@ class FoldRuleChecker {
     CheckCount("key", general.key_size(), kMaxKeyParts, "parts");
     CheckCount("measures", general.measures_size(), kMaxMeasures, "measures");
     if (general.key().empty()) Violation("key", "is missing; name the field whose values are ranked");
-    if (general.measures().empty()) Violation("score", "is missing; e.g. 0.8*clicks + like");
+    if (general.measures().empty())
+      Violation("score", "is missing, and there are no measures; e.g. 0.8*clicks + like, or measures: {events: count()}",
+                "measures");
     // A plan of what breaks these rules would only tell of them again.
     if (violations_.size() > before) return;
     std::vector<PlanProblem> problems;
-    MakePlan(general, &problems);
+    if (const std::shared_ptr<const Plan> plan = MakePlan(general, &problems)) {
+      const PlannedMeasure& first = plan->measures[0];
+      first_may_be_null_ = first.kind == PlannedMeasure::Kind::kSum && plan->nodes[*first.node].nullable;
+    }
     for (PlanProblem& problem : problems) {
       violations_.push_back({.path = std::move(problem.path),
                              .message = std::move(problem.message),
@@ -184,6 +189,9 @@ class FoldRuleChecker {
     if (!fold_.initial().empty() && fold_.has_general() && fold_.general().measures_size() > 1) {
       Violation("initial", "is for jobs of one measure; this one has several");
     }
+    if (!fold_.initial().empty() && first_may_be_null_) {
+      Violation("initial", "is for a measure that is never null; write coalesce(value, 0) in its sum", "source");
+    }
     const std::string* last = nullptr;
     for (const InitialScore& initial : fold_.initial()) {
       const std::string& key = initial.key();
@@ -204,6 +212,8 @@ class FoldRuleChecker {
   }
 
   const Fold& fold_;
+  // Whether the first measure is a sum of what may be null.
+  bool first_may_be_null_ = false;
   std::vector<SpecViolation> violations_;
 };
 

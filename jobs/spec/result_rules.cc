@@ -36,7 +36,10 @@ std::vector<SpecViolation> CheckResultRules(const JobSpec& spec) {
   std::vector<std::string> names;
   for (const RowMeasure& measure : of.measures) names.push_back(measure.name);
   if (!spec.rank().empty() && std::ranges::find(names, spec.rank()) == names.end())
-    violation("rank", fmt::format("{} is no measure{}", Quoted(spec.rank()), DidYouMean(spec.rank(), names)), "measures");
+    violation("rank",
+              fmt::format("{} is no measure{}; rank is the name of one of {}, and order says which end comes first",
+                          Quoted(spec.rank()), DidYouMean(spec.rank(), names), fmt::join(names, ", ")),
+              "measures");
   std::vector<PlanProblem> problems;
   MakeHavingPlan(spec, &problems);
   for (PlanProblem& problem : problems) {

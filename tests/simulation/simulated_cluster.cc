@@ -15,8 +15,8 @@ constexpr int64_t kHeartbeatMs = 500;
 
 }  // namespace
 
-SimulatedCluster::SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits)
-    : world_(seed, hits), restores_(world_.Chance(0.1)), copies_(world_.Chance(0.1)) {}
+SimulatedCluster::SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits, const Scenario* scenario)
+    : world_(seed, hits, scenario), restores_(world_.Chance(0.1)), copies_(world_.Chance(0.1)) {}
 
 std::string SimulatedCluster::Run() {
   drivers_.push_back(std::make_unique<SimulatedDriver>(&world_, &workers_));

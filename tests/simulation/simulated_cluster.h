@@ -16,8 +16,8 @@ namespace tenfold {
 
 class SimulatedCluster {
  public:
-  // `hits` is SimulatedWorld's.
-  SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits);
+  // `hits` is SimulatedWorld's. With a scenario, which outlives the object, all jobs are its job and read its records.
+  SimulatedCluster(uint64_t seed, std::map<std::string, int>* hits, const Scenario* scenario = nullptr);
 
   // Empty, or what went wrong: a batch that differs from the oracle, a gap, or a job that never catches up.
   std::string Run();

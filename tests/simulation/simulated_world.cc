@@ -18,7 +18,8 @@ constexpr uint64_t kSinkBacklogBatches = 3;
 
 }  // namespace
 
-SimulatedWorld::SimulatedWorld(uint64_t seed, std::map<std::string, int>* hits) : random_(seed), hits_(hits) {
+SimulatedWorld::SimulatedWorld(uint64_t seed, std::map<std::string, int>* hits, const Scenario* scenario)
+    : random_(seed), hits_(hits), scenario_(scenario) {
   limits.lease_ms = kLeaseMs;
   limits.sink_backlog = kSinkBacklogBatches;
   limits.merge_floor = 0;
@@ -41,7 +42,16 @@ void SimulatedWorld::RunNext() {
   event.run();
 }
 
-std::string SimulatedWorld::MakeRecord() {
+SimulatedLog::Slot SimulatedWorld::MakeRecord() {
+  if (scenario_ == nullptr) return {false, MakeValue(), MakeParts()};
+  // One of its own again.
+  const std::vector<Scenario::Record>& records = scenario_->partitions[Draw(scenario_->partitions.size())];
+  if (records.empty()) return {true, ""};
+  const Scenario::Record& record = records[Draw(records.size())];
+  return {false, std::string(record.value), record.parts};
+}
+
+std::string SimulatedWorld::MakeValue() {
   if (Chance(0.03)) return Chance(0.5) ? "page1|one|2|3" : "page1|1|2";
   const uint64_t keys = Chance(0.5) ? 8 : 40;
   return absl::StrCat("page", Draw(keys), "|", Draw(10), "|", Draw(10), ".", Draw(1000), "|", static_cast<int>(Draw(3)) - 1,
@@ -64,7 +74,7 @@ void SimulatedWorld::AddRecords(SimulatedJob* job, size_t records) {
     if (Chance(0.05)) {
       partition.push_back({true, ""});
     } else {
-      partition.push_back({false, MakeRecord(), MakeParts()});
+      partition.push_back(MakeRecord());
     }
   }
 }
@@ -131,16 +141,40 @@ void SimulatedWorld::MakeResult(JobSpec* spec) {
                    : has_events               ? "events >= 3 and score > 0.5"
                                               : "score < 1 or score > 10");
   MakeHavingCanonical(spec);
-  CHECK_EQ(CheckJobSpec(*spec), "");
 }
 
 SimulatedJob* SimulatedWorld::MakeJob(const std::string& id) {
   SimulatedJob& job = jobs[id];
   job.submitted.set_job_id(id);
   JobSpec* spec = job.submitted.mutable_spec();
+  if (scenario_ != nullptr) {
+    MakeOfScenario(&job);
+  } else {
+    MakeRandom(&job);
+  }
   spec->set_name("job-" + id);
-  spec->mutable_source()->add_topics("events");
   spec->mutable_source()->set_brokers("simulated:9092");
+  spec->set_batch_interval_ms(static_cast<uint32_t>(50 + Draw(2000)));
+  spec->set_wal(static_cast<WalMode>(Draw(3)));
+  spec->add_sinks()->mutable_stdout();
+  CHECK_EQ(CheckJobSpec(*spec), "") << spec->ShortDebugString();
+  return &job;
+}
+
+void SimulatedWorld::MakeOfScenario(SimulatedJob* job) {
+  *job->submitted.mutable_spec() = scenario_->spec;
+  for (const auto& records : scenario_->partitions) {
+    std::vector<SimulatedLog::Slot>& partition = job->log.partitions.emplace_back();
+    for (const Scenario::Record& record : records) partition.push_back({false, std::string(record.value), record.parts});
+    Partition* const added = job->submitted.add_partitions();
+    added->set_topic("events");
+    added->set_partition(static_cast<int32_t>(job->log.partitions.size()) - 1);
+  }
+}
+
+void SimulatedWorld::MakeRandom(SimulatedJob* job) {
+  JobSpec* const spec = job->submitted.mutable_spec();
+  spec->mutable_source()->add_topics("events");
   if (Chance(0.3)) {
     Hit("job: a fold of expressions");
     MakeGeneral(spec->mutable_fold()->mutable_general());
@@ -148,7 +182,6 @@ SimulatedJob* SimulatedWorld::MakeJob(const std::string& id) {
     MakeLinear(spec->mutable_fold());
   }
   spec->set_top(static_cast<uint32_t>(1 + Draw(10)));
-  spec->set_batch_interval_ms(static_cast<uint32_t>(50 + Draw(2000)));
   MakeResult(spec);
   const GeneralFold& general = spec->fold().general();
   if (general.key_size() < 2 && general.measures_size() < 2 && Chance(0.5)) {
@@ -156,23 +189,20 @@ SimulatedJob* SimulatedWorld::MakeJob(const std::string& id) {
     initial->set_key("page1");
     initial->set_score("12.5");
   }
-  spec->set_wal(static_cast<WalMode>(Draw(3)));
-  spec->add_sinks()->mutable_stdout();
   if (Chance(0.1)) {
     Hit("fault: a bad record fails the job");
     spec->set_on_bad_record(BAD_RECORD_FAIL);
-    job.may_fail.push_back(": the record is bad");
+    job->may_fail.push_back(": the record is bad");
   }
-  job.log.partitions.resize(Chance(0.1) ? 63 + Draw(5) : 1 + Draw(6));
-  for (size_t p = 0; p < job.log.partitions.size(); ++p) {
-    if (Chance(0.5)) job.log.partitions[p].resize(Draw(5), {true, ""});
-    Partition* partition = job.submitted.add_partitions();
+  job->log.partitions.resize(Chance(0.1) ? 63 + Draw(5) : 1 + Draw(6));
+  for (size_t p = 0; p < job->log.partitions.size(); ++p) {
+    if (Chance(0.5)) job->log.partitions[p].resize(Draw(5), {true, ""});
+    Partition* partition = job->submitted.add_partitions();
     partition->set_topic("events");
     partition->set_partition(static_cast<int32_t>(p));
-    partition->set_start_offset(job.log.End(p));
+    partition->set_start_offset(job->log.End(p));
   }
-  AddRecords(&job, Draw(400));
-  return &job;
+  AddRecords(job, Draw(400));
 }
 
 }  // namespace tenfold

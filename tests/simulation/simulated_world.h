@@ -14,6 +14,7 @@
 #include "common/limits.h"
 #include "driver/core/cluster_view.h"
 #include "journal.pb.h"
+#include "tests/scenarios/scenario.h"
 #include "tests/simulation/simulated_log.h"
 
 namespace tenfold {
@@ -34,7 +35,8 @@ class SimulatedWorld {
   static constexpr char kCluster[] = "simulated";
 
   // `hits` counts, over all runs, how often each fault and each step of recovery happened; it outlives the object.
-  SimulatedWorld(uint64_t seed, std::map<std::string, int>* hits);
+  // What the jobs are and read, if it is set, is the scenario's, which outlives the object.
+  SimulatedWorld(uint64_t seed, std::map<std::string, int>* hits, const Scenario* scenario);
 
   uint64_t Draw(uint64_t below) { return random_() % below; }
   bool Chance(double probability) { return std::uniform_real_distribution<double>(0, 1)(random_) < probability; }
@@ -76,14 +78,18 @@ class SimulatedWorld {
     bool operator<(const Event& other) const { return std::tie(at_ms, order) > std::tie(other.at_ms, other.order); }
   };
 
-  std::string MakeRecord();
+  SimulatedLog::Slot MakeRecord();
+  std::string MakeValue();
   RecordParts MakeParts();
   void MakeLinear(Fold* fold);
   void MakeGeneral(GeneralFold* fold);
   void MakeResult(JobSpec* spec);
+  void MakeRandom(SimulatedJob* job);
+  void MakeOfScenario(SimulatedJob* job);
 
   std::mt19937_64 random_;
   std::map<std::string, int>* const hits_;
+  const Scenario* const scenario_;
   std::priority_queue<Event> events_;
   int64_t now_ms_ = 1'000'000;
   uint64_t order_ = 0;

@@ -4,15 +4,22 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/limits.h"
 #include "common/number/digest.h"
 
 namespace tenfold {
 
 void ShardStore::RowSum::Add(uint64_t more, Units first, std::span<const Units> rest) {
+  // Added as unsigned numbers, since values from a damaged file may overflow.
+  const auto add = [](Units added, Units* to) {
+    *to = static_cast<Units>(static_cast<Uint128>(*to) + static_cast<Uint128>(added));
+  };
+  // Rows of a job have as many sums. Where they do not, the sum has more than any row, which whoever reads it sees.
+  const bool uneven = count != 0 && others.size() != rest.size();
+  others.resize(uneven ? kMaxSums : rest.size());
   count += more;
-  sum += first;
-  others.resize(rest.size());
-  for (size_t i = 0; i < rest.size(); ++i) others[i] += rest[i];
+  add(first, &sum);
+  for (size_t i = 0; i < rest.size(); ++i) add(rest[i], &others[i]);
 }
 
 absl::StatusOr<Uint128> ShardStore::Scan(const ShardKey& shard, const Row& row) const {

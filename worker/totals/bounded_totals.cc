@@ -18,6 +18,8 @@ constexpr uint64_t kScannedKeys = 1'000'000;
 // The number of rows between two checks of `stop`.
 constexpr uint64_t kRowsPerPoll = 4096;
 
+absl::Status WrongRow() { return absl::DataLossError("a stored row has another number of sums than the job"); }
+
 }  // namespace
 
 void BoundedTotals::SetRanking(const Ranking& ranking) {
@@ -117,6 +119,7 @@ absl::Status BoundedTotals::Rebuild() {
     if (passed % kRowsPerPoll == 0 && stop_()) return absl::CancelledError("the worker is stopping");
     const Delta& row = rows.row();
     if (row.count == 0) continue;
+    if (!Fits(row)) return WrongRow();
     if (const Units sum = ranking_.Of(row.sum, row.others); held_from_ && sum < *held_from_) {
       bounds_->Raise(bounds_->Find(row.key), sum);
       continue;
@@ -217,6 +220,9 @@ absl::StatusOr<std::vector<ShardStore::RowSum>> BoundedTotals::Read(std::span<co
   for (const ShardKey& shard : shards_) {
     if (absl::Status read = store_->AddRows(shard, keys, sums); !read.ok()) return read;
   }
+  for (const ShardStore::RowSum& sum : sums) {
+    if (sum.count != 0 && !Fits(sum.RowOf(""))) return WrongRow();
+  }
   return sums;
 }
 
@@ -297,8 +303,10 @@ absl::StatusOr<uint64_t> BoundedTotals::AtOrAbove(Units threshold, uint64_t from
     }
     ++*scanned_;
     const Delta& row = scan_.row();
+    if (row.count == 0) continue;
+    if (!Fits(row)) return WrongRow();
     const Units sum = ranking_.Of(row.sum, row.others);
-    if (row.count == 0 || sum < threshold) continue;
+    if (sum < threshold) continue;
     scanned_keys_.emplace_back(row.key);
     entries->push_back({.key = scanned_keys_.back(), .sum = sum, .sums = {}});
     if (ranking_.sums > 1) {

@@ -88,6 +88,8 @@ class BoundedTotals {
   size_t bytes() const { return totals_.bytes() + (bounds_ ? bounds_->bytes() : 0); }
 
  private:
+  // Whether a row has as many sums as the job's have.
+  bool Fits(const Delta& row) const { return row.others.size() + 1 == ranking_.sums; }
   size_t HeldLimit() const { return limit_ / 8 * 3; }
   // Whether all keys fit into memory, with these.
   bool Fit(std::span<const std::span<const Delta>> shards) const;

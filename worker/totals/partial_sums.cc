@@ -135,7 +135,9 @@ absl::Status PartialSums::FindRange(const EntryRange& range, LookUpReply* reply)
   const KeySlice slice{range.slice(), std::max(1u, range.slices())};
   reply->set_next(range.from());
   size_t bytes = 0;
-  for (int part = 0; part < kPartsOfSlice && bytes < part_bytes_; ++part) {
+  // What is read from the store takes longer, and is a part by itself.
+  const int most = totals_.complete() ? kPartsOfSlice : 1;
+  for (int part = 0; part < most && bytes < part_bytes_; ++part) {
     std::vector<TotalEntry> entries;
     const absl::StatusOr<uint64_t> next =
         totals_.AtOrAbove(FromProto(range.at_or_above()), reply->next(), part_bytes_, &entries);

@@ -44,6 +44,7 @@ class PartialSums {
   void SetLimit(size_t bytes);
   // What the rows are, and what ranks. If that is something else than before, the sums are those of no shard from now on.
   void SetRanking(const Ranking& ranking);
+  const Ranking& ranking() const { return totals_.ranking(); }
   // Gives up what is beyond the limit, at once. What was answered in part does not go on.
   void Shrink() { totals_.Shrink(); }
 

@@ -134,6 +134,10 @@ TEST(GeneralSpecTest, NamesAndNumbersOfThingsAreLimited) {
               ElementsAre(HasSubstr("initial: is for keys of one part")));
   EXPECT_THAT(errors("key: p\nmeasures: {n: count(), m: count()}\ninitial: {a: 1}\n"),
               ElementsAre(HasSubstr("initial: is for jobs of one measure")));
+  EXPECT_THAT(Errors(std::string(kHead) + "  format: {json: {}}\n  fields: {p: {text: p}, n: {decimal: n, nullable: true}}\n"
+                                          "key: p\nscore: n\ninitial: {a: 1}\n",
+                     &spec),
+              ElementsAre(HasSubstr("initial: is for a measure that is never null")));
 }
 
 TEST(GeneralSpecTest, WhatAnUpdateMayNotChangeIsNamed) {

@@ -382,6 +382,20 @@ TEST(BoundedTotalsTest, AFailedReadIsToldAndLeavesNothingWrong) {
   ASSERT_NO_FATAL_FAILURE(fixture.CheckAll());
 }
 
+TEST(BoundedTotalsTest, ARowOfAnotherNumberOfSumsIsTold) {
+  Fixture fixture({"", 1000, 1, 100, 1, 1, true}, 1, 8 << 10);
+  fixture.Assign({0, 1});
+  for (int i = 0; i < 5; ++i) fixture.Commit(1000);
+  ASSERT_FALSE(fixture.totals_.complete());
+  ASSERT_NO_FATAL_FAILURE(fixture.CheckAll());
+  const std::string key = fixture.store_.shards[0].begin()->first;
+  fixture.store_.shards[0][key].others.clear();
+  const std::vector<std::string_view> keys{key};
+  EXPECT_TRUE(absl::IsDataLoss(fixture.totals_.Find(keys).status()));
+  std::vector<TotalEntry> entries;
+  EXPECT_TRUE(absl::IsDataLoss(fixture.totals_.AtOrAbove(kLowest, 0, 1 << 20, &entries).status()));
+}
+
 TEST(UpperBoundsTest, BoundsAreAboveTotalsAndNearWhereThereIsRoom) {
   UpperBounds bounds(1 << 20);
   bounds.RaiseCeiling(1'000'000);

@@ -1,0 +1,107 @@
+// The calls of functions that ExpressionCheck meets.
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "common/text/shown_text.h"
+#include "fmt/format.h"
+#include "jobs/plan/expression_check.h"
+#include "jobs/plan/pattern.h"
+
+namespace tenfold {
+
+using Kind = Expression::Kind;
+using enum ValueType;
+
+ExpressionCheck::Node ExpressionCheck::CheckFunction(const Expression& tree, const Function& function) {
+  const std::string_view letters = function.parameters;
+  const size_t optional_at = letters.find('|');
+  const bool repeats = letters.ends_with('*');
+  const size_t least = repeats ? letters.size() - 1 : std::min(optional_at, letters.size());
+  const size_t most = repeats ? SIZE_MAX : letters.size() - (optional_at == std::string_view::npos ? 0 : 1);
+  const size_t given = tree.arguments.size();
+  if (given < least || given > most) {
+    return Refuse(tree, fmt::format("{} has {} argument{}; write {}", function.name, given, given == 1 ? "" : "s",
+                                    function.signature));
+  }
+  PlanNode node{.op = function.op, .type = function.result, .nullable = function.makes_null};
+  // A function of patterns has the group 1 unless it says another one, and 0 if there is none; round has 0 digits.
+  if (function.op == Op::kRegexExtract) node.index = 1;
+  for (size_t i = 0; i < given; ++i) {
+    const Expression& argument = tree.arguments[i];
+    const char letter = repeats ? letters[std::min(i, letters.size() - 2)] : letters[i < optional_at ? i : i + 1];
+    if (letter == 'r') {
+      if (!SetPattern(argument, &node)) return std::nullopt;
+      if (function.op == Op::kRegexExtract) node.index = std::min(1, node.pattern->NumberOfCapturingGroups());
+      continue;
+    }
+    if (letter == 'w') {
+      if (!SetReplacement(argument, &node)) return std::nullopt;
+      continue;
+    }
+    if (letter == 'i') {
+      const bool group = function.op == Op::kRegexExtract;
+      const std::optional<int> value = group
+                                           ? WholeConstant(argument, 0, node.pattern->NumberOfCapturingGroups(), "the group")
+                                       : function.op == Op::kPow ? WholeConstant(argument, 0, 8, "the power")
+                                                                 : WholeConstant(argument, -18, 18, "the number of digits");
+      if (!value) return std::nullopt;
+      node.index = *value;
+      continue;
+    }
+    const Node checked = CheckTree(argument, letter == 'n' ? kNumber : kText);
+    if (!checked) return std::nullopt;
+    const ValueType type = At(*checked).type;
+    const bool list = type == kTextList || type == kNumberList;
+    if (letter == 's' ? list : type != (letter == 'n' ? kNumber : kText)) {
+      return Refuse(argument, fmt::format("is {}; {} takes {} here: {}", TypeName(type), function.name,
+                                          letter == 'n'   ? "a number"
+                                          : letter == 's' ? "no list"
+                                                          : "a text",
+                                          function.signature));
+    }
+    node.nullable |= At(*checked).nullable;
+    node.arguments.push_back(*checked);
+  }
+  return Add(tree, std::move(node));
+}
+
+std::optional<int> ExpressionCheck::WholeConstant(const Expression& tree, int least, int most, std::string_view what) {
+  const bool negative = tree.kind == Kind::kCall && tree.text == "negate";
+  const Expression& number = negative ? tree.arguments[0] : tree;
+  Fraction value;
+  std::optional<int64_t> whole;
+  if (number.kind == Kind::kNumber && Fraction::Parse(number.text, &value) == NumberError::kNone) whole = value.ToInteger();
+  if (whole && negative) whole = -*whole;
+  if (whole && *whole >= least && *whole <= most) return static_cast<int>(*whole);
+  Refuse(tree, fmt::format("{} must be a whole number from {} to {}", what, least, most));
+  return std::nullopt;
+}
+
+bool ExpressionCheck::SetPattern(const Expression& tree, PlanNode* node) {
+  if (tree.kind != Kind::kText) {
+    Refuse(tree, "a regular expression must be a text in quotes");
+    return false;
+  }
+  std::string error;
+  node->pattern = CompilePattern(tree.text, &error);
+  if (node->pattern == nullptr) Refuse(tree, std::move(error));
+  return node->pattern != nullptr;
+}
+
+bool ExpressionCheck::SetReplacement(const Expression& tree, PlanNode* node) {
+  if (tree.kind != Kind::kText) {
+    Refuse(tree, "the replacement must be a text in quotes");
+    return false;
+  }
+  std::string error;
+  if (!node->pattern->CheckRewriteString(tree.text, &error)) {
+    Refuse(tree,
+           fmt::format("is no replacement for the pattern: {}; \\1 is its first group, \\\\ a backslash", Shown(error)));
+    return false;
+  }
+  node->constant = tree.text;
+  return true;
+}
+
+}  // namespace tenfold

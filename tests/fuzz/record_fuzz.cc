@@ -1,0 +1,103 @@
+// Feeds any bytes to folds of expressions, as JSON and as delimited records: nothing may crash, and the oracle, which shares
+// no code with the decoder, must have the same key, the same contributions and the same reason for what is bad.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "glog/logging.h"
+#include "jobs/decode/general_decoder.h"
+#include "jobs/oracle/general_record.h"
+#include "jobs/plan/plan.h"
+
+namespace tenfold {
+namespace {
+
+struct Place {
+  const char* name;
+  FieldType type;
+  const char* json;
+};
+constexpr std::array<Place, 6> kPlaces = {{{"n", FIELD_DECIMAL, "m.n"},
+                                           {"i", FIELD_INTEGER, "list[1]"},
+                                           {"t", FIELD_TEXT, "[\"t.t\"]"},
+                                           {"b", FIELD_BOOLEAN, "b"},
+                                           {"at", FIELD_TIMESTAMP, "at"},
+                                           {"key", FIELD_TEXT, "key"}}};
+
+// Which of the formats and options a fold has is in the bits of `shape`.
+GeneralFold MakeFold(uint8_t shape) {
+  GeneralFold fold;
+  const bool json = (shape & 1) != 0;
+  for (const Place& place : kPlaces) {
+    Field* const field = fold.add_fields();
+    field->set_name(place.name);
+    field->set_type(place.type);
+    field->set_place(json ? place.json : place.name);
+    field->set_nullable((shape & 2) != 0);
+  }
+  if (json) {
+    fold.mutable_format()->mutable_json();
+    Field* const tags = fold.add_fields();
+    tags->set_name("tags");
+    tags->set_type((shape & 4) != 0 ? FIELD_TEXT_LIST : FIELD_DECIMAL_LIST);
+    tags->set_place("tags[*]");
+    tags->set_nullable(true);
+    fold.set_where("tags is null or n > 0");
+  } else {
+    DelimitedFormat* const format = fold.mutable_format()->mutable_delimited();
+    format->set_separator((shape & 4) != 0 ? "||" : ",");
+    for (const Place& place : kPlaces) format->add_fields(place.name);
+    format->set_quoted((shape & 8) != 0);
+    format->set_trim((shape & 16) != 0);
+    format->set_strip_bom((shape & 32) != 0);
+    if ((shape & 64) != 0) format->set_null_as("");
+  }
+  fold.add_key("key");
+  fold.add_key("b");
+  for (const auto& [name, expression] :
+       {std::pair{"score", "sum(n / i)"}, {"texts", "sum(length(t))"}, {"late", "count(at)"}}) {
+    Measure* const measure = fold.add_measures();
+    measure->set_name(name);
+    measure->set_expression(expression);
+  }
+  CHECK(MakeCanonical(&fold));
+  return fold;
+}
+
+struct Subject {
+  explicit Subject(uint8_t shape) : decoder(GeneralDecoder::Create(MakeFold(shape)).value()), oracle(MakeFold(shape)) {}
+  GeneralDecoder decoder;
+  oracle::GeneralRecords oracle;
+};
+
+void Check(Subject* subject, std::string_view record) {
+  const Contribution& made = subject->decoder.Decode({.value = record, .topic = "t", .partition = 1, .offset = 2});
+  const oracle::Contributed expected = subject->oracle.Read("t", 1, 2, record);
+  CHECK_EQ(made.reason, expected.reason) << BadReason_Name(made.reason) << " or " << BadReason_Name(expected.reason);
+  CHECK_EQ(std::string(made.subject), expected.subject);
+  CHECK_EQ(made.filtered, expected.filtered);
+  if (made.reason != BAD_NONE || made.filtered) return;
+  CHECK_EQ(std::string(made.key), expected.key);
+  CHECK_EQ(made.units.size(), expected.units.size());
+  for (size_t m = 0; m < made.units.size(); ++m) CHECK(expected.units[m] == made.units[m]) << "sum " << m;
+}
+
+}  // namespace
+}  // namespace tenfold
+
+// The first byte says which fold, the others are the record.
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static auto* const subjects = [] {
+    auto* made = new std::vector<std::unique_ptr<tenfold::Subject>>;
+    for (int shape = 0; shape < 128; ++shape)
+      made->push_back(std::make_unique<tenfold::Subject>(static_cast<uint8_t>(shape)));
+    return made;
+  }();
+  if (size == 0) return 0;
+  tenfold::Check((*subjects)[data[0] % 128].get(), {reinterpret_cast<const char*>(data) + 1, size - 1});
+  return 0;
+}

@@ -1,0 +1,51 @@
+// A scenario: a job, the records that it reads, and what its result is at certain places of the log, in one text file. Each
+// is one rule of jobs/README.md.
+//
+//   --- spec               a job spec, YAML; its topic is "events"
+//   --- records            a line a record: PARTITION [@TIME] [key=TEXT] [header.NAME=TEXT] VALUE
+//   === NAME               among the records: the offset vector of all records above, by name
+//   --- at NAME            the result there: RANK KEY MEASURE.., the measures in the order of the spec and the parts of a
+//   key
+//                          with commas between them; then "records N bad N filtered N"
+//
+// TIME is an hour, minute and second of 2026-01-01; a record without one has none. In texts and values \n, \t, \\ and \xHH
+// stand for bytes. A line that begins with # is for people.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/record_parts.h"
+#include "job_spec.pb.h"
+
+namespace tenfold {
+
+struct Scenario {
+  struct Record {
+    std::string_view value;
+    RecordParts parts;
+  };
+  struct Cut {
+    std::string name;
+    // How many records of each partition are before it.
+    std::vector<size_t> offsets;
+    // What the file says of the result.
+    std::string expected;
+  };
+
+  JobSpec spec;
+  std::vector<std::vector<Record>> partitions;
+  std::vector<Cut> cuts;
+  // What the records are views of.
+  std::deque<std::string> texts;
+};
+
+// INVALID_ARGUMENT, naming the line, for a text that is no scenario.
+absl::StatusOr<Scenario> ReadScenario(std::string_view text);
+
+}  // namespace tenfold
