@@ -64,8 +64,8 @@ class SpecReader : private FoldReader {
          {"rank", [this](auto&... at) { ReadText(at..., spec_->mutable_rank()); }},
          {"order",
           [this](auto&... at) {
-            if (const auto word = ReadWord(at..., {"descending", "ascending"}))
-              spec_->set_order(*word == 0 ? ORDER_DESCENDING : ORDER_ASCENDING);
+            if (const auto word = ReadWord(at..., {"descending", "ascending", "desc", "asc"}))
+              spec_->set_order(*word % 2 == 0 ? ORDER_DESCENDING : ORDER_ASCENDING);
           }},
          {"having", [this](auto&... at) { ReadHaving(at..., spec_->mutable_having()); }},
          {"top", [this](auto&... at) { ReadTop(at...); }},

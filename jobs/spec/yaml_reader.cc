@@ -2,12 +2,24 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
 
 namespace tenfold {
 namespace {
+
+// What a spec says in place of a word of SQL.
+std::string InPlaceOf(std::string_view word) {
+  const std::string lower = absl::AsciiStrToLower(std::string(word));
+  if (lower == "limit") return "; top says how many keys are ranked";
+  if (lower == "order_by") return "; rank names the measure, and order which end comes first";
+  if (lower == "group_by") return "; key says what is ranked";
+  if (lower == "select" || lower == "aggregates") return "; measures has what is shown";
+  if (lower == "filter") return "; where is the condition on records, having that on measures";
+  return "";
+}
 
 // Whether the path `inner` is `outer` or lies below it.
 bool IsWithin(std::string_view inner, std::string_view outer) {
@@ -72,7 +84,9 @@ void YamlReader::ReadMap(const YamlNode& node, const std::string& path, const Ke
       keys[static_cast<size_t>(found - names.begin())].second(node.items[i], child);
       continue;
     }
-    problems_->push_back({key.offset, child, "unknown key" + DidYouMean(key.text, names)});
+    std::string near = DidYouMean(key.text, names);
+    if (near.empty() && path.empty()) near = InPlaceOf(key.text);
+    problems_->push_back({key.offset, child, "unknown key" + near});
     // A key that was misspelled is not reported as missing, too.
     for (const std::string& name : names) {
       if (!DidYouMean(key.text, {name}).empty()) unread_.push_back(KeyPath(path, name));

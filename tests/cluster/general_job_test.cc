@@ -102,7 +102,7 @@ TEST_F(GeneralJobTest, RanksByTheMeasureNamedTheKeysThatHavingLetsIn) {
     {"rank":2,"key":["?","/often"],"score":"6.5","measures":{"minutes_a_click":"5.75","minutes":"6.5","events":"2"}}])");
   EXPECT_EQ(top, expected) << top;
   const CliResult shown = cluster_.RunCli({"top", job.name});
-  EXPECT_TRUE(absl::StrContains(shown.out, "KEY              MINUTES  MINUTES_A_CLICK  EVENTS")) << shown.out;
+  EXPECT_TRUE(absl::StrContains(shown.out, "KEY             MINUTES  MINUTES_A_CLICK  EVENTS")) << shown.out;
   const CliResult verified = cluster_.RunCli({"verify", job.name});
   EXPECT_EQ(verified.exit_code, 0) << verified.err;
 }

@@ -54,7 +54,10 @@ TEST(ResultSpecTest, WhatRanksAndTheConditionAreOfMeasures) {
   EXPECT_THAT(errors("having: count() >= 3\n"), ElementsAre(HasSubstr("count(..) stands under measures, with a name")));
   EXPECT_THAT(errors("having: events\n"), ElementsAre(HasSubstr("having: is a number; it must be a condition")));
   EXPECT_THAT(errors("having: ''\n"), ElementsAre(HasSubstr("having: is empty")));
-  EXPECT_THAT(errors("order: down\n"), ElementsAre(HasSubstr("'down' is none of descending, ascending")));
+  EXPECT_THAT(errors("limit: 3\n"), ElementsAre(HasSubstr("limit: unknown key; top says how many keys are ranked")));
+  EXPECT_THAT(errors("order: asc\n"), IsEmpty());
+  EXPECT_EQ(spec.order(), ORDER_ASCENDING);
+  EXPECT_THAT(errors("order: down\n"), ElementsAre(HasSubstr("'down' is none of descending, ascending, desc, asc")));
   EXPECT_THAT(Errors(std::string(kLinear) + "rank: clicks\n", &spec), ElementsAre(HasSubstr("'clicks' is no measure")));
   EXPECT_THAT(Errors(std::string(kLinear) + "rank: score\norder: ascending\nhaving: score > 5\n", &spec), IsEmpty());
   EXPECT_FALSE(spec.fold().has_general()) << "what is ranked is no part of the fold";
