@@ -10,7 +10,7 @@ namespace tenfold {
 namespace {
 
 constexpr int64_t kFaultsForMs = 60'000;
-constexpr int64_t kCatchUpWithinMs = 120'000;
+constexpr int64_t kCatchUpWithinMs = 240'000;
 constexpr int64_t kHeartbeatMs = 500;
 
 }  // namespace

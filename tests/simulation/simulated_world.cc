@@ -128,9 +128,11 @@ void SimulatedWorld::MakeResult(JobSpec* spec) {
     Hit("job: the lowest come first");
     spec->set_order(ORDER_ASCENDING);
   }
+  // Where few keys may be in a result, or nearly all are equally low, all are asked for, in slices if need be, and each part
+  // of an answer costs a message.
+  if (spec->order() == ORDER_ASCENDING || measures.size() > 1) part_bytes = std::max<size_t>(part_bytes, 400);
   if (!Chance(0.3)) return;
   Hit("job: having");
-  // Where few keys fulfil it all are asked for, in slices if need be, and each part of an answer costs a message.
   part_bytes = std::max<size_t>(part_bytes, 400);
   const bool has_likes = measures.size() > 1;
   const bool has_events = has_likes && measures[measures.size() > 2 ? 2 : 1].name() == "events";
