@@ -69,14 +69,14 @@ inline const char* ReadBytes(const char* next, const char* end, int64_t* size, c
   return next + std::max<int64_t>(*size, 0);
 }
 
-// Nullopt for null, whose size is -1.
+// Null, whose size is -1, has no bytes.
+inline size_t SizeOf(int64_t size) { return static_cast<size_t>(std::max<int64_t>(size, 0)); }
+
+// Nullopt for null.
 std::optional<std::string_view> ViewOf(const char* bytes, int64_t size) {
   if (bytes == nullptr) return std::nullopt;
-  return std::string_view(bytes, static_cast<size_t>(std::max<int64_t>(size, 0)));
+  return std::string_view(bytes, SizeOf(size));
 }
-
-// Of null there are no bytes.
-inline size_t SizeOf(int64_t size) { return static_cast<size_t>(std::max<int64_t>(size, 0)); }
 
 // A record behind its length. Null has no bytes and the size -1.
 struct Fields {

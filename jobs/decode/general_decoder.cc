@@ -51,8 +51,9 @@ BadReason ReadOne(const RawValue& raw, FieldType type, TimestampUnit unit, Value
 // A record's timestamp; null where it has none.
 BadReason ReadTimestamp(const RecordParts& parts, Value* value) {
   if (parts.timestamp_ms < 0) return BAD_NONE;
-  return ReadOne({.kind = RawValue::Kind::kBytes, .text = fmt::format_int(parts.timestamp_ms).str(), .items = {}},
-                 FIELD_TIMESTAMP, TIMESTAMP_MILLISECONDS, value);
+  if (parts.timestamp_ms >= kTimestampEnd / 1000) return BAD_NUMBER_OUT_OF_RANGE;
+  *value = Timestamp{parts.timestamp_ms * 1000};
+  return BAD_NONE;
 }
 
 BadReason ReadPart(const std::optional<std::string_view>& part, const PlannedField& field, Value* value) {

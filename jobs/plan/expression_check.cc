@@ -288,12 +288,13 @@ ExpressionCheck::Node ExpressionCheck::CheckCall(const Expression& tree, Wanted 
   const Function* const function = FindFunction(name);
   if (function != nullptr) return CheckFunction(tree, *function);
   if (!name.empty() && !IsExpressionName(name)) return CheckComparison(tree);
-  if (names_are_ != "field" && (name == "sum" || name == "count" || name == "avg" || name == "min" || name == "max"))
-    return Refuse(tree, fmt::format("{}(..) stands under measures, with a name; write that name here", name));
-  if (name == "sum" || name == "count" || name == "avg" || name == "min" || name == "max")
+  if (name == "sum" || name == "count" || name == "avg" || name == "min" || name == "max") {
+    if (names_are_ != "field")
+      return Refuse(tree, fmt::format("{}(..) stands under measures, with a name; write that name here", name));
     return Refuse(tree, fmt::format("{}(...) is a measure, no part of an expression; a score is summed as it is, and "
                                     "measures: {{NAME: {}(..)}} has others",
                                     name, name));
+  }
   if (const std::string_view ours = WriteInPlaceOf(name); !ours.empty())
     return Refuse(tree, fmt::format("{} is no function; write {}", Quoted(name), ours));
   std::vector<std::string> names;

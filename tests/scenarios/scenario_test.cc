@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@
 #include "fmt/format.h"
 #include "gtest/gtest.h"
 #include "jobs/oracle/oracle.h"
+#include "jobs/plan/measures.h"
+#include "jobs/show/result_json.h"
 #include "tests/simulation/simulated_cluster.h"
 
 namespace tenfold {
@@ -27,19 +30,6 @@ std::vector<std::string> Names() {
   }
   std::ranges::sort(names);
   return names;
-}
-
-// The parts of a key of several, as a scenario has them.
-std::string KeyOf(const std::string& key, int parts) {
-  if (parts < 2) return key;
-  std::string text;
-  for (size_t i = 0; i < key.size(); ++i) {
-    const bool ends = key[i] == '\0' && key[i + 1] == '\1';
-    if (!ends) text += key[i];
-    if (key[i] == '\0') ++i;
-    if (ends && i + 1 < key.size()) text += ',';
-  }
-  return text;
 }
 
 // What the oracle has at the cut, as a scenario says it.
@@ -56,17 +46,14 @@ std::string ResultAt(const Scenario& scenario, const Scenario::Cut& cut) {
     }
   }
   const Oracle::Result result = oracle.Compute();
-  const GeneralFold& fold = scenario.spec.fold().general();
+  const ResultForm form = ResultFormOf(scenario.spec);
   std::string text;
   for (size_t i = 0; i < result.top.size(); ++i) {
     const Entry& entry = result.top[i];
-    text += fmt::format("{} {}", i + 1, KeyOf(entry.key(), fold.key_size()));
-    int sum = 0;
-    const auto next = [&] { return FromProto(sum++ == 0 ? entry.sum() : entry.others(sum - 2)); };
-    for (int m = 0; m < std::max(1, fold.measures_size()); ++m) {
-      const Units value = next();
-      const bool null = fold.measures_size() > 0 && fold.measures(m).nullable() && next() == 0;
-      text += " " + (null ? "null" : FormatUnits(value));
+    text += fmt::format("{} {}", i + 1, fmt::join(KeyParts(entry.key(), form), ","));
+    for (const RowMeasure& measure : form.measures.measures) {
+      const std::optional<Units> value = measure.ValueOf(SumsOf(entry));
+      text += " " + (value ? FormatUnits(*value) : "null");
     }
     text += "\n";
   }
