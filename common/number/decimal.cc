@@ -248,8 +248,8 @@ constexpr int kPlainDigits = 17;
 // kMaxScoreTerms products of a plain mantissa and a 64-bit factor cannot overflow 128 bits.
 static_assert(Uint128{kMaxScoreTerms} * PowerOfTen(kPlainDigits) <= Uint128{1} << 64);
 
-// Parses a plain number. Returns false for every other text, valid or not.
-bool ReadPlain(std::string_view text, PlainNumber* number) {
+// Parses a plain number. Returns false for every other text, valid or not. Inline as ReadMantissa is.
+[[gnu::always_inline]] inline bool ReadPlain(std::string_view text, PlainNumber* number) {
   const char* p = text.data();
   const char* const end = p + text.size();
   Mantissa read;
@@ -286,6 +286,14 @@ NumberError ParseNumber(std::string_view text, Number* number) {
     }
   }
   return NumberError::kNone;
+}
+
+bool ReadPlainNumber(std::string_view text, int64_t* mantissa, int* scale) {
+  PlainNumber number;
+  if (!ReadPlain(text, &number)) return false;
+  *mantissa = number.negative ? -number.mantissa : number.mantissa;
+  *scale = static_cast<int>(number.fraction_digits);
+  return true;
 }
 
 std::string QuoteNumber(std::string_view text) {
@@ -334,7 +342,7 @@ bool WeightedSum::EvaluatePlain(std::span<const std::string_view> fields, int64_
 }
 
 NumberError WeightedSum::Evaluate(std::span<const std::string_view> fields, int64_t* units) const {
-  CHECK_EQ(fields.size(), terms_.size());
+  DCHECK_EQ(fields.size(), terms_.size());
   if (int64_t plain; EvaluatePlain(fields, &plain)) {
     *units = plain;
     return NumberError::kNone;

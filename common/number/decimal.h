@@ -36,6 +36,10 @@ struct Number {
 // Parses a number. `number` is valid only if the result is kNone.
 NumberError ParseNumber(std::string_view text, Number* number);
 
+// Reads a number of at most 17 digits and without an exponent, as nearly all are, as mantissa / 10^scale. False for every
+// other text, valid or not.
+bool ReadPlainNumber(std::string_view text, int64_t* mantissa, int* scale);
+
 // Returns a text as messages show it: quoted, escaped, shortened where it is long.
 std::string QuoteNumber(std::string_view text);
 // Says what is wrong with a text that ParseNumber refuses: "\"1,5\" is no number; ...".

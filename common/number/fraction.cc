@@ -110,6 +110,15 @@ std::optional<int64_t> Fraction::ToUnits() const { return To64Bits(Scaled(kUnitD
 
 std::optional<int64_t> Fraction::ToInteger() const { return IsWhole() ? To64Bits(Truncated()) : std::nullopt; }
 
+bool Fraction::ToDecimal(int64_t* numerator, int* scale) const {
+  constexpr int kMostScale = 18;
+  const std::optional<int64_t> fits = denominator_ == 1 && scale_ <= kMostScale ? To64Bits(numerator_) : std::nullopt;
+  if (!fits) return false;
+  *numerator = *fits;
+  *scale = scale_;
+  return true;
+}
+
 std::string Fraction::Text() const {
   const Integer units = Scaled(kUnitDigits);
   std::string digits = Integer(abs(units)).str();

@@ -59,6 +59,9 @@ class Fraction {
   std::optional<int64_t> ToUnits() const;
   // The value if it is whole and fits 64 bits.
   std::optional<int64_t> ToInteger() const;
+  // Sets numerator and scale of a value that is numerator / 10^scale with a numerator of 64 bits and a scale of at most 18.
+  // False for every other one, even where an equal fraction is written that way.
+  bool ToDecimal(int64_t* numerator, int* scale) const;
   // R1's text form, rounded to a multiple of 1e-9, of any length.
   std::string Text() const;
 

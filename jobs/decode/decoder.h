@@ -37,9 +37,6 @@ class Decoder {
  private:
   explicit Decoder(WeightedSum score) : score_(std::move(score)) {}
 
-  // Fills in fields_. Returns false if the value has another number of fields.
-  bool Split(std::string_view value);
-
   // Constant after Create.
   WeightedSum score_;
   char separator_ = 0;

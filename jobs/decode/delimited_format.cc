@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "jobs/decode/field_split.h"
+
 namespace tenfold {
 namespace {
 
@@ -18,11 +20,19 @@ std::string_view Trimmed(std::string_view text) {
 }  // namespace
 
 DelimitedReader::DelimitedReader(DelimitedFormat format, std::vector<size_t> columns)
-    : format_(std::move(format)), columns_(std::move(columns)), fields_(static_cast<size_t>(format_.fields_size())) {}
+    : format_(std::move(format)),
+      columns_(std::move(columns)),
+      plain_(format_.separator().size() == 1 && !format_.quoted() && !format_.trim() && !format_.has_null_as()),
+      fields_(static_cast<size_t>(format_.fields_size())),
+      texts_(fields_.size()) {}
 
 BadReason DelimitedReader::Read(std::string_view value, std::span<RawValue> values) {
   if (format_.strip_bom() && value.starts_with(kByteOrderMark)) value.remove_prefix(kByteOrderMark.size());
-  unquoted_.clear();
+  if (plain_) {
+    if (!SplitFields(value, format_.separator()[0], &texts_)) return BAD_WRONG_FIELD_COUNT;
+    for (size_t i = 0; i < columns_.size(); ++i) values[i] = {.kind = RawValue::Kind::kBytes, .text = texts_[columns_[i]]};
+    return BAD_NONE;
+  }
   bool more = true;
   size_t count = 0;
   for (; more && count < fields_.size(); ++count) {

@@ -24,6 +24,8 @@ class DelimitedReader {
   // `columns[i]`: which field the i-th value that Read returns is.
   DelimitedReader(DelimitedFormat format, std::vector<size_t> columns);
 
+  // Ends what was read before.
+  void Clear() { unquoted_.clear(); }
   // Reads the value, which is not empty, into values[i], one for each column. Returns BAD_NONE, BAD_WRONG_FIELD_COUNT, or
   // BAD_MALFORMED_RECORD for a quote without its end or with something behind it.
   BadReason Read(std::string_view value, std::span<RawValue> values);
@@ -37,8 +39,12 @@ class DelimitedReader {
 
   const DelimitedFormat format_;
   const std::vector<size_t> columns_;
+  // Whether no option needs more than a look for its separator, of one byte.
+  const bool plain_;
+  // The fields of the record under way.
   std::vector<RawValue> fields_;
-  // Fields of the record with quotes in them, unescaped.
+  std::vector<std::string_view> texts_;
+  // Fields with quotes in them, unescaped.
   std::deque<std::string> unquoted_;
 };
 

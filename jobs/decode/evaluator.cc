@@ -79,6 +79,11 @@ BadReason Evaluator::Evaluate(uint32_t node, Value* value) {
   return Compute(node, value) ? BAD_NONE : error_;
 }
 
+BadReason Evaluator::Apply(const PlanNode& node, const std::vector<Value>& arguments, Value* value) {
+  error_ = BAD_NONE;
+  return ComputeStrict(node, arguments, value) ? BAD_NONE : error_;
+}
+
 bool Evaluator::Fail(BadReason reason) {
   error_ = reason;
   return false;
@@ -121,8 +126,13 @@ bool Evaluator::Compute(uint32_t index, Value* value) {
       if (!IsNull(*value) && !IsNull(other) && CompareValues(*value, other) == 0) *value = Null();
       return true;
     }
-    default:
-      return ComputeStrict(node, value);
+    default: {
+      std::vector<Value> arguments(node.arguments.size());
+      for (size_t i = 0; i < arguments.size(); ++i) {
+        if (!Compute(node.arguments[i], &arguments[i])) return false;
+      }
+      return ComputeStrict(node, arguments, value);
+    }
   }
 }
 
@@ -198,15 +208,9 @@ bool Evaluator::ComputeBetween(const PlanNode& node, Value* value) {
 }
 
 // Operations whose value is null where an argument is.
-bool Evaluator::ComputeStrict(const PlanNode& node, Value* value) {
-  std::vector<Value> arguments(node.arguments.size());
-  bool null = false;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (!Compute(node.arguments[i], &arguments[i])) return false;
-    null |= IsNull(arguments[i]);
-  }
+bool Evaluator::ComputeStrict(const PlanNode& node, const std::vector<Value>& arguments, Value* value) {
   *value = Null();
-  if (null) return true;
+  if (std::ranges::any_of(arguments, IsNull)) return true;
   switch (node.op) {
     case Op::kNot:
       *value = !std::get<bool>(arguments[0]);

@@ -33,10 +33,13 @@ class Evaluator {
   // negative length, or a text that would be over kMaxRecordBytes.
   BadReason Evaluate(uint32_t node, Value* value);
 
+  // The same for an operation of which all arguments are needed, and are given.
+  BadReason Apply(const PlanNode& node, const std::vector<Value>& arguments, Value* value);
+
  private:
   // Each sets `*value`, or sets error_ and returns false.
   bool Compute(uint32_t node, Value* value);
-  bool ComputeStrict(const PlanNode& node, Value* value);
+  bool ComputeStrict(const PlanNode& node, const std::vector<Value>& arguments, Value* value);
   bool ComputeNumber(const PlanNode& node, const std::vector<Value>& arguments, Value* value);
   bool ComputeText(const PlanNode& node, const std::vector<Value>& arguments, Value* value);
   bool ComputePattern(const PlanNode& node, const std::string& text, Value* value);

@@ -10,9 +10,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "jobs/decode/delimited_format.h"
 #include "jobs/decode/evaluator.h"
-#include "jobs/decode/json_format.h"
+#include "jobs/decode/format_reader.h"
 #include "jobs/decode/record.h"
 #include "jobs/plan/plan.h"
 #include "state.pb.h"
@@ -55,34 +54,31 @@ class GeneralDecoder {
   const Contribution& Decode(const Record& record);
 
   const Plan& plan() const { return *plan_; }
+  std::shared_ptr<const Plan> shared_plan() const { return plan_; }
   // The record that was decoded last, as the steps saw it: whether a field was read, and what it was.
   const Value* FieldValue(uint32_t field) const;
   const std::vector<Value>& key_values() const { return key_values_; }
 
  private:
-  BadReason ReadFormat(const Record& record);
   // Converts the fields that the step is the first to need, and computes its expressions into `values`.
   bool Do(const PlanStep& step, const Record& record, std::span<const std::string> subjects, std::vector<Value>* values);
   bool ConvertFields(const PlanStep& step, const Record& record);
   BadReason Convert(uint32_t field, const Record& record);
-  BadReason ConvertList(const PlannedField& field, const RawValue& raw, Value* value) const;
   bool MakeKey();
   bool MakeUnits();
   // Says that the record is bad. Returns false.
   bool Bad(BadReason reason, std::string_view subject);
 
   const std::shared_ptr<const Plan> plan_;
-  std::unique_ptr<DelimitedReader> delimited_;
-  std::unique_ptr<JsonReader> json_;
+  FormatReader reader_;
+  // What it read of the record under way.
+  std::vector<RawValue> raw_;
   Evaluator evaluator_;
   // How the expressions of each step are named.
   std::vector<std::string> where_subject_;
   std::vector<std::string> key_subjects_;
   std::vector<std::string> value_subjects_;
 
-  // Of the plan's fields, the index into raw_ of those that the format reads.
-  std::vector<size_t> raw_index_;
-  std::vector<RawValue> raw_;
   // The record under way: which fields are converted, the values of its steps, what comes of them.
   std::vector<bool> is_converted_;
   std::vector<Value> where_value_;

@@ -1,8 +1,11 @@
 #include "jobs/decode/json_format.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "common/limits.h"
 #include "common/text/utf8.h"
 
@@ -13,9 +16,26 @@ using Kind = RawValue::Kind;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
+// Returns where the first quote, backslash or control character of the text is from `at` on, or its size. Looks at eight
+// bytes at a time.
+size_t FindSpecial(std::string_view text, size_t at) {
+  static_assert(std::endian::native == std::endian::little);
+  constexpr uint64_t kOnes = 0x0101'0101'0101'0101;
+  constexpr uint64_t kHighBits = 0x8080'8080'8080'8080;
+  for (uint64_t word; at + sizeof(word) <= text.size(); at += sizeof(word)) {
+    std::memcpy(&word, text.data() + at, sizeof(word));
+    // The highest bit of the first byte that is below a limit, and of no byte before it; those behind it may have it too.
+    const auto below = [](uint64_t bytes, uint64_t limit) { return (bytes - kOnes * limit) & ~bytes & kHighBits; };
+    const uint64_t found = below(word, 0x20) | below(word ^ (kOnes * '"'), 1) | below(word ^ (kOnes * '\\'), 1);
+    if (found != 0) return at + static_cast<size_t>(std::countr_zero(found)) / 8;
+  }
+  while (at < text.size() && text[at] != '"' && text[at] != '\\' && static_cast<unsigned char>(text[at]) >= 0x20) ++at;
+  return at;
+}
+
 }  // namespace
 
-JsonReader::JsonReader(const std::vector<JsonPath>& paths) : places_(1) {
+JsonReader::JsonReader(const std::vector<JsonPath>& paths) : places_(1), items_of_(paths.size()) {
   for (size_t i = 0; i < paths.size(); ++i) {
     uint32_t place = 0;
     for (const JsonPath::Step& step : paths[i].steps) {
@@ -34,15 +54,11 @@ JsonReader::JsonReader(const std::vector<JsonPath>& paths) : places_(1) {
 }
 
 BadReason JsonReader::Read(std::string_view value, std::span<RawValue> values) {
-  for (RawValue& raw : values) {
-    raw.kind = Kind::kNull;
-    raw.items.clear();
-  }
+  std::ranges::fill(values, RawValue());
   text_ = value;
   at_ = 0;
   values_ = values;
   lists_ = nullptr;
-  unescaped_.clear();
   if (!IsUtf8(value)) return BAD_MALFORMED_RECORD;
   SkipBlanks();
   if (!ReadValue(0, 0)) return BAD_MALFORMED_RECORD;
@@ -72,7 +88,7 @@ void JsonReader::Set(uint32_t place, Kind kind, std::string_view text) {
 
 void JsonReader::SetItem(Kind kind, std::string_view text) {
   if (lists_ == nullptr) return;
-  for (const uint32_t i : *lists_) values_[i].items.push_back({.kind = kind, .text = text, .items = {}});
+  for (const uint32_t i : *lists_) items_of_[i]->push_back({.kind = kind, .text = text});
 }
 
 bool JsonReader::ReadValue(uint32_t place, size_t depth) {
@@ -120,7 +136,7 @@ bool JsonReader::ReadObject(uint32_t place, size_t depth) {
   const std::vector<uint32_t>* const lists = std::exchange(lists_, nullptr);
   const size_t ways = place == kNowhere ? 0 : places_[place].next.size();
   // Which of the place's ways the object has had.
-  std::vector<bool> had(ways);
+  absl::InlinedVector<bool, 16> had(ways);
   ++at_;
   SkipBlanks();
   bool first = true;
@@ -154,7 +170,10 @@ bool JsonReader::ReadArray(uint32_t place, size_t depth) {
   const std::vector<uint32_t>* lists = nullptr;
   if (place != kNowhere && !places_[place].lists.empty()) {
     lists = &places_[place].lists;
-    for (const uint32_t i : *lists) values_[i].kind = Kind::kList;
+    for (const uint32_t i : *lists) {
+      values_[i].kind = Kind::kList;
+      values_[i].items = items_of_[i] = &items_.emplace_back();
+    }
   }
   ++at_;
   SkipBlanks();
@@ -179,14 +198,11 @@ bool JsonReader::ReadString(std::string_view* text) {
   std::string* unescaped = nullptr;
   size_t copied = begin;
   while (true) {
+    at_ = FindSpecial(text_, at_);
     if (at_ == text_.size()) return false;
     const char c = text_[at_];
     if (c == '"') break;
-    if (static_cast<unsigned char>(c) < 0x20) return false;
-    if (c != '\\') {
-      ++at_;
-      continue;
-    }
+    if (c != '\\') return false;
     if (unescaped == nullptr) unescaped = &unescaped_.emplace_back();
     unescaped->append(text_.substr(copied, at_ - copied));
     if (!ReadEscape(unescaped)) return false;

@@ -23,6 +23,11 @@ class JsonReader {
   // The i-th value that Read returns is what stands at paths[i].
   explicit JsonReader(const std::vector<JsonPath>& paths);
 
+  // Ends what was read before.
+  void Clear() {
+    unescaped_.clear();
+    items_.clear();
+  }
   // Reads the record into values[i], one for each path: null where there is nothing, as where a path goes through something
   // that is no object or array. A list is kList, or kOther where it is no array. BAD_NONE or BAD_MALFORMED_RECORD.
   BadReason Read(std::string_view value, std::span<RawValue> values);
@@ -59,8 +64,11 @@ class JsonReader {
   std::span<RawValue> values_;
   // The lists whose items are read now.
   const std::vector<uint32_t>* lists_ = nullptr;
-  // Texts with escapes in them, unescaped.
+  // Texts with escapes in them, unescaped, and the items of lists, since the last Clear.
   std::deque<std::string> unescaped_;
+  std::deque<std::vector<RawValue>> items_;
+  // Of lists, by value, those of the record under way.
+  std::vector<std::vector<RawValue>*> items_of_;
 };
 
 }  // namespace tenfold

@@ -19,8 +19,8 @@ struct Record {
   const RecordParts* parts = nullptr;
 };
 
-// What a format finds at a field's place, before it is converted. Views are valid as long as the record and until the next
-// one is read.
+// What a format finds at a field's place, before it is converted. It is valid as long as the record and until the reader's
+// next Clear.
 struct RawValue {
   enum class Kind : uint8_t {
     kNull,
@@ -37,7 +37,7 @@ struct RawValue {
   };
   Kind kind = Kind::kNull;
   std::string_view text;
-  std::vector<RawValue> items;
+  const std::vector<RawValue>* items = nullptr;
 };
 
 }  // namespace tenfold

@@ -10,6 +10,8 @@ absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec) {
     absl::StatusOr<GeneralDecoder> general = GeneralDecoder::Create(spec.fold().general());
     if (!general.ok()) return general.status();
     decoder.general_ = std::make_unique<GeneralDecoder>(*std::move(general));
+    const std::shared_ptr<const Plan> plan = decoder.general_->shared_plan();
+    if (BlockDecoder::Suits(*plan)) decoder.block_ = std::make_unique<BlockDecoder>(plan);
   } else {
     absl::StatusOr<Decoder> direct = Decoder::Create(spec);
     if (!direct.ok()) return direct.status();

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "job_spec.pb.h"
+#include "jobs/decode/block_decoder.h"
 #include "jobs/decode/decoder.h"
 #include "jobs/decode/general_decoder.h"
 #include "state.pb.h"
@@ -26,6 +27,8 @@ class RecordDecoder {
   // Exactly one of them is set. The fold's loop asks the direct one itself.
   Decoder* direct() { return direct_ ? &*direct_ : nullptr; }
   GeneralDecoder* general() { return general_.get(); }
+  // Beside a general one, what decodes many records at once; nullptr where the plan does not suit that.
+  BlockDecoder* block() { return block_.get(); }
 
  private:
   // What the direct decoder said last.
@@ -33,6 +36,7 @@ class RecordDecoder {
   std::unique_ptr<int64_t> units_;
   std::optional<Decoder> direct_;
   std::unique_ptr<GeneralDecoder> general_;
+  std::unique_ptr<BlockDecoder> block_;
 };
 
 }  // namespace tenfold

@@ -1,6 +1,7 @@
 // bench-baseline: what Tenfold's throughput is measured against. Prints a line of JSON: records, seconds from the first
 // fetch to the end, CPU seconds of all its processes and, of `sum`, the top ten.
 //   read    B0: one process reads the topic into nothing
+//   wire    the same by the reader of a worker
 //   sum     B2: two processes, half of the records each, split records and sum doubles into a hash map, without any
 //           durability; their maps are merged at the end. What one writes in an afternoon.
 //   floor   B3: as B2, but tuned: one process, with a consumer, a thread and a map of its own for each partition, and
@@ -19,6 +20,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -27,6 +29,8 @@
 #include "CLI/CLI.hpp"
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/clock.h"
+#include "common/kafka/log.h"
+#include "glog/logging.h"
 #include "nlohmann/json.hpp"
 #include "tests/bench/raw_reader.h"
 
@@ -154,6 +158,37 @@ nlohmann::ordered_json SumByPartition(const std::string& brokers, const std::str
   return {{"records", records.load()}, {"top", Top(parts[0])}};
 }
 
+nlohmann::ordered_json ReadByWire(const std::string& brokers, const std::string& topic, const std::vector<RawRange>& all) {
+  LogConfig config;
+  config.brokers = brokers;
+  config.reader = ReaderChoice::kAuto;
+  const std::unique_ptr<LogReader> reader = LogReader::Create(config).value();
+  std::vector<LogReader::Start> starts;
+  std::vector<int64_t> ends;
+  uint64_t left = 0;
+  for (const RawRange& range : all) {
+    starts.push_back({.partition = {topic, range.partition}, .offset = range.begin});
+    ends.push_back(range.end);
+    left += static_cast<uint64_t>(range.end - range.begin);
+  }
+  CHECK(reader->Assign(starts).ok());
+  CHECK(reader->WhyRdkafka().empty()) << reader->WhyRdkafka();
+  reader->ReadUpTo(ends);
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  std::vector<LogRecord> read;
+  std::vector<LogReader::Event> events;
+  while (records < left) {
+    read.clear();
+    events.clear();
+    const absl::Status status = reader->Poll(absl::Seconds(10), &read, &events);
+    CHECK(status.ok()) << status;
+    for (const LogRecord& record : read) bytes += record.value.size();
+    records += read.size();
+  }
+  return {{"records", records}, {"bytes", bytes}};
+}
+
 double CpuSeconds(int who) {
   rusage usage{};
   getrusage(who, &usage);
@@ -169,7 +204,7 @@ int Run(int argc, char** argv) {
   RawQueue size;
   app.add_option("--kafka", brokers)->required();
   app.add_option("--topic", topic)->required();
-  app.add_option("KIND", kind)->required()->check(CLI::IsMember({"read", "sum", "floor"}));
+  app.add_option("KIND", kind)->required()->check(CLI::IsMember({"read", "wire", "sum", "floor"}));
   app.add_option("--ahead", size.ahead, "Records in librdkafka's queue")
       ->check(CLI::Range(3, 1'000'000))
       ->capture_default_str();
@@ -198,6 +233,8 @@ int Run(int argc, char** argv) {
     const uint64_t records =
         ReadRanges(brokers, topic, ranges, size, [&](std::string_view value) { bytes += value.size(); });
     answer = {{"records", records}, {"bytes", bytes}};
+  } else if (kind == "wire") {
+    answer = ReadByWire(brokers, topic, ranges);
   } else if (kind == "sum") {
     answer = SumInTwo(brokers, topic, ranges, size);
   } else {

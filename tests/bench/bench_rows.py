@@ -16,14 +16,14 @@ TUNED_QUEUE = 50_000
 
 
 def measure_baseline(bench, filler, kind, ahead=1_000_000):
-    """B0 (read), B2 (sum) or B3 (floor): events a second and CPU seconds per million events. `ahead` records are in
+    """B0 (read), reading by a worker's reader (wire), B2 (sum) or B3 (floor): events a second and CPU seconds per million events. `ahead` records are in
     librdkafka's queue."""
     answer = read_json([bench.program("bench-baseline"), "--kafka", bench.kafka, "--topic", filler.topic, "--ahead", ahead,
                         kind])
     reference = filler.reference
     if answer["records"] != reference["records"]:
         raise BenchError(f"the baseline read {answer['records']} records of {reference['records']}")
-    if kind != "read":
+    if kind not in ("read", "wire"):
         # It sums doubles, which are only near.
         near = all(ours["key"] == exact["key"] and abs(ours["score"] - float(exact["score"])) < 1e-3
                    for ours, exact in zip(answer["top"], reference["top"], strict=True))
@@ -38,12 +38,12 @@ def rate(batches):
     return batches[-1]["records"] / (batches[-1]["published_at_us"] - begin_us) * 1e6
 
 
-def measure_tenfold(bench, table, filler, workers, threads=None, wal="sync"):
+def measure_tenfold(bench, table, filler, workers, threads=None, wal="sync", fold="direct"):
     """From the first batch's plan to the published batch that holds everything; the CPU is driver's and workers'."""
     with Cluster(bench, workers, threads) as cluster:
         table.add("memory", "idle worker", rss_bytes(cluster.worker_pids()[0]) / MIB, "MiB")
         cpu_before = cluster.cpu_seconds()
-        cluster.submit(filler.topic, wal=wal)
+        cluster.submit(filler.topic, wal=wal, fold=fold)
         batches = cluster.follow(filler.reference)
         cpu = cluster.cpu_seconds() - cpu_before
     return rate(batches), cpu / filler.reference["records"] * 1e6, batches
@@ -95,6 +95,21 @@ def wal(bench, table):
         table.add("wal", f"{mode} (b)", rates[mode] / 1e6, "M events/s")
         table.add("wal", f"{mode} (b), persist", sum(batch["persist_us"] for batch in batches) / 1e6, "s")
     table.add("wal", "sync / off (b)", rates["sync"] / rates["off"], "x")
+
+
+def formats(bench, table):
+    """The same job on the same events, as the decoder reads them that its fold has: what each takes beside reading them."""
+    a, json_a = bench.topic("a"), bench.topic("a", json_records=True)
+    reading = {filler: measure_baseline(bench, filler, "wire")[1] for filler in (a, json_a)}
+    cpu = {}
+    for name, filler, fold in (("direct", a, "direct"), ("general, delimited", a, "general"), ("general, JSON", json_a, "json")):
+        events, cpu[name], _ = measure_tenfold(bench, table, filler, 1, fold=fold)
+        table.add("formats", f"{name} (a)", events / 1e6, "M events/s")
+        table.add("formats", f"{name} (a), CPU", cpu[name] * 1000, "ns/event")
+        table.add("formats", f"{name} (a), CPU of reading into nothing", reading[filler] * 1000, "ns/event")
+        table.add("formats", f"{name} (a), CPU / reading into nothing", cpu[name] / reading[filler], "x")
+        table.add("formats", f"{name} (a), CPU beyond reading", (cpu[name] - reading[filler]) * 1000, "ns/event")
+    table.add("formats", "general, delimited / direct, CPU", cpu["general, delimited"] / cpu["direct"], "x")
 
 
 def measure_live(bench, interval):
@@ -267,6 +282,7 @@ ROWS = {
     "throughput": (throughput, False),
     "lz4": (lz4, False),
     "zstd": (zstd, False),
+    "formats": (formats, False),
     "wal": (wal, False),
     "live": (live, False),
     "state": (state, False),

@@ -1,6 +1,7 @@
 #include "tests/bench/event_stream.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <numeric>
@@ -12,7 +13,23 @@ constexpr size_t kTop = 10;
 constexpr uint32_t kMaxClicks = 10;
 constexpr uint32_t kMaxMinutesE7 = 50'000'000;
 
-char* AppendNumber(uint32_t number, char* out) { return std::to_chars(out, out + 10, number).ptr; }
+char* AppendNumber(int64_t number, char* out) { return std::to_chars(out, out + 20, number).ptr; }
+char* AppendText(std::string_view text, char* out) { return std::ranges::copy(text, out).out; }
+
+char* AppendMinutes(uint32_t minutes_e7, char* out) {
+  out = AppendNumber(minutes_e7 / 10'000'000, out);
+  *out++ = '.';
+  // A leading 1 keeps the zeros, and is overwritten.
+  char digits[20];
+  AppendNumber(10'000'000 + minutes_e7 % 10'000'000, digits);
+  return std::copy_n(digits + 1, 7, out);
+}
+
+char* AppendLike(int32_t like, char* out) {
+  if (like < 0) *out++ = '-';
+  *out++ = like == 0 ? '0' : '1';
+  return out;
+}
 
 }  // namespace
 
@@ -73,21 +90,35 @@ int64_t Event::Contribution() const {
 }
 
 char* Event::Format(char* out) const {
-  out = std::copy_n("page", 4, out);
+  out = AppendText("page", out);
   out = AppendNumber(page, out);
   *out++ = '|';
   out = AppendNumber(clicks, out);
   *out++ = '|';
-  out = AppendNumber(minutes_e7 / 10'000'000, out);
-  *out++ = '.';
-  // A leading 1 keeps the zeros, and is overwritten.
-  char digits[10];
-  AppendNumber(10'000'000 + minutes_e7 % 10'000'000, digits);
-  out = std::copy_n(digits + 1, 7, out);
+  out = AppendMinutes(minutes_e7, out);
   *out++ = '|';
-  if (like < 0) *out++ = '-';
-  *out++ = like == 0 ? '0' : '1';
-  return out;
+  return AppendLike(like, out);
+}
+
+char* Event::FormatJson(char* out) const {
+  // Of the event alone, so that the records of a seed are the same everywhere.
+  constexpr std::array<std::string_view, 4> kCountries = {"de", "fr", "us", "jp"};
+  const int64_t other = minutes_e7 % 90'000 + 10'000;
+  out = AppendText(R"({"id":"7-)", out);
+  out = AppendNumber(other, out);
+  out = AppendText(R"(","page":"page)", out);
+  out = AppendNumber(page, out);
+  out = AppendText(R"(","country":")", out);
+  out = AppendText(kCountries[clicks % kCountries.size()], out);
+  out = AppendText(R"(","clicks":)", out);
+  out = AppendNumber(clicks, out);
+  out = AppendText(R"(,"minutes":)", out);
+  out = AppendMinutes(minutes_e7, out);
+  out = AppendText(R"(,"like":)", out);
+  out = AppendLike(like, out);
+  out = AppendText(R"json(,"agent":"Mozilla/5.0 (X11; Linux)","ms":)json", out);
+  out = AppendNumber(1'700'000'000'000 + other, out);
+  return AppendText("}", out);
 }
 
 std::string PageName(uint32_t page) { return "page" + std::to_string(page); }

@@ -42,7 +42,9 @@ class ZipfKeys {
   std::vector<Slot> slots_;
 };
 
-// One record, `page37|5|1.5119122|-1`.
+// One record, `page37|5|1.5119122|-1`, or in JSON with four more fields:
+// {"id":"7-40017","page":"page37","country":"de","clicks":5,"minutes":1.5119122,"like":-1,"agent":"Mozilla/5.0 (X11;
+// Linux)","ms":1700000040017}
 struct Event {
   uint32_t page = 0;
   uint32_t clicks = 0;
@@ -55,7 +57,9 @@ struct Event {
   int64_t Contribution() const;
   // Writes at most kMaxBytes and returns the end.
   char* Format(char* out) const;
+  char* FormatJson(char* out) const;
   static constexpr size_t kMaxBytes = 48;
+  static constexpr size_t kMaxJsonBytes = 192;
 };
 
 std::string PageName(uint32_t page);

@@ -32,12 +32,12 @@ constexpr uint32_t kProbeClicks = 100'000'000;
 
 class Filler {
  public:
-  Filler(const TopicWriter::Options& options, uint64_t seed)
-      : partitions_(static_cast<uint64_t>(options.partitions)), writer_(options), random_(seed) {}
+  Filler(const TopicWriter::Options& options, uint64_t seed, bool json)
+      : partitions_(static_cast<uint64_t>(options.partitions)), json_(json), writer_(options), random_(seed) {}
 
   void Append(const Event& event) {
-    std::array<char, Event::kMaxBytes> text;
-    const char* end = event.Format(text.data());
+    std::array<char, Event::kMaxJsonBytes> text;
+    const char* end = json_ ? event.FormatJson(text.data()) : event.Format(text.data());
     writer_.Append(static_cast<int32_t>(sums_.records() % partitions_), {text.data(), end});
     sums_.Add(event);
     if (sums_.records() % 1024 == 0) writer_.Poll();
@@ -117,6 +117,7 @@ class Filler {
 
  private:
   const uint64_t partitions_;
+  const bool json_;
   TopicWriter writer_;
   Random random_;
   ExactSums sums_;
@@ -135,9 +136,11 @@ int Run(int argc, char** argv) {
   app.add_option("--codec", options.codec)->capture_default_str();
   app.add_option("--linger", options.linger_ms, "Milliseconds")->capture_default_str();
   app.add_option("--seed", seed)->capture_default_str();
+  bool json = false;
+  app.add_flag("--json", json, "Records are JSON");
   CLI11_PARSE(app, argc, argv);
 
-  Filler filler(options, seed);
+  Filler filler(options, seed, json);
   for (std::string line; std::getline(std::cin, line);) {
     const absl::Time start = absl::Now();
     if (!filler.Do(line)) return 1;

@@ -1,5 +1,6 @@
-// Feeds any bytes to folds of expressions, as JSON and as delimited records: nothing may crash, and the oracle, which shares
-// no code with the decoder, must have the same key, the same contributions and the same reason for what is bad.
+// Feeds any bytes to folds of expressions, as JSON and as delimited records, alone and in blocks: nothing may crash, and the
+// oracle, which shares no code with the decoders, must have the same key, the same contributions and the same reason for
+// what is bad.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "glog/logging.h"
+#include "jobs/decode/block_decoder.h"
 #include "jobs/decode/general_decoder.h"
 #include "jobs/oracle/general_record.h"
 #include "jobs/plan/plan.h"
@@ -46,7 +48,8 @@ GeneralFold MakeFold(uint8_t shape) {
     tags->set_type((shape & 4) != 0 ? FIELD_TEXT_LIST : FIELD_DECIMAL_LIST);
     tags->set_place("tags[*]");
     tags->set_nullable(true);
-    fold.set_where("tags is null or n > 0");
+    // Blocks take no lists.
+    fold.set_where((shape & 8) != 0 ? "tags is null or n > 0" : "n > -3 or i is null");
   } else {
     DelimitedFormat* const format = fold.mutable_format()->mutable_delimited();
     format->set_separator((shape & 4) != 0 ? "||" : ",");
@@ -58,8 +61,11 @@ GeneralFold MakeFold(uint8_t shape) {
   }
   fold.add_key("key");
   fold.add_key("b");
-  for (const auto& [name, expression] :
-       {std::pair{"score", "sum(n / i)"}, {"texts", "sum(length(t))"}, {"late", "count(at)"}}) {
+  // Blocks take no quotient of two fields.
+  const bool quotient = (shape & 128) != 0;
+  for (const auto& [name, expression] : {std::pair{"score", quotient ? "sum(n / i)" : "sum(round(n, 3) * i - n / 7)"},
+                                         {"texts", "sum(length(t))"},
+                                         {"late", "count(at)"}}) {
     Measure* const measure = fold.add_measures();
     measure->set_name(name);
     measure->set_expression(expression);
@@ -69,14 +75,34 @@ GeneralFold MakeFold(uint8_t shape) {
 }
 
 struct Subject {
-  explicit Subject(uint8_t shape) : decoder(GeneralDecoder::Create(MakeFold(shape)).value()), oracle(MakeFold(shape)) {}
+  explicit Subject(uint8_t shape) : decoder(GeneralDecoder::Create(MakeFold(shape)).value()), oracle(MakeFold(shape)) {
+    if (BlockDecoder::Suits(decoder.plan())) blocks = std::make_unique<BlockDecoder>(decoder.shared_plan());
+  }
   GeneralDecoder decoder;
+  std::unique_ptr<BlockDecoder> blocks;
   oracle::GeneralRecords oracle;
 };
+
+void CheckBlock(Subject* subject, std::string_view record, const oracle::Contributed& expected) {
+  const std::array<Record, 2> records = {Record{.value = record, .topic = "t", .partition = 1, .offset = 2},
+                                         Record{.value = record, .topic = "t", .partition = 1, .offset = 2}};
+  const DecodedBlock& block = subject->blocks->Decode(records);
+  for (size_t row = 0; row < records.size(); ++row) {
+    const bool filtered = (block.filtered >> row & 1) != 0;
+    const bool folded = (block.folded >> row & 1) != 0;
+    if (!filtered && !folded) continue;
+    CHECK(expected.reason == BAD_NONE) << BadReason_Name(expected.reason);
+    CHECK_EQ(filtered, expected.filtered);
+    if (filtered) continue;
+    CHECK_EQ(std::string(block.keys[row]), expected.key);
+    for (size_t m = 0; m < block.units.size(); ++m) CHECK(expected.units[m] == block.units[m][row]) << "sum " << m;
+  }
+}
 
 void Check(Subject* subject, std::string_view record) {
   const Contribution& made = subject->decoder.Decode({.value = record, .topic = "t", .partition = 1, .offset = 2});
   const oracle::Contributed expected = subject->oracle.Read("t", 1, 2, record);
+  if (subject->blocks != nullptr) CheckBlock(subject, record, expected);
   CHECK_EQ(made.reason, expected.reason) << BadReason_Name(made.reason) << " or " << BadReason_Name(expected.reason);
   CHECK_EQ(std::string(made.subject), expected.subject);
   CHECK_EQ(made.filtered, expected.filtered);
@@ -93,11 +119,11 @@ void Check(Subject* subject, std::string_view record) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static auto* const subjects = [] {
     auto* made = new std::vector<std::unique_ptr<tenfold::Subject>>;
-    for (int shape = 0; shape < 128; ++shape)
+    for (int shape = 0; shape < 256; ++shape)
       made->push_back(std::make_unique<tenfold::Subject>(static_cast<uint8_t>(shape)));
     return made;
   }();
   if (size == 0) return 0;
-  tenfold::Check((*subjects)[data[0] % 128].get(), {reinterpret_cast<const char*>(data) + 1, size - 1});
+  tenfold::Check((*subjects)[data[0]].get(), {reinterpret_cast<const char*>(data) + 1, size - 1});
   return 0;
 }

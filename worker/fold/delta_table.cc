@@ -1,31 +1,61 @@
 #include "worker/fold/delta_table.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace tenfold {
 
+void DeltaTable::SetSums(size_t sums) {
+  if (sums - 1 == others_) return;
+  others_ = sums - 1;
+  pending_others_.resize(others_ * KeyTable::kBlock);
+}
+
 void DeltaTable::AddCopy(std::string_view key, std::span<const int64_t> units) {
-  if (units.size() - 1 != others_) {
-    others_ = units.size() - 1;
-    pending_others_.resize(others_ * KeyTable::kBlock);
-  }
+  SetSums(units.size());
   copies_[pending_].assign(key);
   std::ranges::copy(units.subspan(1), pending_others_.begin() + static_cast<std::ptrdiff_t>(pending_ * others_));
   Add(copies_[pending_], units[0]);
 }
 
+void DeltaTable::AddBlock(uint64_t rows, const KeyBlock& keys, std::span<const UnitBlock> units) {
+  SetSums(units.size());
+  KeyBlock wanted;
+  std::array<size_t, KeyTable::kBlock> row_of;
+  size_t count = 0;
+  for (; rows != 0; rows &= rows - 1) {
+    row_of[count] = static_cast<size_t>(std::countr_zero(rows));
+    wanted[count] = keys[row_of[count]];
+    ++count;
+  }
+  std::array<uint32_t, KeyTable::kBlock> indexes;
+  Find({wanted.data(), count}, indexes.data());
+  for (size_t i = 0; i < count; ++i) {
+    Amount& amount = amounts_[indexes[i]];
+    amount.sum += units[0][row_of[i]];
+    ++amount.count;
+  }
+  for (size_t m = 0; m < others_; ++m) {
+    for (size_t i = 0; i < count; ++i) other_sums_[indexes[i] * others_ + m] += units[m + 1][row_of[i]];
+  }
+}
+
+void DeltaTable::Find(std::span<const std::string_view> keys, uint32_t* indexes) {
+  keys_.FindOrAdd(keys, indexes);
+  if (amounts_.size() < keys_.size()) amounts_.resize(keys_.size());
+  if (others_ > 0) other_sums_.resize(keys_.size() * others_);
+  for (size_t i = 0; i < keys.size(); ++i) __builtin_prefetch(&amounts_[indexes[i]], 1);
+}
+
 void DeltaTable::AddPending() {
   std::array<uint32_t, KeyTable::kBlock> indexes;
-  keys_.FindOrAdd({pending_keys_.data(), pending_}, indexes.data());
-  if (amounts_.size() < keys_.size()) amounts_.resize(keys_.size());
-  for (size_t i = 0; i < pending_; ++i) __builtin_prefetch(&amounts_[indexes[i]], 1);
+  Find({pending_keys_.data(), pending_}, indexes.data());
   for (size_t i = 0; i < pending_; ++i) {
     Amount& amount = amounts_[indexes[i]];
     amount.sum += pending_units_[i];
     ++amount.count;
   }
   if (others_ > 0) {
-    other_sums_.resize(keys_.size() * others_);
     for (size_t i = 0; i < pending_; ++i) {
       for (size_t m = 0; m < others_; ++m) other_sums_[indexes[i] * others_ + m] += pending_others_[i * others_ + m];
     }

@@ -27,6 +27,10 @@ class DeltaTable {
   }
   // The same for all sums of a job, and a key that need not stay valid. All contributions have as many.
   void AddCopy(std::string_view key, std::span<const int64_t> units);
+  // The same for a bit of `rows` each: the contribution of a row is keys[row], with units[m][row] for each sum m.
+  using KeyBlock = std::array<std::string_view, KeyTable::kBlock>;
+  using UnitBlock = std::array<int64_t, KeyTable::kBlock>;
+  void AddBlock(uint64_t rows, const KeyBlock& keys, std::span<const UnitBlock> units);
   // Adds the pending contributions, many at a time.
   void AddPending();
 
@@ -54,10 +58,14 @@ class DeltaTable {
     uint64_t count = 0;
   };
 
+  void SetSums(size_t sums);
+  // Finds the amounts of keys, of which there are at most kBlock, and has them and their other sums ready.
+  void Find(std::span<const std::string_view> keys, uint32_t* indexes);
+
   // How many sums rows have beside the first.
   size_t others_ = 0;
-  std::array<std::string_view, KeyTable::kBlock> pending_keys_;
-  std::array<int64_t, KeyTable::kBlock> pending_units_;
+  KeyBlock pending_keys_;
+  UnitBlock pending_units_;
   // `others_` for each pending contribution.
   std::vector<int64_t> pending_others_;
   // Of pending keys, those that AddCopy brought.

@@ -1,6 +1,7 @@
 #include "worker/fold/record_fold.h"
 
 #include <algorithm>
+#include <bit>
 #include <string_view>
 #include <utility>
 
@@ -109,14 +110,42 @@ std::optional<std::string> RecordFold::TakeBad(const LogRecord& record, BadReaso
   return std::nullopt;
 }
 
-std::optional<std::string> RecordFold::AddByPlan(const LogRecord& record, const LogReader& log, bool exact, Cursor* cursor) {
-  if (decoder_.general()->plan().reads_parts) log.ReadParts(record, &parts_);
-  const Contribution& contribution = decoder_.general()->Decode({.value = record.value,
-                                                                 .topic = cursor->partition.topic,
-                                                                 .partition = cursor->partition.partition,
-                                                                 .offset = record.offset,
-                                                                 .parts = &parts_});
-  if (contribution.reason != BAD_NONE) return TakeBad(record, contribution.reason, contribution.subject, exact, cursor);
+std::optional<std::string> RecordFold::TakeRecord(const LogRecord& record, const LogReader& log, bool exact,
+                                                  Cursor* cursor) {
+  const size_t place = taken_.size();
+  taken_records_[place] = &record;
+  if (decoder_.general()->plan().reads_parts) log.ReadParts(record, &taken_parts_[place]);
+  taken_.push_back({.value = record.value,
+                    .topic = cursor->partition.topic,
+                    .partition = cursor->partition.partition,
+                    .offset = record.offset,
+                    .parts = &taken_parts_[place]});
+  return place + 1 == Column::kRows ? AddTaken(exact, cursor) : std::nullopt;
+}
+
+std::optional<std::string> RecordFold::AddTaken(bool exact, Cursor* cursor) {
+  Rows alone = FirstRows(taken_.size());
+  if (decoder_.block() != nullptr && !taken_.empty()) {
+    const DecodedBlock& block = decoder_.block()->Decode(taken_);
+    if (block.filtered != 0) {
+      cursor->state->set_filtered(cursor->state->filtered() + static_cast<uint64_t>(std::popcount(block.filtered)));
+    }
+    cursor->table->AddBlock(block.folded, block.keys, block.units);
+    alone &= ~(block.filtered | block.folded);
+  }
+  std::optional<std::string> failure;
+  for (; alone != 0 && !failure; alone &= alone - 1) {
+    failure = AddAlone(static_cast<size_t>(std::countr_zero(alone)), exact, cursor);
+  }
+  taken_.clear();
+  return failure;
+}
+
+std::optional<std::string> RecordFold::AddAlone(size_t taken, bool exact, Cursor* cursor) {
+  const Contribution& contribution = decoder_.general()->Decode(taken_[taken]);
+  if (contribution.reason != BAD_NONE) {
+    return TakeBad(*taken_records_[taken], contribution.reason, contribution.subject, exact, cursor);
+  }
   if (contribution.filtered) {
     cursor->state->set_filtered(cursor->state->filtered() + 1);
   } else {
@@ -131,6 +160,7 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
   // Values that change with each record stay in registers during the run.
   DeltaTable* const table = cursor->table;
   Decoder* const direct = decoder_.direct();
+  taken_.clear();
   int64_t next_offset = cursor->state->next_offset();
   int64_t read = cursor->read;
   uint64_t folded = 0;
@@ -160,13 +190,14 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
       } else if (std::optional<std::string> failure = TakeBad(record, reason, "", exact, cursor)) {
         return failure;
       }
-    } else if (std::optional<std::string> failure = AddByPlan(record, log, exact, cursor)) {
+    } else if (std::optional<std::string> failure = TakeRecord(record, log, exact, cursor)) {
       return failure;
     }
     ++folded;
     cursor->last = &record;
     next_offset = record.offset + 1;
   }
+  if (std::optional<std::string> failure = AddTaken(exact, cursor)) return failure;
   if (next_offset > cursor->state->next_offset()) {
     LogIdentity identity = log.Identity(records[i - 1]);
     if (records[i - 1].offset + 1 != next_offset) identity.leader_epoch = -1;

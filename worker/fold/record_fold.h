@@ -1,6 +1,8 @@
 // Decodes and aggregates records: the loop that every record of the log passes once. Used by one thread at a time.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -76,16 +78,21 @@ class RecordFold {
   RecordFold(const JobSpec& spec, RecordDecoder decoder) : spec_(spec), decoder_(std::move(decoder)) {}
   // Folds the first of `left`, and those after it up to one of another partition, and takes them off.
   std::optional<std::string> FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact, Cursor* cursor);
-  // Decodes a record by the plan, and adds what it contributes, if it does, to the cursor's table or counters.
-  std::optional<std::string> AddByPlan(const LogRecord& record, const LogReader& log, bool exact, Cursor* cursor);
+  // Takes another record of the run, to be decoded by the plan at the next AddTaken, which comes when a block is full.
+  std::optional<std::string> TakeRecord(const LogRecord& record, const LogReader& log, bool exact, Cursor* cursor);
+  // Decodes the records that were taken, and adds what they contribute to the cursor's table or counters.
+  std::optional<std::string> AddTaken(bool exact, Cursor* cursor);
+  std::optional<std::string> AddAlone(size_t taken, bool exact, Cursor* cursor);
   // Counts a bad record, or returns why it stops the job.
   std::optional<std::string> TakeBad(const LogRecord& record, BadReason reason, std::string_view subject, bool exact,
                                      Cursor* cursor);
 
   JobSpec spec_;
   RecordDecoder decoder_;
-  // Of the record under way.
-  RecordParts parts_;
+  // The records that were taken.
+  std::vector<Record> taken_;
+  std::array<const LogRecord*, Column::kRows> taken_records_;
+  std::array<RecordParts, Column::kRows> taken_parts_;
 };
 
 }  // namespace tenfold

@@ -2,11 +2,15 @@
 
 #include <cstdlib>
 #include <map>
+#include <memory>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
+#include "jobs/decode/block_decoder.h"
 #include "jobs/decode/general_decoder.h"
 #include "jobs/oracle/general_record.h"
 #include "jobs/plan/plan.h"
@@ -29,6 +33,65 @@ std::string Said(const oracle::Contributed& made) {
   std::string said = made.key;
   for (const oracle::BigInt& units : made.units) absl::StrAppend(&said, " ", units.str());
   return said;
+}
+
+// What the block decoder says of the records; nothing of those that it leaves.
+std::vector<std::string> SaidOfBlock(BlockDecoder& decoder, const std::vector<Record>& records) {
+  const DecodedBlock& block = decoder.Decode(records);
+  std::vector<std::string> said(records.size());
+  for (size_t i = 0; i < records.size(); ++i) {
+    if ((block.filtered >> i & 1) != 0) said[i] = "filtered";
+    if ((block.folded >> i & 1) == 0) continue;
+    said[i] += std::string(block.keys[i]);
+    for (const auto& units : block.units) absl::StrAppend(&said[i], " ", units[i]);
+  }
+  return said;
+}
+
+// Holds the block decoder against the oracle on random records of the fold; counts what it takes.
+void CompareBlocks(uint64_t seed, const GeneralFold& fold, RandomFold* random, uint64_t* taken, uint64_t* sound) {
+  std::vector<PlanProblem> problems;
+  const std::shared_ptr<const Plan> plan = MakePlan(fold, &problems);
+  if (!BlockDecoder::Suits(*plan)) return;
+  BlockDecoder decoder(plan);
+  const oracle::GeneralRecords oracle(fold);
+  std::mt19937_64 sizes(seed);
+  for (int block = 0; block < 6; ++block) {
+    // Values lie apart, so that a sanitizer sees who looks at those of the block before.
+    std::vector<std::string> values(1 + sizes() % (block < 3 ? 64 : 5));
+    std::vector<RecordParts> parts(values.size());
+    std::vector<Record> records;
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] = random->DrawRecord(fold);
+      parts[i] = random->DrawParts();
+      records.push_back(
+          {.value = values[i], .topic = "t-1", .partition = 3, .offset = static_cast<int64_t>(i), .parts = &parts[i]});
+    }
+    const std::vector<std::string> said = SaidOfBlock(decoder, records);
+    for (size_t i = 0; i < records.size(); ++i) {
+      const oracle::Contributed expected = oracle.Read("t-1", 3, records[i].offset, values[i], &parts[i]);
+      *sound += expected.reason == BAD_NONE;
+      if (said[i].empty()) continue;
+      ++*taken;
+      ASSERT_EQ(said[i], Said(expected)) << "seed " << seed << " block " << block << " row " << i << "\nrecord " << values[i]
+                                         << "\n"
+                                         << fold.DebugString();
+    }
+  }
+}
+
+TEST(GeneralFoldTest, BlocksAndOracleAgreeOnRandomFolds) {
+  const char* const wanted = std::getenv("TENFOLD_FOLD_SEEDS");
+  const uint64_t seeds = wanted == nullptr ? 600 : std::stoull(wanted);
+  uint64_t taken = 0;
+  uint64_t sound = 0;
+  for (uint64_t seed = 1; seed <= seeds && !::testing::Test::HasFatalFailure(); ++seed) {
+    RandomFold random(seed);
+    const GeneralFold fold = random.Draw();
+    CompareBlocks(seed, fold, &random, &taken, &sound);
+  }
+  EXPECT_GT(taken, sound * 6 / 10) << "most records are left to be decoded alone, so that little is compared: " << taken
+                                   << " of " << sound;
 }
 
 // TENFOLD_FOLD_SEEDS sets how many folds are drawn.

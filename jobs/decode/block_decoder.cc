@@ -1,0 +1,192 @@
+#include "jobs/decode/block_decoder.h"
+
+#include <utility>
+
+#include "common/limits.h"
+#include "common/number/decimal.h"
+#include "common/number/units.h"
+#include "common/text/utf8.h"
+#include "jobs/decode/field_conversion.h"
+#include "jobs/decode/general_decoder.h"
+#include "jobs/plan/field_value.h"
+
+namespace tenfold {
+namespace {
+
+using Kind = RawValue::Kind;
+
+// More than any number has that is read at once.
+constexpr int kMaxDecimals = 18;
+
+// Each reads what is at raw[row * next] for the rows, and returns those that ConvertField has to say more of.
+Rows ReadTexts(const RawValue* raw, size_t next, Rows rows, Column* column) {
+  Rows others = 0;
+  ForRows(rows, [&](size_t row) {
+    const RawValue& read = raw[row * next];
+    if ((read.kind == Kind::kBytes || read.kind == Kind::kString) && IsUtf8(read.text)) {
+      column->texts[row] = read.text;
+    } else {
+      others |= Rows{1} << row;
+    }
+  });
+  return others;
+}
+
+Rows ReadNumbers(const RawValue* raw, size_t next, Rows rows, int most_decimals, Column* column,
+                 std::array<int8_t, Column::kRows>* scales) {
+  Rows others = 0;
+  ForRows(rows, [&](size_t row) {
+    const RawValue& read = raw[row * next];
+    int decimals = 0;
+    const bool is_number = read.kind == Kind::kBytes || read.kind == Kind::kNumber;
+    if (is_number && ReadPlainNumber(read.text, &column->numbers[row], &decimals) && decimals <= most_decimals) {
+      (*scales)[row] = static_cast<int8_t>(decimals);
+    } else {
+      others |= Rows{1} << row;
+    }
+  });
+  return others;
+}
+
+size_t SumsOf(const Plan& plan) {
+  size_t sums = 0;
+  for (const PlannedMeasure& measure : plan.measures) sums += measure.nullable ? 2 : 1;
+  return sums;
+}
+
+}  // namespace
+
+BlockDecoder::BlockDecoder(std::shared_ptr<const Plan> plan)
+    : plan_(std::move(plan)), reader_(*plan_), evaluator_(plan_), raw_(reader_.size() * Column::kRows) {
+  block_.units.resize(SumsOf(*plan_));
+}
+
+bool BlockDecoder::Suits(const Plan& plan) {
+  for (const PlanStep* step : {&plan.where, &plan.key, &plan.values}) {
+    for (const uint32_t field : step->fields) {
+      const FieldType type = plan.fields[field].type;
+      if (type == FIELD_TEXT_LIST || type == FIELD_DECIMAL_LIST) return false;
+    }
+  }
+  return ColumnEvaluator::Suits(plan);
+}
+
+const DecodedBlock& BlockDecoder::Decode(std::span<const Record> records) {
+  reader_.Clear();
+  count_ = records.size();
+  evaluator_.Begin(count_);
+  Rows rows = 0;
+  for (size_t i = 0; i < records.size(); ++i) {
+    const std::span values = std::span(raw_).subspan(i * reader_.size(), reader_.size());
+    rows |= Rows{reader_.Read(records[i].value, values) == BAD_NONE} << i;
+  }
+  block_.filtered = 0;
+  rows = ReadFields(plan_->where, records, rows);
+  if (!plan_->where.nodes.empty()) {
+    const Column& condition = evaluator_.Evaluate(plan_->where.nodes[0], rows);
+    rows &= ~condition.unfit;
+    block_.filtered = rows & ~condition.KnownTrue();
+    rows &= ~block_.filtered;
+  }
+  rows = ReadFields(plan_->key, records, rows);
+  rows = MakeKeys(rows);
+  rows = ReadFields(plan_->values, records, rows);
+  block_.folded = MakeUnits(rows);
+  return block_;
+}
+
+Rows BlockDecoder::ReadFields(const PlanStep& step, std::span<const Record> records, Rows rows) {
+  for (const uint32_t field : step.fields) {
+    Column* const column = evaluator_.field(field);
+    ReadField(field, records, rows, column);
+    rows &= ~column->unfit;
+  }
+  return rows;
+}
+
+void BlockDecoder::ReadField(uint32_t index, std::span<const Record> records, Rows rows, Column* column) {
+  const PlannedField& field = plan_->fields[index];
+  const bool of_value = !field.place.IsOfRecord();
+  const RawValue* const raw = of_value ? raw_.data() + reader_.index(index) : nullptr;
+  const size_t next = reader_.size();
+  column->nulls = 0;
+  column->trues = 0;
+  // Of rows that are not read nothing is known.
+  column->unfit = ~rows;
+  // Numbers and texts as nearly all are written are read at once.
+  std::array<int8_t, Column::kRows> scales;
+  Rows others = rows;
+  if (field.type == FIELD_TEXT) {
+    std::fill_n(column->texts.begin(), records.size(), std::string_view());
+    if (of_value) others = ReadTexts(raw, next, rows, column);
+  } else if (of_value && (field.type == FIELD_DECIMAL || field.type == FIELD_INTEGER)) {
+    others = ReadNumbers(raw, next, rows, field.type == FIELD_INTEGER ? 0 : kMaxDecimals, column, &scales);
+  }
+  ForRows(others, [&](size_t row) {
+    Value value;
+    scales[row] = 0;
+    if (ConvertField(field, of_value ? raw[row * next] : RawValue(), records[row], &value) != BAD_NONE) {
+      column->unfit |= Rows{1} << row;
+    } else {
+      evaluator_.SetRow(std::move(value), row, column, &scales[row]);
+    }
+  });
+  if (TypeOf(field.type) == ValueType::kNumber) SetScales(scales, rows, column);
+}
+
+Rows BlockDecoder::MakeKeys(Rows rows) {
+  const std::vector<uint32_t>& parts = plan_->key.nodes;
+  const bool framed = parts.size() > 1;
+  if (framed) ForRows(rows, [this](size_t row) { made_keys_[row].clear(); });
+  for (const uint32_t node : parts) {
+    const ValueType type = plan_->nodes[node].type;
+    const Column& column = evaluator_.Evaluate(node, rows);
+    // A null key is bad.
+    rows &= ~(column.unfit | column.nulls);
+    ForRows(rows, [&](size_t row) {
+      std::string_view text = column.texts[row];
+      std::string other;
+      if (type != ValueType::kText) text = other = ValueText(ColumnEvaluator::RowValue(column, type, row));
+      if (framed) {
+        AppendKeyPart(text, &made_keys_[row]);
+        text = made_keys_[row];
+      } else if (type != ValueType::kText) {
+        text = made_keys_[row] = std::move(other);
+      }
+      block_.keys[row] = text;
+    });
+  }
+  Rows sound = 0;
+  ForRows(rows, [&](size_t row) {
+    const size_t size = block_.keys[row].size();
+    sound |= Rows{size > 0 && size <= kMaxKeyBytes} << row;
+  });
+  return sound;
+}
+
+Rows BlockDecoder::MakeUnits(Rows rows) {
+  size_t next_node = 0;
+  size_t next_sum = 0;
+  for (const PlannedMeasure& measure : plan_->measures) {
+    std::array<int64_t, Column::kRows>* const units = &block_.units[next_sum++];
+    if (!measure.node) {
+      units->fill(kUnitsPerOne);
+      continue;
+    }
+    const Column& value = evaluator_.Evaluate(plan_->values.nodes[next_node++], rows);
+    rows &= ~value.unfit;
+    if (measure.kind == PlannedMeasure::Kind::kCount) {
+      units->fill(kUnitsPerOne);
+    } else {
+      rows &= ~(ToUnits(value, count_, units) & ~value.nulls);
+    }
+    ForRows(rows & value.nulls, [units](size_t row) { (*units)[row] = 0; });
+    if (!measure.nullable) continue;
+    std::array<int64_t, Column::kRows>* const present = &block_.units[next_sum++];
+    present->fill(kUnitsPerOne);
+    ForRows(rows & value.nulls, [present](size_t row) { (*present)[row] = 0; });
+  }
+  return rows;
+}
+
+}  // namespace tenfold

@@ -1,0 +1,37 @@
+#include "jobs/decode/format_reader.h"
+
+#include <utility>
+
+#include "common/limits.h"
+
+namespace tenfold {
+
+FormatReader::FormatReader(const Plan& plan) : index_(plan.fields.size()) {
+  std::vector<size_t> columns;
+  std::vector<JsonPath> paths;
+  for (size_t i = 0; i < plan.fields.size(); ++i) {
+    const FieldPlace& place = plan.fields[i].place;
+    if (place.IsOfRecord()) continue;
+    index_[i] = size_++;
+    columns.push_back(place.column);
+    paths.push_back(place.path);
+  }
+  if (plan.format.has_json()) {
+    json_ = std::make_unique<JsonReader>(paths);
+  } else {
+    delimited_ = std::make_unique<DelimitedReader>(plan.format.delimited(), std::move(columns));
+  }
+}
+
+void FormatReader::Clear() {
+  if (json_ != nullptr) return json_->Clear();
+  delimited_->Clear();
+}
+
+BadReason FormatReader::Read(std::string_view value, std::span<RawValue> values) {
+  if (value.empty()) return BAD_EMPTY_RECORD;
+  if (value.size() > kMaxRecordBytes) return BAD_RECORD_TOO_LARGE;
+  return json_ != nullptr ? json_->Read(value, values) : delimited_->Read(value, values);
+}
+
+}  // namespace tenfold

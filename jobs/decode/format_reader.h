@@ -1,0 +1,42 @@
+// Reads from a record's value, by the format of a plan, what stands at the places of the plan's fields. Pure; used by one
+// thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "jobs/decode/delimited_format.h"
+#include "jobs/decode/json_format.h"
+#include "jobs/decode/record.h"
+#include "jobs/plan/plan.h"
+#include "state.pb.h"
+
+namespace tenfold {
+
+class FormatReader {
+ public:
+  explicit FormatReader(const Plan& plan);
+
+  // How many values Read returns.
+  size_t size() const { return size_; }
+  // Which of them a field of the plan has that is of the record's value.
+  size_t index(uint32_t field) const { return index_[field]; }
+
+  // Ends what was read before.
+  void Clear();
+  // BAD_NONE, BAD_EMPTY_RECORD, BAD_RECORD_TOO_LARGE, or what the format's reader says.
+  BadReason Read(std::string_view value, std::span<RawValue> values);
+
+ private:
+  size_t size_ = 0;
+  std::vector<size_t> index_;
+  // One of them is set.
+  std::unique_ptr<DelimitedReader> delimited_;
+  std::unique_ptr<JsonReader> json_;
+};
+
+}  // namespace tenfold
