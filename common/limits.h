@@ -24,6 +24,10 @@ inline constexpr size_t kMaxExpressionDepth = 64;
 // The digits that a number of an expression may have while it is computed, before and after its point and of its divisor.
 inline constexpr int kMaxExpressionDigits = 2000;
 inline constexpr size_t kMaxLets = 64;
+// Panes that a window covers, changes of a time zone's distance from UTC, and how long a window may wait for late records.
+inline constexpr size_t kMaxPanes = 1000;
+inline constexpr size_t kMaxZoneChanges = 1000;
+inline constexpr int64_t kMaxLatenessUs = int64_t{366} * 86'400 * 1'000'000;
 inline constexpr size_t kMaxKeyParts = 8;
 inline constexpr size_t kMaxMeasures = 16;
 // The sums of a row: one for each measure, and one more for each that may be null.

@@ -1,6 +1,7 @@
 #include "worker/worker_job.h"
 
 #include <algorithm>
+#include <map>
 #include <span>
 #include <thread>
 #include <utility>
@@ -12,7 +13,9 @@
 #include "common/process/fault_point.h"
 #include "glog/logging.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "common/table/row_pane.h"
 #include "jobs/plan/measures.h"
+#include "worker/fold/pane_digests.h"
 
 namespace tenfold {
 namespace {
@@ -20,7 +23,43 @@ namespace {
 // How many changed keys are worth a thread that adds them to the sums while they are persisted.
 constexpr uint64_t kKeysAddedAtOnce = 10'000;
 
+// The new state of the shard, if the plan makes one.
+const ShardState* FindMade(const JobCore::AssignPlan& plan, uint32_t shard) {
+  const auto made = std::ranges::find(plan.create, shard, [](const ShardState& state) { return state.id().shard(); });
+  return made == plan.create.end() ? nullptr : &*made;
+}
+
+// Whether these digests of a shard's rows by pane are those of its state.
+bool ArePanesOf(const std::map<uint64_t, Uint128>& panes, const ShardState& state) {
+  return std::ranges::equal(panes, state.panes(), [](const auto& scanned, const PaneDigest& pane) {
+    return scanned.first == pane.pane() && scanned.second == FromProto(pane.digest());
+  });
+}
+
 uint64_t MicrosSince(absl::Time start) { return static_cast<uint64_t>(absl::ToInt64Microseconds(absl::Now() - start)); }
+
+// Tells the driver which windows behind those that are closed have rows.
+void SetWindows(const FoldRequest& request, int64_t panes, const std::vector<const ShardState*>& states, FoldReply* reply) {
+  std::vector<std::pair<int64_t, int64_t>> ranges;
+  for (const ShardState* const state : states) {
+    for (const PaneDigest& digest : state->panes()) {
+      const RowPane pane(digest.pane());
+      const int64_t first =
+          request.has_closed_through() ? std::max(pane.first(panes), request.closed_through() + 1) : pane.first(panes);
+      if (first <= pane.last()) ranges.emplace_back(first, pane.last());
+    }
+  }
+  std::ranges::sort(ranges);
+  WindowRange* last = nullptr;
+  for (const auto& [first, end] : ranges) {
+    if (last == nullptr || first > last->last() + 1) {
+      last = reply->add_windows();
+      last->set_first(first);
+      last->set_last(end);
+    }
+    last->set_last(std::max(last->last(), end));
+  }
+}
 
 // Tells the driver what the fold waited for, which can only be Kafka.
 template <typename Reply>
@@ -34,10 +73,10 @@ void SetWaiting(const FoldOutcome& outcome, Reply* reply) {
 
 WorkerJob::WorkerJob(Options options, const std::vector<ShardState>& found)
     : options_(std::move(options)),
-      sums_({.store = options_.store,
-             .part_bytes = options_.part_bytes,
-             .max_kept_changes = options_.max_kept_changes,
-             .stop = [this] { return stopping_.load(); }}),
+      sums_(PartialSums::Options{.store = options_.store,
+                                 .part_bytes = options_.part_bytes,
+                                 .max_kept_changes = options_.max_kept_changes,
+                                 .stop = [this] { return stopping_.load(); }}),
       core_(options_.job_id, options_.incarnation) {
   for (const ShardState& state : found) core_.Restore(state);
 }
@@ -92,10 +131,12 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
     sums_.Clear();
     plan->leave.clear();
   }
-  sums_.SetRanking(MeasuresOf(request.spec()).ranking);
+  sums_.SetRows(MeasuresOf(request.spec()).ranking, request.spec().fold().general().window().panes());
   sums_.SetLimit(options_.memory().totals_bytes);
   sums_.EndScan();
   for (const uint32_t shard : plan->leave) {
+    // The sums of windows are made anew.
+    if (sums_.has_windows()) break;
     if (const absl::StatusOr<Uint128> left = ScanIntoTotals(shard, -1); !left.ok()) return left.status();
   }
   if (absl::Status dropped = DropShards(*plan); !dropped.ok()) return dropped;
@@ -103,6 +144,11 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   if (absl::Status scanned = ScanShards(*plan, unsound); !scanned.ok() || !unsound->empty()) return scanned;
   std::vector<ShardKey> owned;
   for (const uint32_t shard : request.owned()) owned.push_back(Key(shard));
+  for (const uint32_t shard : request.owned()) {
+    MutexLock lock(&core_mutex_);
+    const ShardState* const made = FindMade(*plan, shard);
+    sums_.SetPanes(shard, made != nullptr ? *made : core_.state(shard));
+  }
   return ToldIfFailed(sums_.SetShards(std::move(owned)));
 }
 
@@ -165,15 +211,30 @@ absl::Status WorkerJob::ScanShards(const JobCore::AssignPlan& plan, std::vector<
   }
   for (const uint32_t shard : scan) {
     const bool joins = std::find(plan.join.begin(), plan.join.end(), shard) != plan.join.end();
-    const absl::StatusOr<Uint128> digest = ScanIntoTotals(shard, joins ? 1 : 0);
+    std::map<uint64_t, Uint128> panes;
+    const absl::StatusOr<Uint128> digest =
+        sums_.has_windows() ? ScanPanes(shard, &panes) : ScanIntoTotals(shard, joins ? 1 : 0);
     if (!digest.ok() && !absl::IsDataLoss(digest.status())) return digest.status();
-    const auto made = std::find_if(plan.create.begin(), plan.create.end(),
-                                   [&](const ShardState& state) { return state.id().shard() == shard; });
+    const ShardState* const made = FindMade(plan, shard);
     MutexLock lock(&core_mutex_);
-    const ShardState& state = made != plan.create.end() ? *made : core_.state(shard);
-    if (!digest.ok() || *digest != FromProto(state.digest())) unsound->push_back(shard);
+    const ShardState& state = made != nullptr ? *made : core_.state(shard);
+    const bool sound =
+        digest.ok() && *digest + FromProto(state.closed()) == FromProto(state.digest()) && ArePanesOf(panes, state);
+    if (!sound) unsound->push_back(shard);
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<Uint128> WorkerJob::ScanPanes(uint32_t shard, std::map<uint64_t, Uint128>* panes) {
+  bool fits = true;
+  absl::StatusOr<Uint128> digest = options_.store->Scan(Key(shard), [this, panes, &fits, sums = &sums_](const Delta& row) {
+    fits = row.key.size() > RowPane::kBytes && row.others.size() + 1 == sums->ranking().sums;
+    if (!fits) return false;
+    (*panes)[RowPane::Of(row.key).number()] += DigestTerm(row.key, row.count, row.sum, row.others);
+    return !stopping_;
+  });
+  if (!fits) return absl::DataLossError("a stored row is none of the job's windows");
+  return digest;
 }
 
 absl::StatusOr<Uint128> WorkerJob::ScanIntoTotals(uint32_t shard, int sign) {
@@ -222,7 +283,7 @@ absl::Status WorkerJob::Persist(FoldOutcome* outcome, WalMode wal, Lineage linea
   std::vector<ShardStore::Update> updates;
   for (FoldOutcome::Shard& shard : outcome->shards) {
     if (lineage.batch() > 0) *shard.state.mutable_lineage() = lineage;
-    updates.push_back({&shard.state, shard.deltas});
+    updates.push_back({.state = &shard.state, .deltas = shard.deltas, .drop_below = shard.drop_below});
   }
   if (updates.empty()) return absl::OkStatus();
   if (absl::Status committed = ToldIfFailed(options_.store->Commit(updates, wal)); !committed.ok()) return committed;
@@ -232,6 +293,23 @@ absl::Status WorkerJob::Persist(FoldOutcome* outcome, WalMode wal, Lineage linea
     shard.state.clear_lineage();
     core_.Persisted(shard.state);
   }
+  return absl::OkStatus();
+}
+
+absl::Status WorkerJob::DropClosed(int64_t closed_through, const Lineage& lineage) {
+  FoldOutcome dropped;
+  {
+    MutexLock lock(&core_mutex_);
+    for (const uint32_t shard : core_.owned()) {
+      ShardState state = core_.state(shard);
+      std::string bound = DropPanes(closed_through, &state);
+      if (!bound.empty())
+        dropped.shards.push_back({.state = std::move(state), .deltas = {}, .drop_below = std::move(bound)});
+    }
+  }
+  if (dropped.shards.empty()) return absl::OkStatus();
+  if (absl::Status persisted = Persist(&dropped, sums_wal_, lineage); !persisted.ok()) return persisted;
+  for (const FoldOutcome::Shard& shard : dropped.shards) sums_.SetPanes(shard.state.id().shard(), shard.state);
   return absl::OkStatus();
 }
 
@@ -252,6 +330,9 @@ absl::Status WorkerJob::PersistAndAdd(FoldOutcome* outcome, const Lineage& linea
   if (at_once) adding.join();
   if (persisted.ok()) {
     FaultPoint("worker.persisted");
+    for (const FoldOutcome::Shard& shard : outcome->shards) {
+      if (sums_.has_windows()) sums_.SetPanes(shard.state.id().shard(), shard.state);
+    }
     if (!at_once) add();
     return ToldIfFailed(added);
   }
@@ -280,6 +361,9 @@ absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
     if (absl::Status admitted = core_.AdmitFold(request.id(), options_.cluster_id); !admitted.ok()) return admitted;
   }
   MutexLock sums(&sums_mutex_);
+  if (request.has_closed_through()) {
+    if (absl::Status dropped = DropClosed(request.closed_through(), request.id().lineage()); !dropped.ok()) return dropped;
+  }
   std::vector<JobCore::ShardRange> ranges;
   {
     MutexLock lock(&core_mutex_);
@@ -296,6 +380,7 @@ absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
   options.budget = absl::Milliseconds(request.budget_ms());
   options.memory = options_.memory().sums;
   options.exact = request.exact();
+  if (request.has_closed_through()) options.closed_through = request.closed_through();
   options.stop = [&] {
     MutexLock lock(&core_mutex_);
     return stopping_ || core_.IsSuperseded(request.id());
@@ -328,6 +413,11 @@ absl::Status WorkerJob::Answer(const FoldRequest& request, FoldReply* reply) {
     for (const uint32_t s : core_.owned()) {
       *reply->add_shards() = core_.Position(s);
       for (const PartitionState& partition : core_.state(s).partitions()) *reply->add_partitions() = partition;
+    }
+    if (sums_.has_windows()) {
+      std::vector<const ShardState*> states;
+      for (const uint32_t s : core_.owned()) states.push_back(&core_.state(s));
+      SetWindows(request, sums_.window_panes(), states, reply);
     }
   }
   return ToldIfFailed(sums_.Answer(request, reply));

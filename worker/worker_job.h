@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,7 +21,7 @@
 #include "worker/core/memory_budget.h"
 #include "worker/fold/fold_task.h"
 #include "worker/store/shard_store.h"
-#include "worker/totals/partial_sums.h"
+#include "worker/totals/job_sums.h"
 
 namespace tenfold {
 
@@ -76,7 +77,12 @@ class WorkerJob {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
   // Scans a shard and adds its rows to the totals (1), takes them out (-1) or neither (0); returns their digest.
   absl::StatusOr<Uint128> ScanIntoTotals(uint32_t shard, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
+  // Scans a shard of a job with windows, and returns the digest of its rows and those of its panes.
+  absl::StatusOr<Uint128> ScanPanes(uint32_t shard, std::map<uint64_t, Uint128>* panes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
   absl::Status DropUnsound(const std::vector<uint32_t>& shards);
+  // Drops the rows of owned shards that are of no later window than this.
+  absl::Status DropClosed(int64_t closed_through, const Lineage& lineage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sums_mutex_);
   // Writes the outcome, with this lineage, or the worker's own if that is later.
   absl::Status Persist(FoldOutcome* outcome, WalMode wal, Lineage lineage);
   // Persists the outcome and adds it to the sums. If it cannot be persisted, the sums are no shard's any more.
@@ -100,7 +106,7 @@ class WorkerJob {
   std::unique_ptr<FoldTask> sums_task_ ABSL_GUARDED_BY(sums_mutex_);
   // What both tasks were made of.
   AssignRequest tasks_of_ ABSL_GUARDED_BY(sums_mutex_);
-  PartialSums sums_ ABSL_GUARDED_BY(sums_mutex_);
+  JobSums sums_ ABSL_GUARDED_BY(sums_mutex_);
   std::unique_ptr<FoldTask> prepare_task_ ABSL_GUARDED_BY(prepare_mutex_);
   // The spec of the present assignment, a copy for each lane.
   WalMode sums_wal_ ABSL_GUARDED_BY(sums_mutex_) = WAL_SYNC;

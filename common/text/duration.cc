@@ -1,6 +1,7 @@
 #include "common/text/duration.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,14 @@ absl::StatusOr<absl::Duration> ParseDuration(std::string_view text) {
   if (whole) return duration;
   return absl::InvalidArgumentError(absl::StrCat(
       "'", std::string(text), "' is no duration: write numbers with ms, s, m or h, such as 250ms, 2s or 1h30m"));
+}
+
+std::string DurationText(absl::Duration duration) {
+  for (const auto& [unit, name] : {std::pair{absl::Hours(1), "h"}, {absl::Minutes(1), "m"}, {absl::Seconds(1), "s"}}) {
+    if (duration != absl::ZeroDuration() && duration % unit == absl::ZeroDuration())
+      return absl::StrCat(duration / unit, name);
+  }
+  return duration == absl::ZeroDuration() ? "0s" : absl::StrCat(absl::ToInt64Milliseconds(duration), "ms");
 }
 
 }  // namespace tenfold

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "driver/core/waiting_for.h"
+#include "google/protobuf/util/message_differencer.h"
 
 namespace tenfold {
 
@@ -56,6 +57,39 @@ bool Attempt::Moved(const JournalledJob& job) const {
       return offset.next_offset() != job.next_offsets[offset.partition()];
     });
   });
+}
+
+std::vector<const PartitionState*> Attempt::Partitions() const {
+  std::vector<const PartitionState*> partitions;
+  for (const auto& [worker, reply] : replies) {
+    for (const PartitionState& partition : reply.partitions()) partitions.push_back(&partition);
+  }
+  return partitions;
+}
+
+std::vector<WindowRange> Attempt::Windows() const {
+  std::vector<WindowRange> windows;
+  for (const auto& [worker, reply] : replies) windows.insert(windows.end(), reply.windows().begin(), reply.windows().end());
+  return windows;
+}
+
+std::optional<int64_t> Attempt::AskedWindow() const {
+  return final_merge != nullptr ? std::optional(finals.windows[final_results.size()]) : window;
+}
+
+absl::Status Attempt::Take(const std::string& worker, FoldReply reply) {
+  if (const auto before = replies.find(worker); window_settled && before != replies.end()) {
+    const FoldReply& folded = before->second;
+    const auto equals = google::protobuf::util::MessageDifferencer::Equals;
+    if (!std::ranges::equal(folded.composition(), reply.composition(), equals))
+      return absl::FailedPreconditionError("it is not where it was earlier in the attempt");
+    // What it did in the attempt it told with its first reply.
+    *reply.mutable_times() = folded.times();
+    *reply.mutable_reader() = folded.reader();
+    reply.set_changed_keys(folded.changed_keys());
+  }
+  replies[worker] = std::move(reply);
+  return absl::OkStatus();
 }
 
 bool Attempt::Awaits(const std::string& worker, uint64_t step) const {

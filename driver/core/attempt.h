@@ -5,11 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "driver/core/batch_planner.h"
+#include "driver/core/job_windows.h"
 #include "driver/core/journalled_job.h"
+#include "driver/merge/batch_merge.h"
+#include "driver/merge/global_top_k.h"
+#include "journal.pb.h"
 #include "waiting.pb.h"
 #include "worker.pb.h"
 
@@ -23,6 +30,13 @@ struct Attempt {
   Waiting Unfit(const JournalledJob& job) const;
   // Whether the replies move an offset beyond the journal.
   bool Moved(const JournalledJob& job) const;
+  // The counters of the partitions, and the windows that have rows, by the replies.
+  std::vector<const PartitionState*> Partitions() const;
+  std::vector<WindowRange> Windows() const;
+  // The window whose sums are asked for; nullopt without one.
+  std::optional<int64_t> AskedWindow() const;
+  // Takes a worker's reply. FAILED_PRECONDITION if it answered before, and is not where it was then.
+  absl::Status Take(const std::string& worker, FoldReply reply);
   // Whether the reply to the request of this step is awaited from the worker.
   bool Awaits(const std::string& worker, uint64_t step) const;
   // The place of one of the owners among them.
@@ -47,6 +61,15 @@ struct Attempt {
   std::string silent;
   // The replies to the Fold, by worker id.
   std::map<std::string, FoldReply> replies;
+  // Of a job with windows: the window that the workers were asked for, whether that is the current one, and the result
+  // there.
+  std::optional<int64_t> window;
+  bool window_settled = false;
+  std::optional<GlobalTopK::Result> result;
+  // What becomes final with the batch; of its windows the first ones have their results, and the next one may be under way.
+  JobWindows::Finals finals;
+  std::vector<FinalWindow> final_results;
+  std::unique_ptr<BatchMerge> final_merge;
   // What the job still waits for once the batch is committed: a partition may be stuck while others move.
   Waiting stuck;
 };

@@ -6,7 +6,9 @@
 namespace tenfold {
 namespace {
 
-void SetResult(const GlobalTopK::Result& result, const Ranking& ranking, BatchCommitted* batch) {
+// Of a batch, or of a final window.
+template <typename Message>
+void SetResult(const GlobalTopK::Result& result, const Ranking& ranking, Message* batch) {
   for (const GlobalTopK::Partial& partial : result.top) *batch->add_top() = ToEntry(partial, ranking);
   TopKProof* proof = batch->mutable_proof();
   if (result.kth_total) *proof->mutable_kth_total() = ToProto(*result.kth_total);
@@ -19,14 +21,17 @@ void SetCounts(const JournalledJob& job, const std::vector<PartitionState>& coun
   uint64_t records = 0;
   uint64_t bad_records = 0;
   uint64_t filtered_records = 0;
+  uint64_t late_records = 0;
   for (const PartitionState& partition : counters) {
     records += partition.records();
     filtered_records += partition.filtered();
+    late_records += partition.late();
     for (const BadCount& bad : partition.bad()) bad_records += bad.count();
   }
   batch->set_records(records);
   batch->set_bad_records(bad_records);
   batch->set_filtered_records(filtered_records);
+  batch->set_late_records(late_records);
   batch->set_batch_records(records - job.last_batch.records());
 }
 
@@ -57,7 +62,18 @@ BatchCommitted MakeBatchRecord(const JournalledJob& job, const Attempt& attempt,
   for (const Digest& digest : digests) *batch.add_digests() = digest;
   SetCounts(job, counters, &batch);
   SetResult(result, MeasuresOf(job.spec).ranking, &batch);
+  if (attempt.window) batch.set_window(*attempt.window);
+  batch.mutable_finals()->Add(attempt.final_results.begin(), attempt.final_results.end());
+  if (attempt.finals.closed_through) batch.set_closed_through(*attempt.finals.closed_through);
+  batch.set_more_finals(attempt.finals.more);
   return batch;
+}
+
+FinalWindow MakeFinalWindow(int64_t window, const GlobalTopK::Result& result, const Ranking& ranking) {
+  FinalWindow final;
+  final.set_window(window);
+  SetResult(result, ranking, &final);
+  return final;
 }
 
 }  // namespace tenfold

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "common/number/ranking.h"
 #include "driver/core/attempt.h"
 #include "driver/core/journalled_job.h"
 #include "driver/merge/global_top_k.h"
@@ -14,5 +15,8 @@ namespace tenfold {
 // the workers. `counters` are those of every partition, by index.
 BatchCommitted MakeBatchRecord(const JournalledJob& job, const Attempt& attempt, const std::vector<PartitionState>& counters,
                                const GlobalTopK::Result& result);
+
+// A final window with its result.
+FinalWindow MakeFinalWindow(int64_t window, const GlobalTopK::Result& result, const Ranking& ranking);
 
 }  // namespace tenfold

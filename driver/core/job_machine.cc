@@ -31,6 +31,7 @@ constexpr int64_t kRetrySinksUs = 250'000;
 JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted, int64_t submitted_at_us)
     : cluster_(cluster),
       job_(submitted, submitted_at_us, cluster->options.kafka),
+      windows_(submitted.spec()),
       acks_(cluster, &job_),
       moves_(cluster, &job_, &acks_),
       search_(&job_),
@@ -102,7 +103,8 @@ void JobMachine::ApplyBatch(const BatchCommitted& before, int64_t now_us, Action
   // The first batch with records since the driver started has no average to be added to.
   records_per_second_ = records_per_second_ == 0 ? rate : 0.7 * records_per_second_ + 0.3 * rate;
 
-  bool backlog = false;
+  // Final windows that the batch had no room for wait for the next one as records do.
+  bool backlog = batch.more_finals();
   for (size_t i = 0; i < attempt.plan.targets.size(); ++i) backlog |= job_.next_offsets[i] < attempt.plan.targets[i];
   const int64_t overhead_us = now_us - attempt.started_us - static_cast<int64_t>(batch.timings().fold_us());
   overhead_ms_ = (overhead_ms_ + static_cast<uint32_t>(std::clamp<int64_t>(overhead_us, 0, interval_us) / 1000)) / 2;
@@ -315,17 +317,29 @@ void JobMachine::BeginFold(int64_t now_us, Actions* actions) {
   attempt_.phase = PHASE_FOLD;
   attempt_.replays = moves_.replays();
   attempt_.replied_us = now_us;
+  // A guess, as the records that are folded now may have later times.
+  if (windows_.any() && job_.last_batch.has_window()) attempt_.window = job_.last_batch.window();
+  AskFolds(now_us, actions);
+}
+
+void JobMachine::AskFolds(int64_t now_us, Actions* actions) {
+  attempt_.phase = PHASE_FOLD;
+  const std::optional<int64_t> window = attempt_.AskedWindow();
+  if (attempt_.final_merge == nullptr && window != merge_window_) {
+    merge_.Forget();
+    merge_window_ = window;
+  }
   std::vector<MergeSource> sources;
   for (const std::string& owner : attempt_.owners)
     sources.push_back({owner, cluster_->workers.at(owner).incarnation, job_.assignment_number});
-  merge_.Begin(std::move(sources));
+  merge().Begin(std::move(sources));
   const std::vector<int64_t>& targets = attempt_.replays ? job_.next_offsets : attempt_.plan.targets;
   for (size_t w = 0; w < attempt_.owners.size(); ++w) {
     const std::string& owner = attempt_.owners[w];
-    FoldRequest request = job_.MakeFold(owner, MakeId(owner), targets);
+    FoldRequest request = job_.MakeFold(owner, MakeId(owner), targets, window);
     request.set_exact(attempt_.replays);
     request.set_budget_ms(FoldBudgetMs(job_.spec.batch_interval_ms(), overhead_ms_));
-    merge_.Quote(w, &request);
+    merge().Quote(w, &request);
     Ask(owner, std::move(request), now_us, actions);
   }
 }
@@ -338,17 +352,20 @@ void JobMachine::OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<Fol
     return Advance(now_us, actions);
   }
   if (reply->has_failure()) return Fail(reply->failure().reason(), actions);
-  if (const absl::Status fits = merge_.CheckReply(attempt_.PlaceOf(sent.worker), *reply); !fits.ok()) {
+  absl::Status fits = merge().CheckReply(attempt_.PlaceOf(sent.worker), *reply);
+  if (fits.ok()) fits = attempt_.Take(sent.worker, *reply);
+  if (!fits.ok()) {
     FailAttempt(sent.worker, fits, now_us);
     return Advance(now_us, actions);
   }
-  attempt_.replies[sent.worker] = *reply;
   SetAnswered(sent.worker);
   if (attempt_.awaited.empty()) OnFolded(now_us, actions);
   Advance(now_us, actions);
 }
 
 void JobMachine::OnFolded(int64_t now_us, Actions* actions) {
+  // What follows was checked of these compositions.
+  if (attempt_.window_settled) return BeginMerge(now_us, actions);
   for (const auto& [worker, reply] : attempt_.replies) {
     if (const std::optional<uint32_t> shard = moves_.FindDoubtful(reply))
       return Doubt(*shard, job_.assignment[*shard].owner(), now_us, actions);
@@ -369,18 +386,15 @@ void JobMachine::OnFolded(int64_t now_us, Actions* actions) {
     return EndAttempt(std::move(stuck), now_us, retry_us);
   }
 
-  attempt_.phase = PHASE_MERGE;
   attempt_.stuck = std::move(stuck);
   attempt_.stuck.set_phase(PHASE_FOLD);
   attempt_.replied_us = now_us;
-  std::vector<const FoldReply*> replies;
-  for (const std::string& owner : attempt_.owners) replies.push_back(&attempt_.replies.at(owner));
-  const absl::Status taken = merge_.Take(std::move(replies));
-  if (!taken.ok()) {
-    LOG(WARNING) << "job " << name() << ": " << taken.message() << ", so its batches are merged without them";
-    return EndAttempt({}, now_us, now_us);
+  attempt_.window_settled = true;
+  if (windows_.any()) {
+    const std::optional<int64_t> window = windows_.Current(attempt_.Partitions(), job_.closed_through());
+    if (std::exchange(attempt_.window, window) != window) return AskFolds(now_us, actions);
   }
-  ContinueMerge(now_us, actions);
+  BeginMerge(now_us, actions);
 }
 
 void JobMachine::OnReplayed(const Waiting& waiting, int64_t now_us) {
@@ -397,52 +411,7 @@ void JobMachine::Doubt(uint32_t shard, const std::string& worker, int64_t now_us
   if (const std::string failure = moves_.Doubt(shard, worker); !failure.empty()) Fail(failure, actions);
 }
 
-// ---- merge ----
-
-void JobMachine::ContinueMerge(int64_t now_us, Actions* actions) {
-  for (BatchMerge::Question& question : merge_.Next()) {
-    const std::string& worker = attempt_.owners[question.worker];
-    *question.request.mutable_id() = MakeId(worker);
-    Ask(worker, std::move(question.request), now_us, actions);
-  }
-  if (merge_.done()) Commit(now_us, actions);
-}
-
-void JobMachine::OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_us,
-                         Actions* actions) {
-  if (!IsAwaited(PHASE_MERGE, sent.worker, sent.request.id())) return;
-  SetAnswered(sent.worker);
-  absl::Status answered = reply.status();
-  if (reply.ok()) {
-    answered = merge_.Answer(attempt_.PlaceOf(sent.worker), *reply);
-    if (absl::IsResourceExhausted(answered)) {
-      LOG(WARNING) << "job " << name() << ": " << answered.message() << ", so its batches are merged without them";
-      EndAttempt({}, now_us, now_us);
-      return Advance(now_us, actions);
-    }
-  }
-  if (!answered.ok()) {
-    FailAttempt(sent.worker, answered, now_us);
-    return Advance(now_us, actions);
-  }
-  ContinueMerge(now_us, actions);
-}
-
-// ---- commit ----
-
-void JobMachine::Commit(int64_t now_us, Actions* actions) {
-  attempt_.phase = PHASE_COMMIT;
-  replies_.Take(attempt_);
-  JournalRecord record;
-  *record.mutable_batch_committed() = MakeBatchRecord(job_, attempt_, replies_.counters(), merge_.result());
-  BatchCommitted* batch = record.mutable_batch_committed();
-  batch->set_attempt(attempt_number_);
-  BatchTimings* timings = batch->mutable_timings();
-  timings->set_ends_us(static_cast<uint64_t>(attempt_.ends_at_us - attempt_.started_us));
-  timings->set_merge_us(static_cast<uint64_t>(now_us - attempt_.replied_us));
-  timings->set_processing_us(static_cast<uint64_t>(now_us - attempt_.started_us));
-  Append(std::move(record), actions);
-}
+// ---- waiting ----
 
 void JobMachine::SetWaiting(Waiting waiting, int64_t now_us) {
   const bool same = SameThing(waiting, waiting_);
@@ -552,13 +521,6 @@ RequestId JobMachine::MakeId(const std::string& worker) {
   if (const auto it = cluster_->workers.find(worker); it != cluster_->workers.end())
     id.set_incarnation(it->second.incarnation);
   return id;
-}
-
-template <typename Request>
-void JobMachine::Ask(const std::string& worker, Request request, int64_t now_us, Actions* actions) {
-  attempt_.awaited[worker] = request.id().step();
-  attempt_.asked_us = now_us;
-  actions->push_back(Send<Request>{worker, std::move(request)});
 }
 
 void JobMachine::SetAnswered(const std::string& worker) {

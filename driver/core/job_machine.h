@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -90,7 +91,13 @@ class JobMachine {
   void BeginPlan(int64_t now_us, Actions* actions);
   void BeginAssign(int64_t now_us, Actions* actions);
   void BeginFold(int64_t now_us, Actions* actions);
+  // Asks every owner to fold and for what the merge wants or, once they have folded, for what it wants of another window.
+  void AskFolds(int64_t now_us, Actions* actions);
   void OnFolded(int64_t now_us, Actions* actions);
+  // Has the merge take the replies.
+  void BeginMerge(int64_t now_us, Actions* actions);
+  // The merge is done: goes on to the next window that becomes final, or commits.
+  void OnMerged(int64_t now_us, Actions* actions);
   void OnReplayed(const Waiting& waiting, int64_t now_us);
   void ContinueMerge(int64_t now_us, Actions* actions);
   void Commit(int64_t now_us, Actions* actions);
@@ -119,13 +126,19 @@ class JobMachine {
   // Whether the attempt, in this phase, awaits the reply to the request with this id.
   bool IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const;
 
+  // The merge that is under way: that of a window that becomes final, or that of the batch.
+  BatchMerge& merge() { return attempt_.final_merge != nullptr ? *attempt_.final_merge : merge_; }
+
   const ClusterView* const cluster_;
   JournalledJob job_;
+  const JobWindows windows_;
   AssignmentAcks acks_;
   ShardMoves moves_;
   PartitionSearch search_;
   PartitionEnds ends_;
   BatchMerge merge_;
+  // The window that merge_ knows entries of.
+  std::optional<int64_t> merge_window_;
 
   // A record is on its way to the journal; nothing else is decided until it is there.
   bool appending_ = false;
@@ -152,5 +165,12 @@ class JobMachine {
   // Every sink has taken this batch, and some maybe more.
   uint64_t delivered_ = 0;
 };
+
+template <typename Request>
+void JobMachine::Ask(const std::string& worker, Request request, int64_t now_us, Actions* actions) {
+  attempt_.awaited[worker] = request.id().step();
+  attempt_.asked_us = now_us;
+  actions->push_back(Send<Request>{worker, std::move(request)});
+}
 
 }  // namespace tenfold

@@ -80,7 +80,7 @@ bool JournalledJob::IsKnown(const Partition& partition) const {
 
 bool JournalledJob::IsBatchDue() const {
   return last_batch.batch() == 0 || last_batch.next_offsets_size() != static_cast<int>(partitions.size()) ||
-         last_batch.k() != spec.top();
+         last_batch.k() != spec.top() || last_batch.more_finals();
 }
 
 std::string JournalledJob::Name(uint32_t partition) const {
@@ -100,9 +100,12 @@ AssignRequest JournalledJob::MakeAssign(const std::string& worker, RequestId id)
   return request;
 }
 
-FoldRequest JournalledJob::MakeFold(const std::string& worker, RequestId id, const std::vector<int64_t>& targets) const {
+FoldRequest JournalledJob::MakeFold(const std::string& worker, RequestId id, const std::vector<int64_t>& targets,
+                                    std::optional<int64_t> window) const {
   FoldRequest request;
   *request.mutable_id() = std::move(id);
+  if (window) request.set_window(*window);
+  if (closed_through()) request.set_closed_through(*closed_through());
   for (uint32_t s = 0; s < assignment.size(); ++s) {
     if (assignment[s].owner() != worker) continue;
     for (const uint32_t p : PartitionsOf(s)) {

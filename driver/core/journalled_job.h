@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -31,8 +32,8 @@ struct JournalledJob {
   // The workers that own a shard, sorted.
   std::set<std::string> Owners() const;
   bool IsKnown(const Partition& partition) const;
-  // A batch is due although no offset moved: the first one, and the first with partitions that were added, or
-  // with another `top`.
+  // A batch is due although no offset moved: the first one, the first with partitions that were added, or
+  // with another `top`, and while windows are final of which no batch has had the result.
   bool IsBatchDue() const;
   // HOST:PORT[,HOST:PORT]
   const std::string& brokers() const { return BrokersOf(spec, driver_brokers); }
@@ -42,8 +43,14 @@ struct JournalledJob {
   JobStatus Status() const;
   // The request that tells the worker its shards of the present assignment.
   AssignRequest MakeAssign(const std::string& worker, RequestId id) const;
-  // The request to fold its shards' partitions to these offsets, of all partitions.
-  FoldRequest MakeFold(const std::string& worker, RequestId id, const std::vector<int64_t>& targets) const;
+  // The request to fold its shards' partitions to these offsets, of all partitions. `window` is what is asked of a job with
+  // windows.
+  FoldRequest MakeFold(const std::string& worker, RequestId id, const std::vector<int64_t>& targets,
+                       std::optional<int64_t> window) const;
+  // The last window that is final; nullopt if none is.
+  std::optional<int64_t> closed_through() const {
+    return last_batch.has_closed_through() ? std::optional(last_batch.closed_through()) : std::nullopt;
+  }
 
   const std::string job_id;
   const std::string driver_brokers;

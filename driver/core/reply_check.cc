@@ -12,6 +12,7 @@
 #include "common/number/units.h"
 #include "common/table/key_slice.h"
 #include "driver/merge/partial.h"
+#include "jobs/plan/field_value.h"
 
 namespace tenfold {
 namespace {
@@ -84,14 +85,30 @@ absl::Status CheckCounters(const FoldReply& reply, const Offsets& composition) {
       bad += count.count();
       if (count.subject().size() > kMaxSubjectBytes) return Unsound("what it names as bad is too long");
     }
-    if (partition.filtered() > partition.records() - bad)
+    const uint64_t sound = partition.records() - bad;
+    if (partition.filtered() > sound || partition.late() > sound - partition.filtered())
       return Unsound(absl::StrCat("the counts of partition index ", partition.partition(), " do not fit together"));
+    if (partition.has_max_time_us() && (partition.max_time_us() < 0 || partition.max_time_us() >= kTimestampEnd))
+      return Unsound("it has a record of a time that no record has");
     if (static_cast<size_t>(partition.samples_size()) > kMaxBadSamples)
       return Unsound(absl::StrCat("it has ", partition.samples_size(), " samples"));
     for (const BadSample& sample : partition.samples()) {
       if (sample.excerpt().size() > kMaxSampleBytes || sample.subject().size() > kMaxSubjectBytes)
         return Unsound("a sample is too long");
     }
+  }
+  return absl::OkStatus();
+}
+
+// Checks that ranges are ascending and disjoint.
+template <typename Ranges>
+absl::Status CheckWindows(const Ranges& windows) {
+  constexpr int64_t kMostWindow = int64_t{1} << 46;
+  int64_t before = -kMostWindow;
+  for (const WindowRange& range : windows) {
+    if (range.first() <= before || range.last() < range.first() || range.last() >= kMostWindow)
+      return Unsound("its windows are in no order");
+    before = range.last();
   }
   return absl::OkStatus();
 }
@@ -183,6 +200,7 @@ absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply, cons
   if (absl::Status read = CheckPositions(reply.shards(), ByShard(request.targets()), &positions); !read.ok()) return read;
   if (positions != composition) return Unsound("its shards are not where its sums are");
   if (absl::Status counters = CheckCounters(reply, composition); !counters.ok()) return counters;
+  if (absl::Status windows = CheckWindows(reply.windows()); !windows.ok()) return windows;
   for (const uint64_t number :
        {reply.changed_keys(), reply.keys(), reply.times().fold_us(), reply.times().persist_us(), reply.times().wait_us()}) {
     if (number > uint64_t{kMaxNumber}) return Unsound(absl::StrCat(number, " is too large a count, or time"));

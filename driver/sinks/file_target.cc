@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "common/files/durable_file.h"
 #include "common/process/fault_point.h"
+#include "jobs/show/result_json.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {
@@ -211,14 +212,20 @@ absl::StatusOr<SinkTarget::Last> FileTarget::Repair() {
   }
   // A crash may have come before the sync of the last line.
   if (fsync(fd_) != 0) return ErrnoStatus("sync", file_);
-  if (*end == 0) return Last();
-  const absl::StatusOr<off_t> begin = LineStart(fd_, file_, *end - 1);
-  if (!begin.ok()) return begin.status();
-  std::string line(static_cast<size_t>(*end - 1 - *begin), '\0');
-  absl::Status status = ReadAt(fd_, file_, *begin, line.data(), line.size());
-  if (!status.ok()) return status;
-  const uint64_t batch = BatchOfLine(line, options_.job_id);
-  return Last{batch, std::move(line)};
+  off_t line_end = *end;
+  while (line_end > 0) {
+    const absl::StatusOr<off_t> begin = LineStart(fd_, file_, line_end - 1);
+    if (!begin.ok()) return begin.status();
+    std::string line(static_cast<size_t>(line_end - 1 - *begin), '\0');
+    absl::Status status = ReadAt(fd_, file_, *begin, line.data(), line.size());
+    if (!status.ok()) return status;
+    const uint64_t batch = BatchOfLine(line, options_.job_id);
+    // A batch's final windows stand before its own line. Where that is missing, all of the batch is written again.
+    if (batch == 0 || !IsFinalLine(line)) return Last{batch, std::move(line)};
+    if (ftruncate(fd_, *begin) != 0) return ErrnoStatus("cut a line of an unfinished batch off", file_);
+    line_end = *begin;
+  }
+  return Last();
 }
 
 absl::Status FileTarget::TakeBack() {

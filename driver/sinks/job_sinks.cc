@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/process/fault_point.h"
 #include "driver/sinks/stdout_target.h"
 #include "glog/logging.h"
@@ -175,7 +176,9 @@ absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
     }
     const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, next);
     if (!batch.ok()) return batch.status();
-    absl::Status status = feed->target->Append(TopLine(job_, partitions, *batch, form_), stop);
+    std::vector<std::string> lines = FinalLines(job_, partitions, *batch, form_);
+    lines.push_back(TopLine(job_, partitions, *batch, form_));
+    absl::Status status = feed->target->Append(absl::StrJoin(lines, "\n"), stop);
     if (!status.ok()) return status;
     FaultPoint("driver.sink_appended");
     // Noted before the driver is told, since batches that every sink has may then be trimmed.

@@ -56,14 +56,17 @@ int RunExplain(const CliGlobals& globals, const Options& options) {
 // Prints what each step makes of records.
 class Trial {
  public:
-  Trial(const JobSpec& spec, RecordDecoder decoder) : spec_(spec), form_(ResultFormOf(spec)), decoder_(std::move(decoder)) {}
+  Trial(const JobSpec& spec, RecordDecoder decoder) : spec_(spec), form_(ResultFormOf(spec)), decoder_(std::move(decoder)) {
+    if (form_.calendar != nullptr) clock_.emplace(form_.calendar.get(), std::nullopt);
+  }
 
   // False once nobody reads any more.
   bool Show(const std::string& value) {
     ++records_;
     std::string text = fmt::format("{}  {}\n", records_, Shown(value));
     const Contribution& made =
-        decoder_.Decode({.value = value, .topic = "", .partition = 0, .offset = records_ - 1, .parts = &parts_});
+        decoder_.Decode({.value = value, .topic = "", .partition = 0, .offset = records_ - 1, .parts = &parts_},
+                        clock_ ? &*clock_ : nullptr);
     if (decoder_.general() != nullptr) text += Fields();
     const std::string subject(made.subject);
     if (made.reason != BAD_NONE) {
@@ -71,22 +74,35 @@ class Trial {
                           Printable(BadRecordText(spec_, value, made.reason, subject)));
     } else if (made.filtered) {
       text += "   filtered: where is not true\n";
+    } else if (made.late) {
+      text += fmt::format("   late: all its windows up to {} had passed\n", WindowText(*clock_->passed(), *form_.calendar));
     } else {
+      if (made.pane) text += "   " + Windows(*made.pane) + "\n";
       text += fmt::format("   adds to {}: {}\n", Printable(KeyText(std::string(made.key), form_)), Contributions(made));
     }
     bad_ += made.reason != BAD_NONE;
     filtered_ += made.filtered;
+    late_ += made.late;
     return PrintData(text);
   }
 
   std::string Summary() {
     const bool parts = decoder_.general() != nullptr && decoder_.general()->plan().reads_parts;
-    return fmt::format("{} records: {} bad, {} filtered, {} add to a key{}\n", records_, bad_, filtered_,
-                       records_ - bad_ - filtered_,
+    const std::string late = clock_ ? fmt::format(", {} late", late_) : "";
+    return fmt::format("{} records: {} bad, {} filtered{}, {} add to a key{}\n", records_, bad_, filtered_, late,
+                       records_ - bad_ - filtered_ - late_,
                        parts ? "; lines have no key and no headers, and the present as their timestamp" : "");
   }
 
  private:
+  // Which windows a row is of.
+  std::string Windows(const RowPane& pane) const {
+    const int64_t first = pane.first(form_.calendar->window().panes());
+    const std::string text = WindowText(pane.last(), *form_.calendar);
+    if (first == pane.last()) return "in the window " + text;
+    return fmt::format("in {} windows, from {} on to {}", pane.last() - first + 1, WindowText(first, *form_.calendar), text);
+  }
+
   // What a record adds to each measure.
   std::string Contributions(const Contribution& made) const {
     std::string text;
@@ -120,6 +136,9 @@ class Trial {
   int64_t records_ = 0;
   int64_t bad_ = 0;
   int64_t filtered_ = 0;
+  int64_t late_ = 0;
+  // Of a job with windows.
+  std::optional<PaneClock> clock_;
 };
 
 int RunTry(const Options& options) {

@@ -95,6 +95,14 @@ std::string FactsText(const JobStatus& status) {
                                          bad.empty() ? std::to_string(batch.bad_records()) : BadText(bad))});
   if (!status.spec().fold().general().where().empty())
     rows.push_back({"filtered", fmt::format("{} of the records", batch.filtered_records())});
+  if (const GeneralFold& fold = status.spec().fold().general(); fold.has_window()) {
+    const PaneCalendar calendar(fold.window());
+    rows.push_back(
+        {"window", batch.has_window() ? WindowText(batch.window(), calendar) : "none yet, as no record had a time"});
+    rows.push_back(
+        {"final", batch.has_closed_through() ? "up to " + WindowText(batch.closed_through(), calendar) : "none yet"});
+    rows.push_back({"late", fmt::format("{} of the records", batch.late_records())});
+  }
   rows.push_back({"proof", ProofText(batch.proof(), MeasuresOf(status.spec()).ranking)});
   return FormatTable(rows, {});
 }

@@ -40,35 +40,49 @@ struct Options {
   OutputFormat output = OutputFormat::kText;
 };
 
-std::string TopText(const GetBatchReply& reply) {
-  const BatchCommitted& batch = reply.batch();
-  const ResultForm form = ResultFormOf(reply.spec());
+template <typename Entries>
+std::string TableOf(const Entries& top, const ResultForm& form) {
   std::vector<std::vector<std::string>> rows = {{"RANK", "KEY"}};
   std::ranges::move(MeasureHeads(form), std::back_inserter(rows[0]));
   std::vector<size_t> numbers = {0};
   for (size_t column = 2; column < rows[0].size(); ++column) numbers.push_back(column);
-  for (const Entry& entry : batch.top()) {
+  for (const Entry& entry : top) {
     std::vector<std::string>& row = rows.emplace_back();
     row = {std::to_string(rows.size() - 1), KeyText(entry.key(), form)};
     std::ranges::move(MeasureTexts(entry, form), std::back_inserter(row));
   }
-  std::string text = fmt::format("{}, batch {} of {}: {} records, {} bad{}, {} in this batch, lag {}\n", reply.job(),
+  return FormatTable(rows, numbers);
+}
+
+std::string TopText(const GetBatchReply& reply) {
+  const BatchCommitted& batch = reply.batch();
+  const ResultForm form = ResultFormOf(reply.spec());
+  std::string text = fmt::format("{}, batch {} of {}: {} records, {} bad{}{}, {} in this batch, lag {}\n", reply.job(),
                                  batch.batch(), FormatTime(batch.published_at_us()), batch.records(), batch.bad_records(),
                                  form.general ? fmt::format(", {} filtered", batch.filtered_records()) : "",
+                                 form.calendar != nullptr ? fmt::format(", {} late", batch.late_records()) : "",
                                  batch.batch_records(), reply.lag());
   for (const PartitionStatus& stuck : reply.stuck()) {
     text += Printable(fmt::format("{}[{}] gives nothing{}: {}", stuck.topic(), stuck.partition(), ForText(stuck.since_us()),
                                   stuck.problem())) +
             "\n";
   }
-  return text + FormatTable(rows, numbers);
+  for (const FinalWindow& final : batch.finals())
+    text += fmt::format("final: {}\n{}", WindowText(final.window(), *form.calendar), TableOf(final.top(), form));
+  if (form.calendar != nullptr) {
+    text += batch.has_window() ? fmt::format("now: {}\n", WindowText(batch.window(), *form.calendar))
+                               : "no record had a time yet, so that there is no window\n";
+  }
+  return text + TableOf(batch.top(), form);
 }
 
 std::string Render(OutputFormat output, const GetBatchReply& reply) {
   if (output == OutputFormat::kText) return TopText(reply);
-  return TopLine(reply.job(), {reply.partitions().begin(), reply.partitions().end()}, reply.batch(),
-                 ResultFormOf(reply.spec())) +
-         "\n";
+  const std::vector<Partition> partitions(reply.partitions().begin(), reply.partitions().end());
+  const ResultForm form = ResultFormOf(reply.spec());
+  std::vector<std::string> lines = FinalLines(reply.job(), partitions, reply.batch(), form);
+  lines.push_back(TopLine(reply.job(), partitions, reply.batch(), form));
+  return fmt::format("{}\n", fmt::join(lines, "\n"));
 }
 
 int ShowOne(const CliGlobals& globals, const Options& options) {

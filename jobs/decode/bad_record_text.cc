@@ -80,6 +80,11 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
         return fmt::format("{} divides by zero", subject);
       case BAD_WRONG_ARGUMENT:
         return fmt::format("{} calls a function with what it does not take", subject);
+      case BAD_NULL_TIME:
+        return std::string("it has no time: source.time is null");
+      case BAD_TIME_AHEAD:
+        return fmt::format("its time is more than {} ms beyond the timestamp of its Kafka record",
+                           fold.window().ahead_us() / 1000);
       default:
         return std::string();
     }

@@ -62,7 +62,7 @@ BlockDecoder::BlockDecoder(std::shared_ptr<const Plan> plan)
 }
 
 bool BlockDecoder::Suits(const Plan& plan) {
-  for (const PlanStep* step : {&plan.where, &plan.key, &plan.values}) {
+  for (const PlanStep* step : {&plan.time, &plan.where, &plan.key, &plan.values}) {
     for (const uint32_t field : step->fields) {
       const FieldType type = plan.fields[field].type;
       if (type == FIELD_TEXT_LIST || type == FIELD_DECIMAL_LIST) return false;
@@ -81,6 +81,7 @@ const DecodedBlock& BlockDecoder::Decode(std::span<const Record> records) {
     rows |= Rows{reader_.Read(records[i].value, values) == BAD_NONE} << i;
   }
   block_.filtered = 0;
+  if (plan_->calendar != nullptr) rows = ReadTimes(records, rows);
   rows = ReadFields(plan_->where, records, rows);
   if (!plan_->where.nodes.empty()) {
     const Column& condition = evaluator_.Evaluate(plan_->where.nodes[0], rows);
@@ -93,6 +94,18 @@ const DecodedBlock& BlockDecoder::Decode(std::span<const Record> records) {
   rows = ReadFields(plan_->values, records, rows);
   block_.folded = MakeUnits(rows);
   return block_;
+}
+
+Rows BlockDecoder::ReadTimes(std::span<const Record> records, Rows rows) {
+  rows = ReadFields(plan_->time, records, rows);
+  const Column& time = evaluator_.Evaluate(plan_->time.nodes[0], rows);
+  rows &= ~(time.unfit | time.nulls);
+  Rows ahead = 0;
+  ForRows(rows, [&](size_t row) {
+    block_.times[row] = time.numbers[row];
+    ahead |= Rows{IsAhead(time.numbers[row], *records[row].parts, plan_->calendar->window())} << row;
+  });
+  return rows & ~ahead;
 }
 
 Rows BlockDecoder::ReadFields(const PlanStep& step, std::span<const Record> records, Rows rows) {

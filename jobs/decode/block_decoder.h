@@ -25,6 +25,8 @@ struct DecodedBlock {
   Rows filtered = 0;
   // Those that contribute. Records in neither are to be decoded alone.
   Rows folded = 0;
+  // In a job with windows, the times of all of these. Whether one is late is left to a PaneClock, in the records' order.
+  std::array<int64_t, Column::kRows> times;
   // Of those that contribute; valid until the next Decode and as long as the records.
   std::array<std::string_view, Column::kRows> keys;
   // The units of record `row` for sum `m` (Contribution::units) are units[m][row].
@@ -44,6 +46,7 @@ class BlockDecoder {
   // Reads the fields that the step is the first to need, and returns which of the rows have all of them.
   Rows ReadFields(const PlanStep& step, std::span<const Record> records, Rows rows);
   void ReadField(uint32_t field, std::span<const Record> records, Rows rows, Column* column);
+  Rows ReadTimes(std::span<const Record> records, Rows rows);
   // Each returns which of the rows are not unfit, and sets what they have.
   Rows MakeKeys(Rows rows);
   Rows MakeUnits(Rows rows);

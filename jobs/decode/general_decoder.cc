@@ -17,8 +17,10 @@ GeneralDecoder::GeneralDecoder(std::shared_ptr<const Plan> plan)
       reader_(*plan_),
       raw_(reader_.size()),
       evaluator_(plan_),
+      time_subject_{"source.time"},
       where_subject_{"where"},
       is_converted_(plan_->fields.size()),
+      time_value_(plan_->time.nodes.size()),
       where_value_(plan_->where.nodes.size()),
       key_values_(plan_->key.nodes.size()),
       values_(plan_->values.nodes.size()) {
@@ -46,7 +48,19 @@ const Value* GeneralDecoder::FieldValue(uint32_t field) const {
   return is_converted_[field] ? &evaluator_.field(field) : nullptr;
 }
 
-const Contribution& GeneralDecoder::Decode(const Record& record) {
+bool GeneralDecoder::TakeTime(const Record& record, PaneClock* clock) {
+  if (IsNull(time_value_[0])) return Bad(BAD_NULL_TIME, time_subject_[0]);
+  const int64_t time_us = std::get<Timestamp>(time_value_[0]).us;
+  if (IsAhead(time_us, *record.parts, plan_->calendar->window())) return Bad(BAD_TIME_AHEAD, time_subject_[0]);
+  clock->Take(time_us);
+  return true;
+}
+
+bool IsAhead(int64_t time_us, const RecordParts& parts, const FoldWindow& window) {
+  return parts.timestamp_ms >= 0 && time_us / 1000 - parts.timestamp_ms > window.ahead_us() / 1000;
+}
+
+const Contribution& GeneralDecoder::Decode(const Record& record, PaneClock* clock) {
   contribution_ = {};
   is_converted_.assign(is_converted_.size(), false);
   evaluator_.Begin();
@@ -55,10 +69,17 @@ const Contribution& GeneralDecoder::Decode(const Record& record) {
     Bad(reason, "");
     return contribution_;
   }
+  const bool windows = plan_->calendar != nullptr;
+  if (windows && (!Do(plan_->time, record, time_subject_, &time_value_) || !TakeTime(record, clock))) return contribution_;
   if (!Do(plan_->where, record, where_subject_, &where_value_)) return contribution_;
   if (!where_value_.empty() && (IsNull(where_value_[0]) || !std::get<bool>(where_value_[0]))) {
     contribution_.filtered = true;
     return contribution_;
+  }
+  if (windows) {
+    contribution_.pane = clock->Row();
+    contribution_.late = !contribution_.pane;
+    if (contribution_.late) return contribution_;
   }
   if (!Do(plan_->key, record, key_subjects_, &key_values_) || !MakeKey()) return contribution_;
   if (!Do(plan_->values, record, value_subjects_, &values_) || !MakeUnits()) return contribution_;

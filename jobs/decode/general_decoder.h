@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "jobs/decode/evaluator.h"
 #include "jobs/decode/format_reader.h"
+#include "jobs/plan/pane_clock.h"
 #include "jobs/decode/record.h"
 #include "jobs/plan/plan.h"
 #include "state.pb.h"
@@ -21,7 +23,7 @@ namespace tenfold {
 // A record has the first of these that holds, in this order, and `subject` is what is in brackets:
 //   BAD_EMPTY_RECORD, BAD_RECORD_TOO_LARGE  as in `jobs/decode/decoder.h`
 //   BAD_WRONG_FIELD_COUNT, BAD_MALFORMED_RECORD  what its format's reader says of it
-// then step by step, where, key, and the measures together: first of the fields that a step is the first to need,
+// then step by step, time, where, key, and the measures together: first of the fields that a step is the first to need,
 //   [field]       in the order of the plan BAD_FIELD_MISSING (null, without a default, and not nullable),
 //                 BAD_FIELD_WRONG_TYPE (another type of JSON, or a null in a list), BAD_FIELD_NOT_UTF8,
 //                 BAD_MALFORMED_NUMBER, or BAD_MALFORMED_FIELD (of other types);
@@ -29,7 +31,10 @@ namespace tenfold {
 // then of its expressions one after the other,
 //   [expression]  what Evaluator::Evaluate says;
 // and if there is no such thing,
+//   BAD_NULL_TIME       [source.time] of a job with windows, it is null
+//   BAD_TIME_AHEAD      [source.time] it is more than the window's `ahead` beyond the record's own timestamp
 //   where false or null: the record is filtered, and no later step is done
+//   late, by its time and those before it: no later step is done
 //   BAD_NULL_KEY        [part of the key] it is null
 //   BAD_EMPTY_KEY       the key has one part, of no bytes
 //   BAD_KEY_TOO_LONG    it is over kMaxKeyBytes
@@ -39,7 +44,10 @@ struct Contribution {
   // "amount", or "where", "key[1]", "measures.score".
   std::string_view subject;
   bool filtered = false;
-  // Unless it is bad or filtered: valid until the next Decode.
+  bool late = false;
+  // In a job with windows, which row of the key it goes to.
+  std::optional<RowPane> pane;
+  // Unless it is bad, filtered or late: valid until the next Decode.
   std::string_view key;
   // What the record adds to each sum of its key's row (job_spec.proto, Measure), in units of 1e-9; what is counted is one.
   std::span<const int64_t> units;
@@ -51,7 +59,8 @@ class GeneralDecoder {
   // INVALID_ARGUMENT, naming what is wrong, for a fold that has no plan.
   static absl::StatusOr<GeneralDecoder> Create(const GeneralFold& fold);
 
-  const Contribution& Decode(const Record& record);
+  // `clock` is that of the record's partition in a job with windows, and takes the record's time; it is not used without.
+  const Contribution& Decode(const Record& record, PaneClock* clock = nullptr);
 
   const Plan& plan() const { return *plan_; }
   std::shared_ptr<const Plan> shared_plan() const { return plan_; }
@@ -60,6 +69,8 @@ class GeneralDecoder {
   const std::vector<Value>& key_values() const { return key_values_; }
 
  private:
+  // Takes the record's time. False if it is bad.
+  bool TakeTime(const Record& record, PaneClock* clock);
   // Converts the fields that the step is the first to need, and computes its expressions into `values`.
   bool Do(const PlanStep& step, const Record& record, std::span<const std::string> subjects, std::vector<Value>* values);
   bool ConvertFields(const PlanStep& step, const Record& record);
@@ -75,12 +86,14 @@ class GeneralDecoder {
   std::vector<RawValue> raw_;
   Evaluator evaluator_;
   // How the expressions of each step are named.
+  std::vector<std::string> time_subject_;
   std::vector<std::string> where_subject_;
   std::vector<std::string> key_subjects_;
   std::vector<std::string> value_subjects_;
 
   // The record under way: which fields are converted, the values of its steps, what comes of them.
   std::vector<bool> is_converted_;
+  std::vector<Value> time_value_;
   std::vector<Value> where_value_;
   std::vector<Value> key_values_;
   std::vector<Value> values_;
@@ -88,6 +101,9 @@ class GeneralDecoder {
   std::vector<int64_t> units_;
   Contribution contribution_;
 };
+
+// Whether a time is further beyond a record's own timestamp, if it has one, than a job's windows allow, in milliseconds.
+bool IsAhead(int64_t time_us, const RecordParts& parts, const FoldWindow& window);
 
 // Appends a part of a key of several to its frame: 0x00 as 0x00 0xff, and 0x00 0x01 at the end, so that frames of different
 // parts differ, and sort as their parts do.

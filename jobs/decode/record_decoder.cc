@@ -21,8 +21,8 @@ absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec) {
   return decoder;
 }
 
-const Contribution& RecordDecoder::Decode(const Record& record) {
-  if (general_ != nullptr) return general_->Decode(record);
+const Contribution& RecordDecoder::Decode(const Record& record, PaneClock* clock) {
+  if (general_ != nullptr) return general_->Decode(record, clock);
   contribution_ = {};
   contribution_.reason = direct_->Decode(record.value, &contribution_.key, units_.get());
   contribution_.units = {units_.get(), 1};

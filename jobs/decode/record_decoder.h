@@ -21,8 +21,8 @@ class RecordDecoder {
   // INVALID_ARGUMENT, naming what is wrong, for a spec that `jobs/spec/job_spec.h` would refuse.
   static absl::StatusOr<RecordDecoder> Create(const JobSpec& spec);
 
-  // Decodes a record by whichever of both there is.
-  const Contribution& Decode(const Record& record);
+  // Decodes a record by whichever of both there is; the clock is that of GeneralDecoder::Decode.
+  const Contribution& Decode(const Record& record, PaneClock* clock = nullptr);
 
   // Exactly one of them is set. The fold's loop asks the direct one itself.
   Decoder* direct() { return direct_ ? &*direct_ : nullptr; }

@@ -86,6 +86,7 @@ bool HasTwice(const JsonNode& node, const std::vector<std::vector<std::string>>&
 
 GeneralRecords::GeneralRecords(const GeneralFold& fold) : fold_(fold) {
   for (const Let& let : fold.let()) lets_[let.name()] = ParseFormula(let.expression());
+  if (!fold.time().empty()) time_.push_back(ParseFormula(fold.time()));
   if (!fold.where().empty()) where_.push_back(ParseFormula(fold.where()));
   for (const std::string& key : fold.key()) key_.push_back(ParseFormula(key));
   for (const Measure& measure : fold.measures()) measures_.push_back(ParseFormula(measure.expression()).parts);
@@ -259,7 +260,8 @@ std::optional<GeneralRecords::Found> GeneralRecords::OfParts(const std::string& 
 }
 
 Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value,
-                                 const RecordParts* parts) const {
+                                 const RecordParts* parts, const std::function<void(int64_t time_us)>& take,
+                                 const std::function<bool()>& is_late) const {
   const auto bad = [](BadReason reason, std::string subject) {
     Contributed made;
     made.reason = reason;
@@ -340,6 +342,16 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
   };
 
   Contributed made;
+  if (made = convert(time_); made.reason != BAD_NONE) return made;
+  for (const Formula& time : time_) {
+    Datum datum;
+    if (const BadReason reason = compute(time, &datum); reason != BAD_NONE) return bad(reason, "source.time");
+    if (datum.null()) return bad(BAD_NULL_TIME, "source.time");
+    const int64_t time_us = std::get<Instant>(datum.is).us;
+    if (parts->timestamp_ms >= 0 && time_us / 1000 > parts->timestamp_ms + fold_.window().ahead_us() / 1000)
+      return bad(BAD_TIME_AHEAD, "source.time");
+    take(time_us);
+  }
   if (made = convert(where_); made.reason != BAD_NONE) return made;
   for (const Formula& where : where_) {
     Datum datum;
@@ -347,6 +359,8 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
     made.filtered = datum.null() || !datum.truth();
     if (made.filtered) return made;
   }
+  made.late = !time_.empty() && is_late();
+  if (made.late) return made;
 
   if (made = convert(key_); made.reason != BAD_NONE) return made;
   std::vector<Datum> values_of_key(key_.size());

@@ -1,6 +1,7 @@
 // What a record adds by a fold of expressions, by brute force. Pure; used by one thread at a time.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ struct Contributed {
   BadReason reason = BAD_NONE;
   std::string subject;
   bool filtered = false;
+  bool late = false;
   std::string key;
   // What it adds to each measure, in units; of one that may be null followed by one if it is not.
   std::vector<BigInt> units;
@@ -27,9 +29,11 @@ class GeneralRecords {
   // The fold has passed the rules.
   explicit GeneralRecords(const GeneralFold& fold);
 
-  // `parts` may be nullptr where the fold reads neither keys nor timestamps nor headers.
+  // `parts` may be nullptr where the fold reads neither keys nor timestamps nor headers. In a fold with windows `take` gets
+  // the record's time, if it can be read, and then `is_late` is asked, if nothing else is wrong up to there.
   Contributed Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value,
-                   const RecordParts* parts = nullptr) const;
+                   const RecordParts* parts = nullptr, const std::function<void(int64_t time_us)>& take = nullptr,
+                   const std::function<bool()>& is_late = nullptr) const;
 
  private:
   struct Place;
@@ -52,6 +56,7 @@ class GeneralRecords {
 
   GeneralFold fold_;
   std::map<std::string, Formula> lets_;
+  std::vector<Formula> time_;
   std::vector<Formula> where_;
   std::vector<Formula> key_;
   // One for each measure: what it sums or counts, if anything.

@@ -60,7 +60,7 @@ Uint128 Modulo128(const BigInt& units) {
   return (Uint128{static_cast<uint64_t>(halves.high())} << 64) | halves.low();
 }
 
-// R4's term of a row whose pane is 0.
+// R4's term of a row, of whose key the pane is a part in a job with windows.
 Uint128 RowDigest(const std::string& key, uint64_t count, const std::vector<BigInt>& sums) {
   const std::string frame = std::string(8, '\0') + key;
   const XXH128_hash_t hash = XXH3_128bits(frame.data(), frame.size());
@@ -94,10 +94,15 @@ Oracle::Oracle(const JobSpec& spec, size_t partitions)
       shards_(std::min<size_t>(kShards, partitions)),
       records_(partitions),
       filtered_(partitions),
+      late_(partitions),
       bad_(partitions) {
   CHECK_GT(partitions, 0u) << "job " << spec.name() << " has no partition";
   if (spec.fold().has_general()) {
     general_ = std::make_unique<oracle::GeneralRecords>(spec.fold().general());
+    if (spec.fold().general().has_window()) {
+      windows_ = std::make_unique<oracle::WindowAssignment>(spec.fold().general().window(), partitions);
+      panes_ = spec.fold().general().window().panes();
+    }
   } else {
     PrepareTerms(spec);
   }
@@ -160,11 +165,19 @@ void Oracle::Add(size_t partition, std::string_view value, const Place& place) {
   CHECK_LT(partition, records_.size());
   ++records_[partition];
   if (general_ != nullptr) {
-    const oracle::Contributed made = general_->Read(place.topic, place.partition, place.offset, value, place.parts);
+    int64_t time_us = 0;
+    const auto take = [&](int64_t time) { windows_->Take(partition, time_us = time); };
+    const auto is_late = [&] { return windows_->Windows(partition, time_us).empty(); };
+    const oracle::Contributed made =
+        general_->Read(place.topic, place.partition, place.offset, value, place.parts, take, is_late);
     if (made.reason != BAD_NONE) {
       ++bad_[partition][{made.reason, made.subject}];
     } else if (made.filtered) {
       ++filtered_[partition];
+    } else if (made.late) {
+      ++late_[partition];
+    } else if (windows_ != nullptr) {
+      AddToWindows(partition, made.key, made.units, time_us);
     } else {
       AddRow(partition, made.key, made.units);
     }
@@ -186,6 +199,25 @@ void Oracle::AddRow(size_t partition, std::string_view key, const std::vector<Bi
   ++row->second.count;
   row->second.sums.resize(units.size());
   for (size_t m = 0; m < units.size(); ++m) row->second.sums[m] += units[m];
+}
+
+void Oracle::AddToWindows(size_t partition, const std::string& key, const std::vector<BigInt>& units, int64_t time_us) {
+  const std::vector<int64_t> windows = windows_->Windows(partition, time_us);
+  for (const int64_t window : windows) {
+    std::vector<BigInt>& sums = in_window_[window][key];
+    sums.resize(units.size());
+    for (size_t m = 0; m < units.size(); ++m) sums[m] += units[m];
+  }
+  // A state keeps the record in a row of its last window and the first that it is in: z + 2^46 in 6 bytes, and how many
+  // before a it has passed in 2.
+  const int64_t last = windows_->LastWindow(time_us);
+  const auto z = static_cast<uint64_t>(last + (int64_t{1} << 46));
+  const auto passed = static_cast<uint64_t>(windows.front() - (last - panes_ + 1));
+  std::string row;
+  for (int byte = 5; byte >= 0; --byte) row += static_cast<char>(z >> (8 * byte));
+  row += static_cast<char>(passed >> 8);
+  row += static_cast<char>(passed);
+  AddRow(partition, row + key, units);
 }
 
 BadReason Oracle::ReadRecord(std::string_view value, std::string_view* key, BigInt* units) const {
@@ -287,6 +319,41 @@ Oracle::BigInt Oracle::RoundToUnits(const BigInt& mantissa, int exponent) {
   return mantissa < 0 ? BigInt(-rounded) : rounded;
 }
 
+std::vector<Entry> Oracle::TopOf(const std::map<std::string_view, std::vector<BigInt>>& totals) const {
+  std::vector<Entry> top;
+  // The totals are in key order, so a stable sort by score keeps ties in key order.
+  std::vector<std::pair<std::string_view, const std::vector<BigInt>*>> ranking;
+  for (const auto& [key, total] : totals) {
+    if (IsRanked(total)) ranking.emplace_back(key, &total);
+  }
+  const size_t by = measures_[ranked_].sum;
+  std::stable_sort(ranking.begin(), ranking.end(), [&](const auto& a, const auto& b) {
+    return ascending_ ? (*a.second)[by]<(*b.second)[by] : (*a.second)[by]>(*b.second)[by];
+  });
+  if (ranking.size() > top_) ranking.resize(top_);
+  for (const auto& [key, total] : ranking) {
+    Entry& entry = top.emplace_back();
+    entry.set_key(std::string(key));
+    *entry.mutable_sum() = ToMessage(total->at(0));
+    for (size_t m = 1; m < total->size(); ++m) *entry.add_others() = ToMessage((*total)[m]);
+  }
+  return top;
+}
+
+std::vector<Entry> Oracle::TopOfWindow(int64_t window) const {
+  std::map<std::string_view, std::vector<BigInt>> totals;
+  if (const auto found = in_window_.find(window); found != in_window_.end()) {
+    for (const auto& [key, sums] : found->second) totals[key] = sums;
+  }
+  return TopOf(totals);
+}
+
+std::vector<int64_t> Oracle::Windows() const {
+  std::vector<int64_t> windows;
+  for (const auto& [window, keys] : in_window_) windows.push_back(window);
+  return windows;
+}
+
 Oracle::Result Oracle::Compute() const {
   Result result;
   std::map<std::string_view, std::vector<BigInt>> totals;
@@ -301,25 +368,15 @@ Oracle::Result Oracle::Compute() const {
     result.digests.push_back(ToMessage(digest));
   }
 
-  // The totals are in key order, so a stable sort by score keeps ties in key order.
-  std::vector<std::pair<std::string_view, const std::vector<BigInt>*>> ranking;
-  for (const auto& [key, total] : totals) {
-    if (IsRanked(total)) ranking.emplace_back(key, &total);
-  }
-  const size_t by = measures_[ranked_].sum;
-  std::stable_sort(ranking.begin(), ranking.end(), [&](const auto& a, const auto& b) {
-    return ascending_ ? (*a.second)[by]<(*b.second)[by] : (*a.second)[by]>(*b.second)[by];
-  });
-  if (ranking.size() > top_) ranking.resize(top_);
-  for (const auto& [key, total] : ranking) {
-    Entry& entry = result.top.emplace_back();
-    entry.set_key(std::string(key));
-    *entry.mutable_sum() = ToMessage(total->at(0));
-    for (size_t m = 1; m < total->size(); ++m) *entry.add_others() = ToMessage((*total)[m]);
+  if (windows_ == nullptr) {
+    result.top = TopOf(totals);
+  } else if (result.window = windows_->Newest(); result.window) {
+    result.top = TopOfWindow(*result.window);
   }
 
   for (const uint64_t count : records_) result.records += count;
   for (const uint64_t count : filtered_) result.filtered_records += count;
+  for (const uint64_t count : late_) result.late_records += count;
   for (const auto& reasons : bad_) {
     auto& of_partition = result.bad.emplace_back();
     for (const auto& [reason, count] : reasons) {
@@ -331,20 +388,45 @@ Oracle::Result Oracle::Compute() const {
   return result;
 }
 
-std::string Oracle::Difference(const BatchCommitted& batch) const {
-  const Result expected = Compute();
-  const auto& top = batch.top();
-  for (int i = 0; i < std::min(top.size(), static_cast<int>(expected.top.size())); ++i) {
-    const Entry& entry = expected.top[static_cast<size_t>(i)];
+std::string Oracle::TopDifference(const google::protobuf::RepeatedPtrField<Entry>& top, const std::vector<Entry>& expected) {
+  for (int i = 0; i < std::min(top.size(), static_cast<int>(expected.size())); ++i) {
+    const Entry& entry = expected[static_cast<size_t>(i)];
     const auto is_equal = [](const Int128& a, const Int128& b) { return FromMessage(a) == FromMessage(b); };
     if (top[i].key() == entry.key() && is_equal(top[i].sum(), entry.sum()) &&
         std::ranges::equal(top[i].others(), entry.others(), is_equal))
       continue;
     return fmt::format("rank {} is {} in the batch, {} by the log", i + 1, EntryText(top[i]), EntryText(entry));
   }
-  if (static_cast<size_t>(top.size()) != expected.top.size()) {
-    return fmt::format("the top has {} keys in the batch, {} by the log", top.size(), expected.top.size());
+  if (static_cast<size_t>(top.size()) != expected.size()) {
+    return fmt::format("the top has {} keys in the batch, {} by the log", top.size(), expected.size());
   }
+  return "";
+}
+
+std::string Oracle::WindowDifference(const BatchCommitted& batch) const {
+  const std::optional<int64_t> newest = windows_->Newest();
+  const std::optional<int64_t> window = batch.has_window() ? std::optional(batch.window()) : std::nullopt;
+  const auto text = [](std::optional<int64_t> number) { return number ? std::to_string(*number) : std::string("none"); };
+  if (window != newest) return fmt::format("the window is {} in the batch, {} by the log", text(window), text(newest));
+  const std::optional<int64_t> passed = windows_->Passed();
+  std::optional<int64_t> before;
+  for (const FinalWindow& final : batch.finals()) {
+    if (final.window() > batch.closed_through() || (before && *before >= final.window()))
+      return fmt::format("window {} is out of order among the final ones", final.window());
+    // Partitions that are added later have passed nothing, and make no window of before open again.
+    if (!passed || final.window() > *passed)
+      return fmt::format("window {} is final; by the log all partitions have passed {}", final.window(), text(passed));
+    before = final.window();
+    if (!in_window_.contains(final.window())) return fmt::format("window {} is final, and has no records", final.window());
+    if (const std::string different = TopDifference(final.top(), TopOfWindow(final.window())); !different.empty())
+      return fmt::format("in the final window {} {}", final.window(), different);
+  }
+  return "";
+}
+
+std::string Oracle::Difference(const BatchCommitted& batch) const {
+  const Result expected = Compute();
+  if (const std::string different = TopDifference(batch.top(), expected.top); !different.empty()) return different;
   const size_t batch_shards = static_cast<size_t>(batch.digests_size());
   for (size_t s = 0; s < std::max(batch_shards, expected.digests.size()); ++s) {
     const std::string by_batch = DigestText(s < batch_shards ? batch.digests(static_cast<int>(s)) : Digest());
@@ -362,7 +444,9 @@ std::string Oracle::Difference(const BatchCommitted& batch) const {
     return fmt::format("the filtered records are {} in the batch, {} by the log", batch.filtered_records(),
                        expected.filtered_records);
   }
-  return "";
+  if (batch.late_records() != expected.late_records)
+    return fmt::format("the late records are {} in the batch, {} by the log", batch.late_records(), expected.late_records);
+  return windows_ == nullptr ? "" : WindowDifference(batch);
 }
 
 }  // namespace tenfold

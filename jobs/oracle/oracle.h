@@ -17,6 +17,7 @@
 
 #include "job_spec.pb.h"
 #include "jobs/oracle/general_record.h"
+#include "jobs/oracle/window_assignment.h"
 #include "journal.pb.h"
 
 namespace tenfold {
@@ -46,11 +47,21 @@ class Oracle {
     uint64_t records = 0;
     uint64_t bad_records = 0;
     uint64_t filtered_records = 0;
+    uint64_t late_records = 0;
+    // Of a job with windows, the one that `top` is of, the first that covers the latest time of any record; unset without
+    // one.
+    std::optional<int64_t> window;
     // Bad records by partition index, then by reason, and by reason and subject.
     std::vector<std::map<BadReason, uint64_t>> bad;
     std::vector<std::map<std::pair<BadReason, std::string>, uint64_t>> bad_subjects;
   };
   Result Compute() const;
+  // What the job with windows has in this one.
+  std::vector<Entry> TopOfWindow(int64_t window) const;
+  bool has_windows() const { return windows_ != nullptr; }
+  // The windows that have records, and the last one that all partitions have passed; nullopt if one has passed none.
+  std::vector<int64_t> Windows() const;
+  std::optional<int64_t> Passed() const { return windows_->Passed(); }
 
   // Returns "" if `batch` equals what Compute() returns, else a sentence with the first difference and both values.
   std::string Difference(const BatchCommitted& batch) const;
@@ -88,6 +99,12 @@ class Oracle {
   void PrepareTerms(const JobSpec& spec);
   void PrepareResult(const JobSpec& spec);
   void AddRow(size_t partition, std::string_view key, const std::vector<BigInt>& units);
+  // Adds the next record of a job with windows, to whose keys the windows are those that it is in.
+  void AddToWindows(size_t partition, const std::string& key, const std::vector<BigInt>& units, int64_t time_us);
+  std::vector<Entry> TopOf(const std::map<std::string_view, std::vector<BigInt>>& totals) const;
+  std::string WindowDifference(const BatchCommitted& batch) const;
+  // "" if the entries are the same, else a sentence.
+  static std::string TopDifference(const google::protobuf::RepeatedPtrField<Entry>& top, const std::vector<Entry>& expected);
   // Whether a key with these totals is ranked.
   bool IsRanked(const std::vector<BigInt>& sums) const;
 
@@ -107,6 +124,11 @@ class Oracle {
   // Counted by partition index.
   std::vector<uint64_t> records_;
   std::vector<uint64_t> filtered_;
+  std::vector<uint64_t> late_;
+  // Null for a job without windows; and what is in each window, by key.
+  std::unique_ptr<oracle::WindowAssignment> windows_;
+  std::map<int64_t, std::map<std::string, std::vector<BigInt>>> in_window_;
+  int64_t panes_ = 0;
   std::vector<std::map<std::pair<BadReason, std::string>, uint64_t>> bad_;
 };
 

@@ -1,12 +1,14 @@
 #include "jobs/plan/explain.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "common/limits.h"
+#include "common/text/duration.h"
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
 #include "jobs/plan/field_value.h"
@@ -37,7 +39,8 @@ class Explainer {
                                ranked.present ? " that is not null" : "", spec_.batch_interval_ms()));
     Line("merge", "by thresholds, by what changed, or by all entries, as a batch makes cheapest; always exact");
     Line("state",
-         fmt::format("a row a key: count and {} of 128 bits in units of 1e-9{}",
+         fmt::format("a row a {}key: count and {} of 128 bits in units of 1e-9{}",
+                     spec_.fold().general().has_window() ? "window and " : "",
                      of.ranking.sums == 1 ? "one sum" : fmt::format("{} sums", of.ranking.sums),
                      spec_.fold().initial().empty() ? "" : fmt::format("; {} initial", spec_.fold().initial_size())));
     Line("limits", fmt::format("a record {} bytes, a key {}, a contribution 64 bits in units of 1e-9, a number {} digits",
@@ -75,6 +78,11 @@ class Explainer {
     } else {
       ExplainDelimited(fold.format().delimited());
     }
+    ExplainStep(*plan, plan->time);
+    if (plan->calendar != nullptr) {
+      Line("time", fmt::format("{}; a record without one is bad, and one that is more than {} ahead of its own timestamp",
+                               fold.time(), DurationText(absl::Microseconds(fold.window().ahead_us()))));
+    }
     ExplainStep(*plan, plan->where);
     if (!fold.where().empty()) Line("where", fmt::format("{}; other records are filtered", fold.where()));
     for (int i = 0; i < fold.let_size(); ++i) {
@@ -82,6 +90,7 @@ class Explainer {
       Line("let", fmt::format("{} = {}: {}{}, computed once, where it is first needed", fold.let(i).name(),
                               fold.let(i).expression(), TypeName(node.type), node.nullable ? " or null" : ""));
     }
+    if (plan->calendar != nullptr) ExplainWindow(fold.window());
     ExplainStep(*plan, plan->key);
     Line("key", fmt::format("{}{}", fmt::join(fold.key(), ", "),
                             fold.key_size() > 1 ? ", framed, so that keys sort by their parts" : ""));
@@ -90,10 +99,25 @@ class Explainer {
       Line("measure", fmt::format("{} = {}, computed exactly in fractions and rounded once to 1e-9", measure.name(),
                                   measure.expression()));
     }
-    const size_t unused =
-        plan->fields.size() - plan->where.fields.size() - plan->key.fields.size() - plan->values.fields.size();
+    const size_t unused = plan->fields.size() - plan->time.fields.size() - plan->where.fields.size() -
+                          plan->key.fields.size() - plan->values.fields.size();
     if (unused > 0) Line("unused", fmt::format("{} of the fields; nothing reads them", unused));
     Line("decoding", "the general path: fields as they are needed, then expressions");
+  }
+
+  void ExplainWindow(const FoldWindow& window) {
+    constexpr std::array<std::string_view, 5> kUnits = {"ms", "day", "week", "month", "year"};
+    const std::string pane = window.unit() == PANE_FIXED
+                                 ? DurationText(absl::Microseconds(window.pane_us()))
+                                 : fmt::format("one {} of {}", kUnits[static_cast<size_t>(window.unit())],
+                                               window.zone().empty() ? "UTC" : window.zone());
+    const std::string kind =
+        window.panes() == 1 ? "tumbling, of " + pane : fmt::format("sliding, of {} panes of {}", window.panes(), pane);
+    const std::string late = DurationText(absl::Microseconds(window.lateness_us()));
+    Line("window", kind);
+    Line("final", fmt::format("once every partition has a record whose time is {} beyond the window's end", late));
+    Line("late",
+         fmt::format("what comes after a record of its own partition that is {} beyond the end of its last window", late));
   }
 
   // The fields that a step reads.

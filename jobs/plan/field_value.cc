@@ -5,6 +5,7 @@
 
 #include "common/text/utf8.h"
 #include "fmt/format.h"
+#include "jobs/plan/pane_calendar.h"
 
 namespace tenfold {
 namespace {
@@ -18,31 +19,9 @@ FieldError OfNumber(NumberError error) {
                                             : FieldError::kOutOfRange;
 }
 
-// Days from 1970-01-01 of the proleptic Gregorian calendar (H. Hinnant, "chrono-compatible low-level date algorithms").
-int64_t DaysOf(int64_t year, int64_t month, int64_t day) {
-  year -= month <= 2;
-  const int64_t era = year / 400;
-  const int64_t year_of_era = year - era * 400;
-  const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719'468;
-}
-
 int64_t DaysIn(int64_t year, int64_t month) {
   if (month == 2) return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28;
   return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
-}
-
-// The date of a day from 1970-01-01 on (the same source).
-void DateOf(int64_t days, int64_t* year, int64_t* month, int64_t* day) {
-  days += 719'468;
-  const int64_t era = days / 146'097;
-  const int64_t day_of_era = days - era * 146'097;
-  const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const int64_t shifted = (5 * day_of_year + 2) / 153;
-  *day = day_of_year - (153 * shifted + 2) / 5 + 1;
-  *month = shifted < 10 ? shifted + 3 : shifted - 9;
-  *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
 }
 
 class TimestampReader {
@@ -58,7 +37,7 @@ class TimestampReader {
     if (month < 1 || month > 12 || day < 1 || day > DaysIn(year, month)) return FieldError::kMalformed;
     int64_t within = 0;
     if (!AtEnd() && (!(Take('T') || Take(' ')) || !ReadTime(&within))) return FieldError::kMalformed;
-    time->us = DaysOf(year, month, day) * kDay + within;
+    time->us = DaysOfDate(year, month, day) * kDay + within;
     return time->us >= 0 && time->us < kTimestampEnd ? FieldError::kNone : FieldError::kOutOfRange;
   }
 
@@ -109,11 +88,13 @@ class TimestampReader {
   size_t at_ = 0;
 };
 
+}  // namespace
+
 std::string TimestampText(int64_t us) {
   int64_t year = 0;
   int64_t month = 0;
   int64_t day = 0;
-  DateOf(us / kDay, &year, &month, &day);
+  DateOfDays(us / kDay, &year, &month, &day);
   const int64_t seconds = us % kDay / kSecond;
   std::string text =
       fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -123,8 +104,6 @@ std::string TimestampText(int64_t us) {
   }
   return text + "Z";
 }
-
-}  // namespace
 
 std::optional<Timestamp> TimestampOf(const Fraction& number, TimestampUnit unit) {
   const int64_t us = unit == TIMESTAMP_SECONDS ? kSecond : unit == TIMESTAMP_MILLISECONDS ? 1000 : 1;

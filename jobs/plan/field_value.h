@@ -26,6 +26,9 @@ FieldError ReadFieldText(std::string_view text, FieldType type, TimestampUnit un
 // The timestamp that is this many units after 1970; nullopt if it is out of range.
 std::optional<Timestamp> TimestampOf(const Fraction& number, TimestampUnit unit);
 
+// RFC 3339 UTC of microseconds since 1970, from 0 on, with as many decimals as it needs.
+std::string TimestampText(int64_t us);
+
 // The text form of a value that is no list and not null, as keys and concat have it: a number is rounded to 1e-9, a
 // timestamp is RFC 3339 UTC with as many decimals as it needs.
 std::string ValueText(const Value& value);

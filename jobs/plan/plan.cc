@@ -31,6 +31,10 @@ class PlanMaker {
       check_.AddElsewhere(measure.name(), "it is a measure, and a condition on measures stands in having");
     for (const Field& field : fold_.fields()) AddField(field);
     for (int i = 0; i < fold_.let_size(); ++i) AddLet(fold_.let(i));
+    if (fold_.has_window()) {
+      plan_->calendar = std::make_shared<PaneCalendar>(fold_.window());
+      if (const auto time = check_.Check(fold_.time(), "source.time", kTimestamp)) plan_->time.nodes.push_back(*time);
+    }
     if (!fold_.where().empty()) {
       if (const auto where = check_.Check(fold_.where(), "where", kBoolean)) plan_->where.nodes.push_back(*where);
     }
@@ -41,7 +45,9 @@ class PlanMaker {
                                            plan_->fields.size(), kMaxFields));
     if (!problems_->empty()) return nullptr;
     FindFields();
-    plan_->reads_parts = std::ranges::any_of(plan_->fields, [](const PlannedField& f) { return f.place.IsOfParts(); });
+    // A time is held against the timestamp of its record.
+    plan_->reads_parts = plan_->calendar != nullptr ||
+                         std::ranges::any_of(plan_->fields, [](const PlannedField& f) { return f.place.IsOfParts(); });
     return std::move(plan_);
   }
 
@@ -197,7 +203,7 @@ class PlanMaker {
   void FindFields() {
     std::vector<bool> seen(plan_->nodes.size());
     std::set<uint32_t> read;
-    for (PlanStep* step : {&plan_->where, &plan_->key, &plan_->values}) {
+    for (PlanStep* step : {&plan_->time, &plan_->where, &plan_->key, &plan_->values}) {
       for (const uint32_t node : step->nodes) AddFieldsOf(node, &seen, &read, &step->fields);
       // What expressions name by its place comes after the fields that have names, by the bytes of the place.
       const auto order = [this](uint32_t field) {
@@ -237,6 +243,7 @@ bool MakeCanonical(GeneralFold* fold) {
   const std::shared_ptr<const Plan> plan = MakePlan(*fold, &problems);
   if (plan == nullptr) return false;
   const auto rewrite = [](std::string* text) { *text = ExpressionText(*ParseExpression(*text).expression); };
+  if (!fold->time().empty()) rewrite(fold->mutable_time());
   if (!fold->where().empty()) rewrite(fold->mutable_where());
   for (Let& let : *fold->mutable_let()) rewrite(let.mutable_expression());
   for (std::string& key : *fold->mutable_key()) rewrite(&key);

@@ -13,6 +13,7 @@
 #include "job_spec.pb.h"
 #include "jobs/plan/field_place.h"
 #include "jobs/plan/function.h"
+#include "jobs/plan/pane_calendar.h"
 #include "jobs/plan/value.h"
 #include "re2/re2.h"
 
@@ -78,8 +79,11 @@ struct Plan {
     uint32_t node = 0;
   };
   std::vector<NamedNode> lets;
-  // Steps in their order. `where` is one condition or none; `key` has a node for each part, `values` one for each measure
-  // that has one.
+  // Of a fold with windows; else nullptr.
+  std::shared_ptr<const PaneCalendar> calendar;
+  // Steps in their order. `time` is one timestamp of a fold with windows, or none. `where` is one condition or none; `key`
+  // has a node for each part, `values` one for each measure that has one.
+  PlanStep time;
   PlanStep where;
   PlanStep key;
   PlanStep values;

@@ -29,6 +29,7 @@ ResultForm ResultFormOf(const JobSpec& spec) {
   ResultForm form;
   form.general = spec.fold().has_general();
   form.measures = MeasuresOf(spec);
+  if (spec.fold().general().has_window()) form.calendar = std::make_shared<PaneCalendar>(spec.fold().general().window());
   if (form.general) form.key_parts = static_cast<size_t>(spec.fold().general().key_size());
   return form;
 }
@@ -71,27 +72,41 @@ std::vector<std::string> MeasureTexts(const Entry& entry, const ResultForm& form
   return texts;
 }
 
-std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch,
-                    const ResultForm& form) {
-  using Json = nlohmann::ordered_json;
-  CHECK_GE(partitions.size(), static_cast<size_t>(batch.next_offsets_size())) << "batch " << batch.batch() << " of " << job;
-  Json offsets = Json::array();
-  for (int i = 0; i < batch.next_offsets_size(); ++i) {
-    const Partition& partition = partitions[static_cast<size_t>(i)];
-    offsets.push_back(
-        Json{{"topic", partition.topic()}, {"partition", partition.partition()}, {"next_offset", batch.next_offsets(i)}});
-  }
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json WindowJson(int64_t window, bool final, const PaneCalendar& calendar) {
+  const PaneCalendar::Times times = calendar.TimesOf(window);
+  return {{"start", FormatTime(times.begin_us)}, {"end", FormatTime(times.end_us)}, {"final", final}, {"decreed", false}};
+}
+
+template <typename Entries>
+Json TopJson(const Entries& entries, const ResultForm& form) {
   Json top = Json::array();
-  for (int i = 0; i < batch.top_size(); ++i) {
-    const std::vector<Units> sums = SumsOf(batch.top(i));
-    Json entry = {{"rank", i + 1}, {"key", batch.top(i).key()}, {"score", MeasureTexts(batch.top(i), form)[0]}};
-    if (form.key_parts > 1) entry["key"] = KeyParts(batch.top(i).key(), form);
+  for (int i = 0; i < entries.size(); ++i) {
+    const std::vector<Units> sums = SumsOf(entries[i]);
+    Json entry = {{"rank", i + 1}, {"key", entries[i].key()}, {"score", MeasureTexts(entries[i], form)[0]}};
+    if (form.key_parts > 1) entry["key"] = KeyParts(entries[i].key(), form);
     for (const RowMeasure& measure : form.measures.measures) {
       if (!form.general) break;
       const std::optional<Units> value = measure.ValueOf(sums);
       entry["measures"][measure.name] = value ? Json(FormatUnits(*value)) : Json();
     }
     top.push_back(std::move(entry));
+  }
+  return top;
+}
+
+// What the lines of a batch begin with.
+Json BatchJson(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch,
+               const ResultForm& form) {
+  CHECK_GE(partitions.size(), static_cast<size_t>(batch.next_offsets_size())) << "batch " << batch.batch() << " of " << job;
+  Json offsets = Json::array();
+  for (int i = 0; i < batch.next_offsets_size(); ++i) {
+    const Partition& partition = partitions[static_cast<size_t>(i)];
+    offsets.push_back(
+        Json{{"topic", partition.topic()}, {"partition", partition.partition()}, {"next_offset", batch.next_offsets(i)}});
   }
   Json line = {{"job", job},
                {"job_id", batch.job_id()},
@@ -101,11 +116,62 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
                {"records", batch.records()},
                {"bad_records", batch.bad_records()}};
   if (form.general) line["filtered_records"] = batch.filtered_records();
+  if (form.calendar != nullptr) line["late_records"] = batch.late_records();
   line["batch_records"] = batch.batch_records();
-  line["top"] = std::move(top);
+  return line;
+}
+
+// Keys are UTF-8, as other records are bad; `replace` only keeps the library from throwing.
+std::string Dumped(const Json& line) { return line.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace
+
+std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch,
+                    const ResultForm& form) {
+  Json line = BatchJson(job, partitions, batch, form);
+  if (form.calendar != nullptr)
+    line["window"] = batch.has_window() ? WindowJson(batch.window(), false, *form.calendar) : Json();
+  line["top"] = TopJson(batch.top(), form);
   line["proof"] = ProofJson(batch.proof(), form.measures.ranking);
-  // Keys are UTF-8, as other records are bad; `replace` only keeps the library from throwing.
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return Dumped(line);
+}
+
+std::vector<std::string> FinalLines(const std::string& job, const std::vector<Partition>& partitions,
+                                    const BatchCommitted& batch, const ResultForm& form) {
+  std::vector<std::string> lines;
+  for (const FinalWindow& final : batch.finals()) {
+    Json line = BatchJson(job, partitions, batch, form);
+    line["window"] = WindowJson(final.window(), true, *form.calendar);
+    line["top"] = TopJson(final.top(), form);
+    line["proof"] = ProofJson(final.proof(), form.measures.ranking);
+    lines.push_back(Dumped(line));
+  }
+  return lines;
+}
+
+bool IsFinalLine(const std::string& line) {
+  const nlohmann::json parsed = nlohmann::json::parse(line, nullptr, false);
+  if (!parsed.is_object()) return false;
+  const auto window = parsed.find("window");
+  return window != parsed.end() && window->is_object() && window->value("final", false);
+}
+
+std::string WindowText(int64_t window, const PaneCalendar& calendar) {
+  const PaneCalendar::Times times = calendar.TimesOf(window);
+  absl::TimeZone zone;
+  const std::string& name = calendar.window().zone();
+  if (name.empty() || !absl::LoadTimeZone(name, &zone)) zone = absl::UTCTimeZone();
+  const absl::Time begin = absl::FromUnixMicros(times.begin_us);
+  const absl::Time end = absl::FromUnixMicros(times.end_us);
+  const auto at_midnight = [&zone](absl::Time time) { return absl::FormatTime("%H:%M:%E*S", time, zone) == "00:00:00"; };
+  if (at_midnight(begin) && at_midnight(end)) {
+    // The last day that is in it, which may be the only one.
+    const std::string first = absl::FormatTime("%Y-%m-%d", begin, zone);
+    const std::string last = absl::FormatTime("%Y-%m-%d", end - absl::Microseconds(1), zone);
+    return first == last ? first : first + " to " + last;
+  }
+  return absl::FormatTime("%Y-%m-%d %H:%M:%E*S", begin, zone) + " to " + absl::FormatTime("%Y-%m-%d %H:%M:%E*S", end, zone) +
+         (name.empty() ? " UTC" : "");
 }
 
 bool SaysTheSame(const std::string& line, const std::string& other) {

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "job_spec.pb.h"
 #include "jobs/plan/measures.h"
+#include "jobs/plan/pane_calendar.h"
 #include "journal.pb.h"
 #include "nlohmann/json_fwd.hpp"
 
@@ -17,6 +20,8 @@ struct ResultForm {
   bool general = false;
   // How many parts keys have.
   size_t key_parts = 1;
+  // Of a job with windows; else nullptr.
+  std::shared_ptr<const PaneCalendar> calendar = nullptr;
   JobMeasures measures = {.measures = {{.name = kScoreMeasure, .sum = 0, .present = {}}}, .ranked = 0, .ranking = {}};
 };
 ResultForm ResultFormOf(const JobSpec& spec);
@@ -36,9 +41,19 @@ std::vector<std::string> MeasureTexts(const Entry& entry, const ResultForm& form
 // numbers, the time RFC 3339 UTC with milliseconds, scores and totals R1's text. `partitions` has at least as many entries
 // as the batch has offsets. A general fold's line also has "filtered_records" after "bad_records", and
 // "measures":{NAME:TEXT or null} after "score", which is the measure that ranks, in each entry; a key of several parts is an
-// array.
+// array. In a job with windows "late_records" follows "filtered_records", and "window":{"start","end","final","decreed"}
+// "batch_records": RFC 3339 UTC and booleans; null as long as no record had a time.
 std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch,
                     const ResultForm& form = {});
+
+// The same of each window that became final with the batch, in their order.
+std::vector<std::string> FinalLines(const std::string& job, const std::vector<Partition>& partitions,
+                                    const BatchCommitted& batch, const ResultForm& form);
+// Whether a line is of a final window.
+bool IsFinalLine(const std::string& line);
+
+// A window as people read it, by its begin and end in the time zone that its panes are of: "2026-11-28" for a day.
+std::string WindowText(int64_t window, const PaneCalendar& calendar);
 
 // Whether two lines are of the same batch with the same offsets and top. Either may lack fields of another version.
 bool SaysTheSame(const std::string& line, const std::string& other);

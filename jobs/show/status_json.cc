@@ -79,21 +79,24 @@ Json PartitionJson(const PartitionStatus& partition) {
     of_reason = (of_reason.is_null() ? 0 : of_reason.get<uint64_t>()) + count.count();
   }
   const bool seen = partition.end_offset() >= 0;
-  return {{"topic", partition.topic()},
-          {"partition", partition.partition()},
-          {"next_offset", partition.next_offset()},
-          {"end_offset", seen ? Json(partition.end_offset()) : Json()},
-          {"lag", seen ? Json(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : Json()},
-          {"records", partition.counters().records()},
-          {"bad_records", bad},
-          {"filtered_records", partition.counters().filtered()},
-          {"topic_id", TopicIdText(partition.counters().topic_id())},
-          {"leader_epoch", partition.counters().has_leader_epoch() ? Json(partition.counters().leader_epoch()) : Json()},
-          {"problem", partition.problem()},
-          {"since", OptionalTime(partition.since_us())},
-          {"held_back", partition.held_back()},
-          {"held_back_since", OptionalTime(partition.held_back_since_us())},
-          {"held_back_by", partition.held_back_by()}};
+  return {
+      {"topic", partition.topic()},
+      {"partition", partition.partition()},
+      {"next_offset", partition.next_offset()},
+      {"end_offset", seen ? Json(partition.end_offset()) : Json()},
+      {"lag", seen ? Json(std::max<int64_t>(0, partition.end_offset() - partition.next_offset())) : Json()},
+      {"records", partition.counters().records()},
+      {"bad_records", bad},
+      {"filtered_records", partition.counters().filtered()},
+      {"late_records", partition.counters().late()},
+      {"max_time", partition.counters().has_max_time_us() ? Json(FormatTime(partition.counters().max_time_us())) : Json()},
+      {"topic_id", TopicIdText(partition.counters().topic_id())},
+      {"leader_epoch", partition.counters().has_leader_epoch() ? Json(partition.counters().leader_epoch()) : Json()},
+      {"problem", partition.problem()},
+      {"since", OptionalTime(partition.since_us())},
+      {"held_back", partition.held_back()},
+      {"held_back_since", OptionalTime(partition.held_back_since_us())},
+      {"held_back_by", partition.held_back_by()}};
 }
 
 Json SamplesJson(const JobStatus& status) {
@@ -188,6 +191,7 @@ Json JobStatusJson(const JobStatus& status) {
       json["bad_subjects"].push_back({{"subject", subject}, {"reason", ReasonName(reason)}, {"count", count}});
   }
   json["filtered_records"] = status.last_batch().filtered_records();
+  json["late_records"] = status.last_batch().late_records();
   json["samples"] = SamplesJson(status);
   json["shards"] = Json::array();
   for (const ShardStatus& shard : status.shards()) {

@@ -8,6 +8,7 @@
 #include "jobs/plan/expression.h"
 #include "jobs/plan/measures.h"
 #include "jobs/spec/score_expression.h"
+#include "jobs/spec/window_text.h"
 
 namespace tenfold {
 namespace {
@@ -94,6 +95,80 @@ std::optional<FoldReader::Text> FoldReader::ReadExpression(const YamlNode& node,
   return read;
 }
 
+void FoldReader::ReadTime(const YamlNode& node, const std::string& path) { time_ = ReadExpression(node, path, path); }
+
+std::optional<int64_t> FoldReader::ReadWindowDuration(const YamlNode& node, const std::string& path) {
+  std::string text;
+  if (!ReadText(node, path, &text)) return std::nullopt;
+  const std::optional<WindowLength> length = text == "0s" || text == "0" ? WindowLength() : ParseWindowLength(text);
+  if (length && (length->us > 0 || length->count == 0)) return length->us;
+  Problem(node.offset, path, fmt::format("{} is no length of time; write it like 250ms, 30s, 5m, 2h or 1d", Quoted(text)));
+  return std::nullopt;
+}
+
+void FoldReader::ReadWindow(const YamlNode& node, const std::string& path) {
+  constexpr int64_t kDefaultAheadUs = 60'000'000;
+  if (node.kind == YamlNode::Kind::kScalar && node.text == "cumulative") return;
+  window_given_ = true;
+  std::optional<WindowLength> size;
+  std::optional<WindowLength> every;
+  std::optional<int64_t> lateness;
+  std::optional<std::pair<std::string, size_t>> zone;
+  bool tumbling = false;
+  bool sliding = false;
+  FoldWindow window;
+  window.set_ahead_us(kDefaultAheadUs);
+  const auto read_length = [this](const YamlNode& value, const std::string& at, std::optional<WindowLength>* length) {
+    std::string text;
+    if (!ReadText(value, at, &text)) return;
+    *length = ParseWindowLength(text);
+    if (!*length) {
+      Problem(value.offset, at,
+              fmt::format("{} is no length of a window; write it like 30s, 5m, 1h, 1d, 1w, 1mo or 1y", Quoted(text)));
+    }
+  };
+  const size_t before = problems()->size();
+  ReadMap(node, path,
+          {{"tumbling",
+            [&](auto&... at) {
+              tumbling = true;
+              read_length(at..., &size);
+              every = size;
+            }},
+           {"sliding",
+            [&](auto&... at) {
+              sliding = true;
+              ReadMap(at..., {{"size", [&](auto&... in) { read_length(in..., &size); }},
+                              {"every", [&](auto&... in) { read_length(in..., &every); }}});
+            }},
+           {"zone",
+            [&](const YamlNode& value, const std::string& at) {
+              std::string name;
+              if (ReadText(value, at, &name)) zone = {name, value.offset};
+            }},
+           {"lateness", [&](auto&... at) { lateness = ReadWindowDuration(at...); }},
+           {"ahead", [&](auto&... at) {
+              if (const std::optional<int64_t> ahead = ReadWindowDuration(at...)) window.set_ahead_us(*ahead);
+            }}});
+  if (problems()->size() > before || node.kind != YamlNode::Kind::kMap) return;
+  if (tumbling == sliding)
+    return Problem(node.offset, path, "is one of tumbling: SIZE and sliding: {size: SIZE, every: LENGTH}");
+  if (!size || !every) return Problem(node.offset, path + ".sliding", "has a size and how often windows begin, every");
+  if (!lateness) {
+    return Problem(node.offset, path + ".lateness",
+                   "is missing: how long a window waits for late records before it is final; e.g. 30s");
+  }
+  window.set_lateness_us(*lateness);
+  if (std::string wrong = SetWindowLength(*size, *every, zone.has_value(), &window); !wrong.empty())
+    return Problem(node.offset, path + (tumbling ? ".tumbling" : ".sliding"), std::move(wrong));
+  if (zone && !SetWindowZone(zone->first, &window)) {
+    return Problem(zone->second, path + ".zone",
+                   fmt::format("{} is no time zone that this system knows; they have names like Europe/Berlin and UTC",
+                               Quoted(zone->first)));
+  }
+  window_ = std::move(window);
+}
+
 void FoldReader::ReadWhere(const YamlNode& node, const std::string& path) {
   where_ = ReadExpression(node, path, path);
   if (where_ && node.text.empty()) Problem(node.offset, path, "is empty; leave it out to fold every record");
@@ -139,7 +214,8 @@ bool FoldReader::IsGeneral() const {
       delimited.trim() || delimited.strip_bom()) {
     return true;
   }
-  if (!fields_.empty() || where_ || !lets_.empty() || !measures_.empty() || key_is_list_) return true;
+  if (!fields_.empty() || time_ || window_given_ || where_ || !lets_.empty() || !measures_.empty() || key_is_list_)
+    return true;
   if (!keys_.empty() && !keys_[0].node.text.empty() && !IsFieldName(keys_[0].node.text)) return true;
   // What no linear score is may be another expression; what is neither is best explained as a score.
   return score_ && !ParseScore(score_->node.text).error.empty() && ParseExpression(score_->node.text).expression;
@@ -154,6 +230,12 @@ void FoldReader::Settle(Fold* fold) {
   GeneralFold* const general = fold->mutable_general();
   *general->mutable_format() = format_;
   for (const Field& field : fields_) *general->add_fields() = field;
+  if (window_) {
+    *general->mutable_window() = *window_;
+    general->set_time(time_ ? time_->node.text : "record.timestamp");
+  } else if (time_ && !window_given_) {
+    Problem(time_->node.offset, time_->path, "is of use with a window only; e.g. window: {tumbling: 1d, lateness: 30s}");
+  }
   if (where_) general->set_where(where_->node.text);
   for (const auto& [name, text] : lets_) {
     Let* const let = general->add_let();

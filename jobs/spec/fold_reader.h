@@ -23,6 +23,8 @@ class FoldReader : protected YamlReader {
   // Each reads the value of the key that it is named after.
   void ReadFormat(const YamlNode& node, const std::string& path);
   void ReadFields(const YamlNode& node, const std::string& path);
+  void ReadTime(const YamlNode& node, const std::string& path);
+  void ReadWindow(const YamlNode& node, const std::string& path);
   void ReadWhere(const YamlNode& node, const std::string& path);
   void ReadLet(const YamlNode& node, const std::string& path);
   void ReadKey(const YamlNode& node, const std::string& path);
@@ -48,11 +50,16 @@ class FoldReader : protected YamlReader {
   void ReadField(const YamlNode::Key& name, const YamlNode& node, const std::string& path);
   // Reads a text that is an expression, which is named `rule_path` by the rules.
   std::optional<Text> ReadExpression(const YamlNode& node, const std::string& path, const std::string& rule_path);
+  std::optional<int64_t> ReadWindowDuration(const YamlNode& node, const std::string& path);
   bool IsGeneral() const;
   void SettleScore(Fold* fold);
 
   RecordFormat format_;
   std::vector<Field> fields_;
+  std::optional<Text> time_;
+  std::optional<FoldWindow> window_;
+  // Whether there is a key of it, right or wrong.
+  bool window_given_ = false;
   std::optional<Text> where_;
   std::vector<std::pair<std::string, Text>> lets_;
   std::vector<Text> keys_;

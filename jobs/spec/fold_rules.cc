@@ -16,6 +16,7 @@
 #include "common/text/yaml_tree.h"
 #include "fmt/format.h"
 #include "jobs/plan/expression.h"
+#include "jobs/plan/field_value.h"
 #include "jobs/plan/plan.h"
 #include "jobs/spec/score_expression.h"
 
@@ -24,6 +25,7 @@ namespace {
 
 constexpr size_t kMaxFieldNameBytes = 100;
 constexpr size_t kMaxSeparatorBytes = 16;
+constexpr size_t kMaxZoneBytes = 100;
 
 class FoldRuleChecker {
  public:
@@ -62,6 +64,7 @@ class FoldRuleChecker {
                   "is missing; e.g. {json: {}}, or {delimited: {separator: \"|\", fields: [page, clicks]}}");
     }
     for (const Field& field : general.fields()) CheckFieldOf(field);
+    CheckWindow(general);
     for (const Let& let : general.let()) CheckExpressionName("let." + let.name(), let.name());
     for (const Measure& measure : general.measures()) CheckExpressionName("measures." + measure.name(), measure.name());
     CheckCount("source.fields", general.fields_size(), kMaxFields, "fields");
@@ -86,6 +89,34 @@ class FoldRuleChecker {
                              .begin = problem.begin,
                              .end = problem.end});
     }
+  }
+
+  // What the reader of a spec says better; a driver is told by others.
+  void CheckWindow(const GeneralFold& general) {
+    if (general.has_window() != !general.time().empty()) Violation("window", "goes with the time of records");
+    if (!general.has_window()) return;
+    const FoldWindow& window = general.window();
+    if (window.panes() < 1 || window.panes() > kMaxPanes)
+      Violation("window", fmt::format("has {} panes; 1 to {} are allowed", window.panes(), kMaxPanes));
+    constexpr int64_t kLeastPaneUs = 1000;
+    const bool fixed = window.unit() == PANE_FIXED;
+    if (!PaneUnit_IsValid(window.unit()) || (fixed ? window.pane_us() < kLeastPaneUs : window.pane_us() != 0) ||
+        window.pane_us() > kTimestampEnd) {
+      Violation("window", "has no length that is known; the shortest is 1ms");
+    }
+    if (window.lateness_us() < 0 || window.lateness_us() > kMaxLatenessUs) Violation("window.lateness", "is at most 366d");
+    if (window.ahead_us() <= 0 || window.ahead_us() > kTimestampEnd) Violation("window.ahead", "is above 0");
+    // Clocks differ from UTC by less than a day and are changed by less.
+    constexpr int32_t kMostOffset = 26 * 3600;
+    const auto is_sound = [](int32_t offset) { return offset >= -kMostOffset && offset <= kMostOffset; };
+    bool sound = is_sound(window.utc_offset_s()) && static_cast<size_t>(window.changes_size()) <= kMaxZoneChanges;
+    int64_t last = 0;
+    for (const ZoneChange& change : window.changes()) {
+      sound &= is_sound(change.utc_offset_s()) && change.from_s() > last && change.from_s() < kTimestampEnd / 1'000'000;
+      last = change.from_s();
+    }
+    if (!sound || window.zone().size() > kMaxZoneBytes || (fixed && !window.zone().empty()))
+      Violation("window.zone", "has changes of the clock that no zone has");
   }
 
   void CheckCount(std::string path, int count, size_t most, std::string_view what) {
@@ -183,6 +214,8 @@ class FoldRuleChecker {
   }
 
   void CheckInitial() {
+    if (!fold_.initial().empty() && fold_.general().has_window())
+      Violation("initial", "is for jobs without windows, as no record brings it into one");
     if (!fold_.initial().empty() && fold_.has_general() && fold_.general().key_size() > 1) {
       Violation("initial", "is for keys of one part; the key has several");
     }

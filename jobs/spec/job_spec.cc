@@ -69,6 +69,7 @@ class SpecReader : private FoldReader {
           }},
          {"having", [this](auto&... at) { ReadHaving(at..., spec_->mutable_having()); }},
          {"top", [this](auto&... at) { ReadTop(at...); }},
+         {"window", [this](auto&... at) { ReadWindow(at...); }},
          {"batch", [this](auto&... at) { ReadMap(at..., {{"interval", [this](auto&... in) { ReadInterval(in...); }}}); }},
          {"initial", [this](auto&... at) { ReadInitial(at...); }},
          {"state", [this](auto&... at) { ReadMap(at..., {{"wal", [this](auto&... in) { ReadWal(in...); }}}); }},
@@ -97,7 +98,8 @@ class SpecReader : private FoldReader {
     ReadMap(node, path,
             {{"kafka", [this](auto&... at) { ReadKafka(at...); }},
              {"format", [this](auto&... at) { ReadFormat(at...); }},
-             {"fields", [this](auto&... at) { ReadFields(at...); }}});
+             {"fields", [this](auto&... at) { ReadFields(at...); }},
+             {"time", [this](auto&... at) { ReadTime(at...); }}});
   }
 
   void ReadKafka(const YamlNode& node, const std::string& path) {
@@ -214,6 +216,8 @@ std::string GeneralDifference(const GeneralFold& before, const GeneralFold& afte
   const auto equals = MessageDifferencer::Equals;
   if (!equals(before.format(), after.format())) return "source.format";
   if (!std::ranges::equal(before.fields(), after.fields(), equals)) return "source.fields";
+  if (before.time() != after.time()) return "source.time";
+  if (!equals(before.window(), after.window())) return "window";
   if (before.where() != after.where()) return "where";
   if (!std::ranges::equal(before.let(), after.let(), equals)) return "let";
   return std::ranges::equal(before.key(), after.key()) ? "measures" : "key";

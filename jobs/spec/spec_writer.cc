@@ -5,8 +5,10 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "common/text/duration.h"
 #include "fmt/format.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/spec/window_text.h"
 
 namespace tenfold {
 namespace {
@@ -51,6 +53,7 @@ void AddGeneral(const GeneralFold& fold, Json* json) {
     source["format"]["delimited"] = DelimitedJson(fold.format().delimited());
   }
   for (const Field& field : fold.fields()) source["fields"][field.name()] = FieldJson(field);
+  if (fold.has_window()) source["time"] = fold.time();
   if (!fold.where().empty()) (*json)["where"] = fold.where();
   for (const Let& let : fold.let()) (*json)["let"][let.name()] = let.expression();
   if (fold.key_size() == 1) {
@@ -59,6 +62,19 @@ void AddGeneral(const GeneralFold& fold, Json* json) {
     (*json)["key"] = fold.key();
   }
   for (const Measure& measure : fold.measures()) (*json)["measures"][measure.name()] = measure.expression();
+}
+
+Json WindowJson(const FoldWindow& window) {
+  Json json;
+  if (window.panes() == 1) {
+    json["tumbling"] = PaneText(window);
+  } else {
+    json["sliding"] = {{"size", WindowSizeText(window)}, {"every", PaneText(window)}};
+  }
+  if (!window.zone().empty()) json["zone"] = window.zone();
+  json["lateness"] = DurationText(absl::Microseconds(window.lateness_us()));
+  json["ahead"] = DurationText(absl::Microseconds(window.ahead_us()));
+  return json;
 }
 
 Json KafkaJson(const KafkaSource& source) {
@@ -115,6 +131,7 @@ Json SpecJson(const JobSpec& spec) {
   if (spec.order() == ORDER_ASCENDING) json["order"] = "ascending";
   if (!spec.having().empty()) json["having"] = spec.having();
   json["top"] = spec.top();
+  if (spec.fold().general().has_window()) json["window"] = WindowJson(spec.fold().general().window());
   json["batch"] = {{"interval", fmt::format("{}ms", spec.batch_interval_ms())}};
   if (!spec.fold().initial().empty()) json["initial"] = Json::object();
   for (const InitialScore& initial : spec.fold().initial()) json["initial"][initial.key()] = initial.score();

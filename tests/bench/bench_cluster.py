@@ -156,6 +156,8 @@ _SCORE = "0.8*clicks + 0.8*minutes + 1*like"
 FOLDS = {
     "direct": (_DELIMITED, _SCORE),
     "general": (f"{_DELIMITED}\n{_TYPED}", _SCORE),
+    # One window has all of them.
+    "tumbling": (f"{_DELIMITED}\n{_TYPED}\nwindow: {{tumbling: 1y, lateness: 1h}}", _SCORE),
     "json": (f"  format: {{json: {{}}}}\n{_TYPED}", _SCORE),
 }
 

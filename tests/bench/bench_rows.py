@@ -112,6 +112,19 @@ def formats(bench, table):
     table.add("formats", "general, delimited / direct, CPU", cpu["general, delimited"] / cpu["direct"], "x")
 
 
+def windows(bench, table):
+    """A tumbling window that has all events against none, by the same plan."""
+    b = bench.topic("b")
+    cpu, speed = {}, {}
+    for fold in ("general", "tumbling"):
+        events, cpu[fold], _ = measure_tenfold(bench, table, b, 1, fold=fold)
+        speed[fold] = events
+        table.add("windows", f"{fold} (b)", events / 1e6, "M events/s")
+        table.add("windows", f"{fold} (b), CPU", cpu[fold] * 1000, "ns/event")
+    table.add("windows", "tumbling / general (b), CPU", cpu["tumbling"] / cpu["general"], "x")
+    table.add("windows", "tumbling / general (b)", speed["tumbling"] / speed["general"], "x")
+
+
 def measure_live(bench, interval):
     """20,000 events a second for a while: latencies, and the cores that driver and worker take."""
     seconds = 6 if bench.quick else 17
@@ -283,6 +296,7 @@ ROWS = {
     "lz4": (lz4, False),
     "zstd": (zstd, False),
     "formats": (formats, False),
+    "windows": (windows, False),
     "wal": (wal, False),
     "live": (live, False),
     "state": (state, False),

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -343,7 +344,10 @@ CliResult MiniCluster::RunCliWhenKafkaAnswers(const std::vector<std::string>& ar
 
 absl::StatusOr<nlohmann::json> MiniCluster::WaitCaughtUp(const std::string& job) {
   const CliResult result = RunCliWhenKafkaAnswers({"top", job, "--caught-up", "--timeout", "60s", "-o", "json"});
-  nlohmann::json batch = nlohmann::json::parse(result.out, nullptr, false);
+  // Lines of windows that became final with the batch stand before its own.
+  std::string_view line = result.out;
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  nlohmann::json batch = nlohmann::json::parse(line.substr(line.rfind('\n') + 1), nullptr, false);
   if (result.exit_code == 0 && batch.is_object() && batch.contains("batch")) return batch;
   return absl::InternalError(
       absl::StrCat("top --caught-up ended with exit code ", result.exit_code, ": ", result.out, result.err));
@@ -371,13 +375,23 @@ std::vector<std::string> MiniCluster::Published(const std::string& job, const st
   return lines;
 }
 
+namespace {
+
+// Without the lines of windows that became final, of which each stands before its batch.
+size_t CountBatches(const std::vector<std::string>& lines) {
+  return static_cast<size_t>(
+      std::ranges::count_if(lines, [](const std::string& line) { return !absl::StrContains(line, R"("final":true)"); }));
+}
+
+}  // namespace
+
 absl::Status MiniCluster::WaitForBatches(const std::string& job, size_t batches) {
   return WaitUntil(absl::StrCat("batch ", batches, " of ", job, " to be published"), kBatchLimit,
-                   [&] { return Published(job).size() >= batches; });
+                   [&] { return CountBatches(Published(job)) >= batches; });
 }
 
 absl::Status MiniCluster::WaitForMoreBatches(const std::string& job, size_t batches) {
-  return WaitForBatches(job, Published(job).size() + batches);
+  return WaitForBatches(job, CountBatches(Published(job)) + batches);
 }
 
 absl::Status MiniCluster::VerifyPublished(const std::string& job) {

@@ -13,6 +13,8 @@
 #include "common/kafka/log.h"
 #include "common/number/units.h"
 #include "jobs/oracle/oracle.h"
+#include "jobs/plan/pane_calendar.h"
+#include "jobs/show/result_json.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {
@@ -106,10 +108,10 @@ json PartsOf(const std::string& key) {
   return parts;
 }
 
-json ExpectedTop(const JobSpec& spec, const Oracle::Result& result) {
+json ExpectedTop(const JobSpec& spec, const std::vector<Entry>& entries) {
   json top = json::array();
   const GeneralFold& general = spec.fold().general();
-  for (const Entry& entry : result.top) {
+  for (const Entry& entry : entries) {
     top.push_back({{"rank", top.size() + 1}, {"key", entry.key()}, {"score", FormatUnits(FromProto(entry.sum()))}});
     if (general.key_size() > 1) top.back()["key"] = PartsOf(entry.key());
     // The sums come in the order of the measures; one that may be null is followed by how often it was not.
@@ -149,19 +151,66 @@ absl::Status CheckPlace(const std::string& job, const json& batch, const json& b
   return absl::OkStatus();
 }
 
+json WindowOf(const JobSpec& spec, int64_t window, bool final) {
+  const PaneCalendar::Times times = PaneCalendar(spec.fold().general().window()).TimesOf(window);
+  return {{"start", FormatTime(times.begin_us)}, {"end", FormatTime(times.end_us)}, {"final", final}, {"decreed", false}};
+}
+
+// Every window that all partitions have passed is final, once, in the batch at whose offsets they had. `closed` is the last
+// one that was final before.
+absl::Status CheckFinals(const JobSpec& spec, uint64_t batch, const std::vector<json>& finals, const Oracle& oracle,
+                         std::optional<int64_t>* closed) {
+  if (!spec.fold().general().has_window()) {
+    return finals.empty() ? absl::OkStatus() : absl::DataLossError("a job without windows has a final one");
+  }
+  json published = json::array();
+  for (const json& final : finals) published.push_back({{"window", final.at("window")}, {"top", final.at("top")}});
+  json expected = json::array();
+  const std::optional<int64_t> passed = oracle.Passed();
+  for (const int64_t window : oracle.Windows()) {
+    if (!passed || window > *passed || (*closed && window <= **closed)) continue;
+    expected.push_back({{"window", WindowOf(spec, window, true)}, {"top", ExpectedTop(spec, oracle.TopOfWindow(window))}});
+  }
+  if (published != expected) return Differs(batch, "its final windows", published, expected);
+  *closed = std::max(*closed, passed);
+  return absl::OkStatus();
+}
+
 absl::Status CheckContents(const JobSpec& spec, const json& batch, uint64_t records_before, const Oracle::Result& result) {
-  std::map<std::string, json> expected = {{"top", ExpectedTop(spec, result)},
+  std::map<std::string, json> expected = {{"top", ExpectedTop(spec, result.top)},
                                           {"records", result.records},
                                           {"bad_records", result.bad_records},
                                           {"batch_records", result.records - records_before}};
   if (spec.fold().has_general()) expected["filtered_records"] = result.filtered_records;
+  if (spec.fold().general().has_window()) {
+    expected["late_records"] = result.late_records;
+    expected["window"] = result.window ? WindowOf(spec, *result.window, false) : json();
+  }
   for (const auto& [what, value] : expected) {
     if (batch.at(what) != value) return Differs(batch.at("batch"), what, batch.at(what), value);
   }
   return absl::OkStatus();
 }
 
-absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::vector<json>& batches) {
+absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::vector<json>& lines) {
+  // Lines of final windows stand before the line of their batch.
+  std::vector<json> batches;
+  std::vector<std::vector<json>> finals(1);
+  for (const json& line : lines) {
+    const auto window = line.find("window");
+    if (window != line.end() && window->is_object() && window->at("final").get<bool>()) {
+      finals.back().push_back(line);
+      continue;
+    }
+    for (const json& final : finals.back()) {
+      if (final.at("batch") != line.at("batch"))
+        return Differs(line.at("batch"), "a final's batch", final.at("batch"), line.at("batch"));
+    }
+    batches.push_back(line);
+    finals.emplace_back();
+  }
+  if (!finals.back().empty()) return absl::DataLossError("the last batch has no line of its own");
+  std::optional<int64_t> closed;
   if (batches.empty()) return absl::NotFoundError(absl::StrCat(spec.name(), " has published nothing"));
   for (size_t i = 0; i < batches.size(); ++i) {
     absl::Status placed = CheckPlace(spec.name(), batches[i], i == 0 ? json() : batches[i - 1], i + 1);
@@ -188,6 +237,8 @@ absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::v
     }
     const Oracle::Result result = oracle.Compute();
     absl::Status checked = CheckContents(spec, batch, records_before, result);
+    if (checked.ok())
+      checked = CheckFinals(spec, batch.at("batch"), finals[batch.at("batch").get<size_t>() - 1], oracle, &closed);
     if (!checked.ok()) return checked;
     records_before = result.records;
   }

@@ -11,7 +11,8 @@ namespace tenfold {
 
 // `lines` are all lines of a file sink. OK if they are the batches 1, 2, 3, ... of one job id, each once, with offsets
 // that never go back, and result and counts equal, bit for bit, to what `spec` makes of the log of `brokers` from its start
-// to these offsets. The error names the first batch that differs, and how.
+// to these offsets; in a job with windows each final one once, in the batch at whose offsets all partitions have passed it.
+// The error names the first batch that differs, and how.
 absl::Status CheckPublished(const std::string& brokers, const JobSpec& spec, const std::vector<std::string>& lines);
 
 }  // namespace tenfold

@@ -6,7 +6,8 @@
 //   === NAME               among the records: the offset vector of all records above, by name
 //   --- at NAME            the result there: RANK KEY MEASURE.., the measures in the order of the spec and the parts of a
 //   key
-//                          with commas between them; then "records N bad N filtered N"
+//                          with commas between them; then "records N bad N filtered N". In a job with windows "window W"
+//                          stands before, then "final W" with its result for each that is final, and "late N" at the end
 //
 // TIME is an hour, minute and second of 2026-01-01; a record without one has none. In texts and values \n, \t, \\ and \xHH
 // stand for bytes. A line that begins with # is for people.

@@ -32,6 +32,19 @@ std::vector<std::string> Names() {
   return names;
 }
 
+std::string TextOf(const std::vector<Entry>& top, const ResultForm& form) {
+  std::string text;
+  for (size_t i = 0; i < top.size(); ++i) {
+    text += fmt::format("{} {}", i + 1, fmt::join(KeyParts(top[i].key(), form), ","));
+    for (const RowMeasure& measure : form.measures.measures) {
+      const std::optional<Units> value = measure.ValueOf(SumsOf(top[i]));
+      text += " " + (value ? FormatUnits(*value) : "null");
+    }
+    text += "\n";
+  }
+  return text;
+}
+
 // What the oracle has at the cut, as a scenario says it.
 std::string ResultAt(const Scenario& scenario, const Scenario::Cut& cut) {
   Oracle oracle(scenario.spec, scenario.partitions.size());
@@ -48,16 +61,17 @@ std::string ResultAt(const Scenario& scenario, const Scenario::Cut& cut) {
   const Oracle::Result result = oracle.Compute();
   const ResultForm form = ResultFormOf(scenario.spec);
   std::string text;
-  for (size_t i = 0; i < result.top.size(); ++i) {
-    const Entry& entry = result.top[i];
-    text += fmt::format("{} {}", i + 1, fmt::join(KeyParts(entry.key(), form), ","));
-    for (const RowMeasure& measure : form.measures.measures) {
-      const std::optional<Units> value = measure.ValueOf(SumsOf(entry));
-      text += " " + (value ? FormatUnits(*value) : "null");
+  if (result.window) text += fmt::format("window {}\n", WindowText(*result.window, *form.calendar));
+  text += TextOf(result.top, form);
+  if (form.calendar != nullptr) {
+    const std::optional<int64_t> passed = oracle.Passed();
+    for (const int64_t window : oracle.Windows()) {
+      if (!passed || window > *passed) break;
+      text += fmt::format("final {}\n{}", WindowText(window, *form.calendar), TextOf(oracle.TopOfWindow(window), form));
     }
-    text += "\n";
   }
-  return text + fmt::format("records {} bad {} filtered {}\n", result.records, result.bad_records, result.filtered_records);
+  return text + fmt::format("records {} bad {} filtered {}{}\n", result.records, result.bad_records, result.filtered_records,
+                            form.calendar != nullptr ? fmt::format(" late {}", result.late_records) : "");
 }
 
 class ScenarioTest : public testing::TestWithParam<std::string> {};

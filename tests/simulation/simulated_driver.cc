@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <type_traits>
 #include <variant>
 
@@ -183,6 +184,29 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
   }
 }
 
+namespace {
+
+// Every window that all partitions have passed is final, once, in the batch of the offsets at which they had.
+std::string WrongFinals(const BatchCommitted& before, const BatchCommitted& batch, const Oracle& oracle) {
+  if (!oracle.has_windows()) return batch.has_window() || !batch.finals().empty() ? "has windows" : "";
+  // Before all windows where none is final.
+  constexpr int64_t kNone = std::numeric_limits<int64_t>::min();
+  const int64_t last = before.has_closed_through() ? before.closed_through() : kNone;
+  const int64_t now = batch.has_closed_through() ? batch.closed_through() : kNone;
+  const int64_t passed = oracle.Passed().value_or(kNone);
+  if (!batch.more_finals() && now != std::max(last, passed)) return "does not close what has passed";
+  if (now < last) return "opens windows again";
+  std::vector<int64_t> expected;
+  for (const int64_t window : oracle.Windows()) {
+    if (window > last && window <= now) expected.push_back(window);
+  }
+  std::vector<int64_t> has;
+  for (const FinalWindow& final : batch.finals()) has.push_back(final.window());
+  return has == expected ? "" : absl::StrCat("has ", has.size(), " final windows, by the log ", expected.size());
+}
+
+}  // namespace
+
 void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   Job& job = jobs_.at(batch.job_id());
   const SimulatedJob& source = world_->jobs.at(batch.job_id());
@@ -217,6 +241,12 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   }
   const std::string difference = job.oracle->Difference(batch);
   if (!difference.empty()) return fail(difference);
+  if (const std::string wrong = WrongFinals(job.last, batch, *job.oracle); !wrong.empty()) return fail(wrong);
+  if (batch.late_records() > job.last.late_records()) world_->Hit("step: late records");
+  if (!batch.finals().empty()) world_->Hit("step: windows become final");
+  if (batch.more_finals()) world_->Hit("step: final windows left to the next batch");
+  if (batch.has_window() && job.last.has_window() && batch.window() != job.last.window())
+    world_->Hit("step: window moves on");
   if (batch.batch_records() + job.last.records() != batch.records())
     return fail("batch_records is not the difference of records");
   job.last = batch;

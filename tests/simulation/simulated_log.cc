@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/number/digest.h"
+#include "jobs/plan/pane_clock.h"
+#include "worker/fold/pane_digests.h"
 
 namespace tenfold {
 
@@ -11,14 +13,24 @@ SimulatedFoldTask::SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spe
     : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL),
       log_(log),
       random_(random),
-      decoder_(*RecordDecoder::Create(spec)) {}
+      decoder_(*RecordDecoder::Create(spec)) {
+  if (spec.fold().general().has_window()) calendar_ = std::make_unique<PaneCalendar>(spec.fold().general().window());
+}
 
-BadReason SimulatedFoldTask::Add(const Record& record, PartitionState* partition, DeltaTable* table, std::string* subject) {
-  const Contribution& contribution = decoder_.Decode(record);
+BadReason SimulatedFoldTask::Add(const Record& record, PaneClock* clock, PartitionState* partition, DeltaTable* table,
+                                 std::string* subject) {
+  const Contribution& contribution = decoder_.Decode(record, clock);
+  if (clock != nullptr && clock->max_time_us()) partition->set_max_time_us(*clock->max_time_us());
   *subject = contribution.subject;
   if (contribution.reason != BAD_NONE) return contribution.reason;
   if (contribution.filtered) {
     partition->set_filtered(partition->filtered() + 1);
+  } else if (contribution.late) {
+    partition->set_late(partition->late() + 1);
+  } else if (contribution.pane) {
+    std::string row_key;
+    contribution.pane->Append(&row_key);
+    table->AddCopy(row_key.append(contribution.key), contribution.units);
   } else {
     table->AddCopy(contribution.key, contribution.units);
   }
@@ -31,6 +43,9 @@ std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, Partiti
   end = std::min(end, log_->End(partition->partition()));
   if (partition->next_offset() < std::min(end, log_->Begin(partition->partition())))
     return absl::StrCat(name, " no longer has offset ", partition->next_offset());
+  std::optional<PaneClock> clock;
+  if (calendar_ != nullptr)
+    clock.emplace(calendar_.get(), partition->has_max_time_us() ? std::optional(partition->max_time_us()) : std::nullopt);
   while (partition->next_offset() < end) {
     const SimulatedLog::Slot& slot = slots[static_cast<size_t>(partition->next_offset())];
     partition->set_next_offset(partition->next_offset() + 1);
@@ -42,7 +57,7 @@ std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, Partiti
                                   .partition = static_cast<int32_t>(partition->partition()),
                                   .offset = partition->next_offset() - 1,
                                   .parts = &slot.parts},
-                                 partition, table, &subject);
+                                 clock ? &*clock : nullptr, partition, table, &subject);
     if (reason == BAD_NONE) continue;
     if (fails_on_bad_record_) return absl::StrCat(name, " at offset ", partition->next_offset() - 1, ": the record is bad");
     const auto bad = partition->mutable_bad();
@@ -78,6 +93,10 @@ FoldOutcome SimulatedFoldTask::Fold(const std::vector<JobCore::ShardRange>& rang
       if (outcome.failure) return outcome;
     }
     shard.deltas = table.Deltas();
+    if (calendar_ != nullptr) {
+      AddToPanes(options.closed_through, &shard.deltas, &shard.state);
+      continue;
+    }
     Uint128 digest = FromProto(shard.state.digest());
     for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum, delta.others);
     *shard.state.mutable_digest() = ToProto(digest);

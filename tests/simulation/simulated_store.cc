@@ -5,6 +5,7 @@
 
 #include "common/number/digest.h"
 #include "glog/logging.h"
+#include "common/table/row_pane.h"
 
 namespace tenfold {
 namespace {
@@ -14,9 +15,10 @@ constexpr size_t kHistory = 4;
 
 class MapRows : public RowCursor {
  public:
-  explicit MapRows(const std::map<std::string, ShardStore::RowSum>& rows) : next_(rows.begin()), end_(rows.end()) {}
+  MapRows(const std::map<std::string, ShardStore::RowSum>& rows, std::string_view prefix)
+      : prefix_(prefix), next_(rows.lower_bound(prefix_)), end_(rows.end()) {}
   bool Next() override {
-    if (next_ == end_) return false;
+    if (next_ == end_ || !next_->first.starts_with(prefix_)) return false;
     row_ = next_->second.RowOf(next_->first);
     ++next_;
     return true;
@@ -24,6 +26,7 @@ class MapRows : public RowCursor {
   absl::Status status() const override { return absl::OkStatus(); }
 
  private:
+  const std::string prefix_;
   std::map<std::string, ShardStore::RowSum>::const_iterator next_;
   const std::map<std::string, ShardStore::RowSum>::const_iterator end_;
 };
@@ -56,6 +59,8 @@ absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal
     if (wal == WAL_OFF) history.push_back(history.back());
     Shard& shard = history.back();
     shard.state = *update.state;
+    if (!update.drop_below.empty())
+      shard.rows.erase(shard.rows.begin(), shard.rows.lower_bound(std::string(update.drop_below)));
     for (const Delta& delta : update.deltas) {
       shard.rows[std::string(delta.key)].Add(delta.count, delta.sum, delta.others);
     }
@@ -64,8 +69,8 @@ absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<RowCursor>> SimulatedStore::Rows(const ShardKey& shard) const {
-  return std::make_unique<MapRows>(shards_.at(shard).back().rows);
+absl::StatusOr<std::unique_ptr<RowCursor>> SimulatedStore::Rows(const ShardKey& shard, std::string_view prefix) const {
+  return std::make_unique<MapRows>(shards_.at(shard).back().rows, prefix);
 }
 
 absl::Status SimulatedStore::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
@@ -100,6 +105,10 @@ bool SimulatedStore::Damage(bool sly, const std::function<bool(const ShardState&
     if (sly) {
       const Uint128 after = digest();
       *shard.state.mutable_digest() = ToProto(FromProto(shard.state.digest()) - before + after);
+      for (PaneDigest& pane : *shard.state.mutable_panes()) {
+        if (pane.pane() == RowPane::Of(row->first).number())
+          *pane.mutable_digest() = ToProto(FromProto(pane.digest()) - before + after);
+      }
     }
     return true;
   }

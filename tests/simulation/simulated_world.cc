@@ -61,7 +61,7 @@ std::string SimulatedWorld::MakeValue() {
 RecordParts SimulatedWorld::MakeParts() {
   static constexpr std::array<std::string_view, 4> kTexts = {"", "a", "b", "\xff"};
   RecordParts parts;
-  parts.timestamp_ms = Chance(0.05) ? -1 : static_cast<int64_t>(Draw(100'000));
+  parts.timestamp_ms = Chance(0.05) ? -1 : static_cast<int64_t>(150 * ++made_ + Draw(30'000));
   if (Chance(0.8)) parts.key = kTexts[Draw(kTexts.size())];
   if (Chance(0.5)) parts.headers.push_back({"h", kTexts[Draw(kTexts.size())]});
   if (Chance(0.1)) parts.headers.push_back({"h", std::nullopt});
@@ -117,6 +117,22 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
     if (Chance(0.2)) measure("late", "sum(record.timestamp - from_unix_ms(0))");
     if (Chance(0.2)) measure("marked", "count(record.headers[\"h\"])");
   }
+  CHECK(MakeCanonical(fold));
+}
+
+// Windows that pass while records come, of which some are late.
+void SimulatedWorld::MakeWindow(GeneralFold* fold) {
+  Hit("job: windows");
+  FoldWindow* const window = fold->mutable_window();
+  constexpr int64_t kSecond = 1'000'000;
+  window->set_unit(PANE_FIXED);
+  window->set_panes(Chance(0.5) ? 1 : static_cast<uint32_t>(2 + Draw(4)));
+  window->set_pane_us(Chance(0.5) ? 5 * kSecond : 12 * kSecond);
+  window->set_lateness_us(static_cast<int64_t>(Draw(3)) * 8 * kSecond);
+  window->set_ahead_us(Chance(0.2) ? kSecond : 60 * kSecond);
+  fold->set_time(Chance(0.6) ? "record.timestamp" : "record.timestamp + (clicks - minutes)");
+  // Each of many final windows is merged by itself.
+  part_bytes = std::max<size_t>(part_bytes, 4'000);
   CHECK(MakeCanonical(fold));
 }
 
@@ -180,13 +196,14 @@ void SimulatedWorld::MakeRandom(SimulatedJob* job) {
   if (Chance(0.3)) {
     Hit("job: a fold of expressions");
     MakeGeneral(spec->mutable_fold()->mutable_general());
+    if (Chance(0.5)) MakeWindow(spec->mutable_fold()->mutable_general());
   } else {
     MakeLinear(spec->mutable_fold());
   }
   spec->set_top(static_cast<uint32_t>(1 + Draw(10)));
   MakeResult(spec);
   const GeneralFold& general = spec->fold().general();
-  if (general.key_size() < 2 && general.measures_size() < 2 && Chance(0.5)) {
+  if (general.key_size() < 2 && general.measures_size() < 2 && !general.has_window() && Chance(0.5)) {
     InitialScore* initial = spec->mutable_fold()->add_initial();
     initial->set_key("page1");
     initial->set_score("12.5");

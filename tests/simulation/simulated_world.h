@@ -83,6 +83,7 @@ class SimulatedWorld {
   RecordParts MakeParts();
   void MakeLinear(Fold* fold);
   void MakeGeneral(GeneralFold* fold);
+  void MakeWindow(GeneralFold* fold);
   void MakeResult(JobSpec* spec);
   void MakeRandom(SimulatedJob* job);
   void MakeOfScenario(SimulatedJob* job);
@@ -94,6 +95,8 @@ class SimulatedWorld {
   int64_t now_ms_ = 1'000'000;
   uint64_t order_ = 0;
   std::string wrong_;
+  // How many records were made, whose timestamps rise.
+  uint64_t made_ = 0;
 };
 
 }  // namespace tenfold

@@ -23,6 +23,8 @@ struct FoldOptions {
   JobMemory::Lane memory;
   // Whether to stop at exactly the ends; records read beyond one are left.
   bool exact = false;
+  // Of a job with windows: rows of no later window than this are not kept.
+  std::optional<int64_t> closed_through = std::nullopt;
   // Polled between records read: true ends the fold early.
   std::function<bool()> stop;
 };
@@ -31,8 +33,11 @@ struct FoldOutcome {
   struct Shard {
     // The range's state with its offsets, counters, samples, last record and digest advanced.
     ShardState state;
-    // Every key once. The views are valid until the task's next Fold.
+    // Every row key once: a key or, in a job with windows, a pane and a key (jobs/plan/pane_clock.h). The views are valid
+    // until the task's next Fold.
     std::vector<Delta> deltas;
+    // As ShardStore::Update has it.
+    std::string drop_below = {};
   };
   // Every shard of the ranges, whether it moved or not.
   std::vector<Shard> shards;

@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "common/number/digest.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "worker/fold/pane_digests.h"
 
 namespace tenfold {
 namespace {
@@ -120,9 +121,13 @@ FoldOutcome FoldThread::MakeOutcome(const FoldOptions& options) {
     shard.deltas = sides[side_].Deltas();
     // A store with a memory limit keeps rows sorted, and takes sorted rows fastest.
     if (memory_.batch_bytes > 0) std::ranges::sort(shard.deltas, {}, &Delta::key);
-    Uint128 digest = FromProto(range.state.digest());
-    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum, delta.others);
-    *range.state.mutable_digest() = ToProto(digest);
+    if (fold_.has_windows()) {
+      AddToPanes(options.closed_through, &shard.deltas, &range.state);
+    } else {
+      Uint128 digest = FromProto(range.state.digest());
+      for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum, delta.others);
+      *range.state.mutable_digest() = ToProto(digest);
+    }
     shard.state = range.state;
     if (goes_ahead) {
       ahead_of_.push_back(range.state);

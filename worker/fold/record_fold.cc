@@ -124,8 +124,14 @@ std::optional<std::string> RecordFold::TakeRecord(const LogRecord& record, const
 }
 
 std::optional<std::string> RecordFold::AddTaken(bool exact, Cursor* cursor) {
+  if (taken_.empty()) return std::nullopt;
   Rows alone = FirstRows(taken_.size());
-  if (decoder_.block() != nullptr && !taken_.empty()) {
+  const bool windows = decoder_.general()->plan().calendar != nullptr;
+  std::optional<std::string> failure;
+  if (windows) {
+    failure = AddTakenToWindows(decoder_.block() == nullptr ? nullptr : &decoder_.block()->Decode(taken_), exact, cursor);
+    alone = 0;
+  } else if (decoder_.block() != nullptr) {
     const DecodedBlock& block = decoder_.block()->Decode(taken_);
     if (block.filtered != 0) {
       cursor->state->set_filtered(cursor->state->filtered() + static_cast<uint64_t>(std::popcount(block.filtered)));
@@ -133,21 +139,62 @@ std::optional<std::string> RecordFold::AddTaken(bool exact, Cursor* cursor) {
     cursor->table->AddBlock(block.folded, block.keys, block.units);
     alone &= ~(block.filtered | block.folded);
   }
-  std::optional<std::string> failure;
   for (; alone != 0 && !failure; alone &= alone - 1) {
-    failure = AddAlone(static_cast<size_t>(std::countr_zero(alone)), exact, cursor);
+    failure = AddAlone(static_cast<size_t>(std::countr_zero(alone)), exact, nullptr, cursor);
   }
   taken_.clear();
   return failure;
 }
 
-std::optional<std::string> RecordFold::AddAlone(size_t taken, bool exact, Cursor* cursor) {
-  const Contribution& contribution = decoder_.general()->Decode(taken_[taken]);
+std::optional<std::string> RecordFold::AddTakenToWindows(const DecodedBlock* block, bool exact, Cursor* cursor) {
+  PartitionState* const state = cursor->state;
+  PaneClock clock(decoder_.general()->plan().calendar.get(),
+                  state->has_max_time_us() ? std::optional(state->max_time_us()) : std::nullopt);
+  DeltaTable::KeyBlock keys;
+  Rows folded = 0;
+  uint64_t filtered = 0;
+  uint64_t late = 0;
+  std::optional<std::string> failure;
+  for (size_t i = 0; i < taken_.size() && !failure; ++i) {
+    const Rows row = Rows{1} << i;
+    if (block == nullptr || ((block->filtered | block->folded) & row) == 0) {
+      failure = AddAlone(i, exact, &clock, cursor);
+      continue;
+    }
+    clock.Take(block->times[i]);
+    if ((block->filtered & row) != 0) {
+      ++filtered;
+    } else if (const std::optional<RowPane> pane = clock.Row()) {
+      row_keys_[i].clear();
+      pane->Append(&row_keys_[i]);
+      row_keys_[i] += block->keys[i];
+      keys[i] = row_keys_[i];
+      folded |= row;
+    } else {
+      ++late;
+    }
+  }
+  if (folded != 0) cursor->table->AddBlock(folded, keys, block->units);
+  if (filtered != 0) state->set_filtered(state->filtered() + filtered);
+  if (late != 0) state->set_late(state->late() + late);
+  if (clock.max_time_us()) state->set_max_time_us(*clock.max_time_us());
+  return failure;
+}
+
+std::optional<std::string> RecordFold::AddAlone(size_t taken, bool exact, PaneClock* clock, Cursor* cursor) {
+  const Contribution& contribution = decoder_.general()->Decode(taken_[taken], clock);
   if (contribution.reason != BAD_NONE) {
     return TakeBad(*taken_records_[taken], contribution.reason, contribution.subject, exact, cursor);
   }
   if (contribution.filtered) {
     cursor->state->set_filtered(cursor->state->filtered() + 1);
+  } else if (contribution.late) {
+    cursor->state->set_late(cursor->state->late() + 1);
+  } else if (contribution.pane) {
+    row_keys_[taken].clear();
+    contribution.pane->Append(&row_keys_[taken]);
+    row_keys_[taken] += contribution.key;
+    cursor->table->AddCopy(row_keys_[taken], contribution.units);
   } else {
     cursor->table->AddCopy(contribution.key, contribution.units);
   }

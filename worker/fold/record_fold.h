@@ -69,6 +69,8 @@ class RecordFold {
   // INVALID_ARGUMENT if no decoder can be made of the spec.
   static absl::StatusOr<RecordFold> Create(const JobSpec& spec);
 
+  bool has_windows() const { return spec_.fold().general().has_window(); }
+
   // Folds what a poll of `log` brought, in its order; a record's position is the index of its cursor. With `exact` records
   // at or beyond a cursor's end are left. Returns a reason to stop the job, or none.
   std::optional<std::string> Fold(std::span<const LogRecord> records, const LogReader& log, bool exact,
@@ -82,7 +84,9 @@ class RecordFold {
   std::optional<std::string> TakeRecord(const LogRecord& record, const LogReader& log, bool exact, Cursor* cursor);
   // Decodes the records that were taken, and adds what they contribute to the cursor's table or counters.
   std::optional<std::string> AddTaken(bool exact, Cursor* cursor);
-  std::optional<std::string> AddAlone(size_t taken, bool exact, Cursor* cursor);
+  std::optional<std::string> AddAlone(size_t taken, bool exact, PaneClock* clock, Cursor* cursor);
+  // The same of a job with windows, for whose rows the order of records counts.
+  std::optional<std::string> AddTakenToWindows(const DecodedBlock* block, bool exact, Cursor* cursor);
   // Counts a bad record, or returns why it stops the job.
   std::optional<std::string> TakeBad(const LogRecord& record, BadReason reason, std::string_view subject, bool exact,
                                      Cursor* cursor);
@@ -93,6 +97,8 @@ class RecordFold {
   std::vector<Record> taken_;
   std::array<const LogRecord*, Column::kRows> taken_records_;
   std::array<RecordParts, Column::kRows> taken_parts_;
+  // Keys of rows of windows.
+  std::array<std::string, Column::kRows> row_keys_;
 };
 
 }  // namespace tenfold

@@ -23,7 +23,7 @@ void ShardStore::RowSum::Add(uint64_t more, Units first, std::span<const Units> 
 }
 
 absl::StatusOr<Uint128> ShardStore::Scan(const ShardKey& shard, const Row& row) const {
-  absl::StatusOr<std::unique_ptr<RowCursor>> rows = Rows(shard);
+  absl::StatusOr<std::unique_ptr<RowCursor>> rows = AllRows(shard);
   if (!rows.ok()) return rows.status();
   Uint128 digest = 0;
   while ((*rows)->Next()) {
@@ -38,15 +38,20 @@ absl::StatusOr<Uint128> ShardStore::Scan(const ShardKey& shard, const Row& row) 
 }
 
 absl::Status MergedRows::Open(const ShardStore& store, std::span<const ShardKey> shards) {
-  cursors_.clear();
-  heap_.clear();
+  std::vector<std::unique_ptr<RowCursor>> cursors;
   for (const ShardKey& shard : shards) {
-    absl::StatusOr<std::unique_ptr<RowCursor>> rows = store.Rows(shard);
+    absl::StatusOr<std::unique_ptr<RowCursor>> rows = store.AllRows(shard);
     if (!rows.ok()) return rows.status();
-    cursors_.push_back(*std::move(rows));
+    cursors.push_back(*std::move(rows));
   }
-  for (const std::unique_ptr<RowCursor>& cursor : cursors_) Advance(cursor.get());
+  Open(std::move(cursors));
   return status_;
+}
+
+void MergedRows::Open(std::vector<std::unique_ptr<RowCursor>> cursors) {
+  cursors_ = std::move(cursors);
+  heap_.clear();
+  for (const std::unique_ptr<RowCursor>& cursor : cursors_) Advance(cursor.get());
 }
 
 void MergedRows::Advance(RowCursor* cursor) {

@@ -60,13 +60,16 @@ class ShardStore {
     const ShardState* state;
     // Every key once, in any order; a store with a memory limit is fastest if they are sorted.
     std::span<const Delta> deltas;
+    // Rows whose keys are below this are dropped first.
+    std::string_view drop_below = {};
   };
   // Adds the deltas and replaces the states, in one atomic write of all shards, durable as `wal` says on return. After an
   // error nothing of it is in state, or the store refuses everything until it is opened again.
   virtual absl::Status Commit(std::span<const Update> updates, WalMode wal) = 0;
 
-  // The shard must not be dropped while the cursor exists.
-  virtual absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard) const = 0;
+  // The rows whose keys begin with the prefix. The shard must not be dropped while the cursor exists.
+  virtual absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard, std::string_view prefix) const = 0;
+  absl::StatusOr<std::unique_ptr<RowCursor>> AllRows(const ShardKey& shard) const { return Rows(shard, ""); }
 
   // Adds the shard's row of keys[i], if it has one, to (*sums)[i]. The keys are distinct and sorted. DATA_LOSS if a row
   // cannot be read.
@@ -90,11 +93,13 @@ class ShardStore {
   absl::StatusOr<Uint128> Scan(const ShardKey& shard, const Row& row) const;
 };
 
-// The merged rows of several shards: every key once, in order, with its sums over them. Holds one cursor for each shard and
-// no rows.
+// The merged rows of several shards or panes: every key once, in order, with its sums over them. Holds one cursor for each
+// shard and no rows.
 class MergedRows : public RowCursor {
  public:
   absl::Status Open(const ShardStore& store, std::span<const ShardKey> shards);
+  // The same of any rows.
+  void Open(std::vector<std::unique_ptr<RowCursor>> cursors);
   bool Next() override;
   absl::Status status() const override { return status_; }
 

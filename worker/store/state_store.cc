@@ -160,17 +160,19 @@ bool HasRoomForItsLog(const std::string& dir) {
 
 class FamilyRows : public RowCursor {
  public:
-  FamilyRows(rocksdb::Iterator* rows, std::string action) : rows_(rows), action_(std::move(action)) {}
+  FamilyRows(rocksdb::Iterator* rows, std::string_view prefix, std::string action)
+      : rows_(rows), prefix_(std::string(kRowPrefix).append(prefix)), action_(std::move(action)) {}
 
   bool Next() override {
     if (!started_) {
-      rows_->Seek(kRowPrefix);
+      rows_->Seek(prefix_);
     } else {
       rows_->Next();
     }
     started_ = true;
     if (!rows_->Valid()) return false;
     std::string_view key = rows_->key().ToStringView();
+    if (prefix_.size() > kRowPrefix.size() && !key.starts_with(prefix_)) return false;
     well_formed_ = key.starts_with(kRowPrefix) && DecodeRow(rows_->value(), &decoded_);
     if (!well_formed_) return false;
     key.remove_prefix(kRowPrefix.size());
@@ -185,6 +187,7 @@ class FamilyRows : public RowCursor {
 
  private:
   const std::unique_ptr<rocksdb::Iterator> rows_;
+  const std::string prefix_;
   const std::string action_;
   DecodedRow decoded_;
   bool started_ = false;
@@ -197,6 +200,11 @@ class RowWriter {
 
   void Put(rocksdb::ColumnFamilyHandle* family, const ShardState& state) {
     Note(batch_.Put(family, kStateKey, state.SerializeAsString()));
+  }
+  void DropBelow(rocksdb::ColumnFamilyHandle* family, std::string_view key) {
+    // From before all rows, by a key that is too short for the memtable's hints: RocksDB (7.8.3) would take a hint of the
+    // rows for the list of deleted ranges, which is another one.
+    Note(batch_.DeleteRange(family, kRowPrefix.substr(0, 1), std::string(kRowPrefix).append(key)));
   }
   void Merge(rocksdb::ColumnFamilyHandle* family, const Delta& delta) {
     key_.resize(kRowPrefix.size());
@@ -423,6 +431,7 @@ absl::Status StateStore::Commit(std::span<const Update> updates, WalMode wal) {
   for (size_t i = 0; i < updates.size(); ++i) {
     rocksdb::ColumnFamilyHandle* const handle = (*families)[i]->handle;
     writer.Put(handle, *updates[i].state);
+    if (!updates[i].drop_below.empty()) writer.DropBelow(handle, updates[i].drop_below);
     for (const Delta& delta : updates[i].deltas) writer.Merge(handle, delta);
   }
   if (const rocksdb::Status status = writer.Write(db_.get(), wal); !status.ok()) return Fail("commit", status);
@@ -444,7 +453,7 @@ absl::StatusOr<rocksdb::ColumnFamilyHandle*> StateStore::FindFamily(const ShardK
   return found->second.handle;
 }
 
-absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shard) const {
+absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shard, std::string_view prefix) const {
   std::string action = fmt::format("scan state {} in {}", FamilyName(shard), dir_);
   const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, action);
   if (!handle.ok()) return handle.status();
@@ -452,7 +461,7 @@ absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shar
   // The readahead of each file, of which a merging scan has many open.
   options.readahead_size = options_->write_buffer_manager == nullptr ? 1 << 20 : 64 << 10;
   options.fill_cache = false;
-  return std::make_unique<FamilyRows>(db_->NewIterator(options, *handle), std::move(action));
+  return std::make_unique<FamilyRows>(db_->NewIterator(options, *handle), prefix, std::move(action));
 }
 
 absl::Status StateStore::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,

@@ -255,7 +255,7 @@ TEST_F(CliTest, StatusJsonHasEverything) {
                                                      "held_back": 0, "held_back_since": null, "held_back_by": "",
                                                      "topic_id": "AQID", "leader_epoch": 3,
                                                      "bad_records": {"malformed_number": 2, "wrong_field_count": 1},
-                                                     "filtered_records": 0})"));
+                                                     "filtered_records": 0, "late_records": 0, "max_time": null})"));
   EXPECT_EQ(status["partitions"][1]["end_offset"], nullptr);
   EXPECT_EQ(status["samples"][0],
             json::parse(R"({"topic": "topic", "partition": 1, "offset": 4, "reason": "malformed_number", "subject": "",

@@ -1,14 +1,21 @@
 #include "worker/fold/record_fold.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
+#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/number/digest.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "jobs/oracle/oracle.h"
 #include "jobs/plan/plan.h"
 #include "worker/fold/delta_table.h"
+#include "worker/fold/pane_digests.h"
 
 namespace tenfold {
 namespace {
@@ -222,6 +229,85 @@ TEST_F(RecordFoldTest, ByAPlanRecordsAreAddedFilteredOrBadWithTheirField) {
   EXPECT_EQ(deltas[0].sum, 0);
   EXPECT_EQ(deltas[1].key, "2");
   EXPECT_EQ(deltas[1].sum, 250'000'000);
+}
+
+// A job with windows of the same fields, whose second one is a record's time in seconds.
+JobSpec WindowSpec(uint32_t panes, int64_t lateness_s) {
+  JobSpec spec;
+  GeneralFold* const fold = spec.mutable_fold()->mutable_general();
+  DelimitedFormat* const format = fold->mutable_format()->mutable_delimited();
+  format->set_separator("|");
+  for (const char* field : {"page", "at", "clicks"}) format->add_fields(field);
+  for (const auto& [name, type] :
+       {std::pair("page", FIELD_TEXT), std::pair("at", FIELD_TIMESTAMP), std::pair("clicks", FIELD_INTEGER)}) {
+    Field* const field = fold->add_fields();
+    field->set_name(name);
+    field->set_place(name);
+    field->set_type(type);
+    if (type == FIELD_TIMESTAMP) field->set_unit(TIMESTAMP_SECONDS);
+  }
+  fold->set_time("at");
+  fold->set_where("clicks > 0");
+  fold->add_key("page");
+  Measure* const measure = fold->add_measures();
+  measure->set_name("score");
+  measure->set_expression("sum(clicks)");
+  FoldWindow* const window = fold->mutable_window();
+  window->set_panes(panes);
+  window->set_pane_us(10'000'000);
+  window->set_lateness_us(lateness_s * 1'000'000);
+  window->set_ahead_us(1'000'000'000'000'000);
+  spec.set_top(10);
+  return spec;
+}
+
+// Many records at once and one by one, sound and bad, filtered and late, in polls of any size.
+TEST(WindowFoldTest, WindowsAreThoseOfTheOracleHoweverRecordsCome) {
+  uint64_t late = 0;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    std::mt19937_64 random(seed);
+    const JobSpec spec = WindowSpec(1 + static_cast<uint32_t>(random() % 4), static_cast<int64_t>(random() % 3) * 12);
+    std::vector<std::string> values;
+    for (int i = 0; i < 400; ++i) {
+      const uint64_t at = 1'000 + static_cast<uint64_t>(i) - random() % 60;
+      std::string time = absl::StrCat(at);
+      // What is no plain number is decoded alone, and so is what is bad.
+      if (random() % 20 == 0) time = absl::StrCat(at, "e0");
+      if (random() % 40 == 0) time = "never";
+      values.push_back(absl::StrCat(random() % 30 == 0 ? "" : "p", random() % 9, "|", time, "|", random() % 4));
+    }
+    ShardState state;
+    PartitionState* const partition = state.add_partitions();
+    partition->set_last_offset(-1);
+    DeltaTable table;
+    RecordFold fold = RecordFold::Create(spec).value();
+    FakeLog log;
+    for (size_t begin = 0; begin < values.size();) {
+      const size_t end = std::min(values.size(), begin + 1 + random() % 150);
+      std::vector<LogRecord> records;
+      for (size_t i = begin; i < end; ++i)
+        records.push_back(
+            {.position = 0, .batch = 0, .offset = static_cast<int64_t>(i), .value = values[i], .handle = nullptr});
+      std::vector<Cursor> cursors(1);
+      cursors[0].partition = {"events", 0};
+      cursors[0].state = partition;
+      cursors[0].table = &table;
+      cursors[0].end = static_cast<int64_t>(values.size());
+      ASSERT_EQ(fold.Fold(records, log, /*exact=*/false, &cursors), std::nullopt);
+      begin = end;
+    }
+    std::vector<Delta> deltas = table.Deltas();
+    AddToPanes(std::nullopt, &deltas, &state);
+    Oracle oracle(spec, 1);
+    const RecordParts parts;
+    for (const std::string& value : values) oracle.Add(0, value, {.topic = "events", .parts = &parts});
+    const Oracle::Result expected = oracle.Compute();
+    ASSERT_EQ(partition->late(), expected.late_records) << "seed " << seed;
+    ASSERT_EQ(partition->filtered(), expected.filtered_records) << "seed " << seed;
+    ASSERT_EQ(FromProto(state.digest()), FromProto(expected.digests[0])) << "seed " << seed;
+    late += partition->late();
+  }
+  EXPECT_GT(late, 1'000u) << "nearly nothing is late";
 }
 
 }  // namespace

@@ -1,0 +1,57 @@
+#include "driver/core/job_windows.h"
+
+#include <algorithm>
+
+#include "jobs/plan/pane_clock.h"
+
+namespace tenfold {
+namespace {
+
+std::optional<int64_t> MaxTimeOf(const PartitionState& partition) {
+  return partition.has_max_time_us() ? std::optional(partition.max_time_us()) : std::nullopt;
+}
+
+}  // namespace
+
+JobWindows::JobWindows(const JobSpec& spec) {
+  if (spec.fold().general().has_window()) calendar_ = std::make_shared<PaneCalendar>(spec.fold().general().window());
+}
+
+std::optional<int64_t> JobWindows::Current(const std::vector<const PartitionState*>& partitions,
+                                           std::optional<int64_t> closed_through) const {
+  std::optional<int64_t> current;
+  for (const PartitionState* const partition : partitions) {
+    const std::optional<int64_t> newest = PaneClock(calendar_.get(), MaxTimeOf(*partition)).newest();
+    if (newest) current = std::max(current.value_or(*newest), *newest);
+  }
+  if (current && closed_through) current = std::max(*current, *closed_through + 1);
+  return current;
+}
+
+JobWindows::Finals JobWindows::PlanFinals(const std::vector<const PartitionState*>& partitions,
+                                          const std::vector<WindowRange>& with_rows,
+                                          std::optional<int64_t> closed_through) const {
+  Finals finals{.windows = {}, .closed_through = closed_through, .more = false};
+  std::optional<int64_t> passed;
+  for (const PartitionState* const partition : partitions) {
+    const std::optional<int64_t> of_partition = PaneClock(calendar_.get(), MaxTimeOf(*partition)).passed();
+    if (!of_partition) return finals;
+    passed = std::min(passed.value_or(*of_partition), *of_partition);
+  }
+  if (!passed || (closed_through && *passed <= *closed_through)) return finals;
+  // Ranges of several workers overlap, and each may have very many windows; only the first ones are of use.
+  for (const WindowRange& range : with_rows) {
+    const int64_t first = closed_through ? std::max(range.first(), *closed_through + 1) : range.first();
+    const int64_t last = std::min({range.last(), *passed, first + static_cast<int64_t>(kMaxFinals)});
+    for (int64_t window = first; window <= last; ++window) finals.windows.push_back(window);
+  }
+  std::ranges::sort(finals.windows);
+  const auto twice = std::ranges::unique(finals.windows);
+  finals.windows.erase(twice.begin(), twice.end());
+  finals.more = finals.windows.size() > kMaxFinals;
+  if (finals.more) finals.windows.resize(kMaxFinals);
+  finals.closed_through = finals.more ? finals.windows.back() : *passed;
+  return finals;
+}
+
+}  // namespace tenfold

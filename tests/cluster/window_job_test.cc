@@ -1,0 +1,101 @@
+// Jobs with windows: every batch and every final window as the oracle has them, while workers and the driver die.
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/cluster/local_kafka.h"
+#include "tests/cluster/mini_cluster.h"
+
+namespace tenfold {
+namespace {
+
+using nlohmann::json;
+
+// 2026-10-24T00:00Z; a day later clocks are put back in Berlin.
+constexpr int64_t kBegin = 1'792'800'000'000;
+constexpr int64_t kHour = 3'600'000;
+
+std::string Event(int page, int clicks, int64_t at_ms) {
+  return absl::StrCat(R"({"page":"p)", page, R"(","clicks":)", clicks, R"(,"at":)", at_ms, "}");
+}
+
+class WindowJobTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_OK(cluster_.Start(2)); }
+
+  // Events of some hours from the begin on, in each of three partitions, of which some are late.
+  void ProduceHours(const std::string& topic, int64_t first, int64_t last) {
+    for (int partition = 0; partition < 3; ++partition) {
+      std::vector<std::string> records;
+      for (int64_t hour = first; hour < last; ++hour) {
+        for (int i = 0; i < 40; ++i) {
+          const int64_t back = i % 9 == 0 ? (i % 5) * kHour : 0;
+          records.push_back(Event((i * 7 + partition) % 13, i % 5, kBegin + hour * kHour + i * 80'000 - back));
+        }
+      }
+      records.emplace_back(R"({"page":"p1","clicks":1})");
+      ASSERT_OK(Produce(topic, partition, records));
+    }
+  }
+
+  static Job MakeJob(const std::string& name, const std::string& topic, const std::string& window) {
+    return {.name = name,
+            .topics = {topic},
+            .fold = absl::StrCat(R"(  format: {json: {}}
+  fields: {page: {text: page}, clicks: {integer: clicks}, at: {timestamp: at, unit: ms}}
+  time: at
+where: clicks > 0
+key: page
+measures: {score: sum(clicks), events: count()}
+window: )",
+                                 window, "\n")};
+  }
+
+  MiniCluster cluster_;
+};
+
+TEST_F(WindowJobTest, FinalsComeOnceAndStayExactWhileWorkersAndTheDriverDie) {
+  absl::StatusOr<std::string> topic = CreateTopic();
+  ASSERT_OK(topic.status());
+  const Job days = MakeJob("days", *topic, "{tumbling: 1d, zone: Europe/Berlin, lateness: 1h, ahead: 10000h}");
+  const Job sliding = MakeJob("sliding", *topic, "{sliding: {size: 6h, every: 1h}, lateness: 30m, ahead: 10000h}");
+  ASSERT_OK(cluster_.Submit(days));
+  ASSERT_OK(cluster_.Submit(sliding));
+  ProduceHours(*topic, 0, 10);
+  ASSERT_OK(cluster_.WaitCaughtUp(days.name).status());
+  ASSERT_OK(cluster_.worker(1).Kill());
+  ProduceHours(*topic, 10, 30);
+  ASSERT_OK(cluster_.WaitCaughtUp(sliding.name).status());
+  ASSERT_OK(cluster_.driver().Kill());
+  ASSERT_OK(cluster_.driver().Start());
+  ProduceHours(*topic, 30, 60);
+  ASSERT_OK(cluster_.VerifyPublished(days.name));
+  ASSERT_OK(cluster_.VerifyPublished(sliding.name));
+
+  std::vector<std::string> finals;
+  for (const std::string& line : cluster_.Published(days.name)) {
+    const json parsed = json::parse(line);
+    if (parsed.at("window").is_object() && parsed.at("window").at("final") == true)
+      finals.push_back(parsed.at("window").at("end"));
+  }
+  // The 24th, and the 25th, which has 25 hours.
+  EXPECT_EQ(finals, (std::vector<std::string>{"2026-10-24T22:00:00.000Z", "2026-10-25T23:00:00.000Z"}));
+  const json last = json::parse(cluster_.Published(days.name).back());
+  EXPECT_GT(last.at("late_records"), 0);
+  EXPECT_EQ(last.at("bad_records"), 9);
+  for (const Job* job : {&days, &sliding}) {
+    const CliResult verified = cluster_.RunCli({"verify", job->name});
+    EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.err;
+  }
+  const CliResult shown = cluster_.RunCli({"top", days.name});
+  EXPECT_TRUE(absl::StrContains(shown.out, "now: 2026-10-26\n")) << shown.out;
+  const CliResult status = cluster_.RunCli({"status", days.name});
+  EXPECT_TRUE(absl::StrContains(status.out, "final       up to 2026-10-25\n")) << status.out;
+}
+
+}  // namespace
+}  // namespace tenfold

@@ -1,0 +1,93 @@
+#include "driver/core/job_windows.h"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace tenfold {
+namespace {
+
+constexpr int64_t kSecond = 1'000'000;
+
+// Tumbling windows of 10 s: window e ends e * 10 s after 1970.
+JobSpec Spec() {
+  JobSpec spec;
+  FoldWindow* const window = spec.mutable_fold()->mutable_general()->mutable_window();
+  window->set_panes(1);
+  window->set_pane_us(10 * kSecond);
+  window->set_lateness_us(2 * kSecond);
+  return spec;
+}
+
+PartitionState At(std::optional<int64_t> second) {
+  PartitionState partition;
+  if (second) partition.set_max_time_us(*second * kSecond);
+  return partition;
+}
+
+WindowRange Range(int64_t first, int64_t last) {
+  WindowRange range;
+  range.set_first(first);
+  range.set_last(last);
+  return range;
+}
+
+JobWindows::Finals Plan(const std::vector<PartitionState>& partitions, const std::vector<WindowRange>& with_rows,
+                        std::optional<int64_t> closed_through = std::nullopt) {
+  std::vector<const PartitionState*> pointers;
+  for (const PartitionState& partition : partitions) pointers.push_back(&partition);
+  return JobWindows(Spec()).PlanFinals(pointers, with_rows, closed_through);
+}
+
+TEST(JobWindowsTest, TheCurrentWindowIsThatOfTheLatestTimeButNoneThatIsFinal) {
+  const JobWindows windows(Spec());
+  const PartitionState early = At(5);
+  const PartitionState late = At(35);
+  const PartitionState none = At(std::nullopt);
+  EXPECT_EQ(windows.Current({&none}, std::nullopt), std::nullopt);
+  EXPECT_EQ(windows.Current({&early, &none, &late}, std::nullopt), 4);
+  EXPECT_EQ(windows.Current({&early, &late}, 3), 4);
+  EXPECT_EQ(windows.Current({&early, &late}, 6), 7);
+}
+
+TEST(JobWindowsTest, AWindowIsFinalOnceThePartitionThatIsFarthestBehindHasPassedItByTheLateness) {
+  EXPECT_TRUE(Plan({At(11), At(30)}, {Range(1, 4)}).windows.empty());
+  const JobWindows::Finals finals = Plan({At(12), At(30)}, {Range(1, 4)});
+  EXPECT_EQ(finals.windows, std::vector<int64_t>{1});
+  EXPECT_EQ(finals.closed_through, 1);
+  EXPECT_FALSE(finals.more);
+}
+
+// Rule W4: a partition without data holds windows back, too.
+TEST(JobWindowsTest, NothingIsFinalWhileAPartitionHasNoTime) {
+  const JobWindows::Finals finals = Plan({At(100), At(std::nullopt)}, {Range(1, 4)}, 1);
+  EXPECT_TRUE(finals.windows.empty());
+  EXPECT_EQ(finals.closed_through, 1);
+}
+
+TEST(JobWindowsTest, WindowsWithoutRowsAreSkippedAndThoseOfSeveralWorkersComeOnce) {
+  const JobWindows::Finals finals = Plan({At(92)}, {Range(2, 3), Range(7, 7), Range(3, 4), Range(8, 30)}, 2);
+  EXPECT_EQ(finals.windows, (std::vector<int64_t>{3, 4, 7, 8, 9}));
+  EXPECT_EQ(finals.closed_through, 9);
+}
+
+TEST(JobWindowsTest, ABatchHasSoManyFinalsAtMostAndTheNextOneGoesOnFromThere) {
+  const JobWindows::Finals finals = Plan({At(10'002)}, {Range(1, 900), Range(5, 1'000'000'000)});
+  ASSERT_EQ(finals.windows.size(), JobWindows::kMaxFinals);
+  EXPECT_EQ(finals.windows.back(), 64);
+  EXPECT_EQ(finals.closed_through, 64);
+  EXPECT_TRUE(finals.more);
+  const JobWindows::Finals rest = Plan({At(10'002)}, {Range(1, 900)}, 64);
+  EXPECT_EQ(rest.windows.front(), 65);
+}
+
+TEST(JobWindowsTest, WhatHasPassedIsClosedAlsoIfNoWindowHadRows) {
+  const JobWindows::Finals finals = Plan({At(92)}, {}, 2);
+  EXPECT_TRUE(finals.windows.empty());
+  EXPECT_EQ(finals.closed_through, 9);
+}
+
+}  // namespace
+}  // namespace tenfold
