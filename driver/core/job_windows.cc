@@ -46,8 +46,7 @@ JobWindows::Finals JobWindows::PlanFinals(const std::vector<const PartitionState
     for (int64_t window = first; window <= last; ++window) finals.windows.push_back(window);
   }
   std::ranges::sort(finals.windows);
-  const auto twice = std::ranges::unique(finals.windows);
-  finals.windows.erase(twice.begin(), twice.end());
+  finals.windows.erase(std::unique(finals.windows.begin(), finals.windows.end()), finals.windows.end());
   finals.more = finals.windows.size() > kMaxFinals;
   if (finals.more) finals.windows.resize(kMaxFinals);
   finals.closed_through = finals.more ? finals.windows.back() : *passed;

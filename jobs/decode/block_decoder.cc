@@ -48,6 +48,34 @@ Rows ReadNumbers(const RawValue* raw, size_t next, Rows rows, int most_decimals,
   return others;
 }
 
+Rows ReadTimestamps(std::span<const Record> records, Rows rows, Column* column) {
+  Rows others = 0;
+  ForRows(rows, [&](size_t row) {
+    const int64_t ms = records[row].parts->timestamp_ms;
+    if (ms >= 0 && ms < kTimestampEnd / 1000) {
+      column->numbers[row] = ms * 1000;
+    } else {
+      others |= Rows{1} << row;
+    }
+  });
+  return others;
+}
+
+// Makes microseconds of whole numbers of a unit.
+Rows ScaleTimestamps(TimestampUnit unit, Rows rows, Column* column) {
+  const int64_t us = unit == TIMESTAMP_SECONDS ? 1'000'000 : unit == TIMESTAMP_MILLISECONDS ? 1000 : 1;
+  Rows others = 0;
+  ForRows(rows, [&](size_t row) {
+    int64_t* const number = &column->numbers[row];
+    if (*number >= 0 && *number < kTimestampEnd / us) {
+      *number *= us;
+    } else {
+      others |= Rows{1} << row;
+    }
+  });
+  return others;
+}
+
 size_t SumsOf(const Plan& plan) {
   size_t sums = 0;
   for (const PlannedMeasure& measure : plan.measures) sums += measure.nullable ? 2 : 1;
@@ -132,6 +160,11 @@ void BlockDecoder::ReadField(uint32_t index, std::span<const Record> records, Ro
   if (field.type == FIELD_TEXT) {
     std::fill_n(column->texts.begin(), records.size(), std::string_view());
     if (of_value) others = ReadTexts(raw, next, rows, column);
+  } else if (field.place.kind == FieldPlace::Kind::kTimestamp) {
+    others = ReadTimestamps(records, rows, column);
+  } else if (of_value && field.type == FIELD_TIMESTAMP && field.unit != TIMESTAMP_TEXT) {
+    others = ReadNumbers(raw, next, rows, 0, column, &scales);
+    others |= ScaleTimestamps(field.unit, rows & ~others, column);
   } else if (of_value && (field.type == FIELD_DECIMAL || field.type == FIELD_INTEGER)) {
     others = ReadNumbers(raw, next, rows, field.type == FIELD_INTEGER ? 0 : kMaxDecimals, column, &scales);
   }

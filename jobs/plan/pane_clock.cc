@@ -9,14 +9,23 @@ PaneClock::PaneClock(const PaneCalendar* calendar, std::optional<int64_t> max_ti
       panes_(calendar->window().panes()),
       lateness_us_(calendar->window().lateness_us()),
       max_time_us_(max_time_us) {
-  if (max_time_us_) passed_ = calendar_->PaneOf(*max_time_us_ - lateness_us_);
+  if (max_time_us_) Pass(*max_time_us_ - lateness_us_);
+}
+
+void PaneClock::Pass(int64_t us) {
+  passed_ = calendar_->PaneOf(us);
+  passed_until_us_ = calendar_->BeginOf(passed_ + 1);
 }
 
 void PaneClock::Take(int64_t time_us) {
-  pane_ = calendar_->PaneOf(time_us);
+  if (time_us < pane_begin_us_ || time_us >= pane_end_us_) {
+    pane_ = calendar_->PaneOf(time_us);
+    pane_begin_us_ = calendar_->BeginOf(pane_);
+    pane_end_us_ = calendar_->BeginOf(pane_ + 1);
+  }
   if (max_time_us_ && time_us <= *max_time_us_) return;
   max_time_us_ = time_us;
-  passed_ = calendar_->PaneOf(time_us - lateness_us_);
+  if (time_us - lateness_us_ >= passed_until_us_) Pass(time_us - lateness_us_);
 }
 
 std::optional<RowPane> PaneClock::Row() const {

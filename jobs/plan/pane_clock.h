@@ -25,6 +25,7 @@ class PaneClock {
   // The row that the record goes to, whose time was taken last; nullopt if it is late.
   std::optional<RowPane> Row() const;
 
+  // The latest time so far.
   std::optional<int64_t> max_time_us() const { return max_time_us_; }
   // The last window that has passed for the partition; nullopt if none is known to.
   std::optional<int64_t> passed() const;
@@ -32,13 +33,20 @@ class PaneClock {
   std::optional<int64_t> newest() const;
 
  private:
+  // All windows that end at this time or before have passed.
+  void Pass(int64_t us);
+
   const PaneCalendar* calendar_;
   int64_t panes_;
   int64_t lateness_us_;
   std::optional<int64_t> max_time_us_;
-  // The pane of the last record, and what has passed.
+  // The pane of the last record, and from when to when it is.
   int64_t pane_ = 0;
+  int64_t pane_begin_us_ = 0;
+  int64_t pane_end_us_ = 0;
+  // What has passed, and at which time less the lateness that changes.
   int64_t passed_ = std::numeric_limits<int64_t>::min();
+  int64_t passed_until_us_ = std::numeric_limits<int64_t>::min();
 };
 
 }  // namespace tenfold

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "common/number/digest.h"
-#include "glog/logging.h"
 #include "common/table/row_pane.h"
+#include "glog/logging.h"
 
 namespace tenfold {
 namespace {
@@ -15,10 +15,10 @@ constexpr size_t kHistory = 4;
 
 class MapRows : public RowCursor {
  public:
-  MapRows(const std::map<std::string, ShardStore::RowSum>& rows, std::string_view prefix)
-      : prefix_(prefix), next_(rows.lower_bound(prefix_)), end_(rows.end()) {}
+  MapRows(const std::map<std::string, ShardStore::RowSum>& rows, std::string_view begin, std::string_view end)
+      : next_(rows.lower_bound(std::string(begin))), end_(end.empty() ? rows.end() : rows.lower_bound(std::string(end))) {}
   bool Next() override {
-    if (next_ == end_ || !next_->first.starts_with(prefix_)) return false;
+    if (next_ == end_) return false;
     row_ = next_->second.RowOf(next_->first);
     ++next_;
     return true;
@@ -26,7 +26,6 @@ class MapRows : public RowCursor {
   absl::Status status() const override { return absl::OkStatus(); }
 
  private:
-  const std::string prefix_;
   std::map<std::string, ShardStore::RowSum>::const_iterator next_;
   const std::map<std::string, ShardStore::RowSum>::const_iterator end_;
 };
@@ -69,8 +68,9 @@ absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<RowCursor>> SimulatedStore::Rows(const ShardKey& shard, std::string_view prefix) const {
-  return std::make_unique<MapRows>(shards_.at(shard).back().rows, prefix);
+absl::StatusOr<std::unique_ptr<RowCursor>> SimulatedStore::Rows(const ShardKey& shard, std::string_view begin,
+                                                                std::string_view end) const {
+  return std::make_unique<MapRows>(shards_.at(shard).back().rows, begin, end);
 }
 
 absl::Status SimulatedStore::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,

@@ -20,7 +20,8 @@ class SimulatedStore : public ShardStore {
   absl::Status Create(std::span<const NewShard> shards) override;
   absl::Status Drop(std::span<const ShardKey> shards) override;
   absl::Status Commit(std::span<const Update> updates, WalMode wal) override;
-  absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard, std::string_view prefix) const override;
+  absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard, std::string_view begin,
+                                                  std::string_view end) const override;
   absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys, std::span<RowSum> sums) const override;
   uint64_t EstimateRows(const ShardKey& shard) const override { return shards_.at(shard).back().rows.size(); }
 

@@ -18,13 +18,24 @@ void AddToPanes(std::optional<int64_t> closed_through, std::vector<Delta>* delta
   for (const PaneDigest& pane : state->panes()) panes[pane.pane()] = FromProto(pane.digest());
   Uint128 all = 0;
   Uint128 closed = 0;
+  // Deltas of a pane come one after the other, as a rule.
+  std::optional<uint64_t> last;
+  Uint128* of_last = nullptr;
   std::erase_if(*deltas, [&](const Delta& delta) {
     const Uint128 term = DigestTerm(delta.key, delta.count, delta.sum, delta.others);
     all += term;
     const RowPane pane = RowPane::Of(delta.key);
     const bool is_closed = closed_through && pane.last() <= *closed_through;
-    (is_closed ? closed : panes[pane.number()]) += term;
-    return is_closed;
+    if (is_closed) {
+      closed += term;
+      return true;
+    }
+    if (pane.number() != last) {
+      last = pane.number();
+      of_last = &panes[pane.number()];
+    }
+    *of_last += term;
+    return false;
   });
   AddDigest(all, state->mutable_digest());
   AddDigest(closed, state->mutable_closed());

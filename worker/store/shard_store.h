@@ -67,9 +67,11 @@ class ShardStore {
   // error nothing of it is in state, or the store refuses everything until it is opened again.
   virtual absl::Status Commit(std::span<const Update> updates, WalMode wal) = 0;
 
-  // The rows whose keys begin with the prefix. The shard must not be dropped while the cursor exists.
-  virtual absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard, std::string_view prefix) const = 0;
-  absl::StatusOr<std::unique_ptr<RowCursor>> AllRows(const ShardKey& shard) const { return Rows(shard, ""); }
+  // The rows whose keys are not below `begin` and, unless that is empty, below `end`. The shard must not be dropped while
+  // the cursor exists.
+  virtual absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard, std::string_view begin,
+                                                          std::string_view end) const = 0;
+  absl::StatusOr<std::unique_ptr<RowCursor>> AllRows(const ShardKey& shard) const { return Rows(shard, "", ""); }
 
   // Adds the shard's row of keys[i], if it has one, to (*sums)[i]. The keys are distinct and sorted. DATA_LOSS if a row
   // cannot be read.

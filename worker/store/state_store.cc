@@ -160,22 +160,22 @@ bool HasRoomForItsLog(const std::string& dir) {
 
 class FamilyRows : public RowCursor {
  public:
-  FamilyRows(rocksdb::Iterator* rows, std::string_view prefix, std::string action)
-      : rows_(rows), prefix_(std::string(kRowPrefix).append(prefix)), action_(std::move(action)) {}
+  FamilyRows(rocksdb::Iterator* rows, std::string_view begin, std::string_view end, std::string action)
+      : rows_(rows), begin_(std::string(kRowPrefix).append(begin)), end_(end), action_(std::move(action)) {}
 
   bool Next() override {
     if (!started_) {
-      rows_->Seek(prefix_);
+      rows_->Seek(begin_);
     } else {
       rows_->Next();
     }
     started_ = true;
     if (!rows_->Valid()) return false;
     std::string_view key = rows_->key().ToStringView();
-    if (prefix_.size() > kRowPrefix.size() && !key.starts_with(prefix_)) return false;
     well_formed_ = key.starts_with(kRowPrefix) && DecodeRow(rows_->value(), &decoded_);
     if (!well_formed_) return false;
     key.remove_prefix(kRowPrefix.size());
+    if (!end_.empty() && key >= end_) return false;
     row_ = {key, decoded_.count, decoded_.sums[0], decoded_.others()};
     return true;
   }
@@ -187,7 +187,8 @@ class FamilyRows : public RowCursor {
 
  private:
   const std::unique_ptr<rocksdb::Iterator> rows_;
-  const std::string prefix_;
+  const std::string begin_;
+  const std::string end_;
   const std::string action_;
   DecodedRow decoded_;
   bool started_ = false;
@@ -453,7 +454,8 @@ absl::StatusOr<rocksdb::ColumnFamilyHandle*> StateStore::FindFamily(const ShardK
   return found->second.handle;
 }
 
-absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shard, std::string_view prefix) const {
+absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shard, std::string_view begin,
+                                                            std::string_view end) const {
   std::string action = fmt::format("scan state {} in {}", FamilyName(shard), dir_);
   const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, action);
   if (!handle.ok()) return handle.status();
@@ -461,7 +463,7 @@ absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shar
   // The readahead of each file, of which a merging scan has many open.
   options.readahead_size = options_->write_buffer_manager == nullptr ? 1 << 20 : 64 << 10;
   options.fill_cache = false;
-  return std::make_unique<FamilyRows>(db_->NewIterator(options, *handle), prefix, std::move(action));
+  return std::make_unique<FamilyRows>(db_->NewIterator(options, *handle), begin, end, std::move(action));
 }
 
 absl::Status StateStore::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,

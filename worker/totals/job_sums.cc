@@ -1,10 +1,10 @@
 #include "worker/totals/job_sums.h"
 
 #include <algorithm>
+#include <limits>
 #include <string_view>
 #include <utility>
 
-#include "common/table/key_table.h"
 #include "common/table/row_pane.h"
 
 namespace tenfold {
@@ -12,25 +12,16 @@ namespace {
 
 // The current window, and one that becomes final.
 constexpr size_t kWindows = 2;
+// Before any window.
+constexpr int64_t kNone = std::numeric_limits<int64_t>::min();
 
-// Deltas of one window, each key once.
-class WindowDeltas {
- public:
-  void Add(const Delta& delta) {
-    const uint32_t index = keys_.FindOrAdd(RowPane::KeyOf(delta.key));
-    if (index == sums_.size()) sums_.emplace_back();
-    sums_[index].Add(delta.count, delta.sum, delta.others);
-  }
-  std::vector<Delta> Deltas() const {
-    std::vector<Delta> deltas;
-    for (uint32_t i = 0; i < sums_.size(); ++i) deltas.push_back(sums_[i].RowOf(keys_.key(i)));
-    return deltas;
-  }
-
- private:
-  KeyTable keys_;
-  std::vector<ShardStore::RowSum> sums_;
-};
+// Deltas with each key once. The sums are what they are views of.
+std::vector<Delta> SumsOfKeys(std::span<const Delta> deltas, std::map<std::string_view, ShardStore::RowSum>* sums) {
+  for (const Delta& delta : deltas) (*sums)[delta.key].Add(delta.count, delta.sum, delta.others);
+  std::vector<Delta> once;
+  for (const auto& [key, sum] : *sums) once.push_back(sum.RowOf(key));
+  return once;
+}
 
 }  // namespace
 
@@ -64,8 +55,14 @@ absl::Status JobSums::SetShards(std::vector<ShardKey> shards) {
     return std::ranges::none_of(shards_, [&of](const ShardKey& shard) { return shard.second == of.first; });
   });
   windows_.clear();
+  newest_.reset();
+  for (const auto& [shard, panes] : panes_) {
+    for (const uint64_t pane : panes) newest_ = std::max(newest_.value_or(kNone), FirstOf(pane));
+  }
   return absl::OkStatus();
 }
+
+int64_t JobSums::FirstOf(uint64_t pane) const { return RowPane(pane).last() - window_panes_ + 1; }
 
 void JobSums::ForgetChanges() {
   all_.ForgetChanges();
@@ -77,6 +74,7 @@ void JobSums::Clear() {
   windows_.clear();
   shards_.clear();
   panes_.clear();
+  newest_.reset();
 }
 
 void JobSums::SetPanes(uint32_t shard, const ShardState& state) {
@@ -92,22 +90,33 @@ JobSums::Window* JobSums::Find(int64_t number) {
   return &windows_.front();
 }
 
-absl::StatusOr<JobSums::Window*> JobSums::Get(int64_t number) {
-  if (Window* const window = Find(number)) return window;
+JobSums::Window* JobSums::Make(int64_t number) {
   while (windows_.size() >= kWindows) windows_.pop_back();
   Window* const window = &windows_.emplace_front(options_, &panes_, number, window_panes_);
   window->sums.SetRanking(ranking());
   window->sums.SetLimit(limit_ / kWindows);
+  return window;
+}
+
+absl::Status JobSums::BeginNewest(std::span<const std::span<const Delta>> shards) {
+  std::optional<int64_t> newest = newest_;
+  for (const std::span<const Delta> deltas : shards) {
+    for (const Delta& delta : deltas) newest = std::max(newest.value_or(kNone), FirstOf(RowPane::Of(delta.key).number()));
+  }
+  const bool begins = newest && newest_.value_or(kNone) < *newest && (window_panes_ == 1 || !newest_);
+  newest_ = newest;
+  return begins && Find(*newest) == nullptr ? Make(*newest)->sums.SetShards(shards_) : absl::OkStatus();
+}
+
+absl::StatusOr<JobSums::Window*> JobSums::Get(int64_t number) {
+  if (Window* const window = Find(number)) return window;
+  Window* const window = Make(number);
   absl::Status read;
   for (const ShardKey& shard : shards_) {
-    const absl::StatusOr<std::unique_ptr<RowCursor>> rows = window->rows.Rows(shard, "");
-    read = rows.status();
-    if (!read.ok()) break;
-    while (read.ok() && (*rows)->Next()) {
-      window->sums.AddRow((*rows)->row());
-      if (options_.stop()) read = absl::CancelledError("the worker is stopping");
-    }
-    if (read.ok()) read = (*rows)->status();
+    read = window->rows.Visit(shard, [this, window](const Delta& row) {
+      window->sums.AddRow(row);
+      return !options_.stop();
+    });
     if (!read.ok()) break;
   }
   if (read.ok()) read = window->sums.SetShards(shards_);
@@ -122,22 +131,31 @@ void JobSums::Quote(const FoldRequest& request, const PartialSums::Composition& 
 }
 
 absl::Status JobSums::AddToWindow(std::span<const std::span<const Delta>> shards, Window* window) {
-  std::vector<WindowDeltas> added(shards.size());
-  std::vector<std::vector<Delta>> deltas;
+  std::vector<std::vector<Delta>> deltas(shards.size());
   std::vector<std::span<const Delta>> spans;
   for (size_t i = 0; i < shards.size(); ++i) {
+    // A key has a row in each of several panes, but as a rule there is one.
+    std::optional<uint64_t> pane;
+    bool one_pane = true;
     for (const Delta& delta : shards[i]) {
-      if (RowPane::Of(delta.key).IsIn(window->number, window_panes_)) added[i].Add(delta);
+      const RowPane of(RowPane::Of(delta.key));
+      if (!of.IsIn(window->number, window_panes_)) continue;
+      one_pane &= of.number() == pane.value_or(of.number());
+      pane = of.number();
+      deltas[i].push_back(delta);
+      deltas[i].back().key = RowPane::KeyOf(delta.key);
     }
-    deltas.push_back(added[i].Deltas());
-    if (limit_ > 0) std::ranges::sort(deltas.back(), {}, &Delta::key);
+    if (!one_pane) deltas[i] = SumsOfKeys(deltas[i], &added_keys_.emplace_back());
+    spans.emplace_back(deltas[i]);
   }
-  for (const std::vector<Delta>& of_shard : deltas) spans.emplace_back(of_shard);
-  return window->sums.Add(spans);
+  absl::Status added = window->sums.Add(spans);
+  added_keys_.clear();
+  return added;
 }
 
 absl::Status JobSums::Add(std::span<const std::span<const Delta>> shards) {
   if (!has_windows()) return all_.Add(shards);
+  if (absl::Status begun = BeginNewest(shards); !begun.ok()) return begun;
   for (Window& window : windows_) {
     if (absl::Status added = AddToWindow(shards, &window); !added.ok()) return added;
   }
@@ -145,7 +163,8 @@ absl::Status JobSums::Add(std::span<const std::span<const Delta>> shards) {
 }
 
 bool JobSums::AddsInMemory(std::span<const std::span<const Delta>> shards) const {
-  return !has_windows() && all_.AddsInMemory(shards);
+  // Without a limit of memory a window's sums read the store only when they are made.
+  return has_windows() ? limit_ == 0 : all_.AddsInMemory(shards);
 }
 
 uint64_t JobSums::KeyCount() const {

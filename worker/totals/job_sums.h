@@ -5,9 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
-#include <memory>
+#include <map>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -72,6 +73,13 @@ class JobSums {
   Window* Find(int64_t number);
   // The same, read from the store if they are not.
   absl::StatusOr<Window*> Get(int64_t number);
+  // Sums of the window that have nothing yet.
+  Window* Make(int64_t number);
+  // The first window that rows of a pane may be in.
+  int64_t FirstOf(uint64_t pane) const;
+  // If the deltas are the first ones of a newer window than any before, so that the store has no other rows of it, its sums
+  // begin with them: to read them back is dear, as a memtable is sorted for that.
+  absl::Status BeginNewest(std::span<const std::span<const Delta>> shards);
   // Adds deltas of row keys to those that are in the window.
   absl::Status AddToWindow(std::span<const std::span<const Delta>> shards, Window* window);
 
@@ -83,7 +91,11 @@ class JobSums {
   size_t limit_ = 0;
   std::vector<ShardKey> shards_;
   ShardPanes panes_;
+  // The newest window that any of their rows may be in, as of the last Add.
+  std::optional<int64_t> newest_;
   std::list<Window> windows_;
+  // Of the Add under way, what keys have in several panes of a shard.
+  std::list<std::map<std::string_view, ShardStore::RowSum>> added_keys_;
 };
 
 }  // namespace tenfold

@@ -39,10 +39,16 @@ std::vector<std::string> WindowRows::Prefixes(const ShardKey& shard) const {
   return prefixes;
 }
 
-absl::StatusOr<std::unique_ptr<RowCursor>> WindowRows::Rows(const ShardKey& shard, std::string_view prefix) const {
+absl::StatusOr<std::unique_ptr<RowCursor>> WindowRows::Rows(const ShardKey& shard, std::string_view begin,
+                                                            std::string_view end) const {
   std::vector<std::unique_ptr<RowCursor>> cursors;
   for (const std::string& pane : Prefixes(shard)) {
-    absl::StatusOr<std::unique_ptr<RowCursor>> rows = store_->Rows(shard, pane + std::string(prefix));
+    std::string pane_end = pane + std::string(end);
+    if (end.empty()) {
+      pane_end.clear();
+      RowPane(RowPane::Of(pane).number() + 1).Append(&pane_end);
+    }
+    absl::StatusOr<std::unique_ptr<RowCursor>> rows = store_->Rows(shard, pane + std::string(begin), pane_end);
     if (!rows.ok()) return rows.status();
     cursors.push_back(std::make_unique<PaneRows>(*std::move(rows)));
   }
@@ -50,6 +56,24 @@ absl::StatusOr<std::unique_ptr<RowCursor>> WindowRows::Rows(const ShardKey& shar
   auto merged = std::make_unique<MergedRows>();
   merged->Open(std::move(cursors));
   return merged;
+}
+
+absl::Status WindowRows::Visit(const ShardKey& shard, const std::function<bool(const Delta& row)>& row) const {
+  if (Prefixes(shard).empty()) return absl::OkStatus();
+  // All rows of the window have one of these as their last.
+  std::string begin;
+  std::string end;
+  RowPane::FirstAfter(window_ - 1).Append(&begin);
+  RowPane::FirstAfter(window_ + window_panes_ - 1).Append(&end);
+  const absl::StatusOr<std::unique_ptr<RowCursor>> rows = store_->Rows(shard, begin, end);
+  if (!rows.ok()) return rows.status();
+  while ((*rows)->Next()) {
+    Delta found = (*rows)->row();
+    if (!RowPane::Of(found.key).IsIn(window_, window_panes_)) continue;
+    found.key = RowPane::KeyOf(found.key);
+    if (!row(found)) return absl::CancelledError("the worker is stopping");
+  }
+  return (*rows)->status();
 }
 
 absl::Status WindowRows::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -24,10 +25,15 @@ class WindowRows : public ShardStore {
   WindowRows(const ShardStore* store, const ShardPanes* panes, int64_t window, int64_t window_panes)
       : store_(store), panes_(panes), window_(window), window_panes_(window_panes) {}
 
-  absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard, std::string_view prefix) const override;
+  absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard, std::string_view begin,
+                                                  std::string_view end) const override;
   absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys, std::span<RowSum> sums) const override;
   // Of all windows.
   uint64_t EstimateRows(const ShardKey& shard) const override { return store_->EstimateRows(shard); }
+
+  // Visits every row of the shard that is in the window, those of a key one by one and in no order of keys. That takes one
+  // cursor of the store, where Rows takes one for each pane.
+  absl::Status Visit(const ShardKey& shard, const std::function<bool(const Delta& row)>& row) const;
 
   // Nothing is written this way.
   absl::Status Create(std::span<const NewShard> shards) override;

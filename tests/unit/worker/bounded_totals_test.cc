@@ -33,7 +33,7 @@ class MapStore : public ShardStore {
   absl::Status Drop(std::span<const ShardKey>) override { return absl::OkStatus(); }
   absl::Status Commit(std::span<const Update>, WalMode) override { return absl::OkStatus(); }
 
-  absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard, std::string_view) const override {
+  absl::StatusOr<std::unique_ptr<RowCursor>> Rows(const ShardKey& shard, std::string_view, std::string_view) const override {
     if (!failure.ok()) return failure;
     return std::make_unique<Cursor>(&shards.at(shard.second));
   }
