@@ -11,9 +11,9 @@
 #include "common/limits.h"
 #include "common/number/digest.h"
 #include "common/process/fault_point.h"
+#include "common/table/row_pane.h"
 #include "glog/logging.h"
 #include "google/protobuf/util/message_differencer.h"
-#include "common/table/row_pane.h"
 #include "jobs/plan/measures.h"
 #include "worker/fold/pane_digests.h"
 
@@ -38,7 +38,8 @@ bool ArePanesOf(const std::map<uint64_t, Uint128>& panes, const ShardState& stat
 
 uint64_t MicrosSince(absl::Time start) { return static_cast<uint64_t>(absl::ToInt64Microseconds(absl::Now() - start)); }
 
-// Tells the driver which windows behind those that are closed have rows.
+// Tells the driver which windows behind those that are closed have rows: as many as can become final with a batch, and more
+// than that only within a range.
 void SetWindows(const FoldRequest& request, int64_t panes, const std::vector<const ShardState*>& states, FoldReply* reply) {
   std::vector<std::pair<int64_t, int64_t>> ranges;
   for (const ShardState* const state : states) {
@@ -51,8 +52,11 @@ void SetWindows(const FoldRequest& request, int64_t panes, const std::vector<con
   }
   std::ranges::sort(ranges);
   WindowRange* last = nullptr;
+  uint64_t windows = 0;
   for (const auto& [first, end] : ranges) {
     if (last == nullptr || first > last->last() + 1) {
+      if (last != nullptr) windows += static_cast<uint64_t>(last->last() - last->first() + 1);
+      if (windows > kMaxFinalWindows) break;
       last = reply->add_windows();
       last->set_first(first);
       last->set_last(end);
@@ -301,7 +305,9 @@ absl::Status WorkerJob::DropClosed(int64_t closed_through, const Lineage& lineag
   {
     MutexLock lock(&core_mutex_);
     for (const uint32_t shard : core_.owned()) {
-      ShardState state = core_.state(shard);
+      const ShardState& present = core_.state(shard);
+      if (present.panes().empty() || RowPane(present.panes(0).pane()).last() > closed_through) continue;
+      ShardState state = present;
       std::string bound = DropPanes(closed_through, &state);
       if (!bound.empty())
         dropped.shards.push_back({.state = std::move(state), .deltas = {}, .drop_below = std::move(bound)});

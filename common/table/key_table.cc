@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kLengthBits = 16;
 constexpr uint64_t kLengthMask = (1 << kLengthBits) - 1;
-static_assert(kMaxKeyBytes <= kLengthMask);
+static_assert(KeyTable::kMaxBytes <= kLengthMask);
 
 constexpr size_t kMinSlots = 64;
 // Tables with fewer slots fit the caches, so that prefetching does not pay.
@@ -114,8 +114,8 @@ std::string_view KeyTable::key(uint32_t index) const {
 }
 
 uint64_t KeyTable::Store(std::string_view key) {
-  static_assert(kMaxKeyBytes <= kArenaChunkBytes);
-  CHECK_LE(key.size(), kMaxKeyBytes);
+  static_assert(kMaxBytes <= kArenaChunkBytes);
+  CHECK_LE(key.size(), kMaxBytes);
   const size_t left = kArenaChunkBytes - arena_end_ % kArenaChunkBytes;
   if (key.size() > left) arena_end_ += left;
   const size_t chunk = arena_end_ / kArenaChunkBytes;

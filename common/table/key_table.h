@@ -18,7 +18,9 @@
 #include <string_view>
 #include <vector>
 
+#include "common/limits.h"
 #include "common/table/key_seed.h"
+#include "common/table/row_pane.h"
 
 namespace tenfold {
 
@@ -27,7 +29,9 @@ class KeyTable {
   // The most keys that one call looks up.
   static constexpr size_t kBlock = 64;
 
-  // Returns the key's index, adding the key if it is new. It has at most kMaxKeyBytes and is copied.
+  // A key, or the key of a row, which in a job with windows has its pane before it (common/table/row_pane.h).
+  static constexpr size_t kMaxBytes = kMaxKeyBytes + RowPane::kBytes;
+  // Returns the key's index, adding the key if it is new. It has at most kMaxBytes and is copied.
   uint32_t FindOrAdd(std::string_view key);
   // The same for up to kBlock keys, added in their order; equal keys get the same index.
   void FindOrAdd(std::span<const std::string_view> keys, uint32_t* indexes);

@@ -9,6 +9,9 @@
 
 namespace tenfold {
 
+// The most windows of a job that become final with one batch.
+inline constexpr size_t kMaxFinalWindows = 64;
+
 // A row's z and a as one number, by which rows are sorted: z, and then a beyond the least that it can be.
 class RowPane {
  public:

@@ -41,14 +41,16 @@ JobWindows::Finals JobWindows::PlanFinals(const std::vector<const PartitionState
   if (!passed || (closed_through && *passed <= *closed_through)) return finals;
   // Ranges of several workers overlap, and each may have very many windows; only the first ones are of use.
   for (const WindowRange& range : with_rows) {
-    const int64_t first = closed_through ? std::max(range.first(), *closed_through + 1) : range.first();
-    const int64_t last = std::min({range.last(), *passed, first + static_cast<int64_t>(kMaxFinals)});
+    // No record is of a time before 1970, whatever a worker says.
+    const int64_t least = closed_through ? *closed_through + 1 : calendar_->PaneOf(0);
+    const int64_t first = std::max(range.first(), least);
+    const int64_t last = std::min({range.last(), *passed, first + static_cast<int64_t>(kMaxFinalWindows)});
     for (int64_t window = first; window <= last; ++window) finals.windows.push_back(window);
   }
   std::ranges::sort(finals.windows);
   finals.windows.erase(std::unique(finals.windows.begin(), finals.windows.end()), finals.windows.end());
-  finals.more = finals.windows.size() > kMaxFinals;
-  if (finals.more) finals.windows.resize(kMaxFinals);
+  finals.more = finals.windows.size() > kMaxFinalWindows;
+  if (finals.more) finals.windows.resize(kMaxFinalWindows);
   finals.closed_through = finals.more ? finals.windows.back() : *passed;
   return finals;
 }

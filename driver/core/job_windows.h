@@ -35,12 +35,11 @@ class JobWindows {
     // More are, for which the next batch has room.
     bool more = false;
   };
-  // What becomes final: windows behind `closed_through` that every one of the partitions has passed, at most kMaxFinals. A
-  // batch may leave some of them to the next one.
+  // What becomes final: windows behind `closed_through` that every one of the partitions has passed, at most
+  // kMaxFinalWindows. A batch may leave some of them to the next one.
   Finals PlanFinals(const std::vector<const PartitionState*>& partitions, const std::vector<WindowRange>& with_rows,
                     std::optional<int64_t> closed_through) const;
 
-  static constexpr size_t kMaxFinals = 64;
   // The most bytes of results of final windows in a batch, about, but one result in any case.
   static constexpr size_t kMaxFinalBytes = 512 << 10;
 

@@ -13,6 +13,7 @@
 #include "common/table/key_slice.h"
 #include "driver/merge/partial.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/pane_clock.h"
 
 namespace tenfold {
 namespace {
@@ -104,6 +105,8 @@ absl::Status CheckCounters(const FoldReply& reply, const Offsets& composition) {
 template <typename Ranges>
 absl::Status CheckWindows(const Ranges& windows) {
   constexpr int64_t kMostWindow = int64_t{1} << 46;
+  // A worker tells of no more than can become final, and of the range behind them.
+  if (static_cast<size_t>(windows.size()) > kMaxFinalWindows + 2) return Unsound("it tells of too many windows");
   int64_t before = -kMostWindow;
   for (const WindowRange& range : windows) {
     if (range.first() <= before || range.last() < range.first() || range.last() >= kMostWindow)

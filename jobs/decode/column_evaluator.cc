@@ -71,6 +71,8 @@ const Column& ColumnEvaluator::Evaluate(uint32_t index, Rows wanted) {
   result->unfit = 0;
   result->trues = 0;
   Compute(node, wanted, result);
+  // Of a row that is unfit nothing else is known, though an argument of it is null.
+  result->nulls &= ~result->unfit;
   return *result;
 }
 

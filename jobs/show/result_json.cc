@@ -153,7 +153,9 @@ bool IsFinalLine(const std::string& line) {
   const nlohmann::json parsed = nlohmann::json::parse(line, nullptr, false);
   if (!parsed.is_object()) return false;
   const auto window = parsed.find("window");
-  return window != parsed.end() && window->is_object() && window->value("final", false);
+  if (window == parsed.end() || !window->is_object()) return false;
+  const auto final = window->find("final");
+  return final != window->end() && *final == true;
 }
 
 std::string WindowText(int64_t window, const PaneCalendar& calendar) {

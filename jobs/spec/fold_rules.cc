@@ -26,6 +26,8 @@ namespace {
 constexpr size_t kMaxFieldNameBytes = 100;
 constexpr size_t kMaxSeparatorBytes = 16;
 constexpr size_t kMaxZoneBytes = 100;
+// Panes that windows wait for late records of.
+constexpr int64_t kMaxOpenPanes = 4096;
 
 class FoldRuleChecker {
  public:
@@ -104,7 +106,11 @@ class FoldRuleChecker {
         window.pane_us() > kTimestampEnd) {
       Violation("window", "has no length that is known; the shortest is 1ms");
     }
-    if (window.lateness_us() < 0 || window.lateness_us() > kMaxLatenessUs) Violation("window.lateness", "is at most 366d");
+    if (window.lateness_us() < 0 || window.lateness_us() > kMaxLatenessUs) {
+      Violation("window.lateness", "is at most 366d");
+    } else if (fixed && window.pane_us() > 0 && window.lateness_us() / window.pane_us() > kMaxOpenPanes) {
+      Violation("window.lateness", fmt::format("keeps over {} windows open; let windows begin less often", kMaxOpenPanes));
+    }
     if (window.ahead_us() <= 0 || window.ahead_us() > kTimestampEnd) Violation("window.ahead", "is above 0");
     // Clocks differ from UTC by less than a day and are changed by less.
     constexpr int32_t kMostOffset = 26 * 3600;

@@ -150,9 +150,18 @@ void FoldThread::FoldAhead(absl::Duration budget, const std::stop_token& stop) {
 bool FoldThread::Adopt(const std::vector<JobCore::ShardRange>& ranges, bool exact) {
   if (exact || ahead_of_.empty() || ranges.size() != ranges_.size()) return false;
   for (size_t i = 0; i < ranges.size(); ++i) {
-    if (!google::protobuf::util::MessageDifferencer::Equals(ranges[i].state, ahead_of_[i])) return false;
+    // Rows of final windows may have been dropped since, which is nothing that a fold goes on from.
+    ShardState state = ranges[i].state;
+    *state.mutable_panes() = ahead_of_[i].panes();
+    *state.mutable_closed() = ahead_of_[i].closed();
+    if (!ahead_of_[i].has_closed()) state.clear_closed();
+    if (!google::protobuf::util::MessageDifferencer::Equals(state, ahead_of_[i])) return false;
   }
-  for (size_t i = 0; i < ranges.size(); ++i) ranges_[i].ends = ranges[i].ends;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    ranges_[i].ends = ranges[i].ends;
+    *ranges_[i].state.mutable_panes() = ranges[i].state.panes();
+    if (ranges[i].state.has_closed()) *ranges_[i].state.mutable_closed() = ranges[i].state.closed();
+  }
   return true;
 }
 

@@ -85,13 +85,12 @@ void JobSums::SetPanes(uint32_t shard, const ShardState& state) {
 
 JobSums::Window* JobSums::Find(int64_t number) {
   const auto found = std::ranges::find(windows_, number, &Window::number);
-  if (found == windows_.end()) return nullptr;
-  windows_.splice(windows_.begin(), windows_, found);
-  return &windows_.front();
+  return found == windows_.end() ? nullptr : &*found;
 }
 
 JobSums::Window* JobSums::Make(int64_t number) {
-  while (windows_.size() >= kWindows) windows_.pop_back();
+  // What becomes final is asked for once, and is before what is current.
+  while (windows_.size() >= kWindows) windows_.erase(std::ranges::min_element(windows_, {}, &Window::number));
   Window* const window = &windows_.emplace_front(options_, &panes_, number, window_panes_);
   window->sums.SetRanking(ranking());
   window->sums.SetLimit(limit_ / kWindows);
@@ -121,7 +120,7 @@ absl::StatusOr<JobSums::Window*> JobSums::Get(int64_t number) {
   }
   if (read.ok()) read = window->sums.SetShards(shards_);
   if (read.ok()) return window;
-  windows_.pop_front();
+  windows_.erase(std::ranges::find(windows_, number, &Window::number));
   return read;
 }
 
@@ -169,7 +168,9 @@ bool JobSums::AddsInMemory(std::span<const std::span<const Delta>> shards) const
 
 uint64_t JobSums::KeyCount() const {
   if (!has_windows()) return all_.KeyCount();
-  return windows_.empty() ? 0 : windows_.front().sums.KeyCount();
+  uint64_t keys = 0;
+  for (const Window& window : windows_) keys = std::max(keys, window.sums.KeyCount());
+  return keys;
 }
 
 absl::Status JobSums::Answer(const FoldRequest& request, FoldReply* reply) {

@@ -87,7 +87,7 @@ class JobSums {
   int64_t window_panes_ = 0;
   // Of a job without windows.
   PartialSums all_;
-  // Of one with windows: the shards, their panes, and the windows, the last one asked for first.
+  // Of one with windows: the shards, their panes, and the windows.
   size_t limit_ = 0;
   std::vector<ShardKey> shards_;
   ShardPanes panes_;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/table/row_pane.h"
 #include "gtest/gtest.h"
 
 namespace tenfold {
@@ -75,7 +76,7 @@ TEST(JobWindowsTest, WindowsWithoutRowsAreSkippedAndThoseOfSeveralWorkersComeOnc
 
 TEST(JobWindowsTest, ABatchHasSoManyFinalsAtMostAndTheNextOneGoesOnFromThere) {
   const JobWindows::Finals finals = Plan({At(10'002)}, {Range(1, 900), Range(5, 1'000'000'000)});
-  ASSERT_EQ(finals.windows.size(), JobWindows::kMaxFinals);
+  ASSERT_EQ(finals.windows.size(), kMaxFinalWindows);
   EXPECT_EQ(finals.windows.back(), 64);
   EXPECT_EQ(finals.closed_through, 64);
   EXPECT_TRUE(finals.more);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -92,6 +93,33 @@ TEST(GeneralFoldTest, BlocksAndOracleAgreeOnRandomFolds) {
   }
   EXPECT_GT(taken, sound * 6 / 10) << "most records are left to be decoded alone, so that little is compared: " << taken
                                    << " of " << sound;
+}
+
+// An operation with a null argument and one that has no value has none, whatever stands around it.
+TEST(GeneralFoldTest, InABlockNullHidesNothingThatIsWrong) {
+  GeneralFold fold;
+  DelimitedFormat* const format = fold.mutable_format()->mutable_delimited();
+  format->set_separator("|");
+  format->set_null_as("");
+  for (const auto& [name, type] : {std::pair("k", FIELD_TEXT), std::pair("a", FIELD_DECIMAL), std::pair("b", FIELD_TEXT)}) {
+    format->add_fields(name);
+    Field* const field = fold.add_fields();
+    field->set_name(name);
+    field->set_place(name);
+    field->set_type(type);
+    field->set_nullable(true);
+  }
+  fold.add_key("k");
+  Measure* const measure = fold.add_measures();
+  measure->set_name("score");
+  measure->set_expression("sum(coalesce(a + number(b), 0))");
+  std::vector<PlanProblem> problems;
+  const std::shared_ptr<const Plan> plan = MakePlan(fold, &problems);
+  ASSERT_NE(plan, nullptr) << problems[0].message;
+  ASSERT_TRUE(BlockDecoder::Suits(*plan));
+  BlockDecoder decoder(plan);
+  const std::vector<Record> records = {{.value = "x||abc"}, {.value = "x||1"}, {.value = "x|2|1"}};
+  EXPECT_EQ(SaidOfBlock(decoder, records), (std::vector<std::string>{"", "x 0", "x 3000000000"}));
 }
 
 // TENFOLD_FOLD_SEEDS sets how many folds are drawn.

@@ -1,6 +1,7 @@
 // Specs whose fold is of expressions: how they are read, and what is said of wrong ones.
 
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -153,6 +154,58 @@ TEST(GeneralSpecTest, WhatAnUpdateMayNotChangeIsNamed) {
   EXPECT_THAT(change("where: p <> 'y'\nkey: p\nmeasures: {n: count()}\n"), HasSubstr("where differs"));
   EXPECT_THAT(change("where: p <> 'x'\nkey: lower(p)\nmeasures: {n: count()}\n"), HasSubstr("key differs"));
   EXPECT_THAT(change("where: p <> 'x'\nkey: p\nmeasures: {n: count(p)}\n"), HasSubstr("measures differs"));
+}
+
+TEST(GeneralSpecTest, WindowsAreReadWithTheirZoneAndToldWhatIsWrongWithThem) {
+  const std::string head = std::string(kHead) + "  format: {json: {}}\n  fields: {p: {text: p}, t: {timestamp: t}}\n";
+  JobSpec spec;
+  const auto errors = [&](const std::string& window, const std::string& more = "") {
+    return Errors(head + "  time: t\nkey: p\nscore: 1\nwindow: " + window + "\n" + more, &spec);
+  };
+  EXPECT_THAT(errors("{tumbling: 1d, zone: Europe/Berlin, lateness: 30s}"), IsEmpty());
+  FoldWindow window = spec.fold().general().window();
+  EXPECT_EQ(window.panes(), 1u);
+  EXPECT_EQ(window.unit(), PANE_DAY);
+  EXPECT_EQ(window.lateness_us(), 30'000'000);
+  EXPECT_EQ(window.ahead_us(), 60'000'000);
+  EXPECT_GT(window.changes_size(), 200);
+  EXPECT_EQ(CheckJobSpec(spec), "");
+  EXPECT_THAT(errors("{sliding: {size: 1h, every: 5m}, lateness: 0s, ahead: 1h}"), IsEmpty());
+  window = spec.fold().general().window();
+  EXPECT_EQ(window.panes(), 12u);
+  EXPECT_EQ(window.pane_us(), 300'000'000);
+  EXPECT_THAT(errors("{tumbling: 1h}"), ElementsAre(HasSubstr("window.lateness: is missing")));
+  EXPECT_THAT(errors("{lateness: 1s}"), ElementsAre(HasSubstr("window: is one of tumbling: SIZE and sliding")));
+  EXPECT_THAT(errors("{tumbling: 1x, lateness: 1s}"), ElementsAre(HasSubstr("'1x' is no length of a window")));
+  EXPECT_THAT(errors("{tumbling: 1d, zone: Europe/Berlun, lateness: 1s}"), ElementsAre(HasSubstr("is no time zone")));
+  EXPECT_THAT(errors("{tumbling: 1h, zone: Europe/Berlin, lateness: 1s}"), ElementsAre(HasSubstr("has a zone")));
+  EXPECT_THAT(errors("{sliding: {size: 1h, every: 7m}, lateness: 1s}"), ElementsAre(HasSubstr("is no multiple")));
+  EXPECT_THAT(errors("{tumbling: 1s, lateness: 2h}"), ElementsAre(HasSubstr("keeps over 4096 windows open")));
+  EXPECT_THAT(errors("{tumbling: 1h, lateness: 1s}", "initial: {a: 1}\n"),
+              ElementsAre(HasSubstr("initial: is for jobs without")));
+  EXPECT_THAT(errors("cumulative"), ElementsAre(HasSubstr("source.time: is of use with a window only")));
+}
+
+TEST(GeneralSpecTest, ADriverRefusesWindowsThatNoSpecHas) {
+  JobSpec sound;
+  ASSERT_THAT(Errors(std::string(kHead) + "  format: {json: {}}\n  fields: {p: {text: p}}\nkey: p\nscore: 1\n"
+                                          "window: {tumbling: 1d, zone: Europe/Berlin, lateness: 30s}\n",
+                     &sound),
+              IsEmpty());
+  ASSERT_EQ(CheckJobSpec(sound), "");
+  const auto refused = [&](const std::function<void(FoldWindow*)>& change) {
+    JobSpec spec = sound;
+    change(spec.mutable_fold()->mutable_general()->mutable_window());
+    return CheckJobSpec(spec) != "";
+  };
+  EXPECT_TRUE(refused([](FoldWindow* window) { window->set_panes(0); }));
+  EXPECT_TRUE(refused([](FoldWindow* window) { window->set_panes(1'000'000); }));
+  EXPECT_TRUE(refused([](FoldWindow* window) { window->set_unit(PANE_FIXED); }));
+  EXPECT_TRUE(refused([](FoldWindow* window) { window->set_pane_us(5); }));
+  EXPECT_TRUE(refused([](FoldWindow* window) { window->set_lateness_us(-1); }));
+  EXPECT_TRUE(refused([](FoldWindow* window) { window->set_ahead_us(0); }));
+  EXPECT_TRUE(refused([](FoldWindow* window) { window->set_utc_offset_s(1'000'000); }));
+  EXPECT_TRUE(refused([](FoldWindow* window) { window->mutable_changes(3)->set_from_s(5); }));
 }
 
 TEST(GeneralSpecTest, TheSpecsOfTheReferenceAreSound) {

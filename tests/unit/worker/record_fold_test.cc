@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/limits.h"
 #include "common/number/digest.h"
+#include "common/table/row_pane.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "jobs/oracle/oracle.h"
@@ -259,6 +261,30 @@ JobSpec WindowSpec(uint32_t panes, int64_t lateness_s) {
   window->set_ahead_us(1'000'000'000'000'000);
   spec.set_top(10);
   return spec;
+}
+
+TEST(WindowFoldTest, AKeyMayHaveAsManyBytesAsWithoutWindows) {
+  RecordFold fold = RecordFold::Create(WindowSpec(1, 0)).value();
+  PartitionState partition;
+  DeltaTable table;
+  FakeLog log;
+  const std::string longest(kMaxKeyBytes, 'k');
+  // The second number is decoded alone.
+  const std::vector<std::string> values = {longest + "|5|1", longest + "|5|1e0", longest + "k|5|1"};
+  std::vector<LogRecord> records;
+  for (const std::string& value : values)
+    records.push_back({.position = 0, .offset = static_cast<int64_t>(records.size()), .value = value});
+  std::vector<Cursor> cursors(1);
+  cursors[0].state = &partition;
+  cursors[0].table = &table;
+  cursors[0].end = 3;
+  ASSERT_EQ(fold.Fold(records, log, /*exact=*/false, &cursors), std::nullopt);
+  const std::vector<Delta> deltas = table.Deltas();
+  ASSERT_EQ(deltas.size(), 1u);
+  EXPECT_EQ(RowPane::KeyOf(deltas[0].key), longest);
+  EXPECT_EQ(deltas[0].count, 2u);
+  ASSERT_EQ(partition.bad_size(), 1);
+  EXPECT_EQ(partition.bad(0).reason(), BAD_KEY_TOO_LONG);
 }
 
 // Many records at once and one by one, sound and bad, filtered and late, in polls of any size.
