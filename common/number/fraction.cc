@@ -110,6 +110,13 @@ std::optional<int64_t> Fraction::ToUnits() const { return To64Bits(Scaled(kUnitD
 
 std::optional<int64_t> Fraction::ToInteger() const { return IsWhole() ? To64Bits(Truncated()) : std::nullopt; }
 
+Fraction Fraction::OfDecimal(int64_t numerator, int64_t divisor, int scale) {
+  Fraction fraction(numerator);
+  fraction.denominator_ = divisor;
+  fraction.scale_ = scale;
+  return fraction;
+}
+
 bool Fraction::ToDecimal(int64_t* numerator, int* scale) const {
   constexpr int kMostScale = 18;
   const std::optional<int64_t> fits = denominator_ == 1 && scale_ <= kMostScale ? To64Bits(numerator_) : std::nullopt;

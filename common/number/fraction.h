@@ -31,6 +31,8 @@ class Fraction {
   // Reads a number as R1 has it. `value` is set only if the result is kNone.
   static NumberError Parse(std::string_view text, Fraction* value);
   static Fraction OfUnits(Units units);
+  // numerator / (divisor * 10^scale), for a divisor above 0 and a scale not below it.
+  static Fraction OfDecimal(int64_t numerator, int64_t divisor, int scale);
 
   friend Fraction operator+(const Fraction& a, const Fraction& b);
   friend Fraction operator-(const Fraction& a, const Fraction& b);

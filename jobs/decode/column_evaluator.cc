@@ -322,7 +322,7 @@ Value ColumnEvaluator::RowValue(const Column& column, ValueType type, size_t row
     case ValueType::kText:
       return std::string(column.texts[row]);
     case ValueType::kNumber:
-      return Fraction(column.numbers[row], column.denominator.divisor, column.denominator.scale);
+      return Fraction::OfDecimal(column.numbers[row], column.denominator.divisor, column.denominator.scale);
     case ValueType::kBoolean:
       return (column.trues & bit) != 0;
     case ValueType::kTimestamp:
