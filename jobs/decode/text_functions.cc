@@ -53,6 +53,8 @@ std::string Mapped(std::string_view text, uint32_t (*map)(uint32_t)) {
 // Where the part, which is not empty, first stands in the text; npos where it does not. Linear in both, unlike
 // std::string_view::find.
 size_t Find(std::string_view text, std::string_view part) {
+  // An empty text may have no address, which memmem must not get.
+  if (text.size() < part.size()) return std::string_view::npos;
   const void* const found = memmem(text.data(), text.size(), part.data(), part.size());
   return found == nullptr ? std::string_view::npos : static_cast<size_t>(static_cast<const char*>(found) - text.data());
 }
