@@ -404,7 +404,6 @@ absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
   if (outcome.reader.kind() != READER_UNKNOWN) *reply.mutable_reader() = outcome.reader;
   const absl::Time persist = absl::Now();
   if (absl::Status taken = PersistAndAdd(&outcome, request.id().lineage(), &reply); !taken.ok()) return taken;
-  reply.set_keys(sums_.KeyCount());
   reply.mutable_times()->set_persist_us(MicrosSince(persist));
   if (stopping_) return absl::UnavailableError("the worker is stopping");
   if (absl::Status answered = Answer(request, &reply); !answered.ok()) return answered;

@@ -146,6 +146,13 @@ std::optional<std::string> RecordFold::AddTaken(bool exact, Cursor* cursor) {
   return failure;
 }
 
+std::string_view RecordFold::RowKey(size_t taken, const RowPane& pane, std::string_view key) {
+  std::string* const row_key = &row_keys_[taken];
+  row_key->clear();
+  pane.Append(row_key);
+  return row_key->append(key);
+}
+
 std::optional<std::string> RecordFold::AddTakenToWindows(const DecodedBlock* block, bool exact, Cursor* cursor) {
   PartitionState* const state = cursor->state;
   PaneClock clock(decoder_.general()->plan().calendar.get(),
@@ -165,10 +172,7 @@ std::optional<std::string> RecordFold::AddTakenToWindows(const DecodedBlock* blo
     if ((block->filtered & row) != 0) {
       ++filtered;
     } else if (const std::optional<RowPane> pane = clock.Row()) {
-      row_keys_[i].clear();
-      pane->Append(&row_keys_[i]);
-      row_keys_[i] += block->keys[i];
-      keys[i] = row_keys_[i];
+      keys[i] = RowKey(i, *pane, block->keys[i]);
       folded |= row;
     } else {
       ++late;
@@ -191,10 +195,7 @@ std::optional<std::string> RecordFold::AddAlone(size_t taken, bool exact, PaneCl
   } else if (contribution.late) {
     cursor->state->set_late(cursor->state->late() + 1);
   } else if (contribution.pane) {
-    row_keys_[taken].clear();
-    contribution.pane->Append(&row_keys_[taken]);
-    row_keys_[taken] += contribution.key;
-    cursor->table->AddCopy(row_keys_[taken], contribution.units);
+    cursor->table->AddCopy(RowKey(taken, *contribution.pane, contribution.key), contribution.units);
   } else {
     cursor->table->AddCopy(contribution.key, contribution.units);
   }

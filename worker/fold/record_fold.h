@@ -97,6 +97,8 @@ class RecordFold {
   std::vector<Record> taken_;
   std::array<const LogRecord*, Column::kRows> taken_records_;
   std::array<RecordParts, Column::kRows> taken_parts_;
+  // Returns the row key of a record that was taken, in row_keys_.
+  std::string_view RowKey(size_t taken, const RowPane& pane, std::string_view key);
   // Keys of rows of windows.
   std::array<std::string, Column::kRows> row_keys_;
 };

@@ -166,15 +166,11 @@ bool JobSums::AddsInMemory(std::span<const std::span<const Delta>> shards) const
   return has_windows() ? limit_ == 0 : all_.AddsInMemory(shards);
 }
 
-uint64_t JobSums::KeyCount() const {
-  if (!has_windows()) return all_.KeyCount();
-  uint64_t keys = 0;
-  for (const Window& window : windows_) keys = std::max(keys, window.sums.KeyCount());
-  return keys;
-}
-
 absl::Status JobSums::Answer(const FoldRequest& request, FoldReply* reply) {
-  if (!has_windows()) return all_.Answer(request, reply);
+  if (!has_windows()) {
+    reply->set_keys(all_.KeyCount());
+    return all_.Answer(request, reply);
+  }
   if (!request.has_window()) {
     reply->mutable_highest();
     return absl::OkStatus();

@@ -52,7 +52,7 @@ class JobSums {
   // A commit has added this to the store, or will if AddsInMemory; one span a shard.
   absl::Status Add(std::span<const std::span<const Delta>> shards);
   bool AddsInMemory(std::span<const std::span<const Delta>> shards) const;
-  uint64_t KeyCount() const;
+  // As PartialSums has it, and says how many keys the sums have.
   absl::Status Answer(const FoldRequest& request, FoldReply* reply);
   absl::StatusOr<LookUpReply> LookUp(const LookUpRequest& request);
 
