@@ -1,5 +1,5 @@
-// What rows of a job with windows have before their keys: the last window z that has the row, and the first one, a. Window e
-// is the sum of the rows with a <= e <= z (jobs/plan/pane_clock.h says which row a record goes to). Pure.
+// The pane that a row's key begins with in a job with windows: the last window z that has the row, and the first one, a.
+// Window e is the sum of the rows with a <= e <= z (jobs/plan/pane_clock.h says which row a record goes to). Pure.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,7 @@ class RowPane {
   // The number as rows have it before their keys: 8 bytes, big endian.
   static constexpr size_t kBytes = 8;
   void Append(std::string* text) const;
-  // Of a row's key, which has it.
+  // The pane and the key of a row, which its row key is made of.
   static RowPane Of(std::string_view row_key);
   static std::string_view KeyOf(std::string_view row_key) { return row_key.substr(kBytes); }
 

@@ -83,7 +83,7 @@ absl::Status Attempt::Take(const std::string& worker, FoldReply reply) {
     const auto equals = google::protobuf::util::MessageDifferencer::Equals;
     if (!std::ranges::equal(folded.composition(), reply.composition(), equals))
       return absl::FailedPreconditionError("it is not where it was earlier in the attempt");
-    // What it did in the attempt it told with its first reply.
+    // A worker tells with its first reply what it did in the attempt.
     *reply.mutable_times() = folded.times();
     *reply.mutable_reader() = folded.reader();
     reply.set_changed_keys(folded.changed_keys());

@@ -61,12 +61,12 @@ struct Attempt {
   std::string silent;
   // The replies to the Fold, by worker id.
   std::map<std::string, FoldReply> replies;
-  // Of a job with windows: the window that the workers were asked for, whether that is the current one, and the result
-  // there.
+  // The window that the workers of a job with windows were asked for, and whether it is known to be the current one.
   std::optional<int64_t> window;
   bool window_settled = false;
+  // The batch's result, once it is merged.
   std::optional<GlobalTopK::Result> result;
-  // What becomes final with the batch; of its windows the first ones have their results, and the next one may be under way.
+  // The windows that become final with the batch: the first ones have their results, and the next one may be under way.
   JobWindows::Finals finals;
   std::vector<FinalWindow> final_results;
   std::unique_ptr<BatchMerge> final_merge;

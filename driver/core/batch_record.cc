@@ -6,7 +6,7 @@
 namespace tenfold {
 namespace {
 
-// Of a batch, or of a final window.
+// Sets the result of a batch, or of a final window.
 template <typename Message>
 void SetResult(const GlobalTopK::Result& result, const Ranking& ranking, Message* batch) {
   for (const GlobalTopK::Partial& partial : result.top) *batch->add_top() = ToEntry(partial, ranking);

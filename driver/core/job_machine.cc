@@ -364,7 +364,7 @@ void JobMachine::OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<Fol
 }
 
 void JobMachine::OnFolded(int64_t now_us, Actions* actions) {
-  // What follows was checked of these compositions.
+  // The compositions were checked when the first replies came, and are the same.
   if (attempt_.window_settled) return BeginMerge(now_us, actions);
   for (const auto& [worker, reply] : attempt_.replies) {
     if (const std::optional<uint32_t> shard = moves_.FindDoubtful(reply))
