@@ -18,6 +18,8 @@ namespace {
 constexpr absl::Duration kTimeout = absl::Seconds(3);
 // How long several calls may take that make up one answer.
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(6);
+// As a spec has it of a job that commits to no group.
+constexpr char kNoGroup[] = "none";
 // The timeout of a commit of the group's offsets, for which only the driver's end waits.
 constexpr absl::Duration kGroupTimeout = absl::Seconds(1);
 constexpr std::chrono::seconds kGroupInterval(1);
@@ -54,7 +56,8 @@ JobTopics::JobTopics(const JobSpec& spec, const LogConfig& log, std::unique_ptr<
       allow_compacted_(spec.source().allow_compacted()),
       client_(std::move(client)),
       stop_(std::move(stop)),
-      group_(log, absl::StrCat("tenfold-", spec.name())),
+      has_group_(spec.source().group() != kNoGroup),
+      group_(log, spec.source().group().empty() ? absl::StrCat("tenfold-", spec.name()) : spec.source().group()),
       group_thread_([this] { RunGroup(); }) {}
 
 JobTopics::~JobTopics() {
@@ -262,6 +265,7 @@ void JobTopics::FindPartitions(const std::vector<Partition>& known, FoundDone do
 }
 
 void JobTopics::SetGroupOffsets(const std::vector<Partition>& partitions, std::vector<int64_t> next_offsets) {
+  if (!has_group_) return;
   std::vector<TopicPartition> list = ToTopicPartitions(partitions);
   // Partitions that were added after the batch are the last of the list.
   list.resize(next_offsets.size());

@@ -98,6 +98,7 @@ class JobTopics {
 
   EventQueue<GroupOffsets> group_offsets_;
   // Used by its thread alone.
+  const bool has_group_;
   LogGroup group_;
   std::jthread group_thread_;
 };

@@ -314,6 +314,7 @@ absl::Status WorkerJob::DropClosed(int64_t closed_through, const Lineage& lineag
     }
   }
   if (dropped.shards.empty()) return absl::OkStatus();
+  if (absl::Status closed = ToldIfFailed(sums_.Close(closed_through)); !closed.ok()) return closed;
   if (absl::Status persisted = Persist(&dropped, sums_wal_, lineage); !persisted.ok()) return persisted;
   for (const FoldOutcome::Shard& shard : dropped.shards) sums_.SetPanes(shard.state.id().shard(), shard.state);
   return absl::OkStatus();

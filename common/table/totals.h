@@ -69,6 +69,8 @@ class Totals {
   Uint128 Digest() const;
   // The number of present keys.
   size_t size() const { return present_; }
+  // The number of keys that are absent and take memory all the same.
+  size_t absent() const { return keys_.size() - present_; }
   // Visits the row of every present key in the order of the indexes.
   void ForEach(const std::function<void(const Delta& row)>& visit) const;
   // The memory that the totals take, in bytes.

@@ -225,6 +225,10 @@ bool ReadYaml(std::string_view text, YamlNode* root, std::vector<YamlProblem>* p
 }
 
 size_t OffsetInScalar(std::string_view text, const YamlNode& scalar, size_t index) {
+  if (!scalar.places.empty()) {
+    const auto behind = std::ranges::upper_bound(scalar.places, index, {}, [](const auto& place) { return place.first; });
+    return behind == scalar.places.begin() ? scalar.offset : std::prev(behind)->second;
+  }
   const auto is_space = [](char c) { return absl::ascii_isspace(static_cast<unsigned char>(c)); };
   // YAML's folding changes only spaces, so the n-th other character of the value is the n-th other one of the text.
   const std::string_view before = std::string_view(scalar.text).substr(0, index);

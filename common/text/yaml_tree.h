@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tenfold {
@@ -25,6 +26,8 @@ struct YamlNode {
   // The items of a list, or the values of a mapping, where keys[i] belongs to items[i].
   std::vector<YamlNode> items;
   std::vector<Key> keys;
+  // Of a scalar that does not stand in the text as it is: from which byte of it on its parts are of which byte of the text.
+  std::vector<std::pair<size_t, size_t>> places;
 };
 
 struct YamlProblem {

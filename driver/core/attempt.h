@@ -64,6 +64,10 @@ struct Attempt {
   // The window that the workers of a job with windows were asked for, and whether it is known to be the current one.
   std::optional<int64_t> window;
   bool window_settled = false;
+  // Which partitions were idle when the ends were known, and whether a window is final without them, for which a batch is
+  // due although no offset moves.
+  JobWindows::Idle idle;
+  bool decrees = false;
   // The batch's result, once it is merged.
   std::optional<GlobalTopK::Result> result;
   // The windows that become final with the batch: the first ones have their results, and the next one may be under way.

@@ -257,6 +257,10 @@ void JobMachine::OnEnds(uint64_t query, const Ends& ends, int64_t now_us, Action
     EndAttempt(std::move(truncated->waiting), now_us, now_us + kRetryKafkaUs);
     return Advance(now_us, actions);
   }
+  if (windows_.any()) {
+    if (replies_.known()) windows_.HoldBack(replies_.counters(), job_.next_offsets, &attempt_.plan.targets);
+    FindIdle(now_us);
+  }
   // Checked after the ends: in a truncated log a shard that is folded again may never reach the offset it has to reach.
   if (std::optional<Waiting> ownerless = moves_.MissingOwner()) {
     EndAttempt(*std::move(ownerless), now_us, now_us + kRetryKafkaUs);
@@ -264,12 +268,26 @@ void JobMachine::OnEnds(uint64_t query, const Ends& ends, int64_t now_us, Action
   }
   const std::set<std::string> owners = job_.Owners();
   const bool told = std::all_of(owners.begin(), owners.end(), [&](const std::string& owner) { return acks_.Has(owner); });
-  if (attempt_.plan.lag == 0 && !job_.IsBatchDue() && told && !moves_.replays()) {
+  if (attempt_.plan.lag == 0 && !job_.IsBatchDue() && !attempt_.decrees && told && !moves_.replays()) {
     EndAttempt(stuck, now_us,
                NextStart(attempt_.started_us, now_us, int64_t{job_.spec.batch_interval_ms()} * 1000, /*backlog=*/false));
     return Advance(now_us, actions);
   }
   BeginAssign(now_us, actions);
+}
+
+void JobMachine::FindIdle(int64_t now_us) {
+  if (job_.spec.idle_us() <= 0) return;
+  attempt_.idle.clock_us = now_us - job_.spec.idle_us();
+  attempt_.idle.at = ends_.IdleSince(attempt_.idle.clock_us);
+  if (attempt_.idle.at.empty()) return;
+  // A driver that has just started asks the workers, by a batch, which windows there are.
+  attempt_.decrees = !replies_.known();
+  if (attempt_.decrees) return;
+  std::vector<const PartitionState*> partitions;
+  for (const PartitionState& partition : replies_.counters()) partitions.push_back(&partition);
+  attempt_.decrees =
+      !windows_.PlanFinals(partitions, replies_.windows(), job_.closed_through(), attempt_.idle).windows.empty();
 }
 
 // ---- assign ----
@@ -377,7 +395,7 @@ void JobMachine::OnFolded(int64_t now_us, Actions* actions) {
     acks_.Clear();
     return EndAttempt(std::move(unfit), now_us, now_us + kRetryUs);
   }
-  if (!job_.IsBatchDue() && !attempt_.Moved(job_)) {
+  if (!job_.IsBatchDue() && !attempt_.decrees && !attempt_.Moved(job_)) {
     const bool is_stuck = attempt_.plan.lag > 0;
     if (is_stuck && stuck.kind() == WAITING_NOT) stuck = WaitingForKafka(job_.brokers());
     const int64_t interval_us = int64_t{job_.spec.batch_interval_ms()} * 1000;

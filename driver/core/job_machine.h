@@ -94,6 +94,8 @@ class JobMachine {
   // Asks every owner to fold and for what the merge wants or, once they have folded, for what it wants of another window.
   void AskFolds(int64_t now_us, Actions* actions);
   void OnFolded(int64_t now_us, Actions* actions);
+  // Finds out which partitions are idle, and whether a window is final without them.
+  void FindIdle(int64_t now_us);
   // Has the merge take the replies.
   void BeginMerge(int64_t now_us, Actions* actions);
   // The merge is done: goes on to the next window that becomes final, or commits.

@@ -40,6 +40,7 @@ void JobMachine::OnMerged(int64_t now_us, Actions* actions) {
   if (attempt_.final_merge != nullptr) {
     const int64_t window = finals.windows[attempt_.final_results.size()];
     attempt_.final_results.push_back(MakeFinalWindow(window, attempt_.final_merge->result(), ranking()));
+    attempt_.final_results.back().set_decreed(!finals.passed || window > *finals.passed);
     attempt_.final_merge.reset();
     size_t bytes = 0;
     for (const FinalWindow& final : attempt_.final_results) bytes += final.ByteSizeLong();
@@ -52,7 +53,8 @@ void JobMachine::OnMerged(int64_t now_us, Actions* actions) {
     }
   } else {
     attempt_.result = merge_.result();
-    if (windows_.any()) finals = windows_.PlanFinals(attempt_.Partitions(), attempt_.Windows(), job_.closed_through());
+    if (windows_.any())
+      finals = windows_.PlanFinals(attempt_.Partitions(), attempt_.Windows(), job_.closed_through(), attempt_.idle);
   }
   if (attempt_.final_results.size() == finals.windows.size()) return Commit(now_us, actions);
   // Nothing is known yet of a window that was not current before.

@@ -7,6 +7,9 @@
 namespace tenfold {
 namespace {
 
+// How many panes a partition may be ahead of the slowest one that has more records.
+constexpr int64_t kMaxPanesAhead = 4096;
+
 std::optional<int64_t> MaxTimeOf(const PartitionState& partition) {
   return partition.has_max_time_us() ? std::optional(partition.max_time_us()) : std::nullopt;
 }
@@ -28,16 +31,27 @@ std::optional<int64_t> JobWindows::Current(const std::vector<const PartitionStat
   return current;
 }
 
-JobWindows::Finals JobWindows::PlanFinals(const std::vector<const PartitionState*>& partitions,
-                                          const std::vector<WindowRange>& with_rows,
-                                          std::optional<int64_t> closed_through) const {
-  Finals finals{.windows = {}, .closed_through = closed_through, .more = false};
+std::optional<int64_t> JobWindows::Passed(const std::vector<const PartitionState*>& partitions, const Idle* idle) const {
   std::optional<int64_t> passed;
   for (const PartitionState* const partition : partitions) {
+    // What was folded since the partition was seen idle has ended that.
+    const bool is_idle = idle != nullptr && partition->partition() < idle->at.size() &&
+                         idle->at[partition->partition()] == partition->next_offset();
+    if (is_idle) continue;
     const std::optional<int64_t> of_partition = PaneClock(calendar_.get(), MaxTimeOf(*partition)).passed();
-    if (!of_partition) return finals;
+    if (!of_partition) return std::nullopt;
     passed = std::min(passed.value_or(*of_partition), *of_partition);
   }
+  if (!passed && idle != nullptr && !partitions.empty()) return PaneClock(calendar_.get(), idle->clock_us).passed();
+  return passed;
+}
+
+JobWindows::Finals JobWindows::PlanFinals(const std::vector<const PartitionState*>& partitions,
+                                          const std::vector<WindowRange>& with_rows, std::optional<int64_t> closed_through,
+                                          const Idle& idle) const {
+  Finals finals{.windows = {}, .passed = Passed(partitions, nullptr), .closed_through = closed_through, .more = false};
+  std::optional<int64_t> passed = finals.passed;
+  if (!idle.at.empty()) passed = std::max(passed, Passed(partitions, &idle));
   if (!passed || (closed_through && *passed <= *closed_through)) return finals;
   // Ranges of several workers overlap, and each may have very many windows; only the first ones are of use.
   for (const WindowRange& range : with_rows) {
@@ -53,6 +67,20 @@ JobWindows::Finals JobWindows::PlanFinals(const std::vector<const PartitionState
   if (finals.more) finals.windows.resize(kMaxFinalWindows);
   finals.closed_through = finals.more ? finals.windows.back() : *passed;
   return finals;
+}
+
+void JobWindows::HoldBack(const std::vector<PartitionState>& counters, const std::vector<int64_t>& next_offsets,
+                          std::vector<int64_t>* targets) const {
+  std::optional<int64_t> slowest;
+  std::vector<std::optional<int64_t>> newest(targets->size());
+  for (size_t p = 0; p < targets->size(); ++p) {
+    if ((*targets)[p] <= next_offsets[p]) continue;
+    newest[p] = PaneClock(calendar_.get(), MaxTimeOf(counters[p])).newest();
+    if (newest[p]) slowest = std::min(slowest.value_or(*newest[p]), *newest[p]);
+  }
+  for (size_t p = 0; p < targets->size(); ++p) {
+    if (newest[p] && *newest[p] > *slowest + kMaxPanesAhead) (*targets)[p] = next_offsets[p];
+  }
 }
 
 }  // namespace tenfold

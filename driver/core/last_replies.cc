@@ -6,6 +6,8 @@ namespace tenfold {
 
 void LastReplies::Take(const Attempt& attempt) {
   readers_.clear();
+  windows_ = attempt.Windows();
+  known_ = true;
   for (const auto& [worker, reply] : attempt.replies) {
     for (const PartitionState& partition : reply.partitions()) counters_[partition.partition()] = partition;
     if (reply.reader().kind() != READER_UNKNOWN) readers_[worker] = reply.reader();

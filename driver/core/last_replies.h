@@ -23,6 +23,9 @@ class LastReplies {
 
   // The partitions' counters, by index.
   const std::vector<PartitionState>& counters() const { return counters_; }
+  // The windows that have rows; of a job without windows none. And whether there was a batch, without which none are known.
+  const std::vector<WindowRange>& windows() const { return windows_; }
+  bool known() const { return known_; }
   // Says which logs the partitions are.
   void SetLogs(AssignRequest* request) const;
   // Adds counters to the status's partitions, which are all there, and the readers.
@@ -32,6 +35,8 @@ class LastReplies {
   std::vector<PartitionState> counters_;
   // By worker id.
   std::map<std::string, ReaderUse> readers_;
+  std::vector<WindowRange> windows_;
+  bool known_ = false;
 };
 
 }  // namespace tenfold

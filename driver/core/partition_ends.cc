@@ -19,6 +19,11 @@ void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
     if (ends[p].ok()) {
       ends_[p] = *ends[p];
       stuck_.erase(p);
+      if (ends_[p] != job_->next_offsets[p]) {
+        reached_.erase(p);
+      } else if (const auto [it, is_new] = reached_.try_emplace(p); is_new || it->second.end != ends_[p]) {
+        it->second = {.end = ends_[p], .since_us = now_us};
+      }
       if (const auto held = held_.find(p); held != held_.end()) {
         Held& at = held->second;
         at.records = at.end == ends_[p] ? at.watermark - at.end : 0;
@@ -27,6 +32,7 @@ void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
       const auto [it, is_new] = stuck_.try_emplace(p);
       if (is_new) it->second.since_us = now_us;
       it->second.why = std::string(ends[p].status().message());
+      reached_.erase(p);
     }
   }
 }
@@ -43,6 +49,21 @@ void PartitionEnds::TakeHighWatermarks(const std::vector<int64_t>& watermarks,
     held.watermark = watermarks[p];
     if (const auto holder = holders.find(p); holder != holders.end()) held.by = holder->second;
   }
+}
+
+void PartitionEnds::OnPaused(int64_t paused_us) {
+  if (truncated_since_us_) *truncated_since_us_ += paused_us;
+  for (auto& [p, reached] : reached_) reached.since_us += paused_us;
+}
+
+std::vector<int64_t> PartitionEnds::IdleSince(int64_t since_us) const {
+  std::vector<int64_t> idle;
+  for (const auto& [p, reached] : reached_) {
+    if (reached.since_us > since_us || held_.contains(p)) continue;
+    idle.resize(ends_.size(), -1);
+    idle[p] = reached.end;
+  }
+  return idle;
 }
 
 std::vector<int64_t> PartitionEnds::Known() const {

@@ -44,12 +44,13 @@ class PartitionEnds {
   // Whatever is truncated is so from now on at the earliest.
   void ForgetTruncated() { truncated_since_us_.reset(); }
   // The process stood still for so long.
-  void OnPaused(int64_t paused_us) {
-    if (truncated_since_us_) *truncated_since_us_ += paused_us;
-  }
+  void OnPaused(int64_t paused_us);
 
   // Whether no partition's end is known, although there are partitions.
   bool nothing_known() const { return !ends_.empty() && stuck_.size() == ends_.size(); }
+  // By partition index, its next offset if that has been its end, as Kafka told it, since `since_us`, with no records that
+  // wait for the end of a transaction; -1 otherwise. Empty if none has.
+  std::vector<int64_t> IdleSince(int64_t since_us) const;
   // Returns what the job goes on without: of kind WAITING_STUCK, with the first partition that gives nothing, or
   // WAITING_NOT if all give something.
   Waiting Stuck() const;
@@ -79,6 +80,12 @@ class PartitionEnds {
     std::string by = {};
   };
   std::map<uint32_t, Held> held_;
+  // An end that is the next offset, and since when it has been seen so.
+  struct Reached {
+    int64_t end = 0;
+    int64_t since_us = 0;
+  };
+  std::map<uint32_t, Reached> reached_;
   std::optional<int64_t> truncated_since_us_;
 };
 

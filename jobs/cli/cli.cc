@@ -23,6 +23,7 @@ void AddVerbs(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   AddVerify(app, globals, run);
   AddCancel(app, globals, run);
   AddWorkers(app, globals, run);
+  AddSql(app, globals, run);
   AddProduce(app, globals, run);
   AddDev(app, globals, run);
   AddCompletion(app, globals, run);

@@ -20,11 +20,14 @@
 #include "common/process/process.h"
 #include "common/text/duration.h"
 #include "fmt/format.h"
+#include "glog/logging.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/progress.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/feed/pace.h"
+#include "jobs/feed/ready_jobs.h"
 #include "jobs/feed/sample_producer.h"
+#include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_rules.h"
 
 namespace tenfold {
@@ -44,7 +47,9 @@ constexpr uint64_t kMaxRate = 100'000'000;
 
 struct Options {
   std::string kafka = "127.0.0.1:9092";
-  std::string topic = "user-behavior-topic";
+  // The ready job whose events are made, and where they go; empty for where the job reads.
+  std::string job = "popularity";
+  std::string topic;
   bool create_topic = false;
   int partitions = 3;
   int replication = 1;
@@ -91,7 +96,7 @@ class Production {
       : options_(options),
         writer_(std::move(writer)),
         partitions_(static_cast<uint64_t>(partitions)),
-        events_(options.seed ? *options.seed : std::random_device()(), options.pages),
+        events_(FindReadyJob(options.job)->events, options.seed ? *options.seed : std::random_device()(), options.pages),
         progress_("produced", "events", options.count) {}
 
   // Produces until the count is reached, a signal comes or Kafka fails.
@@ -149,7 +154,9 @@ class Production {
     for (uint64_t i = 0; i < events; ++i) {
       // Names the partition, since librdkafka 2.0.2 would stay with one partition for long.
       const auto partition = static_cast<int32_t>(produced_ % partitions_);
-      if (absl::Status status = writer_->Append(options_.topic, partition, events_.Next()); !status.ok()) return status;
+      const int64_t now_ms = absl::ToUnixMillis(absl::Now());
+      if (absl::Status status = writer_->Append(options_.topic, partition, events_.Next(now_ms)); !status.ok())
+        return status;
       ++produced_;
     }
     progress_.Update(produced_);
@@ -255,15 +262,18 @@ std::string CheckRate(const std::string& text) {
 void AddProduce(CLI::App* app, const CliGlobals*, RunVerb* run) {
   CLI::App* const verb = app->add_subcommand(
       "produce",
-      "append sample events to a topic: pageID|clicks|minutes|like, at random over the pages, as the forum's sample\n"
-      "program does it, until Ctrl-C or --count; by default a burst every few seconds");
+      "append sample events of a ready job to its topic, at random over the pages, until Ctrl-C or --count; by default\n"
+      "those of popularity, pageID|clicks|minutes|like, a burst every few seconds as the forum's sample program makes them");
   const auto options = std::make_shared<Options>();
   verb->add_option("--kafka", options->kafka, "Kafka's brokers")
       ->type_name("HOST:PORT[,HOST:PORT]")
       ->check([](const std::string& text) { return CheckBrokers(text); });
-  verb->add_option("--topic", options->topic, "where the events go")->type_name("TOPIC")->check([](const std::string& text) {
-    return CheckTopicName(text);
-  });
+  verb->add_option("--job", options->job, "the ready job that the events are for: " + ReadyJobNames())
+      ->type_name("NAME")
+      ->check(CheckReadyJob);
+  verb->add_option("--topic", options->topic, "where the events go (default: where the job reads)")
+      ->type_name("TOPIC")
+      ->check([](const std::string& text) { return CheckTopicName(text); });
   CLI::Option* const create =
       verb->add_flag("--create-topic", options->create_topic, "create the topic if it does not exist");
   verb->add_option("--partitions", options->partitions, "partitions of a created topic")
@@ -285,7 +295,14 @@ void AddProduce(CLI::App* app, const CliGlobals*, RunVerb* run) {
   verb->add_option("--pages", options->pages, "pages that events fall on: page1 to pageN")->check(CheckPositive);
   verb->add_option("--count", options->count, "events to produce in all; 0 for no end");
   verb->add_option("--seed", options->seed, "equal seeds make equal events; at random if not given");
-  verb->callback([options, run] { *run = [options] { return Produce(*options); }; });
+  verb->callback([options, run] {
+    *run = [options] {
+      JobSpec spec;
+      CHECK(ReadJobSpec(FindReadyJob(options->job)->spec, &spec).empty()) << "ready job " << options->job;
+      if (options->topic.empty()) options->topic = spec.source().topics(0);
+      return Produce(*options);
+    };
+  });
 }
 
 }  // namespace tenfold

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "common/text/utf8.h"
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
+#include "jobs/cli/sql/sql_reader.h"
 #include "jobs/spec/job_spec.h"
 
 namespace tenfold {
@@ -32,21 +34,53 @@ std::string Underlined(std::string_view text, const SpecError& error) {
   return fmt::format("  {}\n  {}^{}\n", line, std::string(before, ' '), std::string(marked - 1, '~'));
 }
 
+void Report(const std::string& file, std::string_view text, const SpecError& error) {
+  // SQL has a place of each error, whose length is not known.
+  const bool has_place = error.length > 0 || error.path.empty();
+  fmt::print(stderr, "{}\n{}", FormatSpecError(file, error), has_place ? Underlined(text, error) : "");
+}
+
 }  // namespace
 
-int ReadSpecFile(const std::string& path, JobSpec* spec) {
+int ReadSpecText(const std::string& path, const std::string& what, std::string* text) {
   std::ifstream file(path, std::ios::binary);
-  // Reads one byte more than the limit, so that ReadJobSpec refuses a longer text.
-  std::string text(kMaxSpecBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  // Reads one byte more than the limit, so that a longer text is refused.
+  text->assign(kMaxSpecBytes + 1, '\0');
+  file.read(text->data(), static_cast<std::streamsize>(text->size()));
   if (!file.is_open() || file.bad()) {
-    PrintError(fmt::format("cannot read the job spec {}: {}", path, std::strerror(errno)));
+    PrintError(fmt::format("cannot read the {} {}: {}", what, path, std::strerror(errno)));
     return kExitData;
   }
-  text.resize(static_cast<size_t>(file.gcount()));
+  text->resize(static_cast<size_t>(file.gcount()));
+  return kExitOk;
+}
+
+int ReadSpecFile(const std::string& path, JobSpec* spec) {
+  std::string text;
+  if (const int code = ReadSpecText(path, "job spec", &text); code != kExitOk) return code;
+  if (path.ends_with(".sql")) return ReadSql("", text, path, std::filesystem::path(path).stem(), spec);
   const std::vector<SpecError> errors = ReadJobSpec(text, spec);
-  for (const SpecError& error : errors) {
-    fmt::print(stderr, "{}\n{}", FormatSpecError(path, error), error.length == 0 ? "" : Underlined(text, error));
+  for (const SpecError& error : errors) Report(path, text, error);
+  return errors.empty() ? kExitOk : kExitData;
+}
+
+int ReadSql(const std::string& schema_path, const std::string& sql, const std::string& shown_as, const std::string& name,
+            JobSpec* spec) {
+  std::string text;
+  if (!schema_path.empty()) {
+    if (const int code = ReadSpecText(schema_path, "schema", &text); code != kExitOk) return code;
+    text += ";\n";
+  }
+  const auto schema_lines = static_cast<int>(std::ranges::count(text, '\n'));
+  text += sql;
+  const std::vector<SpecError> errors = ReadSqlJob(text, name, spec);
+  for (SpecError error : errors) {
+    if (error.line <= schema_lines) {
+      Report(schema_path, text, error);
+    } else {
+      error.line -= schema_lines;
+      Report(shown_as, sql, error);
+    }
   }
   return errors.empty() ? kExitOk : kExitData;
 }

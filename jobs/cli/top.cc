@@ -14,8 +14,10 @@
 #include "absl/time/clock.h"
 #include "common/process/process.h"
 #include "common/text/duration.h"
+#include "common/text/shown_text.h"
 #include "fmt/format.h"
 #include "jobs/cli/batch_client.h"
+#include "jobs/cli/batch_text.h"
 #include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/progress.h"
@@ -34,56 +36,13 @@ struct Options {
   std::string job;
   // The batch to show; 0 for the last committed one.
   uint64_t batch = 0;
+  // A time in the window to show; empty for the current one.
+  std::string window;
   bool watch = false;
   bool caught_up = false;
   std::string timeout = "60s";
   OutputFormat output = OutputFormat::kText;
 };
-
-template <typename Entries>
-std::string TableOf(const Entries& top, const ResultForm& form) {
-  std::vector<std::vector<std::string>> rows = {{"RANK", "KEY"}};
-  std::ranges::move(MeasureHeads(form), std::back_inserter(rows[0]));
-  std::vector<size_t> numbers = {0};
-  for (size_t column = 2; column < rows[0].size(); ++column) numbers.push_back(column);
-  for (const Entry& entry : top) {
-    std::vector<std::string>& row = rows.emplace_back();
-    row = {std::to_string(rows.size() - 1), KeyText(entry.key(), form)};
-    std::ranges::move(MeasureTexts(entry, form), std::back_inserter(row));
-  }
-  return FormatTable(rows, numbers);
-}
-
-std::string TopText(const GetBatchReply& reply) {
-  const BatchCommitted& batch = reply.batch();
-  const ResultForm form = ResultFormOf(reply.spec());
-  std::string text = fmt::format("{}, batch {} of {}: {} records, {} bad{}{}, {} in this batch, lag {}\n", reply.job(),
-                                 batch.batch(), FormatTime(batch.published_at_us()), batch.records(), batch.bad_records(),
-                                 form.general ? fmt::format(", {} filtered", batch.filtered_records()) : "",
-                                 form.calendar != nullptr ? fmt::format(", {} late", batch.late_records()) : "",
-                                 batch.batch_records(), reply.lag());
-  for (const PartitionStatus& stuck : reply.stuck()) {
-    text += Printable(fmt::format("{}[{}] gives nothing{}: {}", stuck.topic(), stuck.partition(), ForText(stuck.since_us()),
-                                  stuck.problem())) +
-            "\n";
-  }
-  for (const FinalWindow& final : batch.finals())
-    text += fmt::format("final: {}\n{}", WindowText(final.window(), *form.calendar), TableOf(final.top(), form));
-  if (form.calendar != nullptr) {
-    text += batch.has_window() ? fmt::format("now: {}\n", WindowText(batch.window(), *form.calendar))
-                               : "no record had a time yet, so that there is no window\n";
-  }
-  return text + TableOf(batch.top(), form);
-}
-
-std::string Render(OutputFormat output, const GetBatchReply& reply) {
-  if (output == OutputFormat::kText) return TopText(reply);
-  const std::vector<Partition> partitions(reply.partitions().begin(), reply.partitions().end());
-  const ResultForm form = ResultFormOf(reply.spec());
-  std::vector<std::string> lines = FinalLines(reply.job(), partitions, reply.batch(), form);
-  lines.push_back(TopLine(reply.job(), partitions, reply.batch(), form));
-  return fmt::format("{}\n", fmt::join(lines, "\n"));
-}
 
 int ShowOne(const CliGlobals& globals, const Options& options) {
   const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
@@ -95,8 +54,96 @@ int ShowOne(const CliGlobals& globals, const Options& options) {
   GetBatchReply reply;
   const grpc::Status status = driver->GetBatch(&context, request, &reply);
   if (!status.ok()) return ReportError(globals, status);
-  PrintData(Render(options.output, reply));
+  PrintData(RenderBatch(options.output, reply));
   return kExitOk;
+}
+
+// The instant that a text is, of the zone where it does not say which.
+std::optional<int64_t> ReadInstant(const std::string& text, const PaneCalendar& calendar) {
+  absl::TimeZone zone;
+  const std::string& name = calendar.window().zone();
+  if (name.empty() || !absl::LoadTimeZone(name, &zone)) zone = absl::UTCTimeZone();
+  absl::Time time;
+  for (const char* format :
+       {absl::RFC3339_full, "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%E*S", "%Y-%m-%d %H:%M:%E*S"}) {
+    if (absl::ParseTime(format, text, zone, &time, nullptr)) return absl::ToUnixMicros(time);
+  }
+  return std::nullopt;
+}
+
+// The result of the window that begins at the time, or in whose first pane it is.
+int ShowWindow(const CliGlobals& globals, const Options& options) {
+  const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
+  GetBatchReply reply;
+  const auto get = [&](uint64_t batch) {
+    grpc::ClientContext context;
+    SetDeadline(&context, kDriverTimeout);
+    GetBatchRequest request;
+    request.set_job(options.job);
+    request.set_batch(batch);
+    return driver->GetBatch(&context, request, &reply);
+  };
+  if (const grpc::Status status = get(0); !status.ok()) return ReportError(globals, status);
+  const ResultForm form = ResultFormOf(reply.spec());
+  if (form.calendar == nullptr) {
+    PrintError(fmt::format("{} has no windows, so that --window names none", options.job));
+    return kExitRefused;
+  }
+  const std::optional<int64_t> time = ReadInstant(options.window, *form.calendar);
+  if (!time) {
+    PrintError(fmt::format("--window: {} is no time; write it like 2026-11-28, 2026-11-28T14:30 or 2026-11-28T14:30:00Z",
+                           Quoted(options.window)));
+    return kExitUsage;
+  }
+  const int64_t window = form.calendar->PaneOf(*time) + form.calendar->window().panes();
+  const std::string name = WindowText(window, *form.calendar);
+  const auto is_closed = [&] { return reply.batch().has_closed_through() && window <= reply.batch().closed_through(); };
+  if (!is_closed()) {
+    if (reply.batch().has_window() && reply.batch().window() == window) {
+      reply.mutable_batch()->clear_finals();
+      PrintData(RenderBatch(options.output, reply));
+      return kExitOk;
+    }
+    const std::string now = reply.batch().has_window() ? WindowText(reply.batch().window(), *form.calendar) : "none yet";
+    PrintError(fmt::format("the window {} of {} is neither final nor the current one, which is {}", name, options.job, now));
+    return kExitRefused;
+  }
+  // The first batch behind which it is closed has its result.
+  uint64_t first = 1;
+  uint64_t last = reply.batch().batch();
+  bool kept = true;
+  while (first < last) {
+    const uint64_t middle = first + (last - first) / 2;
+    const grpc::Status status = get(middle);
+    if (!status.ok() && status.error_code() != grpc::StatusCode::OUT_OF_RANGE) return ReportError(globals, status);
+    if (!status.ok()) kept = false;
+    if (status.ok() && is_closed()) {
+      last = middle;
+    } else {
+      if (status.ok()) kept = true;
+      first = middle + 1;
+    }
+  }
+  if (const grpc::Status status = get(last); !status.ok()) return ReportError(globals, status);
+  for (const FinalWindow& final : reply.batch().finals()) {
+    if (final.window() != window) continue;
+    const FinalWindow shown = final;
+    reply.mutable_batch()->clear_finals();
+    *reply.mutable_batch()->add_finals() = shown;
+    if (options.output == OutputFormat::kJson) {
+      const std::vector<Partition> partitions(reply.partitions().begin(), reply.partitions().end());
+      PrintData(FinalLines(reply.job(), partitions, reply.batch(), form)[0] + "\n");
+    } else {
+      PrintData(fmt::format("{}, final with batch {} of {}{}: {}\n{}", reply.job(), reply.batch().batch(),
+                            FormatTime(reply.batch().published_at_us()), shown.decreed() ? ", by decree" : "", name,
+                            TableOf(shown.top(), form)));
+    }
+    return kExitOk;
+  }
+  PrintError(kept ? fmt::format("the window {} of {} has no records", name, options.job)
+                  : fmt::format("the window {} of {} is final, and its batch is no longer kept; sinks have its result", name,
+                                options.job));
+  return kExitRefused;
 }
 
 int Watch(const CliGlobals& globals, const Options& options) {
@@ -108,7 +155,7 @@ int Watch(const CliGlobals& globals, const Options& options) {
   for (uint64_t batch = options.batch;;) {
     switch (client.Next(batch, kPollWait, &reply)) {
       case BatchClient::Outcome::kBatch:
-        if (!PrintData((redraw ? "\x1b[H\x1b[J" : "") + Render(options.output, reply))) return kExitOk;
+        if (!PrintData((redraw ? "\x1b[H\x1b[J" : "") + RenderBatch(options.output, reply))) return kExitOk;
         batch = reply.batch().batch() + 1;
         break;
       case BatchClient::Outcome::kNone:
@@ -119,36 +166,6 @@ int Watch(const CliGlobals& globals, const Options& options) {
         return client.exit_code();
     }
   }
-}
-
-// How far a batch is from the ends of the partitions.
-struct Gap {
-  uint64_t records = 0;
-  // The partition that is farthest from its end, and by how much; empty if the batch has reached all ends.
-  std::string held_by;
-};
-
-Gap Measure(const GetEndsReply& ends, const GetBatchReply& reply) {
-  std::map<std::pair<std::string, int32_t>, int64_t> next_offsets;
-  for (int i = 0; i < std::min(reply.partitions_size(), reply.batch().next_offsets_size()); ++i) {
-    next_offsets[{reply.partitions(i).topic(), reply.partitions(i).partition()}] = reply.batch().next_offsets(i);
-  }
-  Gap gap;
-  int64_t farthest = 0;
-  for (const EndOffset& end : ends.ends()) {
-    const auto found = next_offsets.find({end.topic(), end.partition()});
-    // A new and empty partition is missing from the batch, but there is nothing of it to be reached.
-    const int64_t missing = end.end_offset() - (found == next_offsets.end() ? 0 : found->second);
-    if (missing <= 0) continue;
-    gap.records += static_cast<uint64_t>(missing);
-    if (missing <= farthest) continue;
-    farthest = missing;
-    const std::string partition = fmt::format("{}[{}]", end.topic(), end.partition());
-    gap.held_by = found == next_offsets.end()
-                      ? fmt::format("{}, which ends at {}, is not yet in the job", partition, end.end_offset())
-                      : fmt::format("{} is at {} of {}", partition, found->second, end.end_offset());
-  }
-  return gap;
 }
 
 int TimedOut(const CliGlobals& globals, const Options& options, const BatchClient& client, const std::string& held_by,
@@ -184,10 +201,10 @@ int ShowCaughtUp(const CliGlobals& globals, const Options& options) {
     const BatchClient::Outcome outcome = client.Next(batch, std::min(left, kPollWait), &reply);
     if (outcome == BatchClient::Outcome::kFailed) return client.exit_code();
     if (outcome == BatchClient::Outcome::kBatch) {
-      const Gap gap = Measure(ends, reply);
+      const EndGap gap = GapOf(ends, reply);
       if (gap.held_by.empty()) {
         progress.reset();
-        PrintData(Render(options.output, reply));
+        PrintData(RenderBatch(options.output, reply));
         return kExitOk;
       }
       if (!progress) progress.emplace("folded", "records", first_gap = gap.records);
@@ -209,7 +226,7 @@ std::string CheckDuration(const std::string& text) {
 int Top(const CliGlobals& globals, const Options& options) {
   if (options.watch) return Watch(globals, options);
   if (options.caught_up) return ShowCaughtUp(globals, options);
-  return ShowOne(globals, options);
+  return options.window.empty() ? ShowOne(globals, options) : ShowWindow(globals, options);
 }
 
 }  // namespace
@@ -224,10 +241,19 @@ void AddTop(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
                            ->check([](const std::string& text) { return text == "0" ? "batches are numbered from 1" : ""; });
   CLI::Option* watch =
       verb->add_flag("--watch", options->watch, "every batch from the last on, until Ctrl-C; redrawn on a terminal");
+  CLI::Option* window =
+      verb->add_option(
+              "--window", options->window,
+              "the window that begins at this time, final or current; of the job's zone\nunless it says which, like "
+              "2026-11-28, 2026-11-28T14:30 or 2026-11-28T14:30:00Z")
+          ->type_name("TIME")
+          ->excludes(batch)
+          ->excludes(watch);
   verb->add_flag("--caught-up", options->caught_up,
                  "wait for a batch with every record that the topics have now;\nexits with 1 if none comes in time")
       ->excludes(batch)
-      ->excludes(watch);
+      ->excludes(watch)
+      ->excludes(window);
   verb->add_option("--timeout", options->timeout, "how long --caught-up waits: a number with ms, s, m or h")
       ->type_name("DURATION")
       ->check(CheckDuration);

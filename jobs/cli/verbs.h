@@ -26,6 +26,7 @@ void AddTop(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddCancel(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddWorkers(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddVerify(CLI::App* app, const CliGlobals* globals, RunVerb* run);
+void AddSql(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddProduce(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddDev(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddCompletion(CLI::App* app, const CliGlobals* globals, RunVerb* run);

@@ -4,10 +4,14 @@
 #include <cstddef>
 #include <string_view>
 
+#include "fmt/format.h"
 #include "glog/logging.h"
 
 namespace tenfold {
 namespace {
+
+// How long ago an event may have been when it is appended, in milliseconds.
+constexpr uint32_t kLatestMs = 10'000;
 
 // Returns a number in [0, count) from one draw. The numbers of a standard distribution differ between libraries.
 uint32_t Below(std::mt19937_64* random, uint64_t count) { return static_cast<uint32_t>(((*random)() >> 32) * count >> 32); }
@@ -33,9 +37,27 @@ void AppendAsJvm(float value, std::string* text) {
 
 }  // namespace
 
-SampleEvents::SampleEvents(uint64_t seed, uint32_t pages) : random_(seed), pages_(pages) { CHECK_GT(pages, 0u); }
+SampleEvents::SampleEvents(SampleKind kind, uint64_t seed, uint32_t pages) : kind_(kind), random_(seed), pages_(pages) {
+  CHECK_GT(pages, 0u);
+}
 
-std::string SampleEvents::Next() {
+std::string SampleEvents::Next(int64_t now_ms) {
+  switch (kind_) {
+    case SampleKind::kDelimited:
+      return NextDelimited();
+    case SampleKind::kJson:
+      return NextJson(now_ms);
+  }
+  return "";
+}
+
+std::string SampleEvents::NextJson(int64_t now_ms) {
+  const uint32_t page = 1 + Below(&random_, pages_);
+  const uint32_t clicks = Below(&random_, 10);
+  return fmt::format(R"({{"page":"page{}","clicks":{},"at":{}}})", page, clicks, now_ms - Below(&random_, kLatestMs));
+}
+
+std::string SampleEvents::NextDelimited() {
   std::string event = "page";
   event += std::to_string(1 + uint64_t{Below(&random_, pages_)});
   event += '|';

@@ -1,5 +1,5 @@
-// Sample events: `pageID|clicks|minutes|like`, as the sample program of the original article makes them. Pure, with
-// seeded random numbers: equal seeds give equal events. Used by one thread at a time.
+// Sample events of the ready jobs (jobs/feed/ready_jobs.h). Pure, with seeded random numbers: equal seeds give equal events.
+// Used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +8,29 @@
 
 namespace tenfold {
 
+enum class SampleKind {
+  // "page37|5|1.5119122|-1", as the sample program of the original article makes them: clicks 0 to 9, minutes below 10 as a
+  // JVM prints a float, like 1, 0 or -1.
+  kDelimited,
+  // {"page":"page37","clicks":5,"at":1795876257000}, of some moment of the last seconds.
+  kJson,
+};
+
 class SampleEvents {
  public:
   // The pages are page1 to page<pages>.
-  SampleEvents(uint64_t seed, uint32_t pages);
+  SampleEvents(SampleKind kind, uint64_t seed, uint32_t pages);
 
-  // Returns an event such as "page37|5|1.5119122|-1": clicks 0 to 9, minutes below 10 as a JVM prints a float, like 1, 0 or
-  // -1.
-  std::string Next();
+  // Returns an event of about this time, in milliseconds since 1970.
+  std::string Next(int64_t now_ms);
   // Returns the size of the next burst, in [low, high].
   uint32_t Burst(uint32_t low, uint32_t high);
 
  private:
+  std::string NextDelimited();
+  std::string NextJson(int64_t now_ms);
+
+  const SampleKind kind_;
   std::mt19937_64 random_;
   const uint32_t pages_;
 };

@@ -407,15 +407,19 @@ std::string Oracle::WindowDifference(const BatchCommitted& batch) const {
   const std::optional<int64_t> newest = windows_->Newest();
   const std::optional<int64_t> window = batch.has_window() ? std::optional(batch.window()) : std::nullopt;
   const auto text = [](std::optional<int64_t> number) { return number ? std::to_string(*number) : std::string("none"); };
-  if (window != newest) return fmt::format("the window is {} in the batch, {} by the log", text(window), text(newest));
+  // Where a decree closed the newest window the current one is behind it.
+  const bool behind = newest && window > newest && batch.has_closed_through() && *window <= batch.closed_through() + 1;
+  if (window != newest && !behind)
+    return fmt::format("the window is {} in the batch, {} by the log", text(window), text(newest));
   const std::optional<int64_t> passed = windows_->Passed();
   std::optional<int64_t> before;
   for (const FinalWindow& final : batch.finals()) {
     if (final.window() > batch.closed_through() || (before && *before >= final.window()))
       return fmt::format("window {} is out of order among the final ones", final.window());
     // Partitions that are added later have passed nothing, and make no window of before open again.
-    if (!passed || final.window() > *passed)
-      return fmt::format("window {} is final; by the log all partitions have passed {}", final.window(), text(passed));
+    if (final.decreed() != (!passed || final.window() > *passed))
+      return fmt::format("window {} is final {} decree; by the log all partitions have passed {}", final.window(),
+                         final.decreed() ? "by" : "without", text(passed));
     before = final.window();
     if (!in_window_.contains(final.window())) return fmt::format("window {} is final, and has no records", final.window());
     if (const std::string different = TopDifference(final.top(), TopOfWindow(final.window())); !different.empty())
@@ -425,7 +429,8 @@ std::string Oracle::WindowDifference(const BatchCommitted& batch) const {
 }
 
 std::string Oracle::Difference(const BatchCommitted& batch) const {
-  const Result expected = Compute();
+  Result expected = Compute();
+  if (batch.has_window() && expected.window) expected.top = TopOfWindow(batch.window());
   if (const std::string different = TopDifference(batch.top(), expected.top); !different.empty()) return different;
   const size_t batch_shards = static_cast<size_t>(batch.digests_size());
   for (size_t s = 0; s < std::max(batch_shards, expected.digests.size()); ++s) {

@@ -116,6 +116,13 @@ class Explainer {
     const std::string late = DurationText(absl::Microseconds(window.lateness_us()));
     Line("window", kind);
     Line("final", fmt::format("once every partition has a record whose time is {} beyond the window's end", late));
+    if (spec_.idle_us() > 0) {
+      Line("",
+           fmt::format("a partition does not count from which nothing has come for {}; if none counts, once its end is {} "
+                       "ago by the driver's clock",
+                       DurationText(absl::Microseconds(spec_.idle_us())),
+                       DurationText(absl::Microseconds(spec_.idle_us() + window.lateness_us()))));
+    }
     Line("late",
          fmt::format("what comes after a record of its own partition that is {} beyond the end of its last window", late));
   }

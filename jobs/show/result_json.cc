@@ -76,9 +76,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json WindowJson(int64_t window, bool final, const PaneCalendar& calendar) {
+Json WindowJson(int64_t window, bool final, bool decreed, const PaneCalendar& calendar) {
   const PaneCalendar::Times times = calendar.TimesOf(window);
-  return {{"start", FormatTime(times.begin_us)}, {"end", FormatTime(times.end_us)}, {"final", final}, {"decreed", false}};
+  return {{"start", FormatTime(times.begin_us)}, {"end", FormatTime(times.end_us)}, {"final", final}, {"decreed", decreed}};
 }
 
 template <typename Entries>
@@ -130,7 +130,7 @@ std::string TopLine(const std::string& job, const std::vector<Partition>& partit
                     const ResultForm& form) {
   Json line = BatchJson(job, partitions, batch, form);
   if (form.calendar != nullptr)
-    line["window"] = batch.has_window() ? WindowJson(batch.window(), false, *form.calendar) : Json();
+    line["window"] = batch.has_window() ? WindowJson(batch.window(), false, false, *form.calendar) : Json();
   line["top"] = TopJson(batch.top(), form);
   line["proof"] = ProofJson(batch.proof(), form.measures.ranking);
   return Dumped(line);
@@ -141,7 +141,7 @@ std::vector<std::string> FinalLines(const std::string& job, const std::vector<Pa
   std::vector<std::string> lines;
   for (const FinalWindow& final : batch.finals()) {
     Json line = BatchJson(job, partitions, batch, form);
-    line["window"] = WindowJson(final.window(), true, *form.calendar);
+    line["window"] = WindowJson(final.window(), true, final.decreed(), *form.calendar);
     line["top"] = TopJson(final.top(), form);
     line["proof"] = ProofJson(final.proof(), form.measures.ranking);
     lines.push_back(Dumped(line));

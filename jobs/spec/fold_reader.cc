@@ -147,6 +147,12 @@ void FoldReader::ReadWindow(const YamlNode& node, const std::string& path) {
               if (ReadText(value, at, &name)) zone = {name, value.offset};
             }},
            {"lateness", [&](auto&... at) { lateness = ReadWindowDuration(at...); }},
+           {"idle",
+            [&](const YamlNode& value, const std::string& at) {
+              const std::optional<int64_t> idle = ReadWindowDuration(value, at);
+              if (idle == 0) Problem(value.offset, at, "is above 0; leave it out for partitions that always count");
+              idle_us_ = idle.value_or(0);
+            }},
            {"ahead", [&](auto&... at) {
               if (const std::optional<int64_t> ahead = ReadWindowDuration(at...)) window.set_ahead_us(*ahead);
             }}});

@@ -36,6 +36,9 @@ class FoldReader : protected YamlReader {
   // `general`; that form never changes, as states are known by its hash.
   void Settle(Fold* fold);
 
+  // How long a partition may be silent before windows go on without it, in microseconds; 0 for ever.
+  int64_t idle_us() const { return idle_us_; }
+
   // Returns where the violation is in the spec, and gives it the path that the spec has for it.
   size_t PlaceOf(SpecViolation* violation) const;
 
@@ -60,6 +63,7 @@ class FoldReader : protected YamlReader {
   std::optional<FoldWindow> window_;
   // Whether there is a key of it, right or wrong.
   bool window_given_ = false;
+  int64_t idle_us_ = 0;
   std::optional<Text> where_;
   std::vector<std::pair<std::string, Text>> lets_;
   std::vector<Text> keys_;

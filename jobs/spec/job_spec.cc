@@ -77,6 +77,7 @@ class SpecReader : private FoldReader {
          {"on_stuck_partition", [this](auto&... at) { ReadOnStuckPartition(at...); }},
          {"sinks", [this](auto&... at) { ReadSinks(at...); }}});
     Settle(spec_->mutable_fold());
+    spec_->set_idle_us(idle_us());
   }
 
   // Adds the violations of the rules, except those that concern a value that could not be read.
@@ -120,6 +121,7 @@ class SpecReader : private FoldReader {
           }},
          {"allow_compacted", [&](auto&... at) { source->set_allow_compacted(ReadBool(at...)); }},
          {"allow_internal", [&](auto&... at) { source->set_allow_internal(ReadBool(at...)); }},
+         {"group", [&](auto&... at) { ReadText(at..., source->mutable_group()); }},
          {"properties", [this](auto&... at) { ReadProperties(at...); }}});
   }
 
@@ -237,7 +239,30 @@ std::string CheckText(std::string_view text, size_t* offset) {
   return "";
 }
 
+std::vector<SpecError> ErrorsOf(std::string_view text, std::vector<YamlProblem> problems) {
+  std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  std::vector<SpecError> errors;
+  for (YamlProblem& problem : problems) {
+    const TextPlace place = PlaceOf(text, problem.offset);
+    errors.push_back({place.line, place.column, problem.length, std::move(problem.path), std::move(problem.message)});
+  }
+  return errors;
+}
+
+void ReadTree(const YamlNode& root, std::string_view text, JobSpec* spec, std::vector<YamlProblem>* problems) {
+  SpecReader reader(text, spec, problems);
+  reader.Read(root);
+  if (root.kind == YamlNode::Kind::kMap) reader.ApplyRules();
+}
+
 }  // namespace
+
+std::vector<SpecError> ReadJobSpecTree(const YamlNode& root, std::string_view text, JobSpec* spec) {
+  spec->Clear();
+  std::vector<YamlProblem> problems;
+  ReadTree(root, text, spec, &problems);
+  return ErrorsOf(text, std::move(problems));
+}
 
 std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec) {
   spec->Clear();
@@ -252,17 +277,9 @@ std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec) {
   } else if (root.kind == YamlNode::Kind::kNull) {
     problems.push_back({0, "", "is empty; a job spec is a mapping of keys to values"});
   } else {
-    SpecReader reader(yaml, spec, &problems);
-    reader.Read(root);
-    if (root.kind == YamlNode::Kind::kMap) reader.ApplyRules();
+    ReadTree(root, yaml, spec, &problems);
   }
-  std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
-  std::vector<SpecError> errors;
-  for (YamlProblem& problem : problems) {
-    const TextPlace place = PlaceOf(yaml, problem.offset);
-    errors.push_back({place.line, place.column, problem.length, std::move(problem.path), std::move(problem.message)});
-  }
-  return errors;
+  return ErrorsOf(yaml, std::move(problems));
 }
 
 std::string FormatSpecError(std::string_view file, const SpecError& error) {

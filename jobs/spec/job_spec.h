@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/text/yaml_tree.h"
 #include "job_spec.pb.h"
 
 namespace tenfold {
@@ -24,6 +25,9 @@ struct SpecError {
 
 // Returns all errors in the order of the text. If there are none, `spec` is complete, with defaults filled in.
 std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec);
+
+// The same of a tree that another reader made of a text.
+std::vector<SpecError> ReadJobSpecTree(const YamlNode& root, std::string_view text, JobSpec* spec);
 
 // Returns "FILE:LINE:COLUMN: PATH: MESSAGE".
 std::string FormatSpecError(std::string_view file, const SpecError& error);

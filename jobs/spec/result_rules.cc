@@ -21,6 +21,9 @@ std::vector<SpecViolation> CheckResultRules(const JobSpec& spec) {
   if (!RankOrder_IsValid(spec.order())) violation("order", "must be descending or ascending");
   if (spec.top() < 1 || spec.top() > kMaxTop) violation("top", fmt::format("must be a whole number from 1 to {}", kMaxTop));
 
+  if (spec.idle_us() < 0 || spec.idle_us() > kMaxLatenessUs) violation("window.idle", "is at most 366d");
+  if (spec.idle_us() > 0 && !spec.fold().general().has_window()) violation("window.idle", "is of use with windows only");
+
   const JobMeasures of = MeasuresOf(spec);
   // A fold without measures is refused for that.
   const bool has_measures = !spec.fold().has_general() || !spec.fold().general().measures().empty();

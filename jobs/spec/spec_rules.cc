@@ -82,6 +82,8 @@ class RuleChecker {
       }
       if (!topics.insert(source.topics(i)).second) Violation(path, Quoted(source.topics(i)) + " is listed twice");
     }
+    if (source.group().size() > kMaxTopicBytes || Printable(source.group()) != source.group())
+      Violation("source.kafka.group", fmt::format("is a printable name of at most {} bytes, or none", kMaxTopicBytes));
     if (!StartPosition_IsValid(source.start())) Violation("source.kafka.start", "must be earliest or latest");
     if (!source.brokers().empty()) {
       const std::string problem = CheckBrokers(source.brokers());

@@ -64,7 +64,7 @@ void AddGeneral(const GeneralFold& fold, Json* json) {
   for (const Measure& measure : fold.measures()) (*json)["measures"][measure.name()] = measure.expression();
 }
 
-Json WindowJson(const FoldWindow& window) {
+Json WindowJson(const FoldWindow& window, int64_t idle_us) {
   Json json;
   if (window.panes() == 1) {
     json["tumbling"] = PaneText(window);
@@ -74,6 +74,7 @@ Json WindowJson(const FoldWindow& window) {
   if (!window.zone().empty()) json["zone"] = window.zone();
   json["lateness"] = DurationText(absl::Microseconds(window.lateness_us()));
   json["ahead"] = DurationText(absl::Microseconds(window.ahead_us()));
+  if (idle_us > 0) json["idle"] = DurationText(absl::Microseconds(idle_us));
   return json;
 }
 
@@ -82,6 +83,7 @@ Json KafkaJson(const KafkaSource& source) {
   if (!source.brokers().empty()) kafka["brokers"] = source.brokers();
   if (source.allow_compacted()) kafka["allow_compacted"] = true;
   if (source.allow_internal()) kafka["allow_internal"] = true;
+  if (!source.group().empty()) kafka["group"] = source.group();
   // Sorts the properties, as a protobuf map has no order.
   const std::map<std::string, std::string> properties(source.properties().begin(), source.properties().end());
   if (!properties.empty()) kafka["properties"] = properties;
@@ -131,7 +133,7 @@ Json SpecJson(const JobSpec& spec) {
   if (spec.order() == ORDER_ASCENDING) json["order"] = "ascending";
   if (!spec.having().empty()) json["having"] = spec.having();
   json["top"] = spec.top();
-  if (spec.fold().general().has_window()) json["window"] = WindowJson(spec.fold().general().window());
+  if (spec.fold().general().has_window()) json["window"] = WindowJson(spec.fold().general().window(), spec.idle_us());
   json["batch"] = {{"interval", fmt::format("{}ms", spec.batch_interval_ms())}};
   if (!spec.fold().initial().empty()) json["initial"] = Json::object();
   for (const InitialScore& initial : spec.fold().initial()) json["initial"][initial.key()] = initial.score();

@@ -5,7 +5,8 @@ import statistics
 import subprocess
 import time
 
-from bench_cluster import BenchError, Cgroup, Cluster, end_process, read_json, rss_bytes, run_program, start_process
+from bench_cluster import (BenchError, Cgroup, Cluster, end_process, read_json, rss_bytes, run_program, start_process,
+                           wait_until)
 
 MIB = 1024 * 1024
 MEMORY_LIMIT_S = 1800
@@ -123,6 +124,43 @@ def windows(bench, table):
         table.add("windows", f"{fold} (b), CPU", cpu[fold] * 1000, "ns/event")
     table.add("windows", "tumbling / general (b), CPU", cpu["tumbling"] / cpu["general"], "x")
     table.add("windows", "tumbling / general (b)", speed["tumbling"] / speed["general"], "x")
+
+
+def slides(bench, table):
+    """What batches take of a sliding window that moves on with each, and of a tumbling one that is over."""
+    rows, many = (1_000_000 // bench.scale, 10_000_000 // bench.scale)
+    for fold in ("general", "sliding"):
+        filler = bench.new_topic("slides").do(f"range {rows} 0")
+        with Cluster(bench, 1) as cluster:
+            cluster.submit(filler.topic, interval="1s", fold=fold)
+            begin = cluster.follow(filler.reference)[-1]["batch"] + 1
+            cluster.wait_until_idle()
+            found, _ = batches_of(cluster, filler, begin, f"zipf 1000 {rows} 0", 2 * repeats(bench))
+        costs = [batch["processing_us"] / 1e6 for batch in found]
+        table.add("slides", f"batch of 1,000 records on {rows:,} rows, {fold}", statistics.median(costs), "s")
+        table.add("slides", f"the longest of them, {fold}", max(costs), "s")
+        bench.drop_topic(filler)
+    drop(bench, table, many)
+
+
+def drop(bench, table, rows):
+    """A window of many rows becomes final and is dropped, while records come."""
+    filler = bench.new_topic("drop").do(f"range {rows} 0")
+    with Cluster(bench, 1) as cluster:
+        cluster.submit(filler.topic, interval="1s", fold="minutes")
+        last_minute = time.time() // 60
+        begin = cluster.follow({"records": rows})[-1]["batch"] + 1
+        cluster.wait_until_idle()
+        wait_until("the next minute", lambda: time.time() // 60 > last_minute, 61)
+        costs = []
+        for _ in range(10):
+            filler.do("zipf 1000 1000 0")
+            batches = cluster.follow({"records": filler.reference["records"]}, begin=begin)
+            begin = batches[-1]["batch"] + 1
+            costs += [batch["processing_us"] / 1e6 for batch in batches]
+        cluster.verify()
+    table.add("slides", f"batch while a window of {rows:,} rows is dropped", statistics.median(costs), "s")
+    table.add("slides", "the longest of them", max(costs), "s")
 
 
 def measure_live(bench, interval):
@@ -297,6 +335,7 @@ ROWS = {
     "zstd": (zstd, False),
     "formats": (formats, False),
     "windows": (windows, False),
+    "slides": (slides, False),
     "wal": (wal, False),
     "live": (live, False),
     "state": (state, False),

@@ -287,9 +287,9 @@ absl::Status Produce(const std::string& topic, int32_t partition, const std::vec
 absl::Status ProduceSample(const std::string& topic, int partitions, uint64_t seed, int events) {
   absl::StatusOr<std::unique_ptr<LogWriter>> writer = MakeWriter();
   if (!writer.ok()) return writer.status();
-  SampleEvents sample(seed, 100);
+  SampleEvents sample(SampleKind::kDelimited, seed, 100);
   for (int i = 0; i < events; ++i) {
-    absl::Status appended = (*writer)->Append(topic, i % partitions, sample.Next());
+    absl::Status appended = (*writer)->Append(topic, i % partitions, sample.Next(0));
     if (!appended.ok()) return appended;
   }
   return (*writer)->Flush(kTimeout);
@@ -312,12 +312,12 @@ absl::Status Load::Stop() {
 absl::Status Load::Run(const std::stop_token& stop) const {
   absl::StatusOr<std::unique_ptr<LogWriter>> writer = MakeWriter();
   if (!writer.ok()) return writer.status();
-  SampleEvents sample(1, 100);
+  SampleEvents sample(SampleKind::kDelimited, 1, 100);
   const absl::Time start = absl::Now();
   for (int64_t sent = 0; !stop.stop_requested();) {
     const int64_t due = absl::ToInt64Milliseconds(absl::Now() - start) * events_per_second_ / 1000;
     for (; sent < due; ++sent) {
-      absl::Status appended = (*writer)->Append(topic_, static_cast<int32_t>(sent % partitions_), sample.Next());
+      absl::Status appended = (*writer)->Append(topic_, static_cast<int32_t>(sent % partitions_), sample.Next(0));
       if (absl::IsFailedPrecondition(appended)) {
         // librdkafka 2.0.2 loses count of what brokers took where some of them die, and gives the producer up.
         writer = MakeWriter();

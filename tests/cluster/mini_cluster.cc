@@ -202,6 +202,12 @@ std::string Daemon::LogTail() const {
 }
 
 std::string SpecText(const Job& job) {
+  if (!job.text.empty()) {
+    std::string text = job.text;
+    const size_t begin = text.find("topics: [");
+    CHECK_NE(begin, std::string::npos) << text;
+    return text.replace(begin, text.find(']', begin) - begin, absl::StrCat("topics: [", absl::StrJoin(job.topics, ", ")));
+  }
   std::string more_sinks;
   for (const std::string& path : job.more_sinks) absl::StrAppend(&more_sinks, ", {file: {path: ", path, "}}");
   const std::string fold =

@@ -114,6 +114,8 @@ struct Job {
   std::string kafka = {};
   // Files of sinks besides top.jsonl.
   std::vector<std::string> more_sinks = {};
+  // A whole spec in place of all of the above but for the name and the topics.
+  std::string text = {};
 };
 std::string SpecText(const Job& job);
 

@@ -153,13 +153,13 @@ absl::Status CheckPlace(const std::string& job, const json& batch, const json& b
   return absl::OkStatus();
 }
 
-json WindowOf(const JobSpec& spec, int64_t window, bool final) {
+json WindowOf(const JobSpec& spec, int64_t window, bool final, bool decreed = false) {
   const PaneCalendar::Times times = PaneCalendar(spec.fold().general().window()).TimesOf(window);
-  return {{"start", FormatTime(times.begin_us)}, {"end", FormatTime(times.end_us)}, {"final", final}, {"decreed", false}};
+  return {{"start", FormatTime(times.begin_us)}, {"end", FormatTime(times.end_us)}, {"final", final}, {"decreed", decreed}};
 }
 
-// Every window that all partitions have passed is final, once, in the batch at whose offsets they had. `closed` is the last
-// one that was final before.
+// Every window that all partitions have passed is final, once, in the batch at whose offsets they had; where partitions
+// may be idle, windows behind these are final by decree. `closed` is the last one that was final before.
 absl::Status CheckFinals(const JobSpec& spec, uint64_t batch, const std::vector<json>& finals, const Oracle& oracle,
                          std::optional<int64_t>* closed) {
   if (!spec.fold().general().has_window()) {
@@ -171,16 +171,19 @@ absl::Status CheckFinals(const JobSpec& spec, uint64_t batch, const std::vector<
   std::vector<int64_t> windows;
   const std::optional<int64_t> passed = oracle.Passed();
   for (const int64_t window : oracle.Windows()) {
-    if (!passed || window > *passed || (*closed && window <= **closed)) continue;
+    const bool has_passed = passed && window <= *passed;
+    if ((!has_passed && spec.idle_us() == 0) || (*closed && window <= **closed)) continue;
     windows.push_back(window);
-    expected.push_back({{"window", WindowOf(spec, window, true)}, {"top", ExpectedTop(spec, oracle.TopOfWindow(window))}});
+    expected.push_back(
+        {{"window", WindowOf(spec, window, true, !has_passed)}, {"top", ExpectedTop(spec, oracle.TopOfWindow(window))}});
   }
   // A batch may leave some to the next one.
   const size_t has = published.size();
   json first = json::array();
   for (size_t i = 0; i < std::min(has, expected.size()); ++i) first.push_back(expected[i]);
   if (published != first) return Differs(batch, "its final windows", published, expected);
-  *closed = has == expected.size() ? std::max(*closed, passed) : has == 0 ? *closed : std::optional(windows[has - 1]);
+  if (has > 0) *closed = windows[has - 1];
+  if (has == windows.size() || !passed || windows[has] > *passed) *closed = std::max(*closed, passed);
   return absl::OkStatus();
 }
 

@@ -93,8 +93,50 @@ TEST_F(WindowJobTest, FinalsComeOnceAndStayExactWhileWorkersAndTheDriverDie) {
   }
   const CliResult shown = cluster_.RunCli({"top", days.name});
   EXPECT_TRUE(absl::StrContains(shown.out, "now: 2026-10-26\n")) << shown.out;
+  const CliResult first = cluster_.RunCli({"top", days.name, "--window", "2026-10-24"});
+  EXPECT_TRUE(absl::StrContains(first.out, "final with batch ")) << first.out << first.err;
+  const CliResult second = cluster_.RunCli({"top", days.name, "--window", "2026-10-25T12:00:00Z", "-o", "json"});
+  EXPECT_TRUE(absl::StrContains(second.out, R"("end":"2026-10-25T23:00:00.000Z","final":true)")) << second.out << second.err;
+  const CliResult open = cluster_.RunCli({"top", days.name, "--window", "2026-10-27"});
+  EXPECT_EQ(open.exit_code, 1);
+  EXPECT_EQ(open.err, "tenfold: the window 2026-10-27 of days is neither final nor the current one, which is 2026-10-26\n");
+  const CliResult none = cluster_.RunCli({"top", days.name, "--window", "2026-10-01"});
+  EXPECT_EQ(none.err, "tenfold: the window 2026-10-01 of days has no records\n");
   const CliResult status = cluster_.RunCli({"status", days.name});
   EXPECT_TRUE(absl::StrContains(status.out, "final       up to 2026-10-25\n")) << status.out;
+}
+
+// Rule W4: a partition that falls silent holds windows back, until the spec's time has gone by.
+TEST_F(WindowJobTest, WindowsAreFinalByDecreeWhereAPartitionIsIdle) {
+  absl::StatusOr<std::string> topic = CreateTopic();
+  ASSERT_OK(topic.status());
+  Job job = MakeJob("idle", *topic, "{tumbling: 1h, lateness: 0s, ahead: 10000h}");
+  ASSERT_OK(cluster_.Submit(job));
+  ASSERT_OK(Produce(*topic, 0, {Event(1, 2, kBegin), Event(2, 2, kBegin + 3 * kHour)}));
+  ASSERT_OK(Produce(*topic, 1, {Event(1, 5, kBegin)}));
+  ASSERT_OK(cluster_.WaitCaughtUp(job.name).status());
+  const auto finals = [&] {
+    std::vector<json> windows;
+    for (const std::string& line : cluster_.Published(job.name)) {
+      const json window = json::parse(line).at("window");
+      if (window.is_object() && window.at("final") == true) windows.push_back(window);
+    }
+    return windows;
+  };
+  EXPECT_TRUE(finals().empty());
+  job = MakeJob("idle", *topic, "{tumbling: 1h, lateness: 0s, ahead: 10000h, idle: 300ms}");
+  ASSERT_OK(cluster_.Update(job));
+  // Both partitions and the third, which never had a record, are idle, and the records are of times long ago.
+  ASSERT_OK(WaitUntil("windows to be final", absl::Seconds(30), [&] { return finals().size() == 2; }));
+  EXPECT_EQ(finals()[0].at("end"), "2026-10-24T01:00:00.000Z");
+  EXPECT_EQ(finals()[0].at("decreed"), true);
+  // What a partition brings for them that is not idle any more is not seen.
+  ASSERT_OK(Produce(*topic, 1, {Event(1, 5, kBegin)}));
+  const CliResult top = cluster_.RunCli({"top", job.name, "--caught-up"});
+  EXPECT_TRUE(absl::StrContains(top.out, "4 records")) << top.out << top.err;
+  EXPECT_EQ(finals().size(), 2);
+  const CliResult verified = cluster_.RunCli({"verify", job.name});
+  EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.err;
 }
 
 }  // namespace

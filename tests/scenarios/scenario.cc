@@ -9,7 +9,11 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "fmt/format.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "jobs/cli/sql/sql_reader.h"
+#include "jobs/feed/ready_jobs.h"
 #include "jobs/spec/job_spec.h"
+#include "jobs/spec/spec_writer.h"
 
 namespace tenfold {
 namespace {
@@ -22,6 +26,16 @@ class ScenarioReader {
       if (absl::Status read = ReadLine(std::string(line)); !read.ok()) return read;
     }
     for (const SpecError& error : ReadJobSpec(spec_, &scenario_.spec)) return Wrong(FormatSpecError("spec", error));
+    if (!sql_.empty()) {
+      JobSpec by_sql;
+      for (const SpecError& error : ReadSqlJob(sql_, scenario_.spec.name(), &by_sql))
+        return Wrong(FormatSpecError("sql", error));
+      if (!google::protobuf::util::MessageDifferencer::Equals(by_sql, scenario_.spec))
+        return Wrong("the SQL is another job than the spec:\n" + WriteJobSpec(by_sql) + WriteJobSpec(scenario_.spec));
+    }
+    scenario_.spec.clear_sinks();
+    // What a clock decides is no function of the records.
+    scenario_.spec.set_idle_us(0);
     for (Scenario::Cut& cut : scenario_.cuts) cut.offsets.resize(scenario_.partitions.size());
     return std::move(scenario_);
   }
@@ -37,11 +51,18 @@ class ScenarioReader {
       if (cut == scenario_.cuts.end()) return Wrong("there is no place " + line.substr(7));
       section_ = "at";
       cut_ = &*cut;
+    } else if (line.starts_with("--- job ")) {
+      const ReadyJob* const job = FindReadyJob(line.substr(8));
+      if (job == nullptr) return Wrong("there is no ready job " + line.substr(8));
+      spec_ = job->spec;
+      section_ = "job";
     } else if (line.starts_with("--- ")) {
       section_ = line.substr(4);
-      if (section_ != "spec" && section_ != "records") return Wrong("there is no section " + section_);
+      if (section_ != "spec" && section_ != "sql" && section_ != "records") return Wrong("there is no section " + section_);
     } else if (section_ == "spec") {
       spec_ += line + "\n";
+    } else if (section_ == "sql") {
+      sql_ += line + "\n";
     } else if (line.empty() || line[0] == '#') {
       // For people.
     } else if (section_ == "records" && line.starts_with("=== ")) {
@@ -105,6 +126,7 @@ class ScenarioReader {
 
   Scenario scenario_;
   std::string spec_;
+  std::string sql_;
   std::string section_;
   Scenario::Cut* cut_ = nullptr;
   int line_ = 0;

@@ -2,6 +2,8 @@
 // is one rule of jobs/README.md.
 //
 //   --- spec               a job spec, YAML; its topic is "events"
+//   --- job NAME           or that of a ready job
+//   --- sql                the same job in SQL, if it can be said so
 //   --- records            a line a record: PARTITION [@TIME] [key=TEXT] [header.NAME=TEXT] VALUE
 //   === NAME               among the records: the offset vector of all records above, by name
 //   --- at NAME            the result there: RANK KEY MEASURE.., the measures in the order of the spec and the parts of a

@@ -186,16 +186,20 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
 
 namespace {
 
-// Every window that all partitions have passed is final, once, in the batch of the offsets at which they had.
-std::string WrongFinals(const BatchCommitted& before, const BatchCommitted& batch, const Oracle& oracle) {
+// Every window that all partitions have passed is final, once, in the batch of the offsets at which they had; one that some
+// have not passed only if these may be idle.
+std::string WrongFinals(const BatchCommitted& before, const BatchCommitted& batch, const Oracle& oracle, bool may_decree) {
   if (!oracle.has_windows()) return batch.has_window() || !batch.finals().empty() ? "has windows" : "";
   // Before all windows where none is final.
   constexpr int64_t kNone = std::numeric_limits<int64_t>::min();
   const int64_t last = before.has_closed_through() ? before.closed_through() : kNone;
   const int64_t now = batch.has_closed_through() ? batch.closed_through() : kNone;
   const int64_t passed = oracle.Passed().value_or(kNone);
-  if (!batch.more_finals() && now != std::max(last, passed)) return "does not close what has passed";
+  const bool decreed = now > std::max(last, passed);
+  if (decreed && !may_decree) return "closes what has not passed";
+  if (!batch.more_finals() && now < std::max(last, passed)) return "does not close what has passed";
   if (now < last) return "opens windows again";
+  if (batch.has_window() && last != kNone && batch.window() <= last) return "is of a final window";
   std::vector<int64_t> expected;
   for (const int64_t window : oracle.Windows()) {
     if (window > last && window <= now) expected.push_back(window);
@@ -206,6 +210,18 @@ std::string WrongFinals(const BatchCommitted& before, const BatchCommitted& batc
 }
 
 }  // namespace
+
+bool SimulatedDriver::MayDecree(const SimulatedJob& job, const BatchCommitted& batch) const {
+  const int64_t idle_us = job.submitted.spec().idle_us();
+  if (idle_us == 0) return false;
+  // A partition is idle whose end was its next offset all the time; so its last record came before.
+  for (int p = 0; p < batch.next_offsets_size(); ++p) {
+    const std::vector<SimulatedLog::Slot>& slots = job.log.partitions[static_cast<size_t>(p)];
+    const auto next = static_cast<size_t>(batch.next_offsets(p));
+    if (next == 0 || slots[next - 1].appended_us <= world_->now_us() - idle_us) return true;
+  }
+  return false;
+}
 
 void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   Job& job = jobs_.at(batch.job_id());
@@ -241,7 +257,10 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   }
   const std::string difference = job.oracle->Difference(batch);
   if (!difference.empty()) return fail(difference);
-  if (const std::string wrong = WrongFinals(job.last, batch, *job.oracle); !wrong.empty()) return fail(wrong);
+  if (const std::string wrong = WrongFinals(job.last, batch, *job.oracle, MayDecree(source, batch)); !wrong.empty())
+    return fail(wrong);
+  if (std::ranges::any_of(batch.finals(), [](const FinalWindow& final) { return final.decreed(); }))
+    world_->Hit("step: a window is final by decree");
   if (batch.late_records() > job.last.late_records()) world_->Hit("step: late records");
   if (!batch.finals().empty()) world_->Hit("step: windows become final");
   if (batch.more_finals()) world_->Hit("step: final windows left to the next batch");

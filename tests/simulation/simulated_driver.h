@@ -122,6 +122,8 @@ class SimulatedDriver {
 
   void Journal(const JournalRecord& record);
   void OnBatch(const BatchCommitted& batch);
+  // Whether a partition may have been idle at the batch's offsets for as long as the job's spec says.
+  bool MayDecree(const SimulatedJob& job, const BatchCommitted& batch) const;
   // The sink takes the batch unless it has another under that number, or a later one.
   void Deliver(const BatchCommitted& batch);
   void OnFailed(const JobFailed& failed);

@@ -23,6 +23,7 @@ struct SimulatedLog {
     bool marker = false;
     std::string value;
     RecordParts parts = {};
+    int64_t appended_us = 0;
   };
   std::vector<std::vector<Slot>> partitions;
   // Where a partition begins if its start is gone, and where it ends if it was truncated for good; what is outside stays

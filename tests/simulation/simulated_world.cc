@@ -76,6 +76,7 @@ void SimulatedWorld::AddRecords(SimulatedJob* job, size_t records) {
     } else {
       partition.push_back(MakeRecord());
     }
+    partition.back().appended_us = now_us();
   }
 }
 
@@ -121,7 +122,7 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
 }
 
 // Windows that pass while records come, of which some are late.
-void SimulatedWorld::MakeWindow(GeneralFold* fold) {
+void SimulatedWorld::MakeWindow(GeneralFold* fold, int64_t* idle_us) {
   Hit("job: windows");
   FoldWindow* const window = fold->mutable_window();
   constexpr int64_t kSecond = 1'000'000;
@@ -130,6 +131,7 @@ void SimulatedWorld::MakeWindow(GeneralFold* fold) {
   window->set_pane_us(Chance(0.5) ? 5 * kSecond : 12 * kSecond);
   window->set_lateness_us(static_cast<int64_t>(Draw(3)) * 8 * kSecond);
   window->set_ahead_us(Chance(0.2) ? kSecond : 60 * kSecond);
+  if (Chance(0.4)) *idle_us = static_cast<int64_t>(1 + Draw(20)) * kSecond / 2;
   fold->set_time(Chance(0.6) ? "record.timestamp" : "record.timestamp + (clicks - minutes)");
   // Each of many final windows is merged by itself.
   part_bytes = std::max<size_t>(part_bytes, 4'000);
@@ -196,7 +198,9 @@ void SimulatedWorld::MakeRandom(SimulatedJob* job) {
   if (Chance(0.3)) {
     Hit("job: a fold of expressions");
     MakeGeneral(spec->mutable_fold()->mutable_general());
-    if (Chance(0.5)) MakeWindow(spec->mutable_fold()->mutable_general());
+    int64_t idle_us = 0;
+    if (Chance(0.5)) MakeWindow(spec->mutable_fold()->mutable_general(), &idle_us);
+    spec->set_idle_us(idle_us);
   } else {
     MakeLinear(spec->mutable_fold());
   }

@@ -83,7 +83,7 @@ class SimulatedWorld {
   RecordParts MakeParts();
   void MakeLinear(Fold* fold);
   void MakeGeneral(GeneralFold* fold);
-  void MakeWindow(GeneralFold* fold);
+  void MakeWindow(GeneralFold* fold, int64_t* idle_us);
   void MakeResult(JobSpec* spec);
   void MakeRandom(SimulatedJob* job);
   void MakeOfScenario(SimulatedJob* job);

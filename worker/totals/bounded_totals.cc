@@ -101,6 +101,15 @@ void BoundedTotals::HoldFewer() {
   totals_ = std::move(kept);
 }
 
+void BoundedTotals::DropAbsent() {
+  if (totals_.absent() <= std::max<size_t>(totals_.size(), 1'000)) return;
+  EndScan();
+  ++drops_;
+  Totals kept(ranking_);
+  totals_.ForEach([&kept](const Delta& row) { kept.Add(row); });
+  totals_ = std::move(kept);
+}
+
 void BoundedTotals::Shrink() {
   EndScan();
   while (bounds_ && bounds_->bytes() > limit_ / 2 && bounds_->Halve()) continue;

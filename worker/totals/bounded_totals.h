@@ -44,6 +44,8 @@ class BoundedTotals {
   void SetRanking(const Ranking& ranking);
   const Ranking& ranking() const { return ranking_; }
 
+  // Makes the totals anew without the keys that were taken away, if they are most of those in memory.
+  void DropAbsent();
   // Gives up what is beyond the limit, at once. What AtOrAbove has answered in part does not go on.
   void Shrink();
 

@@ -1,7 +1,10 @@
 #include "worker/totals/job_sums.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <functional>
 #include <limits>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -12,6 +15,9 @@ namespace {
 
 // The current window, and one that becomes final.
 constexpr size_t kWindows = 2;
+// What a row that enters or leaves takes besides its key, about, and the part of the memory that all of them may take.
+constexpr size_t kBytesPerMoved = 150;
+constexpr size_t kMovedPart = 8;
 // Before any window.
 constexpr int64_t kNone = std::numeric_limits<int64_t>::min();
 
@@ -107,8 +113,78 @@ absl::Status JobSums::BeginNewest(std::span<const std::span<const Delta>> shards
   return begins && Find(*newest) == nullptr ? Make(*newest)->sums.SetShards(shards_) : absl::OkStatus();
 }
 
+absl::StatusOr<bool> JobSums::Move(Window* window, int64_t number) {
+  if (2 * std::abs(number - window->number) >= window_panes_) return false;
+  const size_t most = limit_ == 0 ? std::numeric_limits<size_t>::max() : limit_ / kMovedPart;
+  size_t bytes = 0;
+  std::list<std::map<std::string, ShardStore::RowSum, std::less<>>> moved(shards_.size());
+  auto of_shard = moved.begin();
+  for (const ShardKey& shard : shards_) {
+    const absl::Status read = window->rows.VisitDifference(shard, number, [&](const Delta& row, bool enters) {
+      auto found = of_shard->find(row.key);
+      if (found == of_shard->end()) {
+        found = of_shard->try_emplace(std::string(row.key)).first;
+        bytes += kBytesPerMoved + row.key.size() + row.others.size() * sizeof(Units);
+      }
+      // One that leaves is taken away.
+      if (enters) {
+        found->second.Add(row.count, row.sum, row.others);
+      } else {
+        std::vector<Units> others(row.others.begin(), row.others.end());
+        for (Units& other : others) other = -other;
+        found->second.Add(0 - row.count, -row.sum, others);
+      }
+      return bytes <= most && !options_.stop();
+    });
+    if (absl::IsCancelled(read) && bytes > most) return false;
+    if (!read.ok()) return read;
+    ++of_shard;
+  }
+  std::vector<std::vector<Delta>> deltas;
+  for (const auto& keys : moved) {
+    std::vector<Delta>& of = deltas.emplace_back();
+    of.reserve(keys.size());
+    for (const auto& [key, sum] : keys) of.push_back(sum.RowOf(key));
+  }
+  // What is read of the store while they are added is of the window that they make.
+  window->number = number;
+  window->rows.SetWindow(number);
+  absl::Status added = window->sums.Add(std::vector<std::span<const Delta>>(deltas.begin(), deltas.end()));
+  window->sums.ForgetChanges();
+  window->sums.DropAbsent();
+  if (!added.ok()) return added;
+  return true;
+}
+
+absl::Status JobSums::Close(int64_t window) {
+  for (auto of = windows_.begin(); of != windows_.end();) {
+    bool stays = of->number > window;
+    if (!stays) {
+      const absl::StatusOr<bool> moved = Move(&*of, Find(window + 1) == nullptr ? window + 1 : window + 2);
+      if (!moved.ok()) return moved.status();
+      stays = *moved;
+    }
+    of = stays ? std::next(of) : windows_.erase(of);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<JobSums::Window*> JobSums::Get(int64_t number) {
   if (Window* const window = Find(number)) return window;
+  // One that is not needed: of two, the one that is nearer, so that the current one and the one that becomes final each go
+  // on by themselves.
+  if (windows_.size() == kWindows) {
+    const auto distance = [number](const Window& window) {
+      return std::pair(std::abs(window.number - number), window.number);
+    };
+    Window* const nearest = &*std::ranges::min_element(windows_, {}, distance);
+    const absl::StatusOr<bool> moved = Move(nearest, number);
+    if (!moved.ok()) {
+      std::erase_if(windows_, [nearest](const Window& window) { return &window == nearest; });
+      return moved.status();
+    }
+    if (*moved) return nearest;
+  }
   Window* const window = Make(number);
   absl::Status read;
   for (const ShardKey& shard : shards_) {

@@ -43,6 +43,9 @@ class JobSums {
   absl::Status SetShards(std::vector<ShardKey> shards);
   void ForgetChanges();
   void Clear();
+  // Rows of no later window than this are about to be dropped from the store. Sums that need them to become those of another
+  // window do so now.
+  absl::Status Close(int64_t window);
   // Of which panes the shard has rows from now on.
   void SetPanes(uint32_t shard, const ShardState& state);
 
@@ -64,15 +67,18 @@ class JobSums {
       options.store = store;
       return options;
     }
-    const int64_t number;
-    const WindowRows rows;
+    int64_t number;
+    WindowRows rows;
     PartialSums sums;
   };
 
   // The sums of a window, if they are there.
   Window* Find(int64_t number);
-  // The same, read from the store if they are not.
+  // The same, made of those of a window near by, or read from the store, if they are not.
   absl::StatusOr<Window*> Get(int64_t number);
+  // Makes the sums those of another window, by the rows that leave and those that enter. Whether it did: not if most rows
+  // differ, or if these take more memory than there is.
+  absl::StatusOr<bool> Move(Window* window, int64_t number);
   // Sums of the window that have nothing yet.
   Window* Make(int64_t number);
   // The first window that rows of a pane may be in.

@@ -58,6 +58,8 @@ class PartialSums {
   absl::Status SetShards(std::vector<ShardKey> shards) { return totals_.SetShards(std::move(shards)); }
   // The sums change otherwise than by a fold, so what was added since a composition is not known any more.
   void ForgetChanges() { kept_changes_.Forget(); }
+  // Keys that were taken away take no memory any more, if they are most.
+  void DropAbsent() { totals_.DropAbsent(); }
   // The sums are those of no shard from now on.
   void Clear();
 

@@ -76,6 +76,38 @@ absl::Status WindowRows::Visit(const ShardKey& shard, const std::function<bool(c
   return (*rows)->status();
 }
 
+absl::Status WindowRows::VisitDifference(const ShardKey& shard, int64_t other,
+                                         const std::function<bool(const Delta& row, bool in_other)>& row) const {
+  const auto panes = panes_->find(shard.second);
+  if (panes == panes_->end()) return absl::OkStatus();
+  const auto differs = [this, other](uint64_t number) {
+    return RowPane(number).IsIn(window_, window_panes_) != RowPane(number).IsIn(other, window_panes_);
+  };
+  // Panes that follow each other in the store take one cursor.
+  for (auto pane = panes->second.begin(); pane != panes->second.end();) {
+    const auto last = std::find_if_not(pane, panes->second.end(), differs);
+    if (last == pane) {
+      ++pane;
+      continue;
+    }
+    std::string begin;
+    std::string end;
+    RowPane(*pane).Append(&begin);
+    RowPane(*(last - 1) + 1).Append(&end);
+    const absl::StatusOr<std::unique_ptr<RowCursor>> rows = store_->Rows(shard, begin, end);
+    if (!rows.ok()) return rows.status();
+    while ((*rows)->Next()) {
+      Delta found = (*rows)->row();
+      const bool in_other = RowPane::Of(found.key).IsIn(other, window_panes_);
+      found.key = RowPane::KeyOf(found.key);
+      if (!row(found, in_other)) return absl::CancelledError("the worker is stopping");
+    }
+    if (!(*rows)->status().ok()) return (*rows)->status();
+    pane = last;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WindowRows::AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
                                  std::span<RowSum> sums) const {
   std::vector<std::string> row_keys(keys.size());

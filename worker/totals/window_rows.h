@@ -35,6 +35,13 @@ class WindowRows : public ShardStore {
   // cursor of the store, where Rows takes one for each pane.
   absl::Status Visit(const ShardKey& shard, const std::function<bool(const Delta& row)>& row) const;
 
+  // The rows are those of another window from now on.
+  void SetWindow(int64_t window) { window_ = window; }
+  // Visits every row of the shard that is in one of the windows and not in the other, those of a key one by one and in no
+  // order of keys, and says which of both has it.
+  absl::Status VisitDifference(const ShardKey& shard, int64_t other,
+                               const std::function<bool(const Delta& row, bool in_other)>& row) const;
+
   // Nothing is written this way.
   absl::Status Create(std::span<const NewShard> shards) override;
   absl::Status Drop(std::span<const ShardKey> shards) override;
@@ -46,7 +53,7 @@ class WindowRows : public ShardStore {
 
   const ShardStore* const store_;
   const ShardPanes* const panes_;
-  const int64_t window_;
+  int64_t window_;
   const int64_t window_panes_;
 };
 

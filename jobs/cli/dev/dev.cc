@@ -18,48 +18,26 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/kafka/log.h"
-#include "common/net/rpc.h"
 #include "common/process/process.h"
 #include "common/thread/mutex.h"
 #include "fmt/format.h"
 #include "glog/logging.h"
-#include "jobs/cli/batch_client.h"
-#include "jobs/cli/dev/dev_cluster.h"
+#include "jobs/cli/dev/dev_session.h"
 #include "jobs/cli/dev/dev_table.h"
-#include "jobs/cli/driver_calls.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/feed/pace.h"
+#include "jobs/feed/ready_jobs.h"
 #include "jobs/feed/sample_producer.h"
-#include "jobs/show/status_json.h"
 #include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_rules.h"
 
 namespace tenfold {
 namespace {
 
-constexpr char kSpec[] = R"(name: popularity
-source:
-  kafka: {topics: [user-behavior-topic], start: earliest}
-  format: {delimited: {separator: "|", fields: [page, clicks, minutes, like]}}
-key: page
-score: 0.8*clicks + 0.8*minutes + 1*like
-top: 10
-batch: {interval: 2s}
-initial: {page1: 0}
-state: {wal: sync}
-on_bad_record: skip
-)";
-
 constexpr uint32_t kPages = 100;
 constexpr int kMaxWorkers = 64;
 constexpr uint64_t kMaxRate = 1'000'000;
-// How long a call waits for a batch that the driver does not have yet; between calls the processes are checked.
-constexpr absl::Duration kWait = absl::Milliseconds(500);
-constexpr absl::Duration kAnswerTimeout = absl::Seconds(1);
-constexpr absl::Duration kStartTimeout = absl::Seconds(60);
-// If there is no batch for this long, the job's status is asked for.
-constexpr absl::Duration kPatience = absl::Seconds(5);
 constexpr absl::Duration kDropCheckEvery = absl::Seconds(2);
 
 struct Options {
@@ -68,17 +46,18 @@ struct Options {
   int workers = 2;
   uint64_t rate = 1000;
   std::string kafka;
+  std::string job = "popularity";
 };
 
 // Appends sample events at a steady rate on its own thread, and retries while Kafka is not reachable.
 class EventProducer {
  public:
-  EventProducer(std::unique_ptr<LogWriter> writer, std::string topic, int partitions, uint64_t rate)
+  EventProducer(std::unique_ptr<LogWriter> writer, std::string topic, int partitions, const Options& options)
       : writer_(std::move(writer)),
         topic_(std::move(topic)),
         partitions_(static_cast<uint64_t>(partitions)),
-        pace_(rate),
-        events_(std::random_device()(), kPages),
+        pace_(options.rate),
+        events_(FindReadyJob(options.job)->events, std::random_device()(), kPages),
         thread_([this](const std::stop_token& stop) { Run(stop); }) {}
 
  private:
@@ -103,7 +82,8 @@ class EventProducer {
 
   absl::Status Append() {
     // Names the partition, since librdkafka 2.0.2 would stay with one partition for long.
-    return writer_->Append(topic_, static_cast<int32_t>(produced_++ % partitions_), events_.Next());
+    return writer_->Append(topic_, static_cast<int32_t>(produced_++ % partitions_),
+                           events_.Next(absl::ToUnixMillis(absl::Now())));
   }
 
   void Pause(absl::Duration pause, const std::stop_token& stop) {
@@ -126,106 +106,47 @@ class EventProducer {
 class Dev {
  public:
   explicit Dev(const Options& options)
-      : options_(options), terminal_(isatty(STDOUT_FILENO) == 1), cluster_(ClusterOptions(options)) {
-    CHECK(ReadJobSpec(kSpec, &spec_).empty()) << "dev's own job spec";
-  }
+      : options_(options),
+        terminal_(isatty(STDOUT_FILENO) == 1),
+        spec_(DevSpec(options.job)),
+        session_(ClusterOptions(options, spec_)) {}
 
   int Run() {
-    if (const absl::Status status = cluster_.Start(); !status.ok()) {
-      PrintError(std::string(status.message()));
-      return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ? kExitUnavailable : kExitRefused;
-    }
-    globals_.driver = cluster_.address();
-    driver_ = DriverService::NewStub(MakeChannel(globals_.driver));
-    std::optional<int> exit_code = AwaitWorkers();
-    if (!exit_code) exit_code = Submit();
+    std::optional<int> exit_code = session_.Start(spec_);
     if (!exit_code) exit_code = StartProducer();
     while (!exit_code) exit_code = ShowNext();
     // Ends the processes before the producer's broker.
-    cluster_.Stop();
+    session_.Stop();
     return *exit_code;
   }
 
  private:
-  static DevCluster::Options ClusterOptions(const Options& options) {
+  static DevCluster::Options ClusterOptions(const Options& options, const JobSpec& spec) {
     DevCluster::Options cluster;
     cluster.kafka = options.kafka;
-    cluster.topic = "user-behavior-topic";
+    cluster.topics = {spec.source().topics(0)};
     cluster.workers = options.workers;
     return cluster;
   }
 
-  // Makes one call, which Ctrl-C cancels.
-  template <typename Request, typename Reply>
-  grpc::Status Call(grpc::Status (DriverService::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-                    const Request& request, absl::Duration timeout, Reply* reply) {
-    grpc::ClientContext context;
-    SetDeadline(&context, timeout);
-    context.set_wait_for_ready(true);
-    interrupt_.Enter(&context);
-    const grpc::Status status = (driver_.get()->*method)(&context, request, reply);
-    interrupt_.Leave();
-    return status;
-  }
-
-  // Returns the exit code after Ctrl-C or the death of a process, which it reports; nullopt if dev goes on.
-  std::optional<int> Ended() {
-    if (interrupt_.raised()) return kExitOk;
-    const std::string failure = cluster_.Failure();
-    if (failure.empty()) return std::nullopt;
-    PrintError(failure);
-    return kExitRefused;
-  }
-
-  std::optional<int> AwaitWorkers() {
-    const absl::Time deadline = absl::Now() + kStartTimeout;
-    while (absl::Now() < deadline) {
-      ListWorkersReply reply;
-      const grpc::Status status = Call(&DriverService::Stub::ListWorkers, ListWorkersRequest(), kWait, &reply);
-      if (const std::optional<int> exit_code = Ended()) return exit_code;
-      if (status.ok() && reply.workers_size() >= options_.workers) return std::nullopt;
-      interrupt_.Sleep(absl::Milliseconds(20));
-    }
-    PrintError(fmt::format("the driver and its workers were not ready within {}", absl::FormatDuration(kStartTimeout)));
-    return kExitRefused;
-  }
-
-  std::optional<int> Submit() {
-    SubmitRequest request;
-    *request.mutable_spec() = spec_;
-    SubmitReply reply;
-    const grpc::Status status = Call(&DriverService::Stub::Submit, request, kKafkaAnswerTimeout, &reply);
-    if (const std::optional<int> exit_code = Ended()) return exit_code;
-    return status.ok() ? std::nullopt : std::optional(ReportError(globals_, status));
-  }
-
   std::optional<int> StartProducer() {
     LogConfig config;
-    config.brokers = cluster_.brokers();
+    config.brokers = session_.cluster()->brokers();
     absl::StatusOr<std::unique_ptr<LogWriter>> writer = LogWriter::Create(config, {});
     if (!writer.ok()) {
       PrintError(std::string(writer.status().message()));
       return kExitRefused;
     }
-    producer_.emplace(*std::move(writer), spec_.source().topics(0), cluster_.partitions(), options_.rate);
+    producer_.emplace(*std::move(writer), spec_.source().topics(0), session_.cluster()->partitions(), options_);
     return std::nullopt;
   }
 
   // Waits a moment for the next batch and shows it. Returns an exit code if that was the last one.
   std::optional<int> ShowNext() {
-    GetBatchRequest request;
-    request.set_job(spec_.name());
-    request.set_batch(shown_ + 1);
-    request.set_wait_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(kWait)));
     GetBatchReply reply;
-    const grpc::Status status = Call(&DriverService::Stub::GetBatch, request, kWait + kAnswerTimeout, &reply);
-    if (const std::optional<int> exit_code = Ended()) return exit_code;
-    if (status.ok()) return Show(reply);
-    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) return CheckJob();
-    if (!IsDriverLost(status)) return ReportError(globals_, status);
-    // Gives the end of a process time to be seen, so that it is reported at once.
-    interrupt_.Sleep(absl::Milliseconds(20));
-    return std::nullopt;
+    bool found = false;
+    if (const std::optional<int> exit_code = session_.Next(shown_ + 1, &found, &reply)) return exit_code;
+    return found ? Show(reply) : std::nullopt;
   }
 
   std::optional<int> Show(const GetBatchReply& reply) {
@@ -241,28 +162,13 @@ class Dev {
     if (!PrintData(terminal_ ? (shown_ == 0 ? "\x1b[2J" : "") + DevScreen(shown) : DevLines(shown))) return kExitOk;
     shown_ = batch.batch();
     published_at_us_ = batch.published_at_us();
-    progress_at_ = absl::Now();
-    told_.clear();
     return shown_ == options_.batches ? std::optional<int>(kExitOk) : std::nullopt;
-  }
-
-  // Prints what the job waits for, if there was no batch for long. Returns an exit code if the job has failed.
-  std::optional<int> CheckJob() {
-    if (absl::Now() - progress_at_ < kPatience) return std::nullopt;
-    GetStatusRequest request;
-    request.set_job(spec_.name());
-    JobStatus job;
-    const grpc::Status status = Call(&DriverService::Stub::GetStatus, request, kAnswerTimeout, &job);
-    const std::string reason = ReasonText(job);
-    if (!status.ok() || reason.empty()) return std::nullopt;
-    if (std::exchange(told_, reason) != reason) PrintError(Headline(job));
-    return job.state() == JOB_FAILED || job.state() == JOB_CANCELLED ? std::optional<int>(kExitRefused) : std::nullopt;
   }
 
   void NoteDrops() {
     if (!note_.empty() || absl::Now() < drop_check_at_) return;
     drop_check_at_ = absl::Now() + kDropCheckEvery;
-    if (cluster_.DroppedRecords() == 0) return;
+    if (session_.cluster()->DroppedRecords() == 0) return;
     note_ =
         "the embedded broker keeps 5 MiB a partition and has begun to drop the log's start: the scores stay right, but "
         "they can no longer be recomputed from the log";
@@ -271,20 +177,14 @@ class Dev {
 
   const Options options_;
   const bool terminal_;
-  JobSpec spec_;
-  // The first member, as it is made before any thread is started.
-  Interrupt interrupt_;
-  DevCluster cluster_;
-  CliGlobals globals_;
-  std::unique_ptr<DriverService::Stub> driver_;
+  const JobSpec spec_;
+  DevSession session_;
   std::optional<EventProducer> producer_;
 
   uint64_t shown_ = 0;
   int64_t published_at_us_ = 0;
-  absl::Time progress_at_ = absl::Now();
   absl::Time drop_check_at_ = absl::Now();
   std::string note_;
-  std::string told_;
 };
 
 std::string CheckRange(const std::string& text, uint64_t least, uint64_t most) {
@@ -296,14 +196,23 @@ std::string CheckRange(const std::string& text, uint64_t least, uint64_t most) {
 
 }  // namespace
 
-std::string_view DevSpec() { return kSpec; }
+JobSpec DevSpec(const std::string& job) {
+  JobSpec spec;
+  CHECK(ReadJobSpec(FindReadyJob(job)->spec, &spec).empty()) << "ready job " << job;
+  spec.clear_sinks();
+  return spec;
+}
 
 void AddDev(CLI::App* app, const CliGlobals*, RunVerb* run) {
   CLI::App* const verb = app->add_subcommand(
       "dev",
-      "try Tenfold on this machine: starts a broker, a driver and workers, produces sample events and shows the ten\n"
-      "hottest pages live; Ctrl-C ends all of it");
+      "try Tenfold on this machine: starts a broker, a driver and workers, produces sample events of a ready job and\n"
+      "shows its result live; Ctrl-C ends all of it");
   const auto options = std::make_shared<Options>();
+  verb->add_option("--job", options->job, "the ready job: " + ReadyJobNames())
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->check(CheckReadyJob);
   verb->add_option("--batches", options->batches, "end after so many published batches")->check([](const std::string& text) {
     return CheckRange(text, 1, UINT64_MAX);
   });

@@ -1,11 +1,13 @@
-// The job spec of `tenfold dev`.
+// The job of `tenfold dev`.
 #pragma once
 
-#include <string_view>
+#include <string>
+
+#include "job_spec.pb.h"
 
 namespace tenfold {
 
-// Returns the YAML text: jobs/popularity.yaml without its sinks.
-std::string_view DevSpec();
+// Returns the spec of a ready job (jobs/feed/ready_jobs.h), without its sinks.
+JobSpec DevSpec(const std::string& job);
 
 }  // namespace tenfold

@@ -60,12 +60,13 @@ absl::Status DevCluster::Start() {
   if (absl::Status status = MakeDirectory(); !status.ok()) return status;
   brokers_ = options_.kafka;
   if (brokers_.empty()) {
-    absl::StatusOr<std::unique_ptr<EmbeddedBroker>> broker = EmbeddedBroker::Start(options_.topic, options_.partitions);
+    absl::StatusOr<std::unique_ptr<EmbeddedBroker>> broker =
+        EmbeddedBroker::Start(options_.topics.at(0), options_.partitions);
     if (!broker.ok()) return broker.status();
     broker_ = *std::move(broker);
     brokers_ = broker_->brokers();
   }
-  if (absl::Status status = PrepareTopic(); !status.ok()) return status;
+  if (absl::Status status = PrepareTopics(); !status.ok()) return status;
 
   const absl::StatusOr<int> port = FreePort();
   if (!port.ok()) return port.status();
@@ -89,17 +90,18 @@ absl::Status DevCluster::MakeDirectory() {
   return absl::ErrnoToStatus(error, absl::StrCat("cannot make the directory ", wanted, "; set TMPDIR to a place for it"));
 }
 
-absl::Status DevCluster::PrepareTopic() {
+absl::Status DevCluster::PrepareTopics() {
   LogConfig config;
   config.brokers = brokers_;
   absl::StatusOr<std::unique_ptr<LogClient>> log = LogClient::Create(config);
   if (!log.ok()) return log.status();
   log_ = *std::move(log);
-  absl::StatusOr<std::vector<int32_t>> counts = log_->PartitionCounts({options_.topic}, kKafkaTimeout);
-  if (absl::IsNotFound(counts.status())) {
-    if (absl::Status status = log_->CreateTopic(options_.topic, options_.partitions, 1, kKafkaTimeout); !status.ok())
-      return status;
-    counts = log_->PartitionCounts({options_.topic}, kKafkaTimeout);
+  absl::StatusOr<std::vector<int32_t>> counts = log_->PartitionCounts(options_.topics, kKafkaTimeout);
+  if (absl::IsNotFound(counts.status()) && options_.partitions > 0) {
+    for (const std::string& topic : options_.topics) {
+      if (absl::Status status = log_->CreateTopic(topic, options_.partitions, 1, kKafkaTimeout); !status.ok()) return status;
+    }
+    counts = log_->PartitionCounts(options_.topics, kKafkaTimeout);
   }
   if (!counts.ok()) return counts.status();
   partitions_ = counts->front();
@@ -146,7 +148,7 @@ std::string DevCluster::Failure() {
 uint64_t DevCluster::DroppedRecords() {
   if (broker_ == nullptr) return 0;
   std::vector<TopicPartition> partitions;
-  for (int i = 0; i < partitions_; ++i) partitions.push_back({options_.topic, i});
+  for (int i = 0; i < partitions_; ++i) partitions.push_back({options_.topics.at(0), i});
   const absl::StatusOr<std::vector<int64_t>> begins =
       log_->Offsets(partitions, LogClient::Position::kBegin, absl::Seconds(1));
   uint64_t dropped = 0;

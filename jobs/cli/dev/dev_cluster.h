@@ -18,8 +18,8 @@ class DevCluster {
   struct Options {
     // HOST:PORT[,HOST:PORT] of a real Kafka; empty for the embedded broker.
     std::string kafka;
-    // The topic to fold, which is created with `partitions` partitions if it does not exist.
-    std::string topic;
+    // The topics to fold. One that does not exist is created with `partitions` partitions, or with 0 refused.
+    std::vector<std::string> topics;
     int partitions = 3;
     int workers = 2;
   };
@@ -42,7 +42,7 @@ class DevCluster {
   const std::string& brokers() const { return brokers_; }
   // The driver's address, HOST:PORT.
   const std::string& address() const { return address_; }
-  // The number of partitions of the topic.
+  // The number of partitions of the first topic.
   int partitions() const { return partitions_; }
 
  private:
@@ -53,7 +53,7 @@ class DevCluster {
   };
 
   absl::Status MakeDirectory();
-  absl::Status PrepareTopic();
+  absl::Status PrepareTopics();
   absl::Status StartMember(const std::string& program, const std::string& name, std::vector<std::string> flags);
 
   const Options options_;

@@ -1,5 +1,7 @@
 #include "jobs/cli/dev/dev_table.h"
 
+#include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "absl/strings/str_replace.h"
@@ -37,13 +39,22 @@ std::string DevLines(const DevBatch& batch) {
 std::string DevScreen(const DevBatch& batch) {
   const GetBatchReply& reply = *batch.reply;
   const BatchCommitted& committed = reply.batch();
-  std::vector<std::vector<std::string>> rows = {{"RANK", "PAGE", "SCORE"}};
   const ResultForm form = ResultFormOf(reply.spec());
-  for (const Entry& entry : committed.top())
-    rows.push_back({std::to_string(rows.size()), KeyText(entry.key(), form), MeasureTexts(entry, form)[0]});
+  std::vector<std::vector<std::string>> rows = {{"RANK", "KEY"}};
+  std::ranges::move(MeasureHeads(form), std::back_inserter(rows[0]));
+  std::vector<size_t> numbers = {0};
+  for (size_t column = 2; column < rows[0].size(); ++column) numbers.push_back(column);
+  for (const Entry& entry : committed.top()) {
+    std::vector<std::string>& row = rows.emplace_back();
+    row = {std::to_string(rows.size() - 1), KeyText(entry.key(), form)};
+    std::ranges::move(MeasureTexts(entry, form), std::back_inserter(row));
+  }
   const double interval_ms = reply.spec().batch_interval_ms();
-  std::string text = fmt::format("{}, batch {} of {}\n\n{}\n", reply.job(), committed.batch(),
-                                 FormatTime(committed.published_at_us()), FormatTable(rows, {0, 2}));
+  const std::string window = form.calendar != nullptr && committed.has_window()
+                                 ? fmt::format("window {}\n\n", WindowText(committed.window(), *form.calendar))
+                                 : "";
+  std::string text = fmt::format("{}, batch {} of {}\n\n{}{}\n", reply.job(), committed.batch(),
+                                 FormatTime(committed.published_at_us()), window, FormatTable(rows, numbers));
   text += fmt::format("records     {}, {} in this batch, {} bad\n", committed.records(), committed.batch_records(),
                       committed.bad_records());
   text += fmt::format("rate        {} records/s\n", Rate(batch));

@@ -35,11 +35,15 @@ WindowRange Range(int64_t first, int64_t last) {
   return range;
 }
 
-JobWindows::Finals Plan(const std::vector<PartitionState>& partitions, const std::vector<WindowRange>& with_rows,
-                        std::optional<int64_t> closed_through = std::nullopt) {
+JobWindows::Finals Plan(std::vector<PartitionState> partitions, const std::vector<WindowRange>& with_rows,
+                        std::optional<int64_t> closed_through = std::nullopt, const JobWindows::Idle& idle = {}) {
   std::vector<const PartitionState*> pointers;
-  for (const PartitionState& partition : partitions) pointers.push_back(&partition);
-  return JobWindows(Spec()).PlanFinals(pointers, with_rows, closed_through);
+  for (uint32_t p = 0; p < partitions.size(); ++p) {
+    partitions[p].set_partition(p);
+    partitions[p].set_next_offset(100 + p);
+    pointers.push_back(&partitions[p]);
+  }
+  return JobWindows(Spec()).PlanFinals(pointers, with_rows, closed_through, idle);
 }
 
 TEST(JobWindowsTest, TheCurrentWindowIsThatOfTheLatestTimeButNoneThatIsFinal) {
@@ -82,6 +86,39 @@ TEST(JobWindowsTest, ABatchHasSoManyFinalsAtMostAndTheNextOneGoesOnFromThere) {
   EXPECT_TRUE(finals.more);
   const JobWindows::Finals rest = Plan({At(10'002)}, {Range(1, 900)}, 64);
   EXPECT_EQ(rest.windows.front(), 65);
+}
+
+// Rule W4: partitions that are idle do not count.
+TEST(JobWindowsTest, WindowsThatIdlePartitionsHaveNotPassedAreFinalByDecree) {
+  const JobWindows::Finals finals = Plan({At(25), At(std::nullopt), At(52)}, {Range(1, 6)}, 1, {.at = {100, 101, -1}});
+  EXPECT_EQ(finals.windows, (std::vector<int64_t>{2, 3, 4, 5}));
+  EXPECT_EQ(finals.closed_through, 5);
+  EXPECT_EQ(finals.passed, std::nullopt);
+  EXPECT_EQ(Plan({At(25), At(52)}, {Range(1, 6)}, 1, {.at = {100, -1}}).passed, 2);
+}
+
+TEST(JobWindowsTest, APartitionOfWhichMoreWasFoldedSinceItWasSeenIdleCountsAgain) {
+  EXPECT_EQ(Plan({At(25), At(52)}, {Range(1, 6)}, std::nullopt, {.at = {99, -1}}).closed_through, 2);
+}
+
+TEST(JobWindowsTest, IfAllPartitionsAreIdleTheClockSaysWhatIsFinal) {
+  const JobWindows::Idle idle{.at = {100, 101}, .clock_us = 43 * kSecond};
+  EXPECT_EQ(Plan({At(25), At(26)}, {Range(1, 6)}, 1, idle).closed_through, 4);
+  // A clock that is behind the records takes nothing back.
+  EXPECT_EQ(Plan({At(25), At(26)}, {Range(1, 6)}, 1, {.at = {100, 101}, .clock_us = kSecond}).closed_through, 2);
+}
+
+// Rule W10.
+TEST(JobWindowsTest, PartitionsFarAheadOfTheSlowestOneThatHasMoreAreHeldBack) {
+  const std::vector<PartitionState> counters = {At(0), At(40'959), At(40'970), At(std::nullopt), At(99'999)};
+  const std::vector<int64_t> next = {1, 1, 1, 1, 1};
+  std::vector<int64_t> targets = {5, 5, 5, 5, 1};
+  JobWindows(Spec()).HoldBack(counters, next, &targets);
+  EXPECT_EQ(targets, (std::vector<int64_t>{5, 5, 1, 5, 1}));
+  // The slowest has nothing more, so that nothing is waited for.
+  targets = {1, 5, 5, 5, 1};
+  JobWindows(Spec()).HoldBack(counters, next, &targets);
+  EXPECT_EQ(targets, (std::vector<int64_t>{1, 5, 5, 5, 1}));
 }
 
 TEST(JobWindowsTest, WhatHasPassedIsClosedAlsoIfNoWindowHadRows) {

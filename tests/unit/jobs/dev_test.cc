@@ -9,6 +9,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "jobs/cli/dev/dev_table.h"
+#include "jobs/feed/ready_jobs.h"
 #include "jobs/spec/job_spec.h"
 
 namespace tenfold {
@@ -39,15 +40,24 @@ GetBatchReply MakeReply() {
 TEST(Dev, RunsThePopularityJobWithoutItsSinks) {
   std::ifstream file(TENFOLD_SOURCE_DIR "/jobs/popularity.yaml");
   const std::string yaml(std::istreambuf_iterator<char>(file), {});
-  JobSpec expected, spec;
+  JobSpec expected;
   ASSERT_TRUE(ReadJobSpec(yaml, &expected).empty());
-  ASSERT_TRUE(ReadJobSpec(DevSpec(), &spec).empty());
+  const JobSpec spec = DevSpec("popularity");
   ASSERT_GT(expected.sinks_size(), 0);
   expected.clear_sinks();
   std::string difference;
   google::protobuf::util::MessageDifferencer differencer;
   differencer.ReportDifferencesToString(&difference);
   EXPECT_TRUE(differencer.Compare(expected, spec)) << difference;
+}
+
+TEST(Dev, RunsEveryReadyJob) {
+  ASSERT_GE(ReadyJobs().size(), 3u);
+  for (const ReadyJob& job : ReadyJobs()) {
+    EXPECT_EQ(DevSpec(std::string(job.name)).name(), job.name);
+    EXPECT_TRUE(DevSpec(std::string(job.name)).sinks().empty());
+  }
+  EXPECT_THAT(CheckReadyJob("hot-toda"), HasSubstr("did you mean hot-today?"));
 }
 
 TEST(Dev, LinesAreAHeaderAndAPageEach) {
@@ -74,7 +84,7 @@ TEST(Dev, TheScreenIsDrawnOverTheOneBeforeWithoutBlankingIt) {
     EXPECT_EQ(screen.substr(at - 3, 3), "\x1b[K");
   }
   for (const char* part :
-       {"batch 7 of 2023-11-14T22:13:20.123Z", "RANK  PAGE", "   1  page37", "14000, 2000 in this batch, 3 bad",
+       {"batch 7 of 2023-11-14T22:13:20.123Z", "RANK  KEY", "   1  page37", "14000, 2000 in this batch, 3 bad",
         "1000 records/s", "50.2 ms of the interval's 2000 ms (2.5 %)", "12 records", "a note"}) {
     EXPECT_THAT(screen, HasSubstr(part));
   }

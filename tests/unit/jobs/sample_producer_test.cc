@@ -28,11 +28,11 @@ Event Split(const std::string& text) {
 }
 
 TEST(SampleEventsTest, CoverEveryPageClickAndLike) {
-  SampleEvents events(1, 100);
+  SampleEvents events(SampleKind::kDelimited, 1, 100);
   std::set<std::string> pages, clicks;
   std::map<std::string, int> likes;
   for (int i = 0; i < 30'000; ++i) {
-    const Event event = Split(events.Next());
+    const Event event = Split(events.Next(0));
     pages.insert(event.page);
     clicks.insert(event.clicks);
     ++likes[event.like];
@@ -45,12 +45,12 @@ TEST(SampleEventsTest, CoverEveryPageClickAndLike) {
 }
 
 TEST(SampleEventsTest, WriteMinutesAsAJvmPrintsAFloat) {
-  SampleEvents events(2, 1);
+  SampleEvents events(SampleKind::kDelimited, 2, 1);
   bool small_seen = false;
   double sum = 0;
   constexpr int kEvents = 100'000;
   for (int i = 0; i < kEvents; ++i) {
-    const std::string text = Split(events.Next()).minutes;
+    const std::string text = Split(events.Next(0)).minutes;
     const float value = std::strtof(text.c_str(), nullptr);
     ASSERT_TRUE(value >= 0 && value < 10) << text;
     const bool exponent = text.find('E') != std::string::npos;
@@ -69,24 +69,30 @@ TEST(SampleEventsTest, WriteMinutesAsAJvmPrintsAFloat) {
 }
 
 TEST(SampleEventsTest, AreEqualForEqualSeeds) {
-  SampleEvents one(7, 100), same(7, 100), other(8, 100);
+  constexpr SampleKind kKind = SampleKind::kDelimited;
+  SampleEvents one(kKind, 7, 100), same(kKind, 7, 100), other(kKind, 8, 100);
   std::string first, second, third;
   for (int i = 0; i < 20; ++i) {
-    first += one.Next() + "\n";
-    second += same.Next() + "\n";
-    third += other.Next() + "\n";
+    first += one.Next(0) + "\n";
+    second += same.Next(0) + "\n";
+    third += other.Next(0) + "\n";
   }
   EXPECT_EQ(first, second);
   EXPECT_NE(first, third);
 }
 
 TEST(SampleEventsTest, AreTheSameOnEveryMachine) {
-  SampleEvents events(1, 100);
-  EXPECT_EQ(events.Next(), "page14|1|4.5121484|-1");
+  SampleEvents events(SampleKind::kDelimited, 1, 100);
+  EXPECT_EQ(events.Next(0), "page14|1|4.5121484|-1");
+}
+
+TEST(SampleEventsTest, OfJsonAreOfTheLastSeconds) {
+  SampleEvents events(SampleKind::kJson, 1, 100);
+  EXPECT_EQ(events.Next(1'795'876'257'000), R"({"page":"page14","clicks":1,"at":1795876252488})");
 }
 
 TEST(SampleEventsTest, MakeBurstsFromLowToHigh) {
-  SampleEvents events(3, 1);
+  SampleEvents events(SampleKind::kDelimited, 3, 1);
   std::map<uint32_t, int> bursts;
   for (int i = 0; i < 6000; ++i) ++bursts[events.Burst(2, 7)];
   ASSERT_EQ(bursts.size(), 6u);

@@ -12,15 +12,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "gtest/gtest.h"
 #include "common/table/row_pane.h"
+#include "gtest/gtest.h"
 #include "worker/fold/pane_digests.h"
 #include "worker/store/state_store.h"
 
 namespace tenfold {
 namespace {
 
-constexpr int64_t kPanes = 3;
+constexpr int64_t kPanes = 5;
 
 struct Made {
   int64_t last;
@@ -71,6 +71,7 @@ class JobSumsTest : public testing::TestWithParam<size_t> {
 
   void Close(int64_t window) {
     closed_through_ = window;
+    ASSERT_TRUE(sums().Close(window).ok());
     const std::string bound = DropPanes(window, &state_);
     if (bound.empty()) return;
     ASSERT_TRUE(store()

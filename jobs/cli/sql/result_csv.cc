@@ -1,0 +1,63 @@
+#include "jobs/cli/sql/result_csv.h"
+
+#include <optional>
+#include <vector>
+
+#include "absl/strings/str_replace.h"
+#include "common/number/units.h"
+#include "fmt/format.h"
+
+namespace tenfold {
+namespace {
+
+std::string Field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  return fmt::format("\"{}\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}));
+}
+
+std::string Line(const std::vector<std::string>& fields) {
+  std::vector<std::string> quoted;
+  for (const std::string& field : fields) quoted.push_back(Field(field));
+  return fmt::format("{}\r\n", fmt::join(quoted, ","));
+}
+
+std::string Rows(int64_t window, bool final, const google::protobuf::RepeatedPtrField<Entry>& top, const ResultForm& form) {
+  std::string rows;
+  for (int rank = 1; const Entry& entry : top) {
+    std::vector<std::string> fields;
+    if (form.calendar != nullptr) {
+      const PaneCalendar::Times times = form.calendar->TimesOf(window);
+      fields = {FormatTime(times.begin_us), FormatTime(times.end_us), final ? "true" : "false"};
+    }
+    fields.push_back(std::to_string(rank++));
+    for (const std::string& part : KeyParts(entry.key(), form)) fields.push_back(part);
+    const std::vector<Units> sums = SumsOf(entry);
+    for (const RowMeasure& measure : form.measures.measures) {
+      const std::optional<Units> value = measure.ValueOf(sums);
+      fields.push_back(value ? FormatUnits(*value) : "");
+    }
+    rows += Line(fields);
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string CsvHead(const ResultForm& form) {
+  std::vector<std::string> names;
+  if (form.calendar != nullptr) names = {"window_start", "window_end", "final"};
+  names.emplace_back("rank");
+  for (size_t part = 1; part <= std::max<size_t>(form.key_parts, 1); ++part)
+    names.push_back(form.key_parts > 1 ? fmt::format("key_{}", part) : "key");
+  for (const RowMeasure& measure : form.measures.measures) names.push_back(measure.name);
+  return Line(names);
+}
+
+std::string CsvRows(const BatchCommitted& batch, const ResultForm& form) {
+  std::string rows;
+  for (const FinalWindow& final : batch.finals()) rows += Rows(final.window(), true, final.top(), form);
+  // Without a window there are no rows.
+  return rows + Rows(batch.window(), false, batch.top(), form);
+}
+
+}  // namespace tenfold

@@ -1,0 +1,16 @@
+// Results as comma-separated values (RFC 4180): a line for each key of each window. Pure.
+#pragma once
+
+#include <string>
+
+#include "jobs/show/result_json.h"
+#include "journal.pb.h"
+
+namespace tenfold {
+
+// The names of the columns.
+std::string CsvHead(const ResultForm& form);
+// The windows that became final with the batch, then its own result. A null is an empty field.
+std::string CsvRows(const BatchCommitted& batch, const ResultForm& form);
+
+}  // namespace tenfold

@@ -1,0 +1,414 @@
+#include "jobs/cli/sql/sql_query.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "common/text/shown_text.h"
+#include "common/text/suggestion.h"
+#include "fmt/format.h"
+
+namespace tenfold {
+namespace {
+
+class QueryReader {
+ public:
+  QueryReader(const std::map<std::string, SqlTable>& tables, size_t begin, std::vector<SqlProblem>* problems)
+      : tables_(tables), begin_(begin), problems_(problems) {}
+
+  SqlQuery Read(const SqlNode& select) {
+    query_.offset = begin_;
+    RefuseOthers(select);
+    ReadFrom(FieldOf(select, "fromClause"));
+    if (table_ == nullptr) return std::move(query_);
+    query_.table = table_;
+    if (select.contains("whereClause"))
+      query_.where = Part(Rows().Translate(select["whereClause"], begin_), select["whereClause"]);
+    ReadTargets(FieldOf(select, "targetList"), FieldOf(select, "groupClause"));
+    if (select.contains("havingClause"))
+      query_.having = Part(Totals().Translate(select["havingClause"], begin_), select["havingClause"]);
+    ReadOrder(FieldOf(select, "sortClause"));
+    const SqlNode& limit = FieldOf(select, "limitCount");
+    const SqlNode& count = FieldOf(FieldOf(InnerOf(limit), "ival"), "ival");
+    if (count.is_number_integer()) {
+      query_.top = Part(SqlText().Add(std::to_string(count.get<int64_t>())), limit);
+    } else {
+      Problem(OffsetOf(limit, begin_), "LIMIT says how many keys a result has, as in LIMIT 10, and is needed");
+    }
+    return std::move(query_);
+  }
+
+ private:
+  SqlQuery::Part Part(SqlText text, const SqlNode& node) const { return {std::move(text), OffsetOf(node, begin_)}; }
+  void Problem(size_t offset, std::string message) { problems_->push_back({offset, std::move(message)}); }
+
+  void RefuseOthers(const SqlNode& select) {
+    const std::pair<const char*, const char*> others[] = {
+        {"distinctClause", "DISTINCT is not supported: keys are distinct in any case"},
+        {"intoClause", "INTO is not supported: results go to sinks"},
+        {"windowClause", "WINDOW is not supported; windows of time are FROM TUMBLE(..) and HOP(..)"},
+        {"withClause", "WITH is not supported: declare tables by CREATE TABLE"},
+        {"lockingClause", "FOR UPDATE is not supported"},
+        {"limitOffset", "OFFSET is not supported"},
+        {"valuesLists", "VALUES is not supported: records come from a topic"}};
+    for (const auto& [field, why] : others) {
+      if (const SqlNode& node = FieldOf(select, field); !node.is_null())
+        Problem(OffsetOf(node.is_array() && !node.empty() ? node[0] : node, begin_), why);
+    }
+    if (TextOf(select, "op") != "SETOP_NONE") Problem(begin_, "UNION, EXCEPT and INTERSECT are not supported");
+  }
+
+  // ---- FROM ----
+
+  void ReadFrom(const SqlNode& from) {
+    if (!from.is_array() || from.empty()) return Problem(begin_, "FROM is missing: it names a table, that is a topic");
+    if (from.size() > 1) return Problem(OffsetOf(from[1], begin_), "a query reads one table; streams are not joined");
+    const std::string_view kind = KindOf(from[0]);
+    const SqlNode& inner = InnerOf(from[0]);
+    const size_t at = OffsetOf(from[0], begin_);
+    alias_ = TextOf(FieldOf(inner, "alias"), "aliasname");
+    if (kind == "RangeVar") return FindTable(TextOf(inner, "relname"), at);
+    if (kind == "RangeFunction") {
+      const SqlNode& functions = FieldOf(inner, "functions");
+      const SqlNode& items =
+          functions.is_array() && functions.size() == 1 ? FieldOf(InnerOf(functions[0]), "items") : functions;
+      if (items.is_array() && !items.empty() && KindOf(items[0]) == "FuncCall") return ReadWindow(items[0]);
+    }
+    if (kind == "JoinExpr") return Problem(begin_, "streams are not joined: a join needs an order over partitions");
+    Problem(at, kind == "RangeSubselect" ? "a query in FROM is not supported: name a table, that is a topic"
+                                         : "FROM takes a table, TUMBLE(..) or HOP(..)");
+  }
+
+  void FindTable(const std::string& name, size_t at) {
+    const auto found = tables_.find(name);
+    if (found == tables_.end()) {
+      std::vector<std::string> names;
+      for (const auto& [known, table] : tables_) names.push_back(known);
+      return Problem(at, fmt::format("there is no table {}{}; declare it by CREATE TABLE {} (..) WITH (..)", Quoted(name),
+                                     DidYouMean(name, names), Shown(name)));
+    }
+    table_ = &found->second;
+  }
+
+  // TUMBLE(table, column, size, zone => ..) and HOP(table, column, every, size, ..).
+  void ReadWindow(const SqlNode& call) {
+    const size_t at = OffsetOf(call, begin_);
+    const std::string function = SqlName(FieldOf(InnerOf(call), "funcname"));
+    const bool tumble = function == "tumble";
+    if (!tumble && function != "hop") {
+      return Problem(at, function == "session" ? "SESSION is not supported: sessions need an order over partitions"
+                                               : fmt::format("FROM takes a table, TUMBLE(..) or HOP(..), but no {}(..)",
+                                                             absl::AsciiStrToUpper(Shown(function))));
+    }
+    std::vector<const SqlNode*> arguments;
+    SqlQuery::Window window;
+    window.offset = at;
+    std::map<std::string, SqlTable::Option> said;
+    for (const char* key : {"lateness", "ahead", "idle"}) {
+      const auto in_table = [&](const SqlTable& table) {
+        if (const SqlTable::Option* const option = table.FindOption(key)) said[key] = *option;
+      };
+      const SqlNode& args = FieldOf(InnerOf(call), "args");
+      const SqlNode& first = args.is_array() && !args.empty() ? args[0] : args;
+      const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(first), "fields"));
+      if (const auto table = tables_.find(names.empty() ? "" : names.back()); table != tables_.end())
+        in_table(table->second);
+    }
+    for (const SqlNode& argument : FieldOf(InnerOf(call), "args")) {
+      if (KindOf(argument) != "NamedArgExpr") {
+        arguments.push_back(&argument);
+        continue;
+      }
+      const std::string name = TextOf(InnerOf(argument), "name");
+      const SqlNode& value = FieldOf(InnerOf(argument), "arg");
+      const size_t value_at = OffsetOf(value, at);
+      static const std::vector<std::string> kNames = {"zone", "lateness", "ahead", "idle"};
+      if (std::ranges::find(kNames, name) == kNames.end()) {
+        Problem(OffsetOf(argument, at), fmt::format("there is no {}{}; there are zone, lateness, ahead and idle",
+                                                    Quoted(name), DidYouMean(name, kNames)));
+      } else if (name == "zone") {
+        said[name] = {TextOf(FieldOf(InnerOf(value), "sval"), "sval"), value_at};
+      } else if (const std::optional<std::string> length = SqlInterval(value)) {
+        said[name] = {*length, value_at};
+      } else {
+        Problem(value_at, "is no interval; write it like INTERVAL '30 seconds'");
+      }
+    }
+    const size_t needed = tumble ? 3 : 4;
+    if (arguments.size() != needed) {
+      return Problem(at, tumble
+                             ? "TUMBLE takes a table, its column of time and the size: TUMBLE(clicks, at, INTERVAL '1 day')"
+                             : "HOP takes a table, its column of time, how often windows begin and their size: HOP(clicks, "
+                               "at, INTERVAL '5 minutes', INTERVAL '1 day')");
+    }
+    const std::vector<std::string> table = NamesOf(FieldOf(InnerOf(*arguments[0]), "fields"));
+    if (table.empty()) return Problem(OffsetOf(*arguments[0], at), "the first argument is the name of a table");
+    FindTable(table.back(), OffsetOf(*arguments[0], at));
+    if (table_ == nullptr) return;
+    window.time = Part(Rows().Translate(*arguments[1], at), *arguments[1]);
+    for (size_t i = 2; i < needed; ++i) {
+      const size_t length_at = OffsetOf(*arguments[i], at);
+      const std::optional<std::string> length = SqlInterval(*arguments[i]);
+      if (!length) return Problem(length_at, "this is no length of a window; write it like INTERVAL '5 minutes'");
+      // HOP has how often windows begin before their size.
+      (i + 1 == needed ? window.size : window.every) = {*length, length_at};
+    }
+    if (!said.contains("lateness")) {
+      Problem(at,
+              "it is not said how long a window waits for late records; add lateness => INTERVAL '30 seconds', or "
+              "lateness = '30s' to the table's WITH");
+      said["lateness"] = {"0s", at};
+    }
+    window.options = std::move(said);
+    query_.window = std::move(window);
+  }
+
+  // ---- expressions ----
+
+  std::optional<SqlText> Column(const std::vector<std::string>& names, size_t offset) {
+    if (names.size() == 2 && names[0] == "record" && alias_ != "record") return SqlText().Add("record." + names[1], offset);
+    const bool qualified = names.size() == 2 && names[0] == (alias_.empty() ? table_->name : alias_);
+    if (names.size() != 1 && !qualified) {
+      Problem(offset, fmt::format("there is no column {}", Quoted(fmt::format("{}", fmt::join(names, ".")))));
+      return std::nullopt;
+    }
+    const SqlTable::Column* const column = table_->Find(names.back());
+    if (column == nullptr && (names.back() == "window_start" || names.back() == "window_end")) {
+      Problem(offset, "the window stands for itself in GROUP BY and SELECT, and is no value to compute with");
+      return std::nullopt;
+    }
+    if (column == nullptr) {
+      std::vector<std::string> known;
+      for (const SqlTable::Column& each : table_->columns) known.push_back(each.name);
+      Problem(offset, fmt::format("there is no column {}{} in {}", Quoted(names.back()), DidYouMean(names.back(), known),
+                                  table_->name));
+      return std::nullopt;
+    }
+    if (column->generated.is_null()) return SqlText().Add(column->name, offset);
+    if (generating_) {
+      Problem(column->offset, "a generated column is made of columns that are not");
+      return std::nullopt;
+    }
+    generating_ = true;
+    SqlText generated = Rows().Translate(column->generated, column->offset);
+    generating_ = false;
+    return generated;
+  }
+
+  // Expressions of a record.
+  SqlExpressions Rows() {
+    SqlExpressions rows([this](const auto&... of) { return Column(of...); },
+                        [this](const SqlNode&, size_t at) {
+                          Problem(at, "an aggregate stands in SELECT, HAVING and ORDER BY, and in no other one");
+                          return std::optional<SqlText>();
+                        },
+                        problems_);
+    rows.SetNumbers([this](const SqlNode& node) {
+      const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
+      const SqlTable::Column* const column = names.empty() ? nullptr : table_->Find(names.back());
+      if (column != nullptr) return column->type == "integer" || column->type == "decimal";
+      return KindOf(node) == "A_Const" && !FieldOf(InnerOf(node), "sval").is_object();
+    });
+    return rows;
+  }
+
+  // Conditions on the measures of a key.
+  SqlExpressions Totals() {
+    return SqlExpressions(
+        [this](const std::vector<std::string>& names, size_t at) -> std::optional<SqlText> {
+          for (const SqlQuery::Measure& measure : query_.measures) {
+            if (names.size() == 1 && names[0] == measure.name) return SqlText().Add(measure.name, at);
+          }
+          Problem(at, fmt::format(
+                          "HAVING is about SUM(..) and COUNT(..), and {} is none; a condition on records stands in WHERE",
+                          Quoted(fmt::format("{}", fmt::join(names, ".")))));
+          return std::nullopt;
+        },
+        [this](const SqlNode& call, size_t at) -> std::optional<SqlText> {
+          const std::optional<std::string> name = MeasureOf(call, at);
+          return name ? std::optional(SqlText().Add(*name, at)) : std::nullopt;
+        },
+        problems_);
+  }
+
+  // ---- SELECT and GROUP BY ----
+
+  bool IsWindow(const SqlNode& node) const {
+    const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
+    return KindOf(node) == "ColumnRef" && query_.window && !names.empty() && table_->Find(names.back()) == nullptr &&
+           (names.back() == "window_start" || names.back() == "window_end");
+  }
+
+  void ReadTargets(const SqlNode& targets, const SqlNode& group) {
+    bool has_window = false;
+    for (const SqlNode& item : group) {
+      const SqlNode* node = &item;
+      const size_t at = OffsetOf(item, begin_);
+      if (KindOf(item) == "GroupingSet") {
+        Problem(at, "grouping sets are not supported");
+        continue;
+      }
+      const SqlNode& position = FieldOf(FieldOf(InnerOf(item), "ival"), "ival");
+      const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(item), "fields"));
+      if (KindOf(item) == "A_Const" && position.is_number_integer()) {
+        const size_t index = position.get<size_t>();
+        if (index < 1 || index > targets.size()) {
+          Problem(at, fmt::format("SELECT has no item {}", index));
+          continue;
+        }
+        node = &FieldOf(InnerOf(targets[index - 1]), "val");
+      } else if (names.size() == 1 && table_->Find(names[0]) == nullptr && !IsWindow(item)) {
+        for (const SqlNode& target : targets) {
+          if (TextOf(InnerOf(target), "name") == names[0]) node = &FieldOf(InnerOf(target), "val");
+        }
+      }
+      if (IsWindow(*node)) {
+        has_window = true;
+        continue;
+      }
+      query_.keys.push_back({.text = Rows().Translate(*node, at), .offset = at, .column = KindOf(*node) == "ColumnRef"});
+    }
+    if (query_.window && !has_window && !group.empty())
+      Problem(OffsetOf(group[0], begin_), "GROUP BY has no window_start, which stands for the window that a record is in");
+    for (const SqlNode& target : targets) ReadTarget(target);
+    // What is wrong with one that is there was told.
+    if (query_.measures.empty() && problems_->empty())
+      Problem(begin_, "SELECT has no measure, which is SUM(..) or COUNT(..)");
+  }
+
+  void ReadTarget(const SqlNode& target) {
+    const SqlNode& value = FieldOf(InnerOf(target), "val");
+    const size_t at = OffsetOf(target, begin_);
+    if (IsWindow(value)) return;
+    if (KindOf(value) == "FuncCall" && IsSqlAggregate(value) && !InnerOf(value).contains("over")) {
+      MeasureOf(value, at, TextOf(InnerOf(target), "name"));
+      return;
+    }
+    bool has_aggregate = false;
+    std::vector<SqlProblem> problems;
+    const SqlText text = SqlExpressions([this](const auto&... of) { return Column(of...); },
+                                        [&has_aggregate](const SqlNode&, size_t) {
+                                          has_aggregate = true;
+                                          return std::optional<SqlText>();
+                                        },
+                                        &problems)
+                             .Translate(value, at);
+    if (has_aggregate) {
+      return Problem(at,
+                     "a measure is one SUM(..) or COUNT(..): what is computed with it belongs inside, as SUM(0.8 * clicks) "
+                     "for 0.8 * SUM(clicks), which would round twice");
+    }
+    if (!problems.empty()) {
+      problems_->insert(problems_->end(), problems.begin(), problems.end());
+      return;
+    }
+    const bool is_key =
+        std::ranges::any_of(query_.keys, [&text](const SqlQuery::Key& key) { return key.text.text == text.text; });
+    if (!is_key) Problem(at, "this is neither in GROUP BY nor SUM(..) or COUNT(..)");
+  }
+
+  // The measure that an aggregate is, which is added if SELECT has it not. nullopt if there is none, which was told.
+  std::optional<std::string> MeasureOf(const SqlNode& node, size_t at, std::string name = "") {
+    const SqlNode& call = InnerOf(node);
+    const std::string function = SqlName(FieldOf(call, "funcname"));
+    const std::string shown = absl::AsciiStrToUpper(function);
+    if (call.contains("agg_distinct")) {
+      Problem(at, fmt::format("{}(DISTINCT ..) is not supported: distinct counts of partitions do not add up", shown));
+      return std::nullopt;
+    }
+    if (function != "sum" && function != "count") {
+      Problem(at, function == "avg" || function == "min" || function == "max"
+                      ? fmt::format("{} is not supported yet; there are SUM and COUNT", shown)
+                      : fmt::format("{} is not supported; there are SUM and COUNT", shown));
+      return std::nullopt;
+    }
+    if (call.contains("agg_order")) {
+      Problem(at, fmt::format("{} has no order", shown));
+      return std::nullopt;
+    }
+    const SqlNode& arguments = FieldOf(call, "args");
+    const bool star = call.contains("agg_star");
+    if (!star && (!arguments.is_array() || arguments.size() != 1)) {
+      Problem(at, fmt::format("{} takes one argument", shown));
+      return std::nullopt;
+    }
+    SqlText text;
+    const SqlText of = star ? SqlText().Add("1", at) : Rows().Translate(arguments[0], at);
+    if (call.contains("agg_filter")) {
+      text.Add(function + "(if(", at).Add(Rows().Translate(call["agg_filter"], at)).Add(", ").Add(of).Add(", null))");
+    } else {
+      text.Add(function + "(", at).Add(star ? SqlText() : of).Add(")");
+    }
+    for (const SqlQuery::Measure& measure : query_.measures) {
+      if (measure.text.text == text.text && (name.empty() || name == measure.name)) return measure.name;
+    }
+    const std::string base = name.empty() ? function : name;
+    name = base;
+    for (int i = 2; std::ranges::find(query_.measures, name, &SqlQuery::Measure::name) != query_.measures.end(); ++i)
+      name = fmt::format("{}_{}", base, i);
+    query_.measures.push_back({name, std::move(text), at});
+    return name;
+  }
+
+  // ---- ORDER BY ----
+
+  void ReadOrder(const SqlNode& order) {
+    size_t keys = 0;
+    for (const SqlNode& item : order) {
+      const SqlNode& by = InnerOf(item);
+      const SqlNode& node = FieldOf(by, "node");
+      const size_t at = OffsetOf(node, begin_);
+      if (IsWindow(node)) continue;
+      const bool descending = TextOf(by, "sortby_dir") == "SORTBY_DESC";
+      if (TextOf(by, "sortby_nulls") == "SORTBY_NULLS_FIRST")
+        Problem(at, "NULLS FIRST is not supported: a null is not ranked");
+      if (query_.rank.empty()) {
+        query_.rank = RankOf(node, at);
+        query_.ascending = !descending;
+        if (query_.rank.empty()) return;
+        continue;
+      }
+      const SqlText text = Rows().Translate(node, at);
+      if (descending || keys >= query_.keys.size() || query_.keys[keys].text.text != text.text)
+        return Problem(at,
+                       "behind the measure only the key can stand, ascending: it decides between equal ones in any case");
+      ++keys;
+    }
+    if (query_.rank.empty() && !query_.measures.empty())
+      Problem(begin_, fmt::format("ORDER BY is missing: it says which measure ranks, as in ORDER BY {} DESC",
+                                  query_.measures[0].name));
+  }
+
+  std::string RankOf(const SqlNode& node, size_t at) {
+    const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
+    const SqlNode& position = FieldOf(FieldOf(InnerOf(node), "ival"), "ival");
+    if (KindOf(node) == "FuncCall" && IsSqlAggregate(node)) return MeasureOf(node, at).value_or("");
+    for (const SqlQuery::Measure& measure : query_.measures) {
+      if (names.size() == 1 && names[0] == measure.name) return measure.name;
+    }
+    if (query_.measures.empty()) return "";
+    Problem(at, position.is_number_integer()
+                    ? "a position says too little here; name the measure that ranks"
+                    : "ORDER BY begins with the measure that ranks, SUM(..) or COUNT(..) or its name");
+    return "";
+  }
+
+  const std::map<std::string, SqlTable>& tables_;
+  const size_t begin_;
+  std::vector<SqlProblem>* const problems_;
+  const SqlTable* table_ = nullptr;
+  std::string alias_;
+  bool generating_ = false;
+  SqlQuery query_;
+};
+
+}  // namespace
+
+SqlQuery ReadSqlQuery(const SqlNode& select, const std::map<std::string, SqlTable>& tables,
+                      std::vector<SqlProblem>* problems) {
+  const SqlNode& targets = FieldOf(select, "targetList");
+  const size_t begin = targets.is_array() && !targets.empty() ? OffsetOf(targets[0], 0) : 0;
+  return QueryReader(tables, begin, problems).Read(select);
+}
+
+}  // namespace tenfold

@@ -1,0 +1,62 @@
+// What a SELECT says, in the words of job specs. Pure.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jobs/cli/sql/sql_expression.h"
+#include "jobs/cli/sql/sql_table.h"
+#include "jobs/cli/sql/sql_tree.h"
+
+namespace tenfold {
+
+struct SqlQuery {
+  // A text, and where what it was made of begins.
+  struct Part {
+    SqlText text;
+    size_t offset = 0;
+  };
+  struct Key {
+    SqlText text;
+    size_t offset = 0;
+    // Whether it is a column, and nothing else.
+    bool column = false;
+  };
+  struct Measure {
+    std::string name;
+    SqlText text;
+    size_t offset = 0;
+  };
+  struct Window {
+    size_t offset = 0;
+    SqlTable::Option size;
+    // Of HOP how often windows begin; empty of TUMBLE.
+    SqlTable::Option every;
+    Part time;
+    // zone, lateness, ahead and idle.
+    std::map<std::string, SqlTable::Option> options;
+  };
+
+  // Where the query begins, about.
+  size_t offset = 0;
+  // nullptr if there is none, which was told.
+  const SqlTable* table = nullptr;
+  std::optional<Window> window;
+  std::optional<Part> where;
+  std::vector<Key> keys;
+  std::vector<Measure> measures;
+  std::string rank;
+  bool ascending = false;
+  std::optional<Part> having;
+  Part top;
+};
+
+// Reads what is in a SelectStmt over these tables, which outlive the result. What it says that no job is, is added to
+// `problems`.
+SqlQuery ReadSqlQuery(const SqlNode& select, const std::map<std::string, SqlTable>& tables,
+                      std::vector<SqlProblem>* problems);
+
+}  // namespace tenfold

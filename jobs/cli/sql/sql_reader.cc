@@ -1,0 +1,320 @@
+#include "jobs/cli/sql/sql_reader.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "common/text/shown_text.h"
+#include "common/text/yaml_tree.h"
+#include "fmt/format.h"
+#include "jobs/cli/sql/sql_query.h"
+#include "jobs/cli/sql/sql_table.h"
+#include "jobs/cli/sql/sql_tree.h"
+#include "jobs/plan/expression.h"
+
+namespace tenfold {
+namespace {
+
+// ---- the tree that a spec in YAML would be ----
+
+YamlNode Scalar(std::string text, size_t offset) {
+  return {.kind = YamlNode::Kind::kScalar, .offset = offset, .text = std::move(text), .items = {}, .keys = {}, .places = {}};
+}
+
+YamlNode Scalar(SqlText text, size_t offset) {
+  YamlNode node = Scalar(std::move(text.text), offset);
+  node.places = std::move(text.places);
+  return node;
+}
+
+YamlNode Map(size_t offset) {
+  YamlNode node;
+  node.kind = YamlNode::Kind::kMap;
+  node.offset = offset;
+  return node;
+}
+
+YamlNode List(size_t offset) {
+  YamlNode node;
+  node.kind = YamlNode::Kind::kList;
+  node.offset = offset;
+  return node;
+}
+
+void Put(std::string key, YamlNode value, YamlNode* map) {
+  map->keys.push_back({std::move(key), value.offset});
+  map->items.push_back(std::move(value));
+}
+
+// The items of "a, b".
+YamlNode Words(const SqlTable::Option& option) {
+  YamlNode list = List(option.offset);
+  for (const absl::string_view word : absl::StrSplit(option.value, ',')) {
+    const absl::string_view trimmed = absl::StripAsciiWhitespace(word);
+    list.items.push_back(Scalar(std::string(trimmed), option.offset));
+  }
+  return list;
+}
+
+class JobWriter {
+ public:
+  JobWriter(const SqlQuery& query, std::vector<SqlProblem>* problems)
+      : query_(query), problems_(problems), plain_(IsPlain()) {}
+
+  YamlNode Write(const std::string& name) {
+    YamlNode root = Map(query_.offset);
+    const auto put = [&root](const char* key, const SqlQuery::Part& part) {
+      Put(key, Scalar(part.text, part.offset), &root);
+    };
+    Put("name", Scalar(name, query_.offset), &root);
+    Put("source", Source(), &root);
+    if (query_.where) put("where", *query_.where);
+    PutKey(&root);
+    PutMeasures(&root);
+    if (!query_.rank.empty() && query_.rank != query_.measures.front().name)
+      Put("rank", Scalar(query_.rank, query_.offset), &root);
+    if (query_.ascending) Put("order", Scalar("ascending", query_.offset), &root);
+    if (query_.having) put("having", *query_.having);
+    put("top", query_.top);
+    if (query_.window) Put("window", Window(*query_.window), &root);
+    PutJobOptions(&root);
+    return root;
+  }
+
+ private:
+  void Problem(size_t offset, std::string message) { problems_->push_back({offset, std::move(message)}); }
+
+  static YamlNode Window(const SqlQuery::Window& window) {
+    YamlNode node = Map(window.offset);
+    const auto scalar = [](const SqlTable::Option& option) { return Scalar(option.value, option.offset); };
+    if (window.every.value.empty()) {
+      Put("tumbling", scalar(window.size), &node);
+    } else {
+      YamlNode sliding = Map(window.offset);
+      Put("size", scalar(window.size), &sliding);
+      Put("every", scalar(window.every), &sliding);
+      Put("sliding", std::move(sliding), &node);
+    }
+    for (const auto& [key, option] : window.options) Put(key, scalar(option), &node);
+    return node;
+  }
+
+  // A delimited record of texts and numbers, a column as the key and one sum: what a spec says without types, and so decodes
+  // by the direct path if the sum is linear.
+  bool IsPlain() const {
+    if (query_.where || query_.having || query_.window || query_.measures.size() != 1 ||
+        query_.measures[0].name != "score" || query_.keys.size() != 1 || !query_.keys[0].column ||
+        !query_.measures[0].text.text.starts_with("sum(") || absl::StrContains(query_.measures[0].text.text, "if(")) {
+      return false;
+    }
+    for (const char* option : {"quoting", "null_as", "trim", "bom"}) {
+      if (query_.table->FindOption(option) != nullptr) return false;
+    }
+    const SqlTable::Option* const format = query_.table->FindOption("format");
+    const bool untyped = std::ranges::all_of(query_.table->columns, [this](const SqlTable::Column& column) {
+      return !column.nullable && !column.default_value && column.generated.is_null() &&
+             (column.type == "text" || column.type == "decimal") &&
+             query_.table->FindOption("path." + column.name) == nullptr;
+    });
+    return format != nullptr && format->value == "delimited" && untyped;
+  }
+
+  YamlNode Source() {
+    YamlNode source = Map(query_.table->offset);
+    YamlNode kafka = Map(query_.table->offset);
+    const SqlTable::Option* const topics = query_.table->FindOption("topics");
+    Put("topics", Words(topics != nullptr ? *topics : SqlTable::Option{query_.table->name, query_.table->offset}), &kafka);
+    for (const char* key : {"start", "brokers", "group", "allow_compacted", "allow_internal"}) PutOption(key, &kafka);
+    YamlNode properties = Map(query_.table->offset);
+    for (const auto& [name, option] : query_.table->options) {
+      if (name.starts_with("kafka.")) Put(name.substr(6), Scalar(option.value, option.offset), &properties);
+    }
+    if (!properties.items.empty()) Put("properties", std::move(properties), &kafka);
+    Put("kafka", std::move(kafka), &source);
+    Put("format", Format(), &source);
+    if (!plain_) Put("fields", Fields(), &source);
+    if (query_.window) {
+      Put("time", Scalar(query_.window->time.text, query_.window->time.offset), &source);
+    } else if (const SqlTable::Option* const time = query_.table->FindOption("time"); time != nullptr) {
+      if (query_.table->Find(time->value) == nullptr)
+        Problem(time->offset, fmt::format("there is no column {}", Quoted(time->value)));
+    }
+    return source;
+  }
+
+  YamlNode Format() {
+    YamlNode format = Map(query_.table->offset);
+    const SqlTable::Option* const option = query_.table->FindOption("format");
+    const std::string kind = option == nullptr ? "" : option->value;
+    if (kind == "json") {
+      for (const char* of_delimited : {"separator", "fields", "quoting", "null_as", "trim", "bom"}) {
+        if (const SqlTable::Option* const wrong = query_.table->FindOption(of_delimited))
+          Problem(wrong->offset, fmt::format("{} is of delimited records; these are JSON", of_delimited));
+      }
+      Put("json", Map(option->offset), &format);
+      return format;
+    }
+    if (kind != "delimited") {
+      Problem(option == nullptr ? query_.table->offset : option->offset,
+              "a table says how its records are read: WITH (format = 'json') or (format = 'delimited', separator = '|')");
+    }
+    YamlNode delimited = Map(option == nullptr ? query_.table->offset : option->offset);
+    for (const char* key : {"separator", "quoting", "null_as", "trim", "bom"}) PutOption(key, &delimited);
+    if (const SqlTable::Option* const fields = query_.table->FindOption("fields")) {
+      Put("fields", Words(*fields), &delimited);
+    } else {
+      YamlNode names = List(query_.table->offset);
+      for (const SqlTable::Column& column : query_.table->columns) {
+        const std::string place = PlaceOf(column);
+        if (column.generated.is_null() && !place.starts_with("record.")) names.items.push_back(Scalar(place, column.offset));
+      }
+      Put("fields", std::move(names), &delimited);
+    }
+    Put("delimited", std::move(delimited), &format);
+    return format;
+  }
+
+  std::string PlaceOf(const SqlTable::Column& column) const {
+    const SqlTable::Option* const path = query_.table->FindOption("path." + column.name);
+    return path == nullptr ? column.name : path->value;
+  }
+
+  YamlNode Fields() {
+    YamlNode fields = Map(query_.table->offset);
+    for (const SqlTable::Column& column : query_.table->columns) {
+      if (!column.generated.is_null()) continue;
+      YamlNode field = Map(column.offset);
+      Put(column.type, Scalar(PlaceOf(column), column.offset), &field);
+      if (column.default_value) Put("default", Scalar(*column.default_value, column.offset), &field);
+      if (column.nullable && !column.default_value) Put("nullable", Scalar("true", column.offset), &field);
+      if (const SqlTable::Option* const unit = query_.table->FindOption("unit." + column.name))
+        Put("unit", Scalar(unit->value, unit->offset), &field);
+      Put(column.name, std::move(field), &fields);
+    }
+    return fields;
+  }
+
+  void PutKey(YamlNode* root) {
+    if (query_.keys.empty()) return Put("key", Scalar("'all'", query_.offset), root);
+    if (query_.keys.size() == 1) return Put("key", Scalar(query_.keys[0].text, query_.keys[0].offset), root);
+    YamlNode list = List(query_.keys[0].offset);
+    for (const SqlQuery::Key& key : query_.keys) list.items.push_back(Scalar(key.text, key.offset));
+    Put("key", std::move(list), root);
+  }
+
+  void PutMeasures(YamlNode* root) {
+    if (plain_) {
+      // Without the brackets that every operation was given, which no linear score has.
+      const SqlQuery::Measure& measure = query_.measures[0];
+      const std::string inside = measure.text.text.substr(4, measure.text.text.size() - 5);
+      const ParsedExpression parsed = ParseExpression(inside);
+      SqlText score = SqlText().Add(parsed.expression ? ExpressionText(*parsed.expression) : inside, measure.offset);
+      return Put("score", Scalar(std::move(score), measure.offset), root);
+    }
+    YamlNode measures = Map(query_.offset);
+    for (const SqlQuery::Measure& measure : query_.measures)
+      Put(measure.name, Scalar(measure.text, measure.offset), &measures);
+    Put("measures", std::move(measures), root);
+  }
+
+  void PutOption(const std::string& key, YamlNode* map) {
+    if (const SqlTable::Option* const option = query_.table->FindOption(key))
+      Put(key, Scalar(option->value, option->offset), map);
+  }
+
+  void PutJobOptions(YamlNode* root) {
+    if (const SqlTable::Option* const interval = query_.table->FindOption("interval")) {
+      YamlNode batch = Map(interval->offset);
+      PutOption("interval", &batch);
+      Put("batch", std::move(batch), root);
+    }
+    if (const SqlTable::Option* const wal = query_.table->FindOption("wal")) {
+      YamlNode state = Map(wal->offset);
+      PutOption("wal", &state);
+      Put("state", std::move(state), root);
+    }
+    PutOption("on_bad_record", root);
+    const SqlTable::Option* const sinks = query_.table->FindOption("sinks");
+    if (sinks == nullptr) return;
+    YamlNode list = List(sinks->offset);
+    for (const YamlNode& word : Words(*sinks).items) {
+      YamlNode sink = Map(sinks->offset);
+      if (word.text.starts_with("file:")) {
+        YamlNode file = Map(sinks->offset);
+        Put("path", Scalar(word.text.substr(5), sinks->offset), &file);
+        Put("file", std::move(file), &sink);
+      } else {
+        Put(word.text, Map(sinks->offset), &sink);
+      }
+      list.items.push_back(std::move(sink));
+    }
+    Put("sinks", std::move(list), root);
+  }
+
+  const SqlQuery& query_;
+  std::vector<SqlProblem>* const problems_;
+  const bool plain_;
+};
+
+std::vector<SpecError> ErrorsOf(std::string_view sql, std::vector<SqlProblem> problems) {
+  std::ranges::stable_sort(problems, {}, &SqlProblem::offset);
+  std::vector<SpecError> errors;
+  for (SqlProblem& problem : problems) {
+    const TextPlace place = PlaceOf(sql, problem.offset);
+    errors.push_back(
+        {.line = place.line, .column = place.column, .length = 0, .path = "", .message = std::move(problem.message)});
+  }
+  return errors;
+}
+
+// What people write who come from Flink, whose SQL PostgreSQL's grammar does not take.
+void AddHint(std::string_view sql, SqlProblem* problem) {
+  const std::string upper = absl::AsciiStrToUpper(std::string(sql));
+  if (absl::StrContains(upper, "WATERMARK FOR")) problem->message += "; a watermark is lateness = '30s' in the table's WITH";
+  if (absl::StrContains(upper, "TABLE(TUMBLE") || absl::StrContains(upper, "TABLE(HOP") ||
+      absl::StrContains(upper, "DESCRIPTOR("))
+    problem->message += "; write FROM TUMBLE(clicks, at, INTERVAL '1 day')";
+}
+
+}  // namespace
+
+std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec) {
+  spec->Clear();
+  std::vector<SqlNode> statements;
+  std::vector<SqlProblem> problems = ParseSql(sql, &statements);
+  if (!problems.empty()) {
+    AddHint(sql, &problems[0]);
+    return ErrorsOf(sql, std::move(problems));
+  }
+  std::map<std::string, SqlTable> tables;
+  const SqlNode* select = nullptr;
+  for (const SqlNode& statement : statements) {
+    const std::string_view kind = KindOf(statement);
+    if (kind == "CreateStmt") {
+      SqlTable table = ReadSqlTable(InnerOf(statement), &problems);
+      const size_t offset = table.offset;
+      const std::string table_name = table.name;
+      if (!tables.try_emplace(table_name, std::move(table)).second)
+        problems.push_back({offset, fmt::format("the table {} is there twice", table_name)});
+    } else if (kind == "SelectStmt" && select == nullptr) {
+      select = &InnerOf(statement);
+    } else {
+      problems.push_back(
+          {0, kind == "SelectStmt" ? "there are two SELECT; a job is one" : "only CREATE TABLE and SELECT are SQL here"});
+    }
+  }
+  if (select == nullptr) {
+    if (problems.empty()) problems.push_back({0, "there is no SELECT, which a job is"});
+    return ErrorsOf(sql, std::move(problems));
+  }
+  const SqlQuery query = ReadSqlQuery(*select, tables, &problems);
+  YamlNode root;
+  if (query.table != nullptr) root = JobWriter(query, &problems).Write(name);
+  if (!problems.empty()) return ErrorsOf(sql, std::move(problems));
+  return ReadJobSpecTree(root, sql, spec);
+}
+
+}  // namespace tenfold

@@ -1,0 +1,16 @@
+// A query in SQL as a job: jobs/README.md says which SQL. It gives the JobSpec that the same job in YAML gives. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "job_spec.pb.h"
+#include "jobs/spec/job_spec.h"
+
+namespace tenfold {
+
+// Reads tables and one SELECT. Returns all errors in the order of the text. If there are none, `spec` is complete.
+std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec);
+
+}  // namespace tenfold

@@ -1,0 +1,246 @@
+// A job in SQL is the job in YAML, and what is no job is refused in its place.
+#include "jobs/cli/sql/sql_reader.h"
+
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "gtest/gtest.h"
+
+namespace tenfold {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kClicks[] = R"(CREATE TABLE clicks (page text NOT NULL, clicks numeric NOT NULL, minutes numeric,
+  "like" integer DEFAULT 0, ms bigint NOT NULL, at timestamptz GENERATED ALWAYS AS (from_unix_ms(ms)) STORED)
+  WITH (topics = 'clicks', format = 'json', path.clicks = 'm.clicks', time = 'at', lateness = '30s');
+)";
+constexpr char kPlain[] = R"(CREATE TABLE events (page text NOT NULL, clicks numeric NOT NULL, minutes numeric NOT NULL,
+  likes numeric NOT NULL) WITH (topics = 'user-behavior-topic', format = 'delimited', separator = '|', interval = '1s',
+  sinks = 'stdout, file:top.jsonl');
+)";
+
+std::string Read(const std::string& sql, JobSpec* spec) {
+  const std::vector<SpecError> errors = ReadSqlJob(sql, "job", spec);
+  return errors.empty() ? "" : FormatSpecError("sql", errors[0]);
+}
+
+// All that is wrong with a query over the tables, which take three lines.
+std::string Wrong(const std::string& query) {
+  JobSpec spec;
+  std::string wrong;
+  for (const SpecError& error : ReadSqlJob(std::string(kClicks) + query, "job", &spec))
+    wrong += FormatSpecError("sql", error) + "\n";
+  return wrong;
+}
+
+void ExpectSame(const std::string& sql, const std::string& yaml) {
+  JobSpec by_sql, by_yaml;
+  ASSERT_EQ(Read(sql, &by_sql), "");
+  const std::vector<SpecError> errors = ReadJobSpec("name: job\n" + yaml, &by_yaml);
+  ASSERT_TRUE(errors.empty()) << FormatSpecError("yaml", errors[0]);
+  std::string difference;
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.ReportDifferencesToString(&difference);
+  EXPECT_TRUE(differencer.Compare(by_yaml, by_sql)) << difference;
+}
+
+constexpr char kFields[] = R"(source:
+  kafka: {topics: [clicks]}
+  format: {json: {}}
+  fields:
+    page: {text: page}
+    clicks: {decimal: m.clicks}
+    minutes: {decimal: minutes, nullable: true}
+    like: {integer: like, default: 0}
+    ms: {integer: ms}
+)";
+
+TEST(SqlReaderTest, AHoppingWindowWithAConditionOfEachKind) {
+  ExpectSame(std::string(kClicks) + R"(
+SELECT window_start, url_path(page) AS path, SUM(0.8*clicks + coalesce(minutes, 0)) AS score,
+       COUNT(*) FILTER (WHERE "like" > 0) AS likes
+FROM HOP(clicks, at, INTERVAL '5 minutes', INTERVAL '1 day') WHERE clicks > 0 AND page LIKE 'https:%'
+GROUP BY window_start, path HAVING COUNT(*) >= 100 ORDER BY score DESC LIMIT 10;)",
+             std::string(kFields) + R"(  time: from_unix_ms(ms)
+where: clicks > 0 and page like "https:%"
+key: url_path(page)
+measures:
+  score: sum(0.8*clicks + coalesce(minutes, 0))
+  likes: count(if(like > 0, 1, null))
+  count: count()
+having: count >= 100
+top: 10
+window: {sliding: {size: 1d, every: 5m}, lateness: 30s}
+)");
+}
+
+TEST(SqlReaderTest, ATumblingDayInATimeZoneWithTheLowestFirst) {
+  ExpectSame(std::string(kClicks) + R"(
+SELECT page, SUM(clicks), COUNT(minutes) AS watched FROM TUMBLE(clicks, at, INTERVAL '1 day', zone => 'Europe/Berlin',
+  lateness => INTERVAL '10' MINUTE, idle => INTERVAL '1 hour') c
+GROUP BY window_start, c.page ORDER BY watched, page FETCH FIRST 3 ROWS ONLY)",
+             std::string(kFields) + R"(  time: from_unix_ms(ms)
+key: page
+measures: {sum: sum(clicks), watched: count(minutes)}
+rank: watched
+order: ascending
+top: 3
+window: {tumbling: 1d, zone: Europe/Berlin, lateness: 10m, idle: 1h}
+)");
+}
+
+TEST(SqlReaderTest, ExpressionsAreThoseOfSpecs) {
+  ExpectSame(std::string(kClicks) + R"(
+SELECT page, left(page, 3), SUM(CASE WHEN clicks > 1 THEN -clicks % 3 ELSE .5 END) AS a,
+       SUM(round(clicks / 3, 2)) FILTER (WHERE NOT ("like" BETWEEN - /* 7 */ ( 12 ) AND 0 OR minutes IS NULL)) AS b
+FROM clicks WHERE substring(page from 2 for 3) <> 'a''b' AND page ~ '^x' AND ms IN (1, 5000000000) AND
+  (clicks > 1) IS NOT TRUE AND page || 'x' !~ 'y' AND trim(both '/' from page) NOT LIKE '_%' AND
+  nullif(clicks, 2) = clicks::numeric
+  AND at + INTERVAL '5 minutes' > TIMESTAMP '2026-01-01'
+GROUP BY 1, 2 ORDER BY a DESC LIMIT 10)",
+             std::string(kFields) + R"(where: >-
+  substring(page, 2, 3) <> "a'b" and regex_matches(page, "^x") and ms in (1, 5000000000) and
+  not coalesce(clicks > 1, false) and not regex_matches(concat(page, "x"), "y") and trim(page, "/") not like "_%" and
+  nullif(clicks, 2) = clicks and from_unix_ms(ms) + 5m > "2026-01-01"
+key: [page, 'left(page, 3)']
+measures:
+  a: sum(case when clicks > 1 then mod(-clicks, 3) else 0.5 end)
+  b: sum(if(not (like between -12 and 0 or minutes is null), round(clicks / 3, 2), null))
+top: 10
+)");
+}
+
+// What needs no types decodes by the direct path, in SQL as well.
+TEST(SqlReaderTest, ALinearSumOfDelimitedNumbersHasTheFoldThatItHasAlwaysHad) {
+  ExpectSame(std::string(kPlain) +
+                 "SELECT page, SUM(0.8*clicks + 0.8*minutes + likes) AS score FROM events GROUP BY page ORDER BY score DESC "
+                 "LIMIT 10",
+             R"(source:
+  kafka: {topics: [user-behavior-topic], start: earliest}
+  format: {delimited: {separator: "|", fields: [page, clicks, minutes, likes]}}
+key: page
+score: 0.8*clicks + 0.8*minutes + likes
+top: 10
+batch: {interval: 1s}
+sinks: [{stdout: {}}, {file: {path: top.jsonl}}]
+)");
+  JobSpec spec;
+  ASSERT_EQ(Read(std::string(kPlain) +
+                     "SELECT page, SUM(clicks) AS score FROM events GROUP BY page ORDER BY 2, score DESC LIMIT 1",
+                 &spec),
+            "sql:4:70: a position says too little here; name the measure that ranks");
+  ASSERT_EQ(
+      Read(std::string(kPlain) + "SELECT page, SUM(clicks) AS score FROM events GROUP BY page ORDER BY score DESC LIMIT 1",
+           &spec),
+      "");
+  EXPECT_FALSE(spec.fold().has_general());
+}
+
+TEST(SqlReaderTest, TheExampleOfTheReferenceIsAJob) {
+  std::ifstream file(TENFOLD_SOURCE_DIR "/jobs/README.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const size_t begin = text.find("```sql\n") + 7;
+  const std::string sql = text.substr(begin, text.find("```", begin) - begin);
+  JobSpec spec;
+  EXPECT_EQ(Read(sql, &spec), "");
+  EXPECT_EQ(spec.fold().general().window().panes(), 288u);
+}
+
+TEST(SqlReaderTest, WithoutGroupByAllRecordsAreOneKey) {
+  JobSpec spec;
+  ASSERT_EQ(Read(std::string(kClicks) + "SELECT COUNT(*) FROM clicks ORDER BY count DESC LIMIT 1", &spec), "");
+  EXPECT_EQ(spec.fold().general().key(0), "\"all\"");
+}
+
+TEST(SqlReaderTest, WhatIsNoJobIsRefusedWhereItStands) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"SELECT page, COUNT(DISTINCT ms) FROM clicks GROUP BY page ORDER BY 2 LIMIT 1",
+       "sql:4:14: COUNT(DISTINCT ..) is not supported: distinct counts of partitions do not add up"},
+      {"SELECT page, 0.8 * SUM(clicks) FROM clicks GROUP BY page LIMIT 1",
+       "sql:4:14: a measure is one SUM(..) or COUNT(..)"},
+      {"SELECT page, SUM(click) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 1",
+       "sql:4:18: there is no column 'click' (did you mean clicks?) in clicks"},
+      {"SELECT page, SUM(clicks) AS s FROM click GROUP BY page ORDER BY s LIMIT 1",
+       "sql:4:36: there is no table 'click' (did you mean clicks?)"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks GROUP BY page ORDER BY s", "LIMIT says how many keys a result has"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks GROUP BY page LIMIT 3", "ORDER BY is missing"},
+      {"SELECT page, ms, SUM(clicks) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 3",
+       "sql:4:14: this is neither in GROUP BY"},
+      {"SELECT page, SUM(page) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 3", "sql:4:18: measures.s: is a text"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks WHERE nope(page) > 1 GROUP BY page ORDER BY s LIMIT 3",
+       "sql:4:49: where: 'nope' is no function"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks JOIN clicks b ON true GROUP BY page ORDER BY s LIMIT 3",
+       "streams are not joined"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks WHERE now() > at GROUP BY page ORDER BY s LIMIT 3",
+       "know no present time"},
+      {"SELECT page, SUM(clicks) AS s FROM SESSION(clicks, at, INTERVAL '1 day') GROUP BY page ORDER BY s LIMIT 3",
+       "SESSION is not supported"},
+      {"SELECT page, SUM(clicks) AS s FROM HOP(clicks, at, INTERVAL '1 day') GROUP BY page ORDER BY s LIMIT 3",
+       "HOP takes a table"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks WHERE page IN (SELECT page FROM clicks) GROUP BY page ORDER BY s LIMIT 3",
+       "a subquery is not supported"},
+      {"SELECT page, MAX(clicks) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 3", "MAX is not supported yet"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 3 OFFSET 1", "OFFSET is not supported"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks GROUP BY page UNION ALL SELECT 1, 2", "UNION, EXCEPT and INTERSECT"},
+      {"SELECT page SUM(clicks) FROM clicks", "sql:4:16: syntax error at or near \"(\""},
+      {"SELECT window_start, SUM(clicks) s FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(at), INTERVAL '1' DAY)) GROUP BY 1",
+       "write FROM TUMBLE(clicks, at, INTERVAL '1 day')"},
+      {"CREATE TABLE a (x double precision) WITH (format = 'json'); SELECT COUNT(*) FROM a ORDER BY count LIMIT 1",
+       "sql:4:17: a floating point number is not exact; write numeric"},
+      {"CREATE TABLE a (x text) WITH (formt = 'json'); SELECT COUNT(*) FROM a ORDER BY count LIMIT 1",
+       "sql:4:31: there is no option 'formt' (did you mean format?)"},
+      {"CREATE TABLE a (x text PRIMARY KEY) WITH (format = 'json'); SELECT COUNT(*) FROM a ORDER BY count LIMIT 1",
+       "a topic has no keys and checks nothing"},
+      {"CREATE TABLE a (x text); SELECT COUNT(*) FROM a ORDER BY count LIMIT 1", "a table says how its records are read"},
+      {"DROP TABLE clicks", "only CREATE TABLE and SELECT are SQL here"},
+      {"", "there is no SELECT"},
+  };
+  for (const auto& [query, expected] : cases) EXPECT_THAT(Wrong(query), HasSubstr(expected)) << query;
+}
+
+std::string Repeated(const std::string& part, size_t times) {
+  std::string text;
+  for (size_t i = 0; i < times; ++i) text += part;
+  return text;
+}
+
+TEST(SqlReaderTest, HostileTextsAreRefused) {
+  const std::string query = "SELECT page, SUM(clicks) AS s FROM clicks WHERE ";
+  for (const std::string& where : {Repeated("1+", 30'000) + "1 > 0", Repeated("NOT ", 15'000) + "true",
+                                   Repeated("(", 30'000), Repeated("'", 60'001), Repeated("a.", 30'000) + "a",
+                                   Repeated("(", 200) + "1" + Repeated(")", 200) + " > 0 AND \xff", Repeated("x", 70'000)}) {
+    EXPECT_NE(Wrong(query + where + " GROUP BY page ORDER BY s LIMIT 1"), "");
+  }
+}
+
+// Texts near by what is right are read or refused, and never more than that.
+TEST(SqlReaderTest, AnyTextIsReadOrRefused) {
+  std::mt19937_64 random(1);
+  const std::string whole = std::string(kClicks) + R"(
+SELECT window_start, url_path(page) AS path, SUM(0.8*clicks + coalesce(minutes, 0)) AS score,
+  COUNT(*) FILTER (WHERE "like" > 0)
+FROM HOP(clicks, at, INTERVAL '5 minutes', INTERVAL '1 day', zone => 'UTC') WHERE clicks > 0 AND
+  CASE WHEN true THEN ms IN (1) END
+GROUP BY window_start, path HAVING COUNT(*) >= 100 ORDER BY score DESC NULLS LAST LIMIT 10;)";
+  constexpr std::string_view kParts[] = {"(",        ")",  ",",   "'",        "\"", "NULL",    "*",          ".",   "SELECT",
+                                         "::",       "-1", "[1]", "ROW(1)",   ";",  "DEFAULT", "OVER ()",    "'x'", "$1",
+                                         "interval", "=>", "x",   "ARRAY[1]", "IS", "\\",      "99999999999"};
+  for (int i = 0; i < 4'000; ++i) {
+    std::string text = whole;
+    for (uint64_t changes = 1 + random() % 3; changes > 0; --changes) {
+      const size_t at = random() % text.size();
+      text.replace(at, random() % 12, kParts[random() % std::size(kParts)]);
+    }
+    JobSpec spec;
+    Read(text, &spec);
+  }
+}
+
+}  // namespace
+}  // namespace tenfold
