@@ -56,6 +56,9 @@ rocksdb::DBOptions DatabaseOptions(const StateStore::Options& store, const std::
   return options;
 }
 
+// How much of what was written last a cursor may sort for itself.
+constexpr uint64_t kMaxSortedBytes = 256 << 10;
+
 rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache, size_t memory_bytes) {
   rocksdb::ColumnFamilyOptions options;
   options.merge_operator = MakeRowMerge();
@@ -459,6 +462,16 @@ absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shar
   std::string action = fmt::format("scan state {} in {}", FamilyName(shard), dir_);
   const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, action);
   if (!handle.ok()) return handle.status();
+  // A cursor copies and sorts a vector memtable that is still written to; one that is on its way to a file is sorted once for
+  // all. What goes wrong with that is told by the next commit.
+  uint64_t bytes = 0;
+  if (options_->write_buffer_manager == nullptr &&
+      db_->GetIntProperty(*handle, rocksdb::DB::Properties::kCurSizeActiveMemTable, &bytes) && bytes > kMaxSortedBytes) {
+    rocksdb::FlushOptions flush;
+    flush.wait = false;
+    flush.allow_write_stall = true;
+    db_->Flush(flush, *handle).PermitUncheckedError();
+  }
   rocksdb::ReadOptions options;
   // The readahead of each file, of which a merging scan has many open.
   options.readahead_size = options_->write_buffer_manager == nullptr ? 1 << 20 : 64 << 10;
