@@ -160,8 +160,8 @@ FOLDS = {
     "tumbling": (f"{_DELIMITED}\n{_TYPED}\nwindow: {{tumbling: 1y, lateness: 1h}}", _SCORE),
     # With a window each second, the same as long as no event is 15 minutes old.
     "sliding": (f"{_DELIMITED}\n{_TYPED}\nwindow: {{sliding: {{size: 15m, every: 1s}}, lateness: 0s}}", _SCORE),
-    # A result of the last minute only.
-    "minutes": (f"{_DELIMITED}\n{_TYPED}\nwindow: {{tumbling: 1m, lateness: 0s}}", _SCORE),
+    # A result of the last seconds only.
+    "short": (f"{_DELIMITED}\n{_TYPED}\nwindow: {{tumbling: 20s, lateness: 0s}}", _SCORE),
     "json": (f"  format: {{json: {{}}}}\n{_TYPED}", _SCORE),
 }
 

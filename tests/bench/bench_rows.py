@@ -147,11 +147,11 @@ def drop(bench, table, rows):
     """A window of many rows becomes final and is dropped, while records come."""
     filler = bench.new_topic("drop").do(f"range {rows} 0")
     with Cluster(bench, 1) as cluster:
-        cluster.submit(filler.topic, interval="1s", fold="minutes")
-        last_minute = time.time() // 60
+        cluster.submit(filler.topic, interval="1s", fold="short")
+        last = time.time() // 20
         begin = cluster.follow({"records": rows})[-1]["batch"] + 1
         cluster.wait_until_idle()
-        wait_until("the next minute", lambda: time.time() // 60 > last_minute, 61)
+        wait_until("the next window", lambda: time.time() // 20 > last, 21)
         costs = []
         for _ in range(10):
             filler.do("zipf 1000 1000 0")
