@@ -40,6 +40,10 @@ std::string TopText(const GetBatchReply& reply) {
   }
   for (const FinalWindow& final : batch.finals())
     text += fmt::format("final: {}\n{}", WindowText(final.window(), *form.calendar), TableOf(final.top(), form));
+  // A decree may make the current window final, too.
+  const bool shown =
+      batch.has_window() && std::ranges::find(batch.finals(), batch.window(), &FinalWindow::window) != batch.finals().end();
+  if (shown) return text;
   if (form.calendar != nullptr) {
     text += batch.has_window() ? fmt::format("now: {}\n", WindowText(batch.window(), *form.calendar))
                                : "no record had a time yet, so that there is no window\n";

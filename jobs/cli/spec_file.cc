@@ -23,14 +23,31 @@ namespace {
 // The widest line that is shown with what is wrong in it.
 constexpr size_t kMaxShownLine = 160;
 
+// The bytes of the first so many characters.
+size_t BytesOf(std::string_view text, size_t characters) {
+  size_t byte = 0;
+  for (; characters > 0 && byte < text.size(); --characters) {
+    do ++byte;
+    while (byte < text.size() && (static_cast<unsigned char>(text[byte]) & 0xc0) == 0x80);
+  }
+  return byte;
+}
+
+size_t CharactersOf(std::string_view text) {
+  return static_cast<size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
 // Returns the line of the error with a mark below what is meant; "" for a line that would not show it.
 std::string Underlined(std::string_view text, const SpecError& error) {
   for (int line = 1; line < error.line; ++line) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
   const std::string_view line = text.substr(0, text.find('\n'));
-  if (!IsAscii(line) || line.size() > kMaxShownLine || Printable(line) != line) return "";
+  if (line.size() > kMaxShownLine || Printable(line) != line) return "";
   const auto before = static_cast<size_t>(error.column - 1);
-  if (before >= line.size()) return "";
-  const size_t marked = std::min(std::max<size_t>(error.length, 1), line.size() - before);
+  const size_t begin = BytesOf(line, before);
+  if (begin >= line.size()) return "";
+  // The length is of bytes.
+  const size_t marked = CharactersOf(line.substr(begin, std::max<size_t>(error.length, 1)));
   return fmt::format("  {}\n  {}^{}\n", line, std::string(before, ' '), std::string(marked - 1, '~'));
 }
 
@@ -65,15 +82,15 @@ int ReadSpecFile(const std::string& path, JobSpec* spec) {
 }
 
 int ReadSql(const std::string& schema_path, const std::string& sql, const std::string& shown_as, const std::string& name,
-            JobSpec* spec) {
+            JobSpec* spec, std::vector<std::string>* key_names) {
   std::string text;
   if (!schema_path.empty()) {
     if (const int code = ReadSpecText(schema_path, "schema", &text); code != kExitOk) return code;
-    text += ";\n";
+    text += "\n;\n";
   }
   const auto schema_lines = static_cast<int>(std::ranges::count(text, '\n'));
   text += sql;
-  const std::vector<SpecError> errors = ReadSqlJob(text, name, spec);
+  const std::vector<SpecError> errors = ReadSqlJob(text, name, spec, key_names);
   for (SpecError error : errors) {
     if (error.line <= schema_lines) {
       Report(schema_path, text, error);

@@ -247,6 +247,7 @@ void AddTop(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
               "the window that begins at this time, final or current; of the job's zone\nunless it says which, like "
               "2026-11-28, 2026-11-28T14:30 or 2026-11-28T14:30:00Z")
           ->type_name("TIME")
+          ->check([](const std::string& text) { return text.empty() ? "it is empty" : ""; })
           ->excludes(batch)
           ->excludes(watch);
   verb->add_flag("--caught-up", options->caught_up,

@@ -18,6 +18,8 @@ using nlohmann::json;
 // 2026-10-24T00:00Z; a day later clocks are put back in Berlin.
 constexpr int64_t kBegin = 1'792'800'000'000;
 constexpr int64_t kHour = 3'600'000;
+// 2020-01-01T00:00Z, long ago by any clock.
+constexpr int64_t kPast = 1'577'836'800'000;
 
 std::string Event(int page, int clicks, int64_t at_ms) {
   return absl::StrCat(R"({"page":"p)", page, R"(","clicks":)", clicks, R"(,"at":)", at_ms, "}");
@@ -110,10 +112,10 @@ TEST_F(WindowJobTest, FinalsComeOnceAndStayExactWhileWorkersAndTheDriverDie) {
 TEST_F(WindowJobTest, WindowsAreFinalByDecreeWhereAPartitionIsIdle) {
   absl::StatusOr<std::string> topic = CreateTopic();
   ASSERT_OK(topic.status());
-  Job job = MakeJob("idle", *topic, "{tumbling: 1h, lateness: 0s, ahead: 10000h}");
+  Job job = MakeJob("idle", *topic, "{tumbling: 1h, lateness: 0s, ahead: 1000000h}");
   ASSERT_OK(cluster_.Submit(job));
-  ASSERT_OK(Produce(*topic, 0, {Event(1, 2, kBegin), Event(2, 2, kBegin + 3 * kHour)}));
-  ASSERT_OK(Produce(*topic, 1, {Event(1, 5, kBegin)}));
+  ASSERT_OK(Produce(*topic, 0, {Event(1, 2, kPast), Event(2, 2, kPast + 3 * kHour)}));
+  ASSERT_OK(Produce(*topic, 1, {Event(1, 5, kPast)}));
   ASSERT_OK(cluster_.WaitCaughtUp(job.name).status());
   const auto finals = [&] {
     std::vector<json> windows;
@@ -124,14 +126,14 @@ TEST_F(WindowJobTest, WindowsAreFinalByDecreeWhereAPartitionIsIdle) {
     return windows;
   };
   EXPECT_TRUE(finals().empty());
-  job = MakeJob("idle", *topic, "{tumbling: 1h, lateness: 0s, ahead: 10000h, idle: 300ms}");
+  job = MakeJob("idle", *topic, "{tumbling: 1h, lateness: 0s, ahead: 1000000h, idle: 300ms}");
   ASSERT_OK(cluster_.Update(job));
   // Both partitions and the third, which never had a record, are idle, and the records are of times long ago.
   ASSERT_OK(WaitUntil("windows to be final", absl::Seconds(30), [&] { return finals().size() == 2; }));
-  EXPECT_EQ(finals()[0].at("end"), "2026-10-24T01:00:00.000Z");
+  EXPECT_EQ(finals()[0].at("end"), "2020-01-01T01:00:00.000Z");
   EXPECT_EQ(finals()[0].at("decreed"), true);
   // What a partition brings for them that is not idle any more is not seen.
-  ASSERT_OK(Produce(*topic, 1, {Event(1, 5, kBegin)}));
+  ASSERT_OK(Produce(*topic, 1, {Event(1, 5, kPast)}));
   const CliResult top = cluster_.RunCli({"top", job.name, "--caught-up"});
   EXPECT_TRUE(absl::StrContains(top.out, "4 records")) << top.out << top.err;
   EXPECT_EQ(finals().size(), 2);

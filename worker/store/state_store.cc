@@ -462,8 +462,8 @@ absl::StatusOr<std::unique_ptr<RowCursor>> StateStore::Rows(const ShardKey& shar
   std::string action = fmt::format("scan state {} in {}", FamilyName(shard), dir_);
   const absl::StatusOr<rocksdb::ColumnFamilyHandle*> handle = FindFamily(shard, action);
   if (!handle.ok()) return handle.status();
-  // A cursor copies and sorts a vector memtable that is still written to; one that is on its way to a file is sorted once for
-  // all. What goes wrong with that is told by the next commit.
+  // A cursor copies and sorts a vector memtable that is still written to; one that is on its way to a file is sorted once
+  // for all. What goes wrong with that is told by the next commit.
   uint64_t bytes = 0;
   if (options_->write_buffer_manager == nullptr &&
       db_->GetIntProperty(*handle, rocksdb::DB::Properties::kCurSizeActiveMemTable, &bytes) && bytes > kMaxSortedBytes) {

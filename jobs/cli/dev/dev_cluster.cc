@@ -135,6 +135,12 @@ void DevCluster::Stop() {
   members_.clear();
 }
 
+void DevCluster::Kill() {
+  for (const Member& member : members_) member.process->Signal(SIGKILL).IgnoreError();
+  for (const Member& member : members_) member.process->Wait(kStopTimeout);
+  members_.clear();
+}
+
 std::string DevCluster::Failure() {
   for (const Member& member : members_) {
     const std::optional<int> result = member.process->Poll();

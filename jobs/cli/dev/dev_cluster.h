@@ -32,6 +32,8 @@ class DevCluster {
   absl::Status Start();
   // Terminates the processes, and kills those that still run after 5 s.
   void Stop();
+  // Kills them, for whose data and logs nobody has a use.
+  void Kill();
 
   // Returns a sentence about a process that ended on its own, with the place of its log; empty if all are running. The
   // directory is then kept.

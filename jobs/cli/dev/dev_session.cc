@@ -87,6 +87,14 @@ std::optional<int> DevSession::Ends(GetEndsReply* reply) {
   return status.ok() ? std::nullopt : std::optional(ReportError(globals_, status));
 }
 
+std::optional<int> DevSession::Status(JobStatus* status) {
+  GetStatusRequest request;
+  request.set_job(job_);
+  const grpc::Status asked = Call(&DriverService::Stub::GetStatus, request, kKafkaAnswerTimeout, status);
+  if (const std::optional<int> exit_code = Ended()) return exit_code;
+  return asked.ok() ? std::nullopt : std::optional(ReportError(globals_, asked));
+}
+
 std::optional<int> DevSession::CheckJob() {
   if (absl::Now() - progress_at_ < kPatience) return std::nullopt;
   GetStatusRequest request;

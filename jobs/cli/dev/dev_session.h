@@ -29,8 +29,11 @@ class DevSession {
   std::optional<int> Next(uint64_t batch, bool* found, GetBatchReply* reply);
   // Where the job's topics end now.
   std::optional<int> Ends(GetEndsReply* reply);
-  // Ends the processes.
+  // What is known of the job.
+  std::optional<int> Status(JobStatus* status);
+  // Ends the processes; at once, without what they do at their end, which nobody needs of what is removed.
   void Stop() { cluster_.Stop(); }
+  void Kill() { cluster_.Kill(); }
 
   DevCluster* cluster() { return &cluster_; }
   // Whether Ctrl-C was pressed.

@@ -31,6 +31,8 @@ std::string DevLines(const DevBatch& batch) {
       reply.spec().batch_interval_ms(), reply.lag());
   int rank = 0;
   const ResultForm form = ResultFormOf(reply.spec());
+  if (form.calendar != nullptr && committed.has_window())
+    lines += fmt::format("window {}\n", WindowText(committed.window(), *form.calendar));
   for (const Entry& entry : committed.top())
     lines += fmt::format("{} {} {}\n", ++rank, Printable(KeyText(entry.key(), form)), MeasureTexts(entry, form)[0]);
   return lines;

@@ -43,12 +43,14 @@ std::string Rows(int64_t window, bool final, const google::protobuf::RepeatedPtr
 
 }  // namespace
 
-std::string CsvHead(const ResultForm& form) {
+std::string CsvHead(const ResultForm& form, const std::vector<std::string>& key_names) {
   std::vector<std::string> names;
   if (form.calendar != nullptr) names = {"window_start", "window_end", "final"};
   names.emplace_back("rank");
-  for (size_t part = 1; part <= std::max<size_t>(form.key_parts, 1); ++part)
-    names.push_back(form.key_parts > 1 ? fmt::format("key_{}", part) : "key");
+  for (size_t part = 0; part < std::max<size_t>(form.key_parts, 1); ++part) {
+    const bool named = part < key_names.size() && !key_names[part].empty();
+    names.push_back(named ? key_names[part] : form.key_parts > 1 ? fmt::format("key_{}", part + 1) : "key");
+  }
   for (const RowMeasure& measure : form.measures.measures) names.push_back(measure.name);
   return Line(names);
 }

@@ -2,14 +2,15 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "jobs/show/result_json.h"
 #include "journal.pb.h"
 
 namespace tenfold {
 
-// The names of the columns.
-std::string CsvHead(const ResultForm& form);
+// The names of the columns. `key_names` are those of the key's parts, or empty ones.
+std::string CsvHead(const ResultForm& form, const std::vector<std::string>& key_names);
 // The windows that became final with the batch, then its own result. A null is an empty field.
 std::string CsvRows(const BatchCommitted& batch, const ResultForm& form);
 

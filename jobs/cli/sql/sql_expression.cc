@@ -6,25 +6,20 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
+#include "jobs/plan/expression_lexer.h"
 
 namespace tenfold {
 namespace {
 
 // SQL's names of functions that ours have others for.
 const std::map<std::string, std::string>& FunctionNames() {
-  static const auto* const names = new std::map<std::string, std::string>{{"btrim", "trim"},
-                                                                          {"ceiling", "ceil"},
-                                                                          {"char_length", "length"},
-                                                                          {"character_length", "length"},
-                                                                          {"power", "pow"},
-                                                                          {"regexp_like", "regex_matches"},
-                                                                          {"regexp_replace", "regex_replace"},
-                                                                          {"regexp_substr", "regex_extract"},
-                                                                          {"substr", "substring"},
-                                                                          {"string_to_array", "split"}};
+  static const auto* const names = new std::map<std::string, std::string>{
+      {"btrim", "trim"}, {"ceiling", "ceil"},     {"char_length", "length"},   {"character_length", "length"},
+      {"power", "pow"},  {"substr", "substring"}, {"string_to_array", "split"}};
   return *names;
 }
 
@@ -37,6 +32,11 @@ const std::map<std::string, std::string>& Refusals() {
       {"extract", "take a part of the text with LEFT or SUBSTRING"},
       {"date_part", "take a part of the text with LEFT or SUBSTRING"},
       {"date_trunc", "TUMBLE and HOP cut time; else take a part of the text with LEFT"},
+      {"tumble", "windows are FROM TUMBLE(table, column, INTERVAL '1 day')"},
+      {"tumble_start", "windows are FROM TUMBLE(table, column, INTERVAL '1 day'), and window_start is their begin"},
+      {"tumble_end", "windows are FROM TUMBLE(table, column, INTERVAL '1 day'), and window_end is their end"},
+      {"hop", "windows are FROM HOP(table, column, INTERVAL '5 minutes', INTERVAL '1 day')"},
+      {"window", "windows are FROM TUMBLE(table, column, INTERVAL '1 day')"},
       {"unnest", "it comes with explode"}};
   return *refusals;
 }
@@ -107,11 +107,13 @@ SqlText& SqlText::Add(std::string_view part) {
 
 std::string SqlName(const SqlNode& names) {
   const std::vector<std::string> parts = NamesOf(names);
-  return parts.empty() ? "" : parts.back();
+  if (parts.size() == 2 && parts[0] == "pg_catalog") return parts[1];
+  return absl::StrJoin(parts, ".");
 }
 
 bool IsSqlAggregate(const SqlNode& call) {
-  return std::ranges::binary_search(kAggregates, std::string_view(SqlName(FieldOf(InnerOf(call), "funcname"))));
+  const std::string name = SqlName(FieldOf(InnerOf(call), "funcname"));
+  return std::ranges::binary_search(kAggregates, std::string_view(name));
 }
 
 std::optional<std::string> SqlInterval(const SqlNode& node) {
@@ -121,6 +123,7 @@ std::optional<std::string> SqlInterval(const SqlNode& node) {
   const std::string text = TextOf(FieldOf(InnerOf(FieldOf(inner, "arg")), "sval"), "sval");
   const SqlNode& typmods = FieldOf(FieldOf(inner, "typeName"), "typmods");
   if (!typmods.is_array() || typmods.empty()) return LengthOf(text);
+  if (text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
   // INTERVAL '5' MINUTE: a bit of PostgreSQL's for the unit.
   static const auto* const units = new std::map<int, std::string>{{1 << 1, "mo"}, {1 << 2, "y"},  {1 << 3, "d"},
                                                                   {1 << 10, "h"}, {1 << 11, "m"}, {1 << 12, "s"}};
@@ -143,7 +146,8 @@ SqlText SqlExpressions::Translate(const SqlNode& node, size_t near) {
   const SqlNode& inner = InnerOf(node);
   const size_t at = OffsetOf(node, near);
   SqlText text;
-  if (kind == "A_Const") return Constant(inner, at);
+  if (left_ == 0) return text;
+  if (kind == "A_Const") return Bounded(Constant(inner, at), at);
   if (kind == "ColumnRef") {
     for (const SqlNode& field : FieldOf(inner, "fields")) {
       if (KindOf(field) == "A_Star") {
@@ -151,7 +155,7 @@ SqlText SqlExpressions::Translate(const SqlNode& node, size_t near) {
         return text;
       }
     }
-    return column_(NamesOf(FieldOf(inner, "fields")), at).value_or(SqlText());
+    return Bounded(column_(NamesOf(FieldOf(inner, "fields")), at).value_or(SqlText()), at);
   }
   if (kind == "A_Expr") return Operation(inner, at);
   if (kind == "FuncCall") return Call(node, at);
@@ -159,7 +163,7 @@ SqlText SqlExpressions::Translate(const SqlNode& node, size_t near) {
   if (kind == "CaseExpr") return Case(inner, at);
   if (kind == "CoalesceExpr") return Function("coalesce", FieldOf(inner, "args"), at);
   if (kind == "MinMaxExpr")
-    return Function(TextOf(inner, "op") == "IS_GREATEST" ? "greatest" : "least", FieldOf(inner, "args"), at);
+    return Extreme(TextOf(inner, "op") == "IS_GREATEST" ? "greatest" : "least", FieldOf(inner, "args"), at);
   if (kind == "BoolExpr") {
     const std::string op = TextOf(inner, "boolop");
     if (op == "NOT_EXPR") return text.Add("(not ", at).Add(List(FieldOf(inner, "args"), "", at)).Add(")");
@@ -191,6 +195,54 @@ SqlText SqlExpressions::Translate(const SqlNode& node, size_t near) {
   return text;
 }
 
+SqlText SqlExpressions::Bounded(SqlText text, size_t at) {
+  if (left_ == 0) return {};
+  if (text.text.size() < left_) {
+    left_ -= text.text.size();
+    return text;
+  }
+  left_ = 0;
+  Problem(at, "the expression is too long");
+  return {};
+}
+
+bool SqlExpressions::IsNumber(const SqlNode& node) const {
+  const std::string_view kind = KindOf(node);
+  if (kind == "A_Const") {
+    const SqlNode& constant = InnerOf(node);
+    return constant.contains("ival") || constant.contains("fval");
+  }
+  static const std::vector<std::string> kArithmetic = {"+", "-", "*", "/", "%", "^"};
+  if (kind == "A_Expr") {
+    const std::string op = SqlName(FieldOf(InnerOf(node), "name"));
+    return TextOf(InnerOf(node), "kind") == "AEXPR_OP" && std::ranges::find(kArithmetic, op) != kArithmetic.end();
+  }
+  const std::string type = type_of_(node).name;
+  return type == "integer" || type == "decimal";
+}
+
+bool SqlExpressions::MayBeNull(const SqlNode& node) const {
+  return KindOf(node) == "A_Const" ? InnerOf(node).contains("isnull") : type_of_(node).nullable;
+}
+
+// SQL's pass over nulls, ours do not.
+SqlText SqlExpressions::Extreme(const std::string& name, const SqlNode& arguments, size_t at) {
+  if (!arguments.is_array() || std::ranges::none_of(arguments, [this](const SqlNode& node) { return MayBeNull(node); }))
+    return Function(name, arguments, at);
+  SqlText text;
+  for (const SqlNode& argument : arguments) {
+    const SqlText next = Translate(argument, at);
+    if (text.text.empty()) {
+      text = next;
+      continue;
+    }
+    SqlText both;
+    both.Add(absl::StrCat("coalesce(", name, "("), at).Add(text).Add(", ").Add(next).Add("), ");
+    text = Bounded(both.Add(text).Add(", ").Add(next).Add(")"), at);
+  }
+  return text;
+}
+
 SqlText SqlExpressions::Constant(const SqlNode& constant, size_t at) {
   SqlText text;
   if (constant.contains("isnull")) return text.Add("null", at);
@@ -199,9 +251,16 @@ SqlText SqlExpressions::Constant(const SqlNode& constant, size_t at) {
     return text.Add(std::to_string(number.value("ival", 0)), at);
   if (const SqlNode& number = FieldOf(constant, "fval"); number.is_object()) {
     std::string digits = TextOf(number, "fval");
+    const bool negative = digits.starts_with('-');
+    if (negative) digits = digits.substr(1);
+    // .5 and 1.e2
     if (digits.starts_with('.')) digits = absl::StrCat("0", digits);
-    if (digits.ends_with('.')) digits = absl::StrCat(digits, "0");
-    return text.Add(digits, at);
+    if (const size_t point = digits.find('.');
+        point != std::string::npos &&
+        (point + 1 == digits.size() || !absl::ascii_isdigit(static_cast<unsigned char>(digits[point + 1])))) {
+      digits = absl::StrCat(digits.substr(0, point), digits.substr(point + 1));
+    }
+    return text.Add(negative ? absl::StrCat("-", digits) : digits, at);
   }
   if (const SqlNode& flag = FieldOf(constant, "boolval"); flag.is_object())
     return text.Add(flag.value("boolval", false) ? "true" : "false", at);
@@ -255,7 +314,7 @@ SqlText SqlExpressions::Comparison(const SqlNode& expression, const std::string&
   const SqlNode& right = FieldOf(expression, "rexpr");
   SqlText text;
   if (left.is_null()) {
-    if (op == "-") return text.Add("(-", at).Add(Translate(right, at)).Add(")");
+    if (op == "-") return text.Add("(- ", at).Add(Translate(right, at)).Add(")");
     if (op == "+") return Translate(right, at);
     Problem(at, fmt::format("the operator {} is not supported", Quoted(op)));
     return text;
@@ -299,9 +358,51 @@ SqlText SqlExpressions::Call(const SqlNode& node, size_t at) {
     return {};
   }
   const SqlNode& arguments = FieldOf(call, "args");
+  if (!IsWord(name)) {
+    Problem(at, fmt::format("{} is no function", Quoted(name)));
+    return {};
+  }
+  for (const SqlNode& argument : arguments) {
+    if (KindOf(argument) != "NamedArgExpr") continue;
+    Problem(OffsetOf(argument, at), fmt::format("{} has no arguments by name", absl::AsciiStrToUpper(name)));
+    return {};
+  }
+  if (name.starts_with("regexp_")) return Pattern(name, arguments, at);
   if (name == "to_timestamp") return SqlText().Add("from_unix_ms(1000 * ", at).Add(List(arguments, ", ", at)).Add(")");
+  if (name == "greatest" || name == "least") return Extreme(name, arguments, at);
+  if (name == "concat") {
+    // SQL's passes over nulls, ours does not.
+    SqlText text;
+    for (const SqlNode& argument : arguments) {
+      text.Add(text.text.empty() ? "concat(" : ", ", at);
+      const SqlText of = Translate(argument, at);
+      if (MayBeNull(argument)) {
+        text.Add("coalesce(concat(").Add(of).Add(", ''), '')");
+      } else {
+        text.Add(of);
+      }
+    }
+    return text.text.empty() ? text : text.Add(", '')");
+  }
   if (const auto ours = FunctionNames().find(name); ours != FunctionNames().end()) name = ours->second;
   return Function(name, arguments, at);
+}
+
+SqlText SqlExpressions::Pattern(const std::string& name, const SqlNode& arguments, size_t at) {
+  const size_t size = arguments.is_array() ? arguments.size() : 0;
+  if (name == "regexp_like" && size == 2) return Function("regex_matches", arguments, at);
+  if (name == "regexp_substr" && size == 2)
+    return SqlText().Add("regex_extract(", at).Add(List(arguments, ", ", at)).Add(", 0)");
+  const bool all = name == "regexp_replace" && size == 4 && TextOf(FieldOf(InnerOf(arguments[3]), "sval"), "sval") == "g";
+  if (all) {
+    SqlNode three = arguments;
+    three.erase(3);
+    return Function("regex_replace", three, at);
+  }
+  Problem(at,
+          "of regular expressions there are regexp_like(t, re), regexp_substr(t, re) and regexp_replace(t, re, by, 'g'), "
+          "which replaces all; and regex_matches, regex_extract and regex_replace of jobs/README.md");
+  return {};
 }
 
 SqlText SqlExpressions::Cast(const SqlNode& node, size_t at) {
@@ -316,18 +417,25 @@ SqlText SqlExpressions::Cast(const SqlNode& node, size_t at) {
     Problem(at, "an interval is a number of ms, seconds, minutes, hours, days or weeks, like INTERVAL '5 minutes'");
     return {};
   }
-  if (type == "bool" || type == "boolean") {
-    // TRUE and FALSE are casts of texts for older parsers.
-    return Translate(of, at);
+  const SqlNode& type_name = FieldOf(cast, "typeName");
+  if (type_name.contains("typmods") || type_name.contains("arrayBounds")) {
+    Problem(at,
+            fmt::format("a cast to a {} of a certain size is not supported; write ROUND(x, 2) or LEFT(x, 5)", Shown(type)));
+    return {};
   }
+  const bool is_whole = type == "int4" || type == "int8" || type == "int2";
+  if (is_whole && KindOf(of) == "A_Const" && FieldOf(InnerOf(of), "ival").is_object()) return Translate(of, at);
+  if (type == "bool" && (type_of_(of).name == "boolean" || FieldOf(InnerOf(of), "boolval").is_object()))
+    return Translate(of, at);
   if (type == "timestamptz" || type == "timestamp" || type == "date") {
-    if (is_text) return Translate(of, at);
+    const std::string text = TextOf(FieldOf(InnerOf(of), "sval"), "sval");
+    if (is_text && (type != "date" || text.size() <= 10)) return Translate(of, at);
     Problem(at, "only a text in quotes is made a timestamp here; give the column that type");
     return {};
   }
   if (type == "text" || type == "varchar" || type == "bpchar")
     return SqlText().Add("concat(", at).Add(Translate(of, at)).Add(", '')");
-  if (type == "numeric" && is_number_(of)) return Translate(of, at);
+  if (type == "numeric" && IsNumber(of)) return Translate(of, at);
   if (type == "numeric") return SqlText().Add("number(", at).Add(Translate(of, at)).Add(")");
   Problem(at, fmt::format(
                   "a cast to {} is not supported; there are numeric of a text, text, and timestamptz of a text in quotes",

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/limits.h"
 #include "jobs/cli/sql/sql_tree.h"
 
 namespace tenfold {
@@ -25,6 +26,12 @@ struct SqlText {
   SqlText& Add(std::string_view part);
 };
 
+// What is known of a value: its type by the words of job specs, empty if it is not known; and whether it may be null.
+struct SqlType {
+  std::string name = {};
+  bool nullable = true;
+};
+
 class SqlExpressions {
  public:
   // What a column is; nullopt if there is none, which was told.
@@ -35,9 +42,9 @@ class SqlExpressions {
   // Problems are added to `problems`, which outlives the object.
   SqlExpressions(Column column, Aggregate aggregate, std::vector<SqlProblem>* problems)
       : column_(std::move(column)), aggregate_(std::move(aggregate)), problems_(problems) {}
-  // What is a number already, so that a cast makes none of it.
-  using IsNumber = std::function<bool(const SqlNode& node)>;
-  void SetNumbers(IsNumber is_number) { is_number_ = std::move(is_number); }
+  // What is known of a node without its children.
+  using TypeOf = std::function<SqlType(const SqlNode& node)>;
+  void SetTypes(TypeOf type_of) { type_of_ = std::move(type_of); }
 
   // What is no expression of ours is a problem, and the text is of no use then.
   SqlText Translate(const SqlNode& node, size_t near);
@@ -48,6 +55,12 @@ class SqlExpressions {
   SqlText Operation(const SqlNode& expression, size_t at);
   SqlText Comparison(const SqlNode& expression, const std::string& op, size_t at);
   SqlText Call(const SqlNode& call, size_t at);
+  SqlText Pattern(const std::string& name, const SqlNode& arguments, size_t at);
+  // The text, if there is room for it.
+  SqlText Bounded(SqlText text, size_t at);
+  bool IsNumber(const SqlNode& node) const;
+  bool MayBeNull(const SqlNode& node) const;
+  SqlText Extreme(const std::string& name, const SqlNode& arguments, size_t at);
   SqlText Function(const std::string& name, const SqlNode& arguments, size_t at);
   SqlText Cast(const SqlNode& cast, size_t at);
   SqlText Case(const SqlNode& expression, size_t at);
@@ -55,13 +68,15 @@ class SqlExpressions {
 
   const Column column_;
   const Aggregate aggregate_;
-  IsNumber is_number_ = [](const SqlNode&) { return false; };
+  TypeOf type_of_ = [](const SqlNode&) { return SqlType(); };
+  // Bytes that names and constants may still take.
+  size_t left_ = 4 * kMaxSpecBytes;
   std::vector<SqlProblem>* const problems_;
 };
 
 // Whether a function is one of SQL's aggregates, which Tenfold may have or not.
 bool IsSqlAggregate(const SqlNode& call);
-// The name of a function or a type, without its schema pg_catalog.
+// The name of a function or a type, with its schema if that is not pg_catalog.
 std::string SqlName(const SqlNode& names);
 // A length of time as our specs have it, 5m or 1mo, of what INTERVAL '5 minutes' says; nullopt if it is none.
 std::optional<std::string> SqlInterval(const SqlNode& node);

@@ -1,9 +1,11 @@
 #include "jobs/cli/sql/sql_query.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "common/limits.h"
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
@@ -24,13 +26,17 @@ class QueryReader {
     query_.table = table_;
     if (select.contains("whereClause"))
       query_.where = Part(Rows().Translate(select["whereClause"], begin_), select["whereClause"]);
-    ReadTargets(FieldOf(select, "targetList"), FieldOf(select, "groupClause"));
+    const SqlNode& targets = FieldOf(select, "targetList");
+    ReadTargets(targets, FieldOf(select, "groupClause"));
+    // What SELECT has not is a measure all the same, behind its own.
+    ReadOrder(FieldOf(select, "sortClause"), targets);
     if (select.contains("havingClause"))
       query_.having = Part(Totals().Translate(select["havingClause"], begin_), select["havingClause"]);
-    ReadOrder(FieldOf(select, "sortClause"));
     const SqlNode& limit = FieldOf(select, "limitCount");
     const SqlNode& count = FieldOf(FieldOf(InnerOf(limit), "ival"), "ival");
-    if (count.is_number_integer()) {
+    if (count.is_number_integer() && (count.get<int64_t>() < 1 || count.get<int64_t>() > int64_t{kMaxTop})) {
+      Problem(OffsetOf(limit, begin_), fmt::format("LIMIT is 1 to {}", kMaxTop));
+    } else if (count.is_number_integer()) {
       query_.top = Part(SqlText().Add(std::to_string(count.get<int64_t>())), limit);
     } else {
       Problem(OffsetOf(limit, begin_), "LIMIT says how many keys a result has, as in LIMIT 10, and is needed");
@@ -55,6 +61,9 @@ class QueryReader {
       if (const SqlNode& node = FieldOf(select, field); !node.is_null())
         Problem(OffsetOf(node.is_array() && !node.empty() ? node[0] : node, begin_), why);
     }
+    if (TextOf(select, "limitOption") == "LIMIT_OPTION_WITH_TIES")
+      Problem(OffsetOf(FieldOf(select, "limitCount"), begin_),
+              "WITH TIES is not supported: the key decides between equal ones");
     if (TextOf(select, "op") != "SETOP_NONE") Problem(begin_, "UNION, EXCEPT and INTERSECT are not supported");
   }
 
@@ -67,7 +76,13 @@ class QueryReader {
     const SqlNode& inner = InnerOf(from[0]);
     const size_t at = OffsetOf(from[0], begin_);
     alias_ = TextOf(FieldOf(inner, "alias"), "aliasname");
-    if (kind == "RangeVar") return FindTable(TextOf(inner, "relname"), at);
+    if (FieldOf(inner, "alias").contains("colnames"))
+      return Problem(at, "other names of columns are not supported; name them in CREATE TABLE");
+    for (const char* part : {"coldeflist", "ordinality", "is_rowsfrom", "lateral", "catalogname", "schemaname"}) {
+      if (inner.contains(part))
+        return Problem(at, "FROM takes the name of a table, TUMBLE(..) or HOP(..), and nothing else");
+    }
+    if (kind == "RangeVar") return FindTable({TextOf(inner, "relname")}, at);
     if (kind == "RangeFunction") {
       const SqlNode& functions = FieldOf(inner, "functions");
       const SqlNode& items =
@@ -79,7 +94,9 @@ class QueryReader {
                                          : "FROM takes a table, TUMBLE(..) or HOP(..)");
   }
 
-  void FindTable(const std::string& name, size_t at) {
+  void FindTable(const std::vector<std::string>& names_of, size_t at) {
+    if (names_of.size() != 1) return Problem(at, "a table has a name without a schema");
+    const std::string& name = names_of[0];
     const auto found = tables_.find(name);
     if (found == tables_.end()) {
       std::vector<std::string> names;
@@ -95,6 +112,10 @@ class QueryReader {
     const size_t at = OffsetOf(call, begin_);
     const std::string function = SqlName(FieldOf(InnerOf(call), "funcname"));
     const bool tumble = function == "tumble";
+    for (const char* part :
+         {"agg_distinct", "agg_order", "agg_filter", "agg_within_group", "agg_star", "func_variadic", "over"}) {
+      if (InnerOf(call).contains(part)) return Problem(at, "FROM takes TUMBLE(..) and HOP(..) with their arguments alone");
+    }
     if (!tumble && function != "hop") {
       return Problem(at, function == "session" ? "SESSION is not supported: sessions need an order over partitions"
                                                : fmt::format("FROM takes a table, TUMBLE(..) or HOP(..), but no {}(..)",
@@ -114,6 +135,7 @@ class QueryReader {
       if (const auto table = tables_.find(names.empty() ? "" : names.back()); table != tables_.end())
         in_table(table->second);
     }
+    std::set<std::string> named;
     for (const SqlNode& argument : FieldOf(InnerOf(call), "args")) {
       if (KindOf(argument) != "NamedArgExpr") {
         arguments.push_back(&argument);
@@ -123,10 +145,13 @@ class QueryReader {
       const SqlNode& value = FieldOf(InnerOf(argument), "arg");
       const size_t value_at = OffsetOf(value, at);
       static const std::vector<std::string> kNames = {"zone", "lateness", "ahead", "idle"};
-      if (std::ranges::find(kNames, name) == kNames.end()) {
+      if (!named.insert(name).second) {
+        Problem(OffsetOf(argument, at), fmt::format("{} is there twice", name));
+      } else if (std::ranges::find(kNames, name) == kNames.end()) {
         Problem(OffsetOf(argument, at), fmt::format("there is no {}{}; there are zone, lateness, ahead and idle",
                                                     Quoted(name), DidYouMean(name, kNames)));
       } else if (name == "zone") {
+        if (!FieldOf(InnerOf(value), "sval").is_object()) Problem(value_at, "a zone is a text, like 'Europe/Berlin'");
         said[name] = {TextOf(FieldOf(InnerOf(value), "sval"), "sval"), value_at};
       } else if (const std::optional<std::string> length = SqlInterval(value)) {
         said[name] = {*length, value_at};
@@ -143,9 +168,14 @@ class QueryReader {
     }
     const std::vector<std::string> table = NamesOf(FieldOf(InnerOf(*arguments[0]), "fields"));
     if (table.empty()) return Problem(OffsetOf(*arguments[0], at), "the first argument is the name of a table");
-    FindTable(table.back(), OffsetOf(*arguments[0], at));
+    FindTable(table, OffsetOf(*arguments[0], at));
     if (table_ == nullptr) return;
     window.time = Part(Rows().Translate(*arguments[1], at), *arguments[1]);
+    const std::vector<std::string> time = NamesOf(FieldOf(InnerOf(*arguments[1]), "fields"));
+    if (const SqlTable::Option* const said_time = table_->FindOption("time");
+        said_time != nullptr && (time.empty() || time.back() != said_time->value)) {
+      return Problem(OffsetOf(*arguments[1], at), fmt::format("the table's time is {}", Shown(said_time->value)));
+    }
     for (size_t i = 2; i < needed; ++i) {
       const size_t length_at = OffsetOf(*arguments[i], at);
       const std::optional<std::string> length = SqlInterval(*arguments[i]);
@@ -166,15 +196,21 @@ class QueryReader {
   // ---- expressions ----
 
   std::optional<SqlText> Column(const std::vector<std::string>& names, size_t offset) {
-    if (names.size() == 2 && names[0] == "record" && alias_ != "record") return SqlText().Add("record." + names[1], offset);
-    const bool qualified = names.size() == 2 && names[0] == (alias_.empty() ? table_->name : alias_);
+    const std::string& name_of_table = alias_.empty() ? table_->name : alias_;
+    static const std::vector<std::string> kPlaces = {"key", "timestamp", "topic", "partition", "offset"};
+    if (names.size() == 2 && names[0] == "record" && name_of_table != "record" &&
+        std::ranges::find(kPlaces, names[1]) != kPlaces.end()) {
+      return SqlText().Add("record." + names[1], offset);
+    }
+    const bool qualified = names.size() == 2 && names[0] == name_of_table;
     if (names.size() != 1 && !qualified) {
       Problem(offset, fmt::format("there is no column {}", Quoted(fmt::format("{}", fmt::join(names, ".")))));
       return std::nullopt;
     }
     const SqlTable::Column* const column = table_->Find(names.back());
     if (column == nullptr && (names.back() == "window_start" || names.back() == "window_end")) {
-      Problem(offset, "the window stands for itself in GROUP BY and SELECT, and is no value to compute with");
+      Problem(offset, query_.window ? "the window stands for itself in GROUP BY and SELECT, and is no value to compute with"
+                                    : "FROM has no window; windows are FROM TUMBLE(..) and HOP(..)");
       return std::nullopt;
     }
     if (column == nullptr) {
@@ -203,19 +239,26 @@ class QueryReader {
                           return std::optional<SqlText>();
                         },
                         problems_);
-    rows.SetNumbers([this](const SqlNode& node) {
+    rows.SetTypes([this](const SqlNode& node) {
       const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
       const SqlTable::Column* const column = names.empty() ? nullptr : table_->Find(names.back());
-      if (column != nullptr) return column->type == "integer" || column->type == "decimal";
-      return KindOf(node) == "A_Const" && !FieldOf(InnerOf(node), "sval").is_object();
+      return column == nullptr ? SqlType{} : SqlType{column->type, column->nullable && !column->default_value};
     });
     return rows;
   }
 
   // Conditions on the measures of a key.
   SqlExpressions Totals() {
-    return SqlExpressions(
+    SqlExpressions totals(
         [this](const std::vector<std::string>& names, size_t at) -> std::optional<SqlText> {
+          // To PostgreSQL such a name is the column.
+          const bool is_column = names.size() != 1 || table_->Find(names[0]) != nullptr;
+          if (is_column) {
+            Problem(at,
+                    "HAVING is about SUM(..) and COUNT(..), which it names as they are; a condition on a column stands in "
+                    "WHERE");
+            return std::nullopt;
+          }
           for (const SqlQuery::Measure& measure : query_.measures) {
             if (names.size() == 1 && names[0] == measure.name) return SqlText().Add(measure.name, at);
           }
@@ -229,51 +272,75 @@ class QueryReader {
           return name ? std::optional(SqlText().Add(*name, at)) : std::nullopt;
         },
         problems_);
+    totals.SetTypes([](const SqlNode& node) {
+      return KindOf(node) == "FuncCall" || KindOf(node) == "ColumnRef" ? SqlType{"decimal", true} : SqlType{};
+    });
+    return totals;
   }
 
   // ---- SELECT and GROUP BY ----
 
   bool IsWindow(const SqlNode& node) const {
     const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
-    return KindOf(node) == "ColumnRef" && query_.window && !names.empty() && table_->Find(names.back()) == nullptr &&
+    const bool is_name = KindOf(node) == "ColumnRef" && query_.window && !names.empty() && names.size() <= 2 &&
+                         (names.size() == 1 || alias_.empty() || names[0] == alias_);
+    return is_name && table_->Find(names.back()) == nullptr &&
            (names.back() == "window_start" || names.back() == "window_end");
   }
 
   void ReadTargets(const SqlNode& targets, const SqlNode& group) {
     bool has_window = false;
+    for (const SqlNode& target : targets) {
+      const std::string name = TextOf(InnerOf(target), "name");
+      if (!name.empty() && !aliases_.insert(name).second)
+        Problem(OffsetOf(target, begin_), fmt::format("two items of SELECT have the name {}", Shown(name)));
+    }
     for (const SqlNode& item : group) {
-      const SqlNode* node = &item;
+      const SqlNode* node = &Named(item, targets);
       const size_t at = OffsetOf(item, begin_);
       if (KindOf(item) == "GroupingSet") {
         Problem(at, "grouping sets are not supported");
         continue;
       }
       const SqlNode& position = FieldOf(FieldOf(InnerOf(item), "ival"), "ival");
-      const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(item), "fields"));
       if (KindOf(item) == "A_Const" && position.is_number_integer()) {
-        const size_t index = position.get<size_t>();
-        if (index < 1 || index > targets.size()) {
+        const auto index = position.get<int64_t>();
+        if (index < 1 || index > static_cast<int64_t>(targets.size())) {
           Problem(at, fmt::format("SELECT has no item {}", index));
           continue;
         }
-        node = &FieldOf(InnerOf(targets[index - 1]), "val");
-      } else if (names.size() == 1 && table_->Find(names[0]) == nullptr && !IsWindow(item)) {
-        for (const SqlNode& target : targets) {
-          if (TextOf(InnerOf(target), "name") == names[0]) node = &FieldOf(InnerOf(target), "val");
-        }
+        node = &FieldOf(InnerOf(targets[static_cast<size_t>(index) - 1]), "val");
       }
       if (IsWindow(*node)) {
         has_window = true;
         continue;
       }
-      query_.keys.push_back({.text = Rows().Translate(*node, at), .offset = at, .column = KindOf(*node) == "ColumnRef"});
+      query_.keys.push_back({.text = Rows().Translate(*node, at), .offset = at, .column = ColumnOf(*node), .name = ""});
     }
-    if (query_.window && !has_window && !group.empty())
-      Problem(OffsetOf(group[0], begin_), "GROUP BY has no window_start, which stands for the window that a record is in");
+    if (query_.window && !has_window)
+      Problem(OffsetOf(group.is_array() && !group.empty() ? group[0] : group, begin_),
+              "GROUP BY has no window_start, which stands for the window that a record is in");
     for (const SqlNode& target : targets) ReadTarget(target);
     // What is wrong with one that is there was told.
     if (query_.measures.empty() && problems_->empty())
       Problem(begin_, "SELECT has no measure, which is SUM(..) or COUNT(..)");
+  }
+
+  // What SELECT has under this name, if it is no column; else the node itself.
+  const SqlNode& Named(const SqlNode& node, const SqlNode& targets) const {
+    const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
+    if (KindOf(node) != "ColumnRef" || names.size() != 1 || table_->Find(names[0]) != nullptr || IsWindow(node)) return node;
+    for (const SqlNode& target : targets) {
+      if (TextOf(InnerOf(target), "name") == names[0]) return FieldOf(InnerOf(target), "val");
+    }
+    return node;
+  }
+
+  // The column that a node is; nullptr if it is something else.
+  const SqlTable::Column* ColumnOf(const SqlNode& node) const {
+    const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
+    const bool is_name = KindOf(node) == "ColumnRef" && (names.size() == 1 || (names.size() == 2 && names[0] != "record"));
+    return is_name ? table_->Find(names.back()) : nullptr;
   }
 
   void ReadTarget(const SqlNode& target) {
@@ -304,7 +371,16 @@ class QueryReader {
     }
     const bool is_key =
         std::ranges::any_of(query_.keys, [&text](const SqlQuery::Key& key) { return key.text.text == text.text; });
-    if (!is_key) Problem(at, "this is neither in GROUP BY nor SUM(..) or COUNT(..)");
+    const std::string name = TextOf(InnerOf(target), "name");
+    const SqlTable::Column* const column = ColumnOf(value);
+    const std::string shown = !name.empty() ? name : column != nullptr ? column->name : "";
+    shown_keys_.insert(shown);
+    for (SqlQuery::Key& key : query_.keys) {
+      if (key.text.text == text.text && key.name.empty()) key.name = shown;
+    }
+    // A key that is wrong was told.
+    const bool all_keys = std::ranges::none_of(query_.keys, [](const SqlQuery::Key& key) { return key.text.text.empty(); });
+    if (!is_key && all_keys) Problem(at, "this is neither in GROUP BY nor SUM(..) or COUNT(..)");
   }
 
   // The measure that an aggregate is, which is added if SELECT has it not. nullopt if there is none, which was told.
@@ -322,12 +398,22 @@ class QueryReader {
                       : fmt::format("{} is not supported; there are SUM and COUNT", shown));
       return std::nullopt;
     }
+    if (call.contains("over") || call.contains("func_variadic") || call.contains("agg_within_group") ||
+        NamesOf(FieldOf(call, "funcname")).size() > 1) {
+      Problem(at, fmt::format("{} takes one argument, and may have FILTER (WHERE ..), but nothing else", shown));
+      return std::nullopt;
+    }
+    if (query_.measures.size() > kMaxMeasures) return std::nullopt;
     if (call.contains("agg_order")) {
       Problem(at, fmt::format("{} has no order", shown));
       return std::nullopt;
     }
     const SqlNode& arguments = FieldOf(call, "args");
     const bool star = call.contains("agg_star");
+    if (star && function != "count") {
+      Problem(at, fmt::format("{}(*) is nothing; name what is added", shown));
+      return std::nullopt;
+    }
     if (!star && (!arguments.is_array() || arguments.size() != 1)) {
       Problem(at, fmt::format("{} takes one argument", shown));
       return std::nullopt;
@@ -343,32 +429,48 @@ class QueryReader {
       if (measure.text.text == text.text && (name.empty() || name == measure.name)) return measure.name;
     }
     const std::string base = name.empty() ? function : name;
+    // A name that SELECT gives is its own alone.
+    const bool given = !name.empty();
     name = base;
-    for (int i = 2; std::ranges::find(query_.measures, name, &SqlQuery::Measure::name) != query_.measures.end(); ++i)
+    for (int i = 2; (!given && aliases_.contains(name)) ||
+                    std::ranges::find(query_.measures, name, &SqlQuery::Measure::name) != query_.measures.end();
+         ++i) {
       name = fmt::format("{}_{}", base, i);
+    }
+    if (query_.measures.size() == kMaxMeasures) Problem(at, fmt::format("a job has at most {} measures", kMaxMeasures));
     query_.measures.push_back({name, std::move(text), at});
     return name;
   }
 
   // ---- ORDER BY ----
 
-  void ReadOrder(const SqlNode& order) {
+  void ReadOrder(const SqlNode& order, const SqlNode& targets) {
     size_t keys = 0;
+    const size_t shown = query_.measures.size();
     for (const SqlNode& item : order) {
       const SqlNode& by = InnerOf(item);
       const SqlNode& node = FieldOf(by, "node");
       const size_t at = OffsetOf(node, begin_);
-      if (IsWindow(node)) continue;
       const bool descending = TextOf(by, "sortby_dir") == "SORTBY_DESC";
+      if (TextOf(by, "sortby_dir") == "SORTBY_USING")
+        return Problem(at, "ORDER BY .. USING is not supported; write DESC or ASC");
+      if (IsWindow(node)) {
+        if (descending) Problem(at, "windows come in the order of time");
+        continue;
+      }
       if (TextOf(by, "sortby_nulls") == "SORTBY_NULLS_FIRST")
         Problem(at, "NULLS FIRST is not supported: a null is not ranked");
       if (query_.rank.empty()) {
-        query_.rank = RankOf(node, at);
+        query_.rank = RankOf(node, at, shown, targets);
         query_.ascending = !descending;
         if (query_.rank.empty()) return;
         continue;
       }
-      const SqlText text = Rows().Translate(node, at);
+      const SqlNode& named = Named(node, targets);
+      const bool is_measure = KindOf(named) == "FuncCall" && IsSqlAggregate(named);
+      const SqlText text = is_measure ? SqlText() : Rows().Translate(named, at);
+      if (keys < query_.keys.size() && query_.keys[keys].column != nullptr && query_.keys[keys].column->type != "text")
+        return Problem(at, "equal ones are ordered by the key's text, which is another order than that of this column");
       if (descending || keys >= query_.keys.size() || query_.keys[keys].text.text != text.text)
         return Problem(at,
                        "behind the measure only the key can stand, ascending: it decides between equal ones in any case");
@@ -379,17 +481,27 @@ class QueryReader {
                                   query_.measures[0].name));
   }
 
-  std::string RankOf(const SqlNode& node, size_t at) {
+  std::string RankOf(const SqlNode& node, size_t at, size_t shown, const SqlNode& targets) {
     const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
     const SqlNode& position = FieldOf(FieldOf(InnerOf(node), "ival"), "ival");
     if (KindOf(node) == "FuncCall" && IsSqlAggregate(node)) return MeasureOf(node, at).value_or("");
-    for (const SqlQuery::Measure& measure : query_.measures) {
-      if (names.size() == 1 && names[0] == measure.name) return measure.name;
+    if (KindOf(node) == "A_Const" && position.is_number_integer()) {
+      const auto index = position.get<int64_t>();
+      const bool is_there = index >= 1 && index <= static_cast<int64_t>(targets.size());
+      const SqlNode& target = is_there ? InnerOf(targets[static_cast<size_t>(index) - 1]) : position;
+      const SqlNode& value = FieldOf(target, "val");
+      if (KindOf(value) == "FuncCall" && IsSqlAggregate(value))
+        return MeasureOf(value, at, TextOf(target, "name")).value_or("");
+    }
+    for (size_t i = 0; i < std::min(shown, query_.measures.size()); ++i) {
+      const std::string& name = query_.measures[i].name;
+      if (names.size() != 1 || names[0] != name) continue;
+      if (!shown_keys_.contains(name)) return name;
+      Problem(at, fmt::format("{} is a measure and a key of SELECT; give one another name", Shown(name)));
+      return "";
     }
     if (query_.measures.empty()) return "";
-    Problem(at, position.is_number_integer()
-                    ? "a position says too little here; name the measure that ranks"
-                    : "ORDER BY begins with the measure that ranks, SUM(..) or COUNT(..) or its name");
+    Problem(at, "ORDER BY begins with the measure that ranks, SUM(..) or COUNT(..) or its name");
     return "";
   }
 
@@ -399,6 +511,9 @@ class QueryReader {
   const SqlTable* table_ = nullptr;
   std::string alias_;
   bool generating_ = false;
+  // The names that SELECT gives, and those of the keys in it.
+  std::set<std::string> aliases_;
+  std::set<std::string> shown_keys_;
   SqlQuery query_;
 };
 

@@ -22,8 +22,10 @@ struct SqlQuery {
   struct Key {
     SqlText text;
     size_t offset = 0;
-    // Whether it is a column, and nothing else.
-    bool column = false;
+    // The column that it is; nullptr if it is computed.
+    const SqlTable::Column* column = nullptr;
+    // What SELECT calls it; empty if nothing.
+    std::string name = {};
   };
   struct Measure {
     std::string name;

@@ -105,21 +105,37 @@ class JobWriter {
   // A delimited record of texts and numbers, a column as the key and one sum: what a spec says without types, and so decodes
   // by the direct path if the sum is linear.
   bool IsPlain() const {
-    if (query_.where || query_.having || query_.window || query_.measures.size() != 1 ||
-        query_.measures[0].name != "score" || query_.keys.size() != 1 || !query_.keys[0].column ||
-        !query_.measures[0].text.text.starts_with("sum(") || absl::StrContains(query_.measures[0].text.text, "if(")) {
+    if (query_.table == nullptr || query_.where || query_.having || query_.window || query_.measures.size() != 1 ||
+        query_.keys.size() != 1) {
       return false;
     }
+    const SqlQuery::Measure& measure = query_.measures[0];
+    const SqlTable::Column* const key = query_.keys[0].column;
+    if (measure.name != "score" || !measure.text.text.starts_with("sum(") || key == nullptr || key->type != "text")
+      return false;
     for (const char* option : {"quoting", "null_as", "trim", "bom"}) {
       if (query_.table->FindOption(option) != nullptr) return false;
     }
     const SqlTable::Option* const format = query_.table->FindOption("format");
-    const bool untyped = std::ranges::all_of(query_.table->columns, [this](const SqlTable::Column& column) {
-      return !column.nullable && !column.default_value && column.generated.is_null() &&
-             (column.type == "text" || column.type == "decimal") &&
-             query_.table->FindOption("path." + column.name) == nullptr;
-    });
-    return format != nullptr && format->value == "delimited" && untyped;
+    if (format == nullptr || format->value != "delimited") return false;
+    const ParsedExpression parsed = ParseExpression(measure.text.text);
+    return parsed.expression && SumsPlainNumbers(*parsed.expression) &&
+           std::ranges::all_of(query_.table->columns, [this](const SqlTable::Column& column) {
+             return !column.nullable && !column.default_value && column.generated.is_null() &&
+                    IsExpressionName(column.name) && query_.table->FindOption("path." + column.name) == nullptr;
+           });
+  }
+
+  // Whether all that an expression names are decimal columns, and nothing is called but arithmetic.
+  bool SumsPlainNumbers(const Expression& expression) const {
+    if (expression.kind == Expression::Kind::kNumber) return true;
+    if (expression.kind == Expression::Kind::kName) {
+      const SqlTable::Column* const column = query_.table->Find(expression.text);
+      return column != nullptr && column->type == "decimal";
+    }
+    static const std::vector<std::string> kCalls = {"sum", "+", "-", "*", "/", "negate"};
+    return expression.kind == Expression::Kind::kCall && std::ranges::find(kCalls, expression.text) != kCalls.end() &&
+           std::ranges::all_of(expression.arguments, [this](const Expression& of) { return SumsPlainNumbers(of); });
   }
 
   YamlNode Source() {
@@ -158,8 +174,11 @@ class JobWriter {
       return format;
     }
     if (kind != "delimited") {
-      Problem(option == nullptr ? query_.table->offset : option->offset,
-              "a table says how its records are read: WITH (format = 'json') or (format = 'delimited', separator = '|')");
+      if (option != nullptr)
+        Problem(option->offset, fmt::format("there is no format {}; there are json and delimited", Quoted(kind)));
+      if (option == nullptr)
+        Problem(query_.table->offset,
+                "a table says how its records are read: WITH (format = 'json') or (format = 'delimited', separator = '|')");
     }
     YamlNode delimited = Map(option == nullptr ? query_.table->offset : option->offset);
     for (const char* key : {"separator", "quoting", "null_as", "trim", "bom"}) PutOption(key, &delimited);
@@ -273,6 +292,11 @@ std::vector<SpecError> ErrorsOf(std::string_view sql, std::vector<SqlProblem> pr
 // What people write who come from Flink, whose SQL PostgreSQL's grammar does not take.
 void AddHint(std::string_view sql, SqlProblem* problem) {
   const std::string upper = absl::AsciiStrToUpper(std::string(sql));
+  if (absl::StrContains(upper, "'CONNECTOR'") || absl::StrContains(upper, "'FORMAT'"))
+    problem->message += "; names of options stand without quotes, as in WITH (format = 'json'), and there is no connector";
+  if (absl::StrContains(upper, "CREATE STREAM")) problem->message += "; a topic is a CREATE TABLE";
+  if (absl::StrContains(upper, "WINDOW TUMBLING") || absl::StrContains(upper, "WINDOW HOPPING"))
+    problem->message += "; windows are FROM TUMBLE(clicks, at, INTERVAL '1 day') and HOP(..)";
   if (absl::StrContains(upper, "WATERMARK FOR")) problem->message += "; a watermark is lateness = '30s' in the table's WITH";
   if (absl::StrContains(upper, "TABLE(TUMBLE") || absl::StrContains(upper, "TABLE(HOP") ||
       absl::StrContains(upper, "DESCRIPTOR("))
@@ -281,9 +305,10 @@ void AddHint(std::string_view sql, SqlProblem* problem) {
 
 }  // namespace
 
-std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec) {
+std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec,
+                                  std::vector<std::string>* key_names) {
   spec->Clear();
-  std::vector<SqlNode> statements;
+  std::vector<SqlStatement> statements;
   std::vector<SqlProblem> problems = ParseSql(sql, &statements);
   if (!problems.empty()) {
     AddHint(sql, &problems[0]);
@@ -291,7 +316,7 @@ std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name,
   }
   std::map<std::string, SqlTable> tables;
   const SqlNode* select = nullptr;
-  for (const SqlNode& statement : statements) {
+  for (const auto& [statement, begin] : statements) {
     const std::string_view kind = KindOf(statement);
     if (kind == "CreateStmt") {
       SqlTable table = ReadSqlTable(InnerOf(statement), &problems);
@@ -302,15 +327,18 @@ std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name,
     } else if (kind == "SelectStmt" && select == nullptr) {
       select = &InnerOf(statement);
     } else {
-      problems.push_back(
-          {0, kind == "SelectStmt" ? "there are two SELECT; a job is one" : "only CREATE TABLE and SELECT are SQL here"});
+      problems.push_back({begin, kind == "SelectStmt" ? "there are two SELECT; a job is one"
+                                                      : "only CREATE TABLE and SELECT are SQL here"});
     }
   }
   if (select == nullptr) {
-    if (problems.empty()) problems.push_back({0, "there is no SELECT, which a job is"});
+    if (problems.empty()) problems.push_back({sql.size(), "there is no SELECT, which a job is"});
     return ErrorsOf(sql, std::move(problems));
   }
   const SqlQuery query = ReadSqlQuery(*select, tables, &problems);
+  for (const SqlQuery::Key& key : query.keys) {
+    if (key_names != nullptr) key_names->push_back(key.name);
+  }
   YamlNode root;
   if (query.table != nullptr) root = JobWriter(query, &problems).Write(name);
   if (!problems.empty()) return ErrorsOf(sql, std::move(problems));

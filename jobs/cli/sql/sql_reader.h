@@ -10,7 +10,9 @@
 
 namespace tenfold {
 
-// Reads tables and one SELECT. Returns all errors in the order of the text. If there are none, `spec` is complete.
-std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec);
+// Reads tables and one SELECT. Returns all errors in the order of the text. If there are none, `spec` is complete, and
+// `key_names`, if given, has what SELECT calls the parts of the key, empty where it does not.
+std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec,
+                                  std::vector<std::string>* key_names = nullptr);
 
 }  // namespace tenfold

@@ -11,6 +11,9 @@
 namespace tenfold {
 namespace {
 
+// NAMEDATALEN - 1 of PostgreSQL.
+constexpr size_t kMaxNameBytes = 63;
+
 const std::vector<std::string>& OptionNames() {
   static const auto* const names =
       new std::vector<std::string>{"ahead",    "allow_compacted", "allow_internal", "bom",     "brokers",
@@ -39,9 +42,17 @@ class TableReader {
       }
     }
     for (const SqlNode& option : FieldOf(create, "options")) ReadOption(InnerOf(option), OffsetOf(option, table_->offset));
+    for (const char* part : {"inhRelations", "partspec", "partbound", "ofTypename", "accessMethod", "tablespacename"}) {
+      if (create.contains(part))
+        Problem(table_->offset, "a table here is a topic, which has columns and WITH (..), and nothing else");
+    }
+    if (relation.contains("schemaname")) Problem(table_->offset, "a table has a name without a schema");
     if (table_->columns.empty()) Problem(table_->offset, "the table has no columns");
     for (const auto& [name, option] : table_->options) {
       const bool of_column = name.starts_with("path.") || name.starts_with("unit.");
+      const SqlTable::Column* const column = of_column ? table_->Find(name.substr(5)) : nullptr;
+      if (column != nullptr && !column->generated.is_null())
+        Problem(option.offset, fmt::format("{} is generated, and has no place in a record", column->name));
       if (of_column && table_->Find(name.substr(5)) == nullptr)
         Problem(option.offset,
                 fmt::format("the table has no column {}{}", Quoted(name.substr(5)), Suggestion(name.substr(5))));
@@ -64,7 +75,21 @@ class TableReader {
     column.offset = at.is_number_unsigned() ? at.get<size_t>() : table_->offset;
     const SqlNode& type = FieldOf(definition, "typeName");
     column.type = TypeOf(SqlName(FieldOf(type, "names")), type.contains("arrayBounds"), column.offset);
+    if (type.contains("typmods"))
+      Problem(column.offset, "a type says no size here, as values are taken as they are; use ROUND(x, 2) and LEFT(x, 5)");
+    if (definition.contains("collClause"))
+      Problem(column.offset, "texts are ordered by their bytes, whatever a collation says");
+    // PostgreSQL cuts names off, and a field would be sought by what is left.
+    if (column.name.size() >= kMaxNameBytes) {
+      Problem(column.offset,
+              fmt::format("a name has less than {} bytes; say by path.NAME what the record calls it", kMaxNameBytes));
+    }
     for (const SqlNode& constraint : FieldOf(definition, "constraints")) ReadConstraint(constraint, &column);
+    const bool has_default = column.default_value.has_value();
+    if (!column.generated.is_null() && (has_default || column.type == "integer" || column.type.ends_with("_list"))) {
+      Problem(column.offset, has_default ? "what is generated has no default"
+                                         : "what is generated is numeric, text, boolean or timestamptz, as it is computed");
+    }
     if (table_->Find(column.name) != nullptr)
       Problem(column.offset, fmt::format("the column {} is there twice", column.name));
     table_->columns.push_back(std::move(column));
@@ -80,6 +105,7 @@ class TableReader {
     if (array && (ours == "text" || ours == "decimal")) return ours + "_list";
     if (!array && !ours.empty()) return ours;
     const bool is_float = type == "float4" || type == "float8";
+    if (type == "string") return Problem(offset, "there is no type string; write text"), "text";
     Problem(offset, is_float ? "a floating point number is not exact; write numeric"
                              : fmt::format("there is no type {}{}; there are numeric, integer, bigint, text, boolean, "
                                            "timestamptz, text[] and numeric[]",
@@ -105,16 +131,16 @@ class TableReader {
   }
 
   void ReadDefault(const SqlNode& value, size_t at, SqlTable::Column* column) {
+    // 'x'::text, as pg_dump writes it.
+    const SqlNode* constant = &value;
+    while (KindOf(*constant) == "TypeCast") constant = &FieldOf(InnerOf(*constant), "arg");
     const auto refused = [](const std::vector<std::string>&, size_t) { return std::optional<SqlText>(); };
     const auto no_aggregate = [](const SqlNode&, size_t) { return std::optional<SqlText>(); };
     std::vector<SqlProblem> ignored;
-    std::string text = SqlExpressions(refused, no_aggregate, &ignored).Translate(value, at).text;
-    if (text.starts_with("(-")) text = text.substr(1, text.size() - 2);
-    const SqlNode& string = FieldOf(InnerOf(value), "sval");
+    std::string text = SqlExpressions(refused, no_aggregate, &ignored).Translate(*constant, at).text;
+    const SqlNode& string = FieldOf(InnerOf(*constant), "sval");
     if (string.is_object()) text = TextOf(string, "sval");
-    const std::string_view kind = KindOf(value);
-    const bool constant = kind == "A_Const" || kind == "TypeCast" || (kind == "A_Expr" && text.starts_with('-'));
-    if (!ignored.empty() || !constant || text == "null")
+    if (!ignored.empty() || KindOf(*constant) != "A_Const" || (text == "null" && !string.is_object()))
       return Problem(at, "a default is a constant, for where the field is null or missing; leave it out for null");
     column->default_value = text;
   }
@@ -123,9 +149,15 @@ class TableReader {
     const std::string space = TextOf(option, "defnamespace");
     std::string name = TextOf(option, "defname");
     const SqlNode& value = InnerOf(FieldOf(option, "arg"));
+    const SqlNode& said = FieldOf(option, "arg");
     std::string text = TextOf(value, "sval");
-    // A number that is not above 0 is lost on the way here, and no option has one.
-    if (KindOf(FieldOf(option, "arg")) == "Integer") text = value.contains("ival") ? value["ival"].dump() : "";
+    // A word without quotes is the name of a type to the parser, and nothing is true.
+    if (KindOf(said) == "TypeName") text = SqlName(FieldOf(value, "names"));
+    if (KindOf(said) == "Float") text = TextOf(value, "fval");
+    if (said.is_null()) text = "true";
+    // A number that is not above 0 is lost on the way here.
+    if (KindOf(said) == "Integer" && !value.contains("ival")) return Problem(at, "write the value in quotes");
+    if (KindOf(said) == "Integer") text = value["ival"].dump();
     if (!space.empty() && space != "path" && space != "unit" && space != "kafka")
       return Problem(at, fmt::format("there are path.COLUMN, unit.COLUMN and kafka.PROPERTY, but no {}.", Shown(space)));
     if (space.empty() && std::ranges::find(OptionNames(), name) == OptionNames().end()) {

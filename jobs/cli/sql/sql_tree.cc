@@ -69,7 +69,7 @@ size_t FirstDigit(std::string_view text, size_t at) {
       depth += next == "/*" ? 1 : -1;
       ++at;
     } else if (depth == 0 && next == "--") {
-      at = std::min(text.find('\n', at), text.size() - 1);
+      at = std::min(text.find_first_of("\r\n", at), text.size() - 1);
     } else if (depth == 0 && absl::ascii_isdigit(static_cast<unsigned char>(text[at]))) {
       return at;
     }
@@ -106,7 +106,7 @@ size_t ByteOf(std::string_view text, int character) {
 
 }  // namespace
 
-std::vector<SqlProblem> ParseSql(std::string_view text, std::vector<SqlNode>* statements) {
+std::vector<SqlProblem> ParseSql(std::string_view text, std::vector<SqlStatement>* statements) {
   if (text.size() > kMaxSpecBytes) return {{0, fmt::format("SQL has at most {} bytes", kMaxSpecBytes)}};
   if (!IsUtf8(text)) return {{0, "SQL is UTF-8, and this is not"}};
   if (const size_t nul = text.find('\0'); nul != std::string_view::npos) return {{nul, "SQL holds no zero byte"}};
@@ -119,7 +119,11 @@ std::vector<SqlProblem> ParseSql(std::string_view text, std::vector<SqlNode>* st
   } else {
     SqlNode tree = SqlNode::parse(result.parse_tree, nullptr, false);
     RestoreNumbers(text, &tree);
-    for (const SqlNode& statement : FieldOf(tree, "stmts")) statements->push_back(FieldOf(statement, "stmt"));
+    for (const SqlNode& statement : FieldOf(tree, "stmts")) {
+      const SqlNode& at = FieldOf(statement, "stmt_location");
+      const size_t begin = at.is_number_unsigned() ? at.get<size_t>() : 0;
+      statements->push_back({FieldOf(statement, "stmt"), std::min(text.find_first_not_of(" \t\r\n", begin), text.size())});
+    }
   }
   pg_query_free_parse_result(result);
   return problems;

@@ -13,6 +13,12 @@ namespace tenfold {
 
 using SqlNode = nlohmann::json;
 
+struct SqlStatement {
+  SqlNode node;
+  // Where it begins in the text, or a comment before it.
+  size_t offset = 0;
+};
+
 struct SqlProblem {
   // The byte of the text that it is about.
   size_t offset = 0;
@@ -21,7 +27,7 @@ struct SqlProblem {
 
 // Parses the text, UTF-8, into its statements. Returns what is wrong, if anything: a text that is too long or too deep, one
 // that is no SQL. A position of a node is its byte in the text.
-std::vector<SqlProblem> ParseSql(std::string_view text, std::vector<SqlNode>* statements);
+std::vector<SqlProblem> ParseSql(std::string_view text, std::vector<SqlStatement>* statements);
 
 // The kind of a node, the key of its one value, and the value. "" and null for null.
 std::string_view KindOf(const SqlNode& node);

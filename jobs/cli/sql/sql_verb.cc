@@ -11,8 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/process/process.h"
 #include "common/process/random_id.h"
+#include "common/text/shown_text.h"
 #include "fmt/format.h"
 #include "jobs/cli/batch_text.h"
 #include "jobs/cli/dev/dev_session.h"
@@ -22,9 +25,12 @@
 #include "jobs/cli/spec_file.h"
 #include "jobs/cli/sql/result_csv.h"
 #include "jobs/cli/verbs.h"
+#include "jobs/plan/pane_clock.h"
+#include "jobs/show/status_json.h"
 #include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_rules.h"
 #include "jobs/spec/spec_writer.h"
+#include "nlohmann/json.hpp"
 
 namespace tenfold {
 namespace {
@@ -42,9 +48,12 @@ struct Options {
 };
 
 // The longest time from one batch to the next of a query that is waited for.
-constexpr uint32_t kQueryIntervalMs = 500;
+constexpr uint32_t kQueryIntervalMs = 200;
+// How long partitions bring nothing until windows are final without them, and how long is waited for that.
+constexpr absl::Duration kIdle = absl::Milliseconds(300);
+constexpr absl::Duration kClosing = absl::Seconds(2);
 
-int Submit(const CliGlobals& globals, const JobSpec& spec) {
+int Submit(const CliGlobals& globals, const JobSpec& spec, Form form) {
   SubmitRequest request;
   *request.mutable_spec() = spec;
   request.set_job_id(RandomId());
@@ -53,23 +62,29 @@ int Submit(const CliGlobals& globals, const JobSpec& spec) {
     return driver->Submit(context, request, &reply);
   });
   if (!status.ok()) return ReportError(globals, status);
-  PrintData(reply.job_id() + "\n");
+  PrintData(form == Form::kJson ? nlohmann::ordered_json{{"job", spec.name()}, {"job_id", reply.job_id()}}.dump() + "\n"
+                                : reply.job_id() + "\n");
   return kExitOk;
 }
 
 class Query {
  public:
-  Query(const Options& options, const JobSpec& spec)
-      : options_(options), spec_(spec), form_(ResultFormOf(spec)), session_(ClusterOptions(options, spec)) {}
+  Query(const Options& options, const JobSpec& spec, std::vector<std::string> key_names)
+      : options_(options),
+        spec_(spec),
+        form_(ResultFormOf(spec)),
+        session_(ClusterOptions(options, spec)),
+        key_names_(std::move(key_names)) {}
 
   int Run() {
     std::optional<int> exit_code = session_.Start(spec_);
     if (!exit_code) exit_code = session_.Ends(&ends_);
     for (uint64_t batch = 1; !exit_code; batch += found_) exit_code = Take(batch);
     progress_.reset();
-    session_.Stop();
-    // Whoever ends a query that has no result yet has none.
-    return session_.interrupted() && !complete_ ? kExitRefused : *exit_code;
+    session_.Kill();
+    if (!session_.interrupted() || complete_) return *exit_code;
+    PrintError("interrupted before all of the topic was in the result");
+    return kExitRefused;
   }
 
  private:
@@ -86,48 +101,115 @@ class Query {
     GetBatchReply reply;
     found_ = false;
     if (const std::optional<int> exit_code = session_.Next(batch, &found_, &reply)) return exit_code;
-    if (!found_) return std::nullopt;
-    for (const FinalWindow& final : reply.batch().finals()) *finals_.Add() = final;
-    const EndGap gap = GapOf(ends_, reply);
-    if (!complete_ && (!gap.held_by.empty() || reply.batch().more_finals())) {
+    if (found_) last_.Swap(&reply);
+    if (!found_) return !complete_ && reached_ && absl::Now() - *reached_ > kClosing ? Complete() : std::nullopt;
+    for (const FinalWindow& final : last_.batch().finals()) *finals_.Add() = final;
+    if (complete_) return Print();
+    const EndGap gap = GapOf(ends_, last_);
+    if (!gap.held_by.empty() || last_.batch().more_finals()) {
       if (!progress_) progress_.emplace("folded", "records", first_gap_ = gap.records);
       progress_->Update(first_gap_ - std::min(first_gap_, gap.records));
       return std::nullopt;
     }
+    // Windows that nothing comes for any more are final a moment later.
+    if (!reached_) reached_ = absl::Now();
+    return AllOver() || absl::Now() - *reached_ > kClosing ? Complete() : std::nullopt;
+  }
+
+  // Whether all windows of the result are final that were over when all of the topic was in it.
+  bool AllOver() const {
+    if (!last_.batch().has_window()) return true;
+    const int64_t quiet_since_us = absl::ToUnixMicros(*reached_ - kIdle);
+    const int64_t over = PaneClock(form_.calendar.get(), quiet_since_us).passed().value_or(last_.batch().window());
+    return IsClosed(std::min(over, last_.batch().window()));
+  }
+
+  bool IsClosed(int64_t window) const {
+    return last_.batch().has_closed_through() && window <= last_.batch().closed_through();
+  }
+
+  std::optional<int> Complete() {
     progress_.reset();
-    const BatchCommitted& had = reply.batch();
-    const bool tells = !std::exchange(complete_, true);
-    if (tells && had.bad_records() > 0)
-      PrintError(fmt::format("{} of {} records are bad", had.bad_records(), had.records()));
-    if (tells && had.late_records() > 0)
-      PrintError(fmt::format("{} of {} records are late", had.late_records(), had.records()));
-    if (!PrintData(Render(&reply))) return kExitOk;
+    complete_ = true;
+    if (const std::optional<int> exit_code = TellWhatIsLeftOut()) return exit_code;
+    return Print();
+  }
+
+  std::optional<int> Print() {
+    if (!PrintData(Render())) return kExitOk;
     finals_.Clear();
     return options_.watch ? std::nullopt : std::optional<int>(kExitOk);
   }
 
+  std::optional<int> TellWhatIsLeftOut() {
+    const BatchCommitted& batch = last_.batch();
+    if (batch.bad_records() > 0) {
+      JobStatus status;
+      if (const std::optional<int> exit_code = session_.Status(&status)) return exit_code;
+      PrintError(fmt::format("{} of {} records are bad: {}", batch.bad_records(), batch.records(), BadText(status)));
+    }
+    if (batch.late_records() > 0)
+      PrintError(fmt::format("{} of {} records are late", batch.late_records(), batch.records()));
+    if (batch.has_window() && !IsClosed(batch.window() - 1)) {
+      PrintError(fmt::format("windows before {} are open, too, if they wait for late records, and are not shown",
+                             WindowText(batch.window(), *form_.calendar)));
+    }
+    return std::nullopt;
+  }
+
+  // How many records are bad for which reason, and where the first one is.
+  static std::string BadText(const JobStatus& status) {
+    std::map<std::string, uint64_t> counts;
+    std::string first;
+    for (const PartitionStatus& partition : status.partitions()) {
+      for (const BadCount& bad : partition.counters().bad())
+        counts[BadReasonText(bad.reason(), bad.subject())] += bad.count();
+      if (partition.counters().samples().empty() || !first.empty()) continue;
+      const BadSample& sample = partition.counters().samples(0);
+      first = fmt::format("; {}[{}] at offset {}: {}", partition.topic(), partition.partition(), sample.offset(),
+                          Quoted(sample.excerpt()));
+    }
+    std::vector<std::string> parts;
+    for (const auto& [reason, count] : counts) parts.push_back(fmt::format("{} {}", count, reason));
+    return fmt::format("{}{}", fmt::join(parts, ", "), first);
+  }
+
   // The batch, and what became final since the last one that was printed.
-  std::string Render(GetBatchReply* reply) {
-    reply->mutable_batch()->mutable_finals()->CopyFrom(finals_);
+  std::string Render() {
+    last_.mutable_batch()->mutable_finals()->CopyFrom(finals_);
+    // The last window of all may be final as well, and stands with those that are.
+    const bool over =
+        last_.batch().has_window() && !finals_.empty() && (IsClosed(last_.batch().window()) || last_.batch().top().empty());
+    if (over) last_.mutable_batch()->clear_top();
+    const BatchCommitted& batch = last_.batch();
     std::string text;
-    if (options_.form == Form::kJson) return RenderBatch(OutputFormat::kJson, *reply);
+    if (options_.form == Form::kJson && over) {
+      const std::vector<Partition> partitions(last_.partitions().begin(), last_.partitions().end());
+      return fmt::format("{}\n", fmt::join(FinalLines(last_.job(), partitions, batch, form_), "\n"));
+    }
+    if (options_.form == Form::kJson) return RenderBatch(OutputFormat::kJson, last_);
     if (options_.form == Form::kCsv) {
-      if (!std::exchange(has_head_, true)) text = CsvHead(form_);
-      return text + CsvRows(reply->batch(), form_);
+      if (!std::exchange(has_head_, true)) text = CsvHead(form_, key_names_);
+      return text + CsvRows(batch, form_);
     }
     if (options_.watch && isatty(STDOUT_FILENO) == 1) text = "\x1b[H\x1b[J";
     for (const FinalWindow& final : finals_)
       text += fmt::format("{}, final\n{}\n", WindowText(final.window(), *form_.calendar), TableOf(final.top(), form_));
-    if (form_.calendar != nullptr && reply->batch().has_window())
-      text += fmt::format("{}, so far\n", WindowText(reply->batch().window(), *form_.calendar));
-    return text + TableOf(reply->batch().top(), form_);
+    const bool windows = form_.calendar != nullptr && batch.has_window();
+    if (over) return text;
+    if (windows) text += fmt::format("{}, so far\n", WindowText(batch.window(), *form_.calendar));
+    return text + TableOf(batch.top(), form_);
   }
 
   const Options options_;
   const JobSpec spec_;
   const ResultForm form_;
   DevSession session_;
+  const std::vector<std::string> key_names_;
   GetEndsReply ends_;
+  // The last batch, and since when it has all that there was.
+  GetBatchReply last_;
+  std::optional<absl::Time> reached_;
   google::protobuf::RepeatedPtrField<FinalWindow> finals_;
   std::optional<Progress> progress_;
   uint64_t first_gap_ = 0;
@@ -156,17 +238,19 @@ int Run(const CliGlobals& globals, Options options) {
   }
   JobSpec spec;
   const std::string name = options.name.empty() ? "query" : options.name;
-  if (const int code = ReadSql(options.schema, text, shown_as, name, &spec); code != kExitOk) return code;
+  std::vector<std::string> key_names;
+  if (const int code = ReadSql(options.schema, text, shown_as, name, &spec, &key_names); code != kExitOk) return code;
   if (options.explain) {
     PrintData(WriteJobSpec(WithoutSecrets(spec)));
     return kExitOk;
   }
-  if (submits) return Submit(globals, spec);
+  if (submits) return Submit(globals, spec, options.form);
   // Nothing of the query stays behind.
   spec.clear_sinks();
   spec.mutable_source()->set_group("none");
   spec.set_batch_interval_ms(std::min(spec.batch_interval_ms(), kQueryIntervalMs));
-  return Query(options, spec).Run();
+  if (spec.fold().general().has_window()) spec.set_idle_us(absl::ToInt64Microseconds(kIdle));
+  return Query(options, spec, std::move(key_names)).Run();
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ sinks: [{stdout: {}}, {file: {path: top.jsonl}}]
   ASSERT_EQ(Read(std::string(kPlain) +
                      "SELECT page, SUM(clicks) AS score FROM events GROUP BY page ORDER BY 2, score DESC LIMIT 1",
                  &spec),
-            "sql:4:70: a position says too little here; name the measure that ranks");
+            "sql:4:73: behind the measure only the key can stand, ascending: it decides between equal ones in any case");
   ASSERT_EQ(
       Read(std::string(kPlain) + "SELECT page, SUM(clicks) AS score FROM events GROUP BY page ORDER BY score DESC LIMIT 1",
            &spec),
@@ -150,6 +150,50 @@ TEST(SqlReaderTest, TheExampleOfTheReferenceIsAJob) {
   JobSpec spec;
   EXPECT_EQ(Read(sql, &spec), "");
   EXPECT_EQ(spec.fold().general().window().panes(), 288u);
+}
+
+TEST(SqlReaderTest, NullsAndNamesAreThoseOfSql) {
+  JobSpec spec;
+  const auto measures = [&spec](const std::string& query) {
+    const std::string wrong = Read(std::string(kClicks) + query, &spec);
+    std::string text = wrong;
+    for (const Measure& measure : spec.fold().general().measures())
+      text += measure.name() + "=" + measure.expression() + ";";
+    return text + " by " + spec.rank();
+  };
+  // SQL's GREATEST passes over a null, and CONCAT too.
+  EXPECT_EQ(measures("SELECT page, SUM(greatest(minutes, 1)) AS s, SUM(least(clicks, ms)) AS l FROM clicks GROUP BY page "
+                     "ORDER BY s LIMIT 1"),
+            "s=sum(coalesce(greatest(minutes, 1), minutes, 1));l=sum(least(clicks, ms)); by ");
+  EXPECT_EQ(measures("SELECT page, COUNT(concat(page, minutes)) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 1"),
+            "s=count(concat(page, coalesce(concat(minutes, \"\"), \"\"), \"\")); by ");
+  // A name that SELECT gives is nothing else's.
+  EXPECT_EQ(
+      measures("SELECT page, SUM(clicks), SUM(ms), COUNT(*) AS sum_2 FROM clicks GROUP BY page ORDER BY sum_2 DESC LIMIT 3"),
+      "sum=sum(clicks);sum_3=sum(ms);sum_2=count(); by sum_2");
+  // What ORDER BY and HAVING name beside SELECT is shown behind it.
+  EXPECT_EQ(measures("SELECT page, COUNT(*) FROM clicks GROUP BY page HAVING SUM(ms) > .5 ORDER BY SUM(clicks) LIMIT 3"),
+            "count=count();sum=sum(clicks);sum_2=sum(ms); by sum");
+  EXPECT_EQ(measures("SELECT lower(page) AS p, SUM(clicks) AS s FROM clicks GROUP BY p ORDER BY s DESC, p LIMIT 3"),
+            "s=sum(clicks); by ");
+  EXPECT_EQ(measures("SELECT page, SUM((clicks + ms)::numeric - (- (- clicks)) - -.5) AS s FROM clicks "
+                     "WHERE regexp_replace(page, 'a', 'b', 'g') = "
+                     "regexp_substr(page, 'c') GROUP BY page ORDER BY s LIMIT 3"),
+            "s=sum(clicks + ms - - -clicks - -0.5); by ");
+  EXPECT_EQ(spec.fold().general().where(), "regex_replace(page, \"a\", \"b\") = regex_extract(page, \"c\", 0)");
+}
+
+TEST(SqlReaderTest, AKeyThatIsNoTextIsNoPlainField) {
+  JobSpec spec;
+  ASSERT_EQ(Read(std::string(kPlain) +
+                     "SELECT clicks, SUM(minutes) AS score FROM events GROUP BY clicks ORDER BY score DESC LIMIT 1",
+                 &spec),
+            "");
+  EXPECT_TRUE(spec.fold().has_general());
+  EXPECT_EQ(
+      Read(std::string(kPlain) + "SELECT page, SUM(page) AS score FROM events GROUP BY page ORDER BY score DESC LIMIT 1",
+           &spec),
+      "sql:4:18: measures.score: is a text; it must be a number");
 }
 
 TEST(SqlReaderTest, WithoutGroupByAllRecordsAreOneKey) {
@@ -198,6 +242,38 @@ TEST(SqlReaderTest, WhatIsNoJobIsRefusedWhereItStands) {
       {"CREATE TABLE a (x text PRIMARY KEY) WITH (format = 'json'); SELECT COUNT(*) FROM a ORDER BY count LIMIT 1",
        "a topic has no keys and checks nothing"},
       {"CREATE TABLE a (x text); SELECT COUNT(*) FROM a ORDER BY count LIMIT 1", "a table says how its records are read"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks GROUP BY page ORDER BY s USING > LIMIT 1", "USING is not supported"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks GROUP BY page ORDER BY SUM(clicks) OVER (PARTITION BY page) LIMIT 1",
+       "SUM takes one argument"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks GROUP BY page ORDER BY s FETCH FIRST 3 ROWS WITH TIES", "WITH TIES"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks AS c(a, page) GROUP BY page ORDER BY s LIMIT 1", "other names of columns"},
+      {"SELECT page, SUM(clicks::numeric(10,2)) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 1", "of a certain size"},
+      {"SELECT ms::bool, SUM(clicks) AS s FROM clicks GROUP BY 1 ORDER BY s LIMIT 1", "a cast to bool is not supported"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks WHERE regexp_replace(page, 'a', '') = '' GROUP BY page ORDER BY s LIMIT 1",
+       "which replaces all"},
+      {"SELECT page, SUM(clicks) AS s, SUM(ms) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 1", "two items of SELECT"},
+      {"SELECT ms AS s, SUM(clicks) FROM clicks GROUP BY ms ORDER BY s LIMIT 1", "ORDER BY begins with the measure"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks GROUP BY page HAVING clicks > 5 ORDER BY s LIMIT 1", "stands in WHERE"},
+      {"SELECT ms, SUM(clicks) AS s FROM clicks GROUP BY ms ORDER BY s DESC, ms LIMIT 1", "by the key's text"},
+      {"SELECT SUM(clicks) s FROM TUMBLE(clicks, at, INTERVAL '1 day') ORDER BY s LIMIT 1", "GROUP BY has no window_start"},
+      {"SELECT page, SUM(clicks) s FROM TUMBLE(clicks, at, INTERVAL '5 m' SECOND) GROUP BY window_start, page ORDER BY s "
+       "LIMIT 1",
+       "this is no length of a window"},
+      {"SELECT page, SUM(clicks) s FROM TUMBLE(clicks, ms, INTERVAL '5 m') GROUP BY window_start, page ORDER BY s LIMIT 1",
+       "the table's time is at"},
+      {"SELECT page, SUM(clicks) s FROM bar.clicks GROUP BY page ORDER BY s LIMIT 1", "and nothing else"},
+      {"SELECT page, SUM(*) s FROM clicks GROUP BY page ORDER BY s LIMIT 1", "SUM(*) is nothing"},
+      {"SELECT page, foo.sum(clicks) s FROM clicks GROUP BY page ORDER BY s LIMIT 1", "is no function"},
+      {"SELECT page, SUM(clicks) s FROM clicks WHERE \"ms + abs\"(ms) > 5 GROUP BY page ORDER BY s LIMIT 1",
+       "is no function"},
+      {"SELECT page, SUM(clicks) s FROM clicks GROUP BY -1 ORDER BY s LIMIT 1", "SELECT has no item -1"},
+      {"CREATE TABLE a (x text DEFAULT 'y'::text, n int GENERATED ALWAYS AS (1) STORED) WITH (format = json); SELECT "
+       "COUNT(*) FROM a "
+       "ORDER BY count LIMIT 1",
+       "what is generated is numeric"},
+      {"CREATE TABLE a (x text) INHERITS (clicks) WITH (format = 'json'); SELECT COUNT(*) FROM a ORDER BY count LIMIT 1",
+       "which has columns and WITH"},
+      {"SELECT COUNT(*) FROM clicks ORDER BY count LIMIT 1; SELECT 1", "sql:4:53: there are two SELECT"},
       {"DROP TABLE clicks", "only CREATE TABLE and SELECT are SQL here"},
       {"", "there is no SELECT"},
   };
@@ -211,6 +287,13 @@ std::string Repeated(const std::string& part, size_t times) {
 }
 
 TEST(SqlReaderTest, HostileTextsAreRefused) {
+  std::string sums = "SELECT sum(0)";
+  for (int i = 1; i < 4'000; ++i) sums += ",sum(" + std::to_string(i) + ")";
+  EXPECT_THAT(Wrong(sums + " FROM clicks ORDER BY sum DESC LIMIT 3"), HasSubstr("at most 16 measures"));
+  const std::string bomb = "CREATE TABLE b (n int, g text GENERATED ALWAYS AS (concat(n" + Repeated(",n", 9'000) +
+                           ")) STORED) WITH (format = 'json'); SELECT COUNT(concat(g" + Repeated(",g", 9'000) +
+                           ")) FROM b ORDER BY count LIMIT 1";
+  EXPECT_THAT(Wrong(bomb), HasSubstr("the expression is too long"));
   const std::string query = "SELECT page, SUM(clicks) AS s FROM clicks WHERE ";
   for (const std::string& where : {Repeated("1+", 30'000) + "1 > 0", Repeated("NOT ", 15'000) + "true",
                                    Repeated("(", 30'000), Repeated("'", 60'001), Repeated("a.", 30'000) + "a",

@@ -1,0 +1,207 @@
+// The verb try: what each step of a job makes of records of a file or of its topics.
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "common/number/units.h"
+#include "common/process/process.h"
+#include "fmt/format.h"
+#include "jobs/cli/output.h"
+#include "jobs/cli/spec_file.h"
+#include "jobs/cli/topic_sample.h"
+#include "jobs/cli/verbs.h"
+#include "jobs/decode/bad_record_text.h"
+#include "jobs/decode/record_decoder.h"
+#include "jobs/plan/field_value.h"
+#include "jobs/show/result_json.h"
+#include "jobs/show/status_json.h"
+#include "jobs/spec/spec_rules.h"
+
+namespace tenfold {
+namespace {
+
+struct Options {
+  std::string file;
+  std::string records = "-";
+  // Brokers of the topics whose last records are tried in place of a file's; empty for a file.
+  std::string kafka;
+  uint64_t limit = 20;
+};
+
+// Prints what each step makes of records.
+class Trial {
+ public:
+  Trial(const JobSpec& spec, RecordDecoder decoder, bool of_lines)
+      : spec_(spec), form_(ResultFormOf(spec)), decoder_(std::move(decoder)), of_lines_(of_lines) {}
+
+  // A line of a file. False once nobody reads any more.
+  bool ShowLine(const std::string& value) {
+    return Show(std::to_string(records_ + 1),
+                {.value = value, .topic = "", .partition = 0, .offset = records_, .parts = &parts_});
+  }
+
+  bool Show(const std::string& name, const Record& record) {
+    ++records_;
+    PaneClock* const clock = ClockOf(record);
+    std::string text = fmt::format("{}  {}\n", name, Shown(record.value));
+    const Contribution& made = decoder_.Decode(record, clock);
+    if (decoder_.general() != nullptr) text += Fields();
+    const std::string subject(made.subject);
+    if (made.reason != BAD_NONE) {
+      text += fmt::format("   bad, {}: {}\n", BadReasonText(made.reason, subject),
+                          Printable(BadRecordText(spec_, record.value, made.reason, subject)));
+    } else if (made.filtered) {
+      text += "   filtered: where is not true\n";
+    } else if (made.late) {
+      text += fmt::format("   late: all its windows up to {} had passed\n", WindowText(*clock->passed(), *form_.calendar));
+    } else {
+      if (made.pane) text += "   " + Windows(*made.pane) + "\n";
+      text += fmt::format("   adds to {}: {}\n", Printable(KeyText(std::string(made.key), form_)), Contributions(made));
+    }
+    bad_ += made.reason != BAD_NONE;
+    filtered_ += made.filtered;
+    late_ += made.late;
+    return PrintData(text);
+  }
+
+  std::string Summary() {
+    const bool parts = of_lines_ && decoder_.general() != nullptr && decoder_.general()->plan().reads_parts;
+    const std::string late = form_.calendar != nullptr ? fmt::format(", {} late", late_) : "";
+    return fmt::format("{} records: {} bad, {} filtered{}, {} add to a key{}\n", records_, bad_, filtered_, late,
+                       records_ - bad_ - filtered_ - late_,
+                       parts ? "; lines have no key and no headers, and the present as their timestamp" : "");
+  }
+
+ private:
+  // nullptr in a job without windows.
+  PaneClock* ClockOf(const Record& record) {
+    if (form_.calendar == nullptr) return nullptr;
+    const std::pair partition(std::string(record.topic), record.partition);
+    return &clocks_.try_emplace(partition, form_.calendar.get(), std::nullopt).first->second;
+  }
+
+  // Which windows a row is of.
+  std::string Windows(const RowPane& pane) const {
+    const int64_t first = pane.first(form_.calendar->window().panes());
+    const std::string text = WindowText(pane.last(), *form_.calendar);
+    if (first == pane.last()) return "in the window " + text;
+    return fmt::format("in {} windows, from {} on to {}", pane.last() - first + 1, WindowText(first, *form_.calendar), text);
+  }
+
+  // What a record adds to each measure.
+  std::string Contributions(const Contribution& made) const {
+    std::string text;
+    for (const RowMeasure& measure : form_.measures.measures) {
+      const bool null = measure.present && made.units[*measure.present] == 0;
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", measure.name,
+                          null ? "null" : FormatUnits(made.units[measure.sum]));
+    }
+    return text;
+  }
+
+  // The fields that were read of the last record.
+  std::string Fields() {
+    std::string text;
+    const GeneralDecoder& general = *decoder_.general();
+    for (size_t i = 0; i < general.plan().fields.size(); ++i) {
+      const Value* const value = general.FieldValue(static_cast<uint32_t>(i));
+      if (value == nullptr) continue;
+      const bool quoted = std::holds_alternative<std::string>(*value);
+      const std::string shown = IsNull(*value) ? "null" : quoted ? Quoted(ValueText(*value)) : ValueText(*value);
+      text += fmt::format("   {} = {}\n", general.plan().fields[i].name, shown);
+    }
+    return text;
+  }
+
+  const JobSpec spec_;
+  const ResultForm form_;
+  RecordDecoder decoder_;
+  // Of the present, without key and headers, as lines of a file have none.
+  const RecordParts parts_ = {.timestamp_ms = absl::ToUnixMillis(absl::Now())};
+  int64_t records_ = 0;
+  int64_t bad_ = 0;
+  int64_t filtered_ = 0;
+  int64_t late_ = 0;
+  const bool of_lines_;
+  // Of a job with windows, by partition.
+  std::map<std::pair<std::string, int32_t>, PaneClock> clocks_;
+};
+
+int TryLines(const Options& options, Trial* trial) {
+  std::ifstream file;
+  if (options.records != "-") {
+    file.open(options.records, std::ios::binary);
+    if (!file.is_open()) {
+      PrintError(fmt::format("cannot read the records {}: {}", options.records, std::strerror(errno)));
+      return kExitData;
+    }
+  }
+  std::istream& lines = options.records == "-" ? std::cin : file;
+  std::string line;
+  while (std::getline(lines, line)) {
+    if (!trial->ShowLine(line)) return kExitOk;
+  }
+  PrintData(trial->Summary());
+  return kExitOk;
+}
+
+int TryTopics(const Options& options, const JobSpec& spec, Trial* trial) {
+  LogConfig config;
+  config.brokers = options.kafka;
+  for (const auto& [name, value] : spec.source().properties()) config.properties[name] = value;
+  const std::vector<std::string> topics(spec.source().topics().begin(), spec.source().topics().end());
+  const absl::Status read = ReadLastRecords(config, topics, options.limit, [trial](const Record& record) {
+    return trial->Show(fmt::format("{}[{}] {}", record.topic, record.partition, record.offset), record);
+  });
+  if (!read.ok()) {
+    PrintError(std::string(read.message()));
+    return absl::IsUnavailable(read) ? kExitUnavailable : kExitRefused;
+  }
+  PrintData(trial->Summary());
+  return kExitOk;
+}
+
+int RunTry(const Options& options) {
+  JobSpec spec;
+  if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
+  absl::StatusOr<RecordDecoder> decoder = RecordDecoder::Create(spec);
+  if (!decoder.ok()) {
+    PrintError(std::string(decoder.status().message()));
+    return kExitData;
+  }
+  Trial trial(spec, *std::move(decoder), options.kafka.empty());
+  return options.kafka.empty() ? TryLines(options, &trial) : TryTopics(options, spec, &trial);
+}
+
+}  // namespace
+
+void AddTry(CLI::App* app, const CliGlobals*, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand(
+      "try", "show what each step of a job makes of sample records, of a file or of its topics; needs no driver");
+  verb->add_option("FILE", options->file, "the job spec, in YAML, or in SQL if its name ends with .sql")->required();
+  CLI::Option* const records =
+      verb->add_option("--records", options->records, "a file with a record a line; - for the standard input")
+          ->capture_default_str()
+          ->type_name("FILE");
+  CLI::Option* const kafka =
+      verb->add_option("--kafka", options->kafka, "the last records of the job's topics, from these brokers")
+          ->type_name("HOST:PORT[,HOST:PORT]")
+          ->check([](const std::string& text) { return CheckBrokers(text); })
+          ->excludes(records);
+  verb->add_option("--limit", options->limit, "how many of them")
+      ->capture_default_str()
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000}))
+      ->needs(kafka);
+  verb->callback([=] { *run = [=] { return RunTry(*options); }; });
+}
+
+}  // namespace tenfold
