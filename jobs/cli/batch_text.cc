@@ -10,8 +10,9 @@
 
 namespace tenfold {
 
-std::string TableOf(const google::protobuf::RepeatedPtrField<Entry>& top, const ResultForm& form) {
-  std::vector<std::vector<std::string>> rows = {{"RANK", "KEY"}};
+std::string TableOf(const google::protobuf::RepeatedPtrField<Entry>& top, const ResultForm& form,
+                    const std::string& key_head) {
+  std::vector<std::vector<std::string>> rows = {{"RANK", key_head}};
   std::ranges::move(MeasureHeads(form), std::back_inserter(rows[0]));
   std::vector<size_t> numbers = {0};
   for (size_t column = 2; column < rows[0].size(); ++column) numbers.push_back(column);

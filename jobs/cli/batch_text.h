@@ -11,7 +11,8 @@
 namespace tenfold {
 
 // A table of a result, with a column for each measure.
-std::string TableOf(const google::protobuf::RepeatedPtrField<Entry>& top, const ResultForm& form);
+std::string TableOf(const google::protobuf::RepeatedPtrField<Entry>& top, const ResultForm& form,
+                    const std::string& key_head = "KEY");
 
 // A whole batch, with the windows that became final with it: a table for people, or lines of JSON as sinks get them.
 std::string RenderBatch(OutputFormat output, const GetBatchReply& reply);

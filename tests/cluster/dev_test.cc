@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -124,10 +125,19 @@ TEST_F(DevTest, CtrlCEndsEveryProcess) {
   EXPECT_TRUE(NothingIsLeft());
 }
 
-TEST_F(DevTest, ItsDeathEndsEveryProcess) {
+TEST_F(DevTest, ItsDeathEndsEveryProcessAndTheNextOneRemovesWhatItLeft) {
   StartAndWaitForABatch();
   ASSERT_TRUE(dev_->Signal(SIGKILL).ok());
   EXPECT_TRUE(WaitFor([&] { return Processes().empty(); }));
+  ASSERT_FALSE(NothingIsLeft());
+  const fs::path left = fs::directory_iterator(directory_ + "/tmp")->path();
+  fs::last_write_time(left, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  // Of somebody else, who lives.
+  fs::create_directories(directory_ + "/tmp/tenfold-dev-other");
+  Start({"--batches", "1", "--workers", "1"});
+  ASSERT_EQ(dev_->Wait(absl::Seconds(60)), kExitOk) << Err();
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_TRUE(fs::exists(directory_ + "/tmp/tenfold-dev-other"));
 }
 
 TEST_F(DevTest, AProcessThatDiesIsNamedWithItsLog) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <thread>
 #include <utility>
@@ -25,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr absl::Duration kKafkaTimeout = absl::Seconds(5);
+constexpr char kDirectoryPrefix[] = "tenfold-dev-";
 constexpr absl::Duration kStopTimeout = absl::Seconds(5);
 
 // Returns a port that was free a moment ago.
@@ -48,12 +50,28 @@ std::string DescribeEnd(int result) {
                       : absl::StrCat("ended with exit code ", result);
 }
 
+// Removes the directories of processes that were killed. One without a lock is kept for its logs, or is just being made.
+void RemoveOrphans(const fs::path& parent) {
+  constexpr auto kMade = std::chrono::minutes(1);
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent, error)) {
+    if (!entry.path().filename().string().starts_with(kDirectoryPrefix)) continue;
+    const auto made = fs::last_write_time(entry.path(), error);
+    if (error || fs::file_time_type::clock::now() - made < kMade || !fs::exists(entry.path() / "process.lock", error))
+      continue;
+    DirectoryLock lock;
+    if (lock.Acquire(entry.path()).ok()) fs::remove_all(entry.path(), error);
+  }
+}
+
 }  // namespace
 
 DevCluster::~DevCluster() {
   Stop();
   std::error_code error;
   if (!directory_.empty() && !keep_directory_) fs::remove_all(directory_, error);
+  // Without a lock it stays.
+  if (!directory_.empty() && keep_directory_) fs::remove(fs::path(directory_) / "process.lock", error);
 }
 
 absl::Status DevCluster::Start() {
@@ -83,8 +101,10 @@ absl::Status DevCluster::Start() {
 
 absl::Status DevCluster::MakeDirectory() {
   const char* parent = getenv("TMPDIR");
-  directory_ = absl::StrCat(parent != nullptr && *parent != '\0' ? parent : "/tmp", "/tenfold-dev-XXXXXX");
-  if (mkdtemp(directory_.data()) != nullptr) return absl::OkStatus();
+  const std::string in = parent != nullptr && *parent != '\0' ? parent : "/tmp";
+  RemoveOrphans(in);
+  directory_ = absl::StrCat(in, "/", kDirectoryPrefix, "XXXXXX");
+  if (mkdtemp(directory_.data()) != nullptr) return lock_.Acquire(directory_);
   const int error = errno;
   const std::string wanted = std::exchange(directory_, "");
   return absl::ErrnoToStatus(error, absl::StrCat("cannot make the directory ", wanted, "; set TMPDIR to a place for it"));

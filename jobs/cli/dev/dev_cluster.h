@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/files/directory_lock.h"
 #include "common/kafka/log.h"
 #include "common/process/child_process.h"
 
@@ -61,6 +62,8 @@ class DevCluster {
   const Options options_;
   std::string directory_;
   bool keep_directory_ = false;
+  // Tells others that the directory has an owner.
+  DirectoryLock lock_;
   std::unique_ptr<EmbeddedBroker> broker_;
   std::unique_ptr<LogClient> log_;
   std::string brokers_;

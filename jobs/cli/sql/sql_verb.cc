@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/process/process.h"
@@ -116,6 +118,12 @@ class Query {
     return AllOver() || absl::Now() - *reached_ > kClosing ? Complete() : std::nullopt;
   }
 
+  // What SELECT calls the key.
+  std::string KeyHead() const {
+    const bool named = std::ranges::none_of(key_names_, [](const std::string& name) { return name.empty(); });
+    return key_names_.empty() || !named ? "KEY" : absl::AsciiStrToUpper(absl::StrJoin(key_names_, ", "));
+  }
+
   // Whether all windows of the result are final that were over when all of the topic was in it.
   bool AllOver() const {
     if (!last_.batch().has_window()) return true;
@@ -194,11 +202,12 @@ class Query {
     }
     if (options_.watch && isatty(STDOUT_FILENO) == 1) text = "\x1b[H\x1b[J";
     for (const FinalWindow& final : finals_)
-      text += fmt::format("{}, final\n{}\n", WindowText(final.window(), *form_.calendar), TableOf(final.top(), form_));
+      text += fmt::format("{}, final\n{}\n", WindowText(final.window(), *form_.calendar),
+                          TableOf(final.top(), form_, KeyHead()));
     const bool windows = form_.calendar != nullptr && batch.has_window();
     if (over) return text;
     if (windows) text += fmt::format("{}, so far\n", WindowText(batch.window(), *form_.calendar));
-    return text + TableOf(batch.top(), form_);
+    return text + TableOf(batch.top(), form_, KeyHead());
   }
 
   const Options options_;
