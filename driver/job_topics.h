@@ -97,8 +97,9 @@ class JobTopics {
   TaskThread metadata_;
 
   EventQueue<GroupOffsets> group_offsets_;
-  // Used by its thread alone.
+  // Whether the job commits to a group at all.
   const bool has_group_;
+  // Used by its thread alone.
   LogGroup group_;
   std::jthread group_thread_;
 };

@@ -1,4 +1,6 @@
 // The verbs validate, submit and cancel.
+#include "jobs/cli/submit.h"
+
 #include <memory>
 #include <string>
 
@@ -21,8 +23,8 @@ struct Options {
   OutputFormat output = OutputFormat::kText;
 };
 
-std::string JobIdLine(const Options& options, const std::string& job, const std::string& job_id) {
-  if (options.output == OutputFormat::kText) return job_id + "\n";
+std::string JobIdLine(OutputFormat output, const std::string& job, const std::string& job_id) {
+  if (output == OutputFormat::kText) return job_id + "\n";
   return nlohmann::ordered_json{{"job", job}, {"job_id", job_id}}.dump() + "\n";
 }
 
@@ -38,24 +40,8 @@ int Validate(const Options& options) {
 int Submit(const CliGlobals& globals, const Options& options) {
   JobSpec spec;
   if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
-  UpdateRequest update;
-  SubmitRequest submit;
-  *update.mutable_spec() = *submit.mutable_spec() = spec;
-  submit.set_job_id(RandomId());
-  std::string job_id;
-  const grpc::Status status = AskTwice(globals, kKafkaAnswerTimeout, [&](DriverService::Stub* driver, auto* context) {
-    UpdateReply updated;
-    SubmitReply submitted;
-    const grpc::Status asked =
-        options.update ? driver->Update(context, update, &updated) : driver->Submit(context, submit, &submitted);
-    job_id = options.update ? updated.job_id() : submitted.job_id();
-    return asked;
-  });
-  if (!status.ok()) return ReportError(globals, status);
-  PrintData(JobIdLine(options, spec.name(), job_id));
-  return kExitOk;
+  return SubmitSpec(globals, spec, options.update, options.output);
 }
-
 int Cancel(const CliGlobals& globals, const Options& options) {
   CancelRequest request;
   request.set_job(options.job);
@@ -73,11 +59,30 @@ int Cancel(const CliGlobals& globals, const Options& options) {
     return driver->Cancel(context, request, &reply);
   });
   if (!status.ok()) return ReportError(globals, status);
-  PrintData(JobIdLine(options, options.job, reply.job_id()));
+  PrintData(JobIdLine(options.output, options.job, reply.job_id()));
   return kExitOk;
 }
 
 }  // namespace
+
+int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, bool updates, OutputFormat output) {
+  UpdateRequest update;
+  SubmitRequest submit;
+  *update.mutable_spec() = *submit.mutable_spec() = spec;
+  submit.set_job_id(RandomId());
+  std::string job_id;
+  const grpc::Status status = AskTwice(globals, kKafkaAnswerTimeout, [&](DriverService::Stub* driver, auto* context) {
+    UpdateReply updated;
+    SubmitReply submitted;
+    const grpc::Status asked =
+        updates ? driver->Update(context, update, &updated) : driver->Submit(context, submit, &submitted);
+    job_id = updates ? updated.job_id() : submitted.job_id();
+    return asked;
+  });
+  if (!status.ok()) return ReportError(globals, status);
+  PrintData(JobIdLine(output, spec.name(), job_id));
+  return kExitOk;
+}
 
 void AddValidate(CLI::App* app, const CliGlobals*, RunVerb* run) {
   auto options = std::make_shared<Options>();

@@ -60,9 +60,7 @@ int ShowOne(const CliGlobals& globals, const Options& options) {
 
 // The instant that a text is, of the zone where it does not say which.
 std::optional<int64_t> ReadInstant(const std::string& text, const PaneCalendar& calendar) {
-  absl::TimeZone zone;
-  const std::string& name = calendar.window().zone();
-  if (name.empty() || !absl::LoadTimeZone(name, &zone)) zone = absl::UTCTimeZone();
+  const absl::TimeZone zone = ZoneOf(calendar);
   absl::Time time;
   for (const char* format :
        {absl::RFC3339_full, "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%E*S", "%Y-%m-%d %H:%M:%E*S"}) {

@@ -1,7 +1,6 @@
 #include "jobs/feed/ready_jobs.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
 

@@ -158,11 +158,16 @@ bool IsFinalLine(const std::string& line) {
   return final != window->end() && *final == true;
 }
 
-std::string WindowText(int64_t window, const PaneCalendar& calendar) {
-  const PaneCalendar::Times times = calendar.TimesOf(window);
+absl::TimeZone ZoneOf(const PaneCalendar& calendar) {
   absl::TimeZone zone;
   const std::string& name = calendar.window().zone();
-  if (name.empty() || !absl::LoadTimeZone(name, &zone)) zone = absl::UTCTimeZone();
+  return name.empty() || !absl::LoadTimeZone(name, &zone) ? absl::UTCTimeZone() : zone;
+}
+
+std::string WindowText(int64_t window, const PaneCalendar& calendar) {
+  const PaneCalendar::Times times = calendar.TimesOf(window);
+  const absl::TimeZone zone = ZoneOf(calendar);
+  const std::string& name = calendar.window().zone();
   const absl::Time begin = absl::FromUnixMicros(times.begin_us);
   const absl::Time end = absl::FromUnixMicros(times.end_us);
   const auto at_midnight = [&zone](absl::Time time) { return absl::FormatTime("%H:%M:%E*S", time, zone) == "00:00:00"; };

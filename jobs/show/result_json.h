@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "job_spec.pb.h"
 #include "jobs/plan/measures.h"
 #include "jobs/plan/pane_calendar.h"
@@ -51,6 +52,9 @@ std::vector<std::string> FinalLines(const std::string& job, const std::vector<Pa
                                     const BatchCommitted& batch, const ResultForm& form);
 // Whether a line is of a final window.
 bool IsFinalLine(const std::string& line);
+
+// The time zone in which people read the windows of a calendar; UTC where this system does not know theirs.
+absl::TimeZone ZoneOf(const PaneCalendar& calendar);
 
 // A window as people read it, by its begin and end in the time zone that its panes are of: "2026-11-28" for a day.
 std::string WindowText(int64_t window, const PaneCalendar& calendar);

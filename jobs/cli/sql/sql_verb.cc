@@ -16,7 +16,6 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/process/process.h"
-#include "common/process/random_id.h"
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
 #include "jobs/cli/batch_text.h"
@@ -26,13 +25,13 @@
 #include "jobs/cli/progress.h"
 #include "jobs/cli/spec_file.h"
 #include "jobs/cli/sql/result_csv.h"
+#include "jobs/cli/submit.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/plan/pane_clock.h"
 #include "jobs/show/status_json.h"
 #include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_rules.h"
 #include "jobs/spec/spec_writer.h"
-#include "nlohmann/json.hpp"
 
 namespace tenfold {
 namespace {
@@ -54,20 +53,6 @@ constexpr uint32_t kQueryIntervalMs = 200;
 // How long partitions bring nothing until windows are final without them, and how long is waited for that.
 constexpr absl::Duration kIdle = absl::Milliseconds(300);
 constexpr absl::Duration kClosing = absl::Seconds(2);
-
-int Submit(const CliGlobals& globals, const JobSpec& spec, Form form) {
-  SubmitRequest request;
-  *request.mutable_spec() = spec;
-  request.set_job_id(RandomId());
-  SubmitReply reply;
-  const grpc::Status status = AskTwice(globals, kKafkaAnswerTimeout, [&](DriverService::Stub* driver, auto* context) {
-    return driver->Submit(context, request, &reply);
-  });
-  if (!status.ok()) return ReportError(globals, status);
-  PrintData(form == Form::kJson ? nlohmann::ordered_json{{"job", spec.name()}, {"job_id", reply.job_id()}}.dump() + "\n"
-                                : reply.job_id() + "\n");
-  return kExitOk;
-}
 
 class Query {
  public:
@@ -253,7 +238,9 @@ int Run(const CliGlobals& globals, Options options) {
     PrintData(WriteJobSpec(WithoutSecrets(spec)));
     return kExitOk;
   }
-  if (submits) return Submit(globals, spec, options.form);
+  if (submits)
+    return SubmitSpec(globals, spec, /*updates=*/false,
+                      options.form == Form::kJson ? OutputFormat::kJson : OutputFormat::kText);
   // Nothing of the query stays behind.
   spec.clear_sinks();
   spec.mutable_source()->set_group("none");
