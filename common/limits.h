@@ -28,6 +28,13 @@ inline constexpr size_t kMaxLets = 64;
 inline constexpr size_t kMaxPanes = 1000;
 inline constexpr size_t kMaxZoneChanges = 1000;
 inline constexpr int64_t kMaxLatenessUs = int64_t{366} * 86'400 * 1'000'000;
+// The elements of a list that is exploded.
+inline constexpr size_t kMaxElements = 1000;
+// The tables that expressions look up, and the bytes of all their keys and values.
+inline constexpr size_t kMaxTables = 8;
+inline constexpr size_t kMaxTableBytes = 1 << 20;
+inline constexpr size_t kMaxSources = 16;
+inline constexpr size_t kMaxTopics = 256;
 inline constexpr size_t kMaxKeyParts = 8;
 inline constexpr size_t kMaxMeasures = 16;
 // The sums of a row: one for each measure, and one more for each that may be null.

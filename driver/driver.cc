@@ -135,6 +135,7 @@ void Driver::LogJob(const JournalRecord& record, const ClusterMachine& cluster) 
   if (record.has_job_submitted()) LOG(INFO) << name(record.job_submitted().job_id()) << " is submitted";
   if (record.has_job_updated()) LOG(INFO) << name(record.job_updated().job_id()) << " is updated";
   if (record.has_job_cancelled()) LOG(INFO) << name(record.job_cancelled().job_id()) << " is cancelled";
+  if (record.has_job_finished()) LOG(INFO) << name(record.job_finished().job_id()) << " is finished";
   if (record.has_job_failed())
     LOG(ERROR) << name(record.job_failed().job_id()) << " has failed: " << record.job_failed().reason();
 }
@@ -159,8 +160,10 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
     });
     waiting.pop_front();
   }
-  if (record.has_job_failed() || record.has_job_cancelled()) {
-    const std::string& id = record.has_job_failed() ? record.job_failed().job_id() : record.job_cancelled().job_id();
+  if (record.has_job_failed() || record.has_job_cancelled() || record.has_job_finished()) {
+    const std::string& id = record.has_job_failed()      ? record.job_failed().job_id()
+                            : record.has_job_cancelled() ? record.job_cancelled().job_id()
+                                                         : record.job_finished().job_id();
     for (const Journalled& waiting : updating_[id]) waiting->set_value(absl::FailedPreconditionError("the job is over"));
     updating_.erase(id);
   }

@@ -97,7 +97,15 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
   const CallSlot slot(&waiting_calls_);
   if (!slot.status().ok()) return slot.status();
   if (!google::protobuf::util::MessageDifferencer::Equals(before->source(), spec.source())) {
-    if (const auto resolved = Resolve(spec); !resolved.ok()) return resolved.status();
+    // Where the job began is journalled, and may be gone by now.
+    JobSpec present = spec;
+    present.mutable_source()->clear_start_at();
+    present.mutable_source()->clear_until();
+    for (SourceTopics& other : *present.mutable_source()->mutable_others()) {
+      other.clear_start_at();
+      other.clear_until();
+    }
+    if (const auto resolved = Resolve(present); !resolved.ok()) return resolved.status();
   }
   const auto promise = std::make_shared<std::promise<absl::Status>>();
   const absl::StatusOr<std::string> job_id =

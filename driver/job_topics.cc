@@ -10,6 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/limits.h"
+#include "common/text/shown_text.h"
 #include "glog/logging.h"
 
 namespace tenfold {
@@ -51,9 +53,8 @@ absl::StatusOr<std::unique_ptr<JobTopics>> JobTopics::Create(const JobSpec& spec
 }
 
 JobTopics::JobTopics(const JobSpec& spec, const LogConfig& log, std::unique_ptr<LogClient> client, std::stop_token stop)
-    : topics_(spec.source().topics().begin(), spec.source().topics().end()),
-      start_(spec.source().start()),
-      allow_compacted_(spec.source().allow_compacted()),
+    : kafka_(spec.source()),
+      matcher_(kafka_),
       client_(std::move(client)),
       stop_(std::move(stop)),
       has_group_(spec.source().group() != kNoGroup),
@@ -120,16 +121,38 @@ std::map<uint32_t, std::string> JobTopics::AskHolders(const std::vector<TopicPar
   return holders;
 }
 
-absl::StatusOr<std::vector<TopicPartition>> JobTopics::AllPartitions(absl::Time deadline) {
-  const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+absl::StatusOr<std::vector<JobTopics::Topic>> JobTopics::TopicsNow(absl::Time deadline) {
+  absl::StatusOr<absl::Duration> time = CallTime(deadline);
   if (!time.ok()) return time.status();
-  const absl::StatusOr<std::vector<int32_t>> counts = client_->PartitionCounts(topics_, *time);
-  if (!counts.ok()) return counts.status();
-  std::vector<TopicPartition> partitions;
-  for (size_t t = 0; t < topics_.size(); ++t) {
-    for (int32_t p = 0; p < (*counts)[t]; ++p) partitions.push_back({topics_[t], p});
+  std::vector<std::string> matched;
+  if (matcher_.has_patterns()) {
+    absl::StatusOr<std::vector<std::string>> all = client_->Topics(*time);
+    if (!all.ok()) return all.status();
+    const std::vector<std::string> named = NamedTopics(kafka_);
+    for (std::string& topic : *all) {
+      if (std::ranges::find(named, topic) == named.end()) matched.push_back(std::move(topic));
+    }
   }
-  return partitions;
+  std::vector<Topic> topics;
+  for (size_t source = 0; source <= static_cast<size_t>(kafka_.others_size()); ++source) {
+    const SourceTopics of = TopicsOfSource(kafka_, source);
+    for (const std::string& topic : of.topics()) topics.push_back({topic, source});
+    for (const std::string& topic : matched) {
+      if (matcher_.SourceOf(topic) == source) topics.push_back({topic, source});
+    }
+  }
+  if (topics.size() > kMaxTopics) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the job's topics_matching matches more topics than a job has: ", topics.size(), ", and ", kMaxTopics,
+                     " are allowed. Narrow the pattern, or delete some"));
+  }
+  time = CallTime(deadline);
+  if (!time.ok()) return time.status();
+  std::vector<std::string> names;
+  for (const Topic& topic : topics) names.push_back(topic.name);
+  const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(names, *time);
+  for (size_t t = 0; t < topics.size(); ++t) topics[t].partitions = counts[t];
+  return topics;
 }
 
 absl::StatusOr<std::vector<int64_t>> JobTopics::Offsets(const std::vector<TopicPartition>& partitions,
@@ -140,37 +163,129 @@ absl::StatusOr<std::vector<int64_t>> JobTopics::Offsets(const std::vector<TopicP
 }
 
 absl::StatusOr<std::vector<Partition>> JobTopics::Resolve(absl::Time deadline) {
-  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions(deadline);
-  if (!all.ok()) return all.status();
-  const auto position = start_ == START_LATEST ? LogClient::Position::kStableEnd : LogClient::Position::kBegin;
-  const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, position, deadline);
-  if (!offsets.ok()) return offsets.status();
-  std::vector<Partition> partitions(all->size());
-  for (size_t i = 0; i < all->size(); ++i) {
-    partitions[i].set_topic((*all)[i].topic);
-    partitions[i].set_partition((*all)[i].partition);
-    partitions[i].set_start_offset((*offsets)[i]);
+  const absl::StatusOr<std::vector<Topic>> topics = TopicsNow(deadline);
+  if (!topics.ok()) return topics.status();
+  std::vector<Partition> partitions;
+  std::vector<bool> has_topic(static_cast<size_t>(kafka_.others_size()) + 1);
+  for (const Topic& topic : *topics) {
+    if (!topic.partitions.ok() && kafka_.wait_for_topics() && absl::IsNotFound(topic.partitions.status())) continue;
+    if (!topic.partitions.ok()) return topic.partitions.status();
+    has_topic[topic.source] = true;
+    for (int32_t p = 0; p < *topic.partitions; ++p) {
+      Partition& partition = partitions.emplace_back();
+      partition.set_topic(topic.name);
+      partition.set_partition(p);
+      if (topic.source > 0) partition.set_source(static_cast<uint32_t>(topic.source));
+    }
+  }
+  for (size_t source = 0; source < has_topic.size(); ++source) {
+    if (!has_topic[source] && !kafka_.wait_for_topics()) {
+      return absl::NotFoundError(absl::StrCat("no topic matches ", Shown(TopicsOfSource(kafka_, source).topics_matching()),
+                                              " of ", SourcePath(kafka_, source),
+                                              ".kafka.topics_matching; missing_topics: wait waits for one"));
+    }
+    std::vector<Partition*> of_source;
+    for (Partition& partition : partitions) {
+      if (partition.source() == source) of_source.push_back(&partition);
+    }
+    if (absl::Status set = SetRange(source, of_source, deadline); !set.ok()) return set;
   }
   return partitions;
 }
 
-absl::StatusOr<std::string> JobTopics::FindCompacted(absl::Time deadline) {
-  if (allow_compacted_) return "";
+absl::Status JobTopics::SetRange(size_t source, const std::vector<Partition*>& partitions, absl::Time deadline) {
+  const SourceTopics range = TopicsOfSource(kafka_, source);
+  std::vector<TopicPartition> list;
+  for (const Partition* const partition : partitions) list.push_back({partition->topic(), partition->partition()});
+  const absl::StatusOr<std::vector<int64_t>> begins = Offsets(list, LogClient::Position::kBegin, deadline);
+  if (!begins.ok()) return begins.status();
+  std::vector<int64_t> starts = *begins;
+  if (range.start() == START_LATEST || range.has_start_at() || range.has_until()) {
+    const absl::StatusOr<std::vector<int64_t>> ends = Offsets(list, LogClient::Position::kStableEnd, deadline);
+    if (!ends.ok()) return ends.status();
+    if (range.start() == START_LATEST) starts = *ends;
+    if (range.has_start_at()) {
+      absl::StatusOr<std::vector<int64_t>> places = Places(range.start_at(), "start", list, *begins, *ends, deadline);
+      if (!places.ok()) return places.status();
+      starts = *std::move(places);
+    }
+    if (range.has_until()) {
+      const absl::StatusOr<std::vector<int64_t>> places = Places(range.until(), "until", list, *begins, *ends, deadline);
+      if (!places.ok()) return places.status();
+      for (size_t i = 0; i < list.size(); ++i) partitions[i]->set_end_offset(std::max(starts[i], (*places)[i]));
+    }
+  }
+  for (size_t i = 0; i < list.size(); ++i) partitions[i]->set_start_offset(starts[i]);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<int64_t>> JobTopics::Places(const LogPosition& position, const std::string& what,
+                                                       const std::vector<TopicPartition>& partitions,
+                                                       const std::vector<int64_t>& begins, const std::vector<int64_t>& ends,
+                                                       absl::Time deadline) {
+  const bool is_start = what == "start";
+  if (position.end()) return ends;
+  if (position.has_time_ms()) {
+    if (absl::FromUnixMillis(position.time_ms()) > absl::Now()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the job's ", what, " lies in the future, and records are yet to come ", "that would be before it"));
+    }
+    const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+    if (!time.ok()) return time.status();
+    const auto found = client_->OffsetsAt(partitions, position.time_ms(), *time);
+    if (!found.ok()) return found.status();
+    std::vector<int64_t> places;
+    for (size_t i = 0; i < partitions.size(); ++i) places.push_back((*found)[i].value_or(ends[i]));
+    return places;
+  }
+  std::map<TopicPartition, int64_t> named;
+  for (const NamedOffset& offset : position.offsets().offsets())
+    named[{offset.topic(), offset.partition()}] = offset.offset();
+  std::vector<int64_t> places;
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    const auto found = named.find(partitions[i]);
+    if (found == named.end()) {
+      if (!is_start)
+        return absl::InvalidArgumentError(
+            absl::StrCat("the job's until names no offset of ", partitions[i].Name(), ", which has no end then"));
+      places.push_back(begins[i]);
+      continue;
+    }
+    const int64_t offset = found->second;
+    named.erase(found);
+    // What is before an end may be gone by now only where the job begins later.
+    if (offset > ends[i] || (is_start && offset < begins[i])) {
+      return absl::OutOfRangeError(absl::StrCat("the job's ", what, " has offset ", offset, " of ", partitions[i].Name(),
+                                                ", which has offsets ", begins[i], " to ", ends[i], " now"));
+    }
+    places.push_back(offset);
+  }
+  if (!named.empty())
+    return absl::NotFoundError(
+        absl::StrCat("the job's ", what, " names ", named.begin()->first.Name(), ", which its topics do not have"));
+  return places;
+}
+
+absl::StatusOr<std::string> JobTopics::FindCompacted(std::vector<std::string> topics, absl::Time deadline) {
+  if (kafka_.allow_compacted() || topics.empty()) return "";
   MutexLock lock(&mutex_);
-  if (compacted_ && absl::Now() < ask_compacted_at_) return *compacted_;
+  if (compacted_ && topics == asked_compacted_ && absl::Now() < ask_compacted_at_) return *compacted_;
   const absl::StatusOr<absl::Duration> time = CallTime(deadline);
   if (!time.ok()) return time.status();
-  absl::StatusOr<std::string> compacted = client_->FindCompacted(topics_, *time);
+  absl::StatusOr<std::string> compacted = client_->FindCompacted(topics, *time);
   const bool answered = !absl::IsUnavailable(compacted.status());
   if (!answered && !compacted_) return compacted.status();
   ask_compacted_at_ = absl::Now() + (answered ? kAskCompacted : kAskCompactedAgain);
+  asked_compacted_ = std::move(topics);
   if (compacted.ok()) compacted_ = *std::move(compacted);
   if (!compacted_) compacted_ = "";
   return *compacted_;
 }
 
 absl::Status JobTopics::CheckCompacted(absl::Time deadline) {
-  const absl::StatusOr<std::string> compacted = FindCompacted(deadline);
+  const absl::StatusOr<std::vector<Topic>> topics = TopicsNow(deadline);
+  if (!topics.ok()) return topics.status();
+  const absl::StatusOr<std::string> compacted = FindCompacted(NamesOf(*topics), deadline);
   if (!compacted.ok()) return compacted.status();
   if (compacted->empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
@@ -180,50 +295,67 @@ absl::Status JobTopics::CheckCompacted(absl::Time deadline) {
       "source.kafka"));
 }
 
+std::vector<std::string> JobTopics::NamesOf(const std::vector<Topic>& topics) {
+  std::vector<std::string> names;
+  for (const Topic& topic : topics) {
+    if (topic.partitions.ok()) names.push_back(topic.name);
+  }
+  return names;
+}
+
 absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighWatermarks() {
   const absl::Time deadline = absl::Now() + Scaled(kAnswerTimeout);
-  const absl::StatusOr<std::vector<TopicPartition>> all = AllPartitions(deadline);
-  if (!all.ok()) return all.status();
-  const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(*all, LogClient::Position::kHighWatermark, deadline);
+  const absl::StatusOr<std::vector<Topic>> topics = TopicsNow(deadline);
+  if (!topics.ok()) return topics.status();
+  std::vector<TopicPartition> all;
+  for (const Topic& topic : *topics) {
+    if (!topic.partitions.ok() && !absl::IsNotFound(topic.partitions.status())) return topic.partitions.status();
+    for (int32_t p = 0; p < topic.partitions.value_or(0); ++p) all.push_back({topic.name, p});
+  }
+  const absl::StatusOr<std::vector<int64_t>> offsets = Offsets(all, LogClient::Position::kHighWatermark, deadline);
   if (!offsets.ok()) return offsets.status();
   std::vector<std::pair<TopicPartition, int64_t>> watermarks;
-  for (size_t i = 0; i < all->size(); ++i) watermarks.emplace_back((*all)[i], (*offsets)[i]);
+  for (size_t i = 0; i < all.size(); ++i) watermarks.emplace_back(all[i], (*offsets)[i]);
   return watermarks;
 }
 
 absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& known) {
   const absl::Time deadline = absl::Now() + Scaled(kAnswerTimeout);
-  absl::StatusOr<absl::Duration> time = CallTime(deadline);
-  if (!time.ok()) return time.status();
-  const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(topics_, *time);
+  const absl::StatusOr<std::vector<Topic>> topics = TopicsNow(deadline);
+  if (!topics.ok()) return topics.status();
+  const auto is_known = [](const Topic& topic) { return topic.partitions.ok(); };
+  const bool waits = kafka_.wait_for_topics() && known.empty();
   // What is not known of one topic, since it is gone or refused, holds up no other.
-  if (std::ranges::none_of(counts, [](const auto& count) { return count.ok(); })) return counts.front().status();
-  std::map<std::string, int32_t> count_of;
-  for (size_t t = 0; t < topics_.size(); ++t) {
-    if (counts[t].ok()) count_of[topics_[t]] = *counts[t];
+  if (std::ranges::none_of(*topics, is_known) && !waits && !topics->empty()) return topics->front().partitions.status();
+  std::map<std::string, const Topic*> topic_of;
+  for (const Topic& topic : *topics) {
+    if (topic.partitions.ok()) topic_of[topic.name] = &topic;
   }
   FoundPartitions found;
-  absl::StatusOr<std::string> compacted = FindCompacted(deadline);
+  absl::StatusOr<std::string> compacted = FindCompacted(NamesOf(*topics), deadline);
   if (!compacted.ok()) return compacted.status();
   found.compacted = *std::move(compacted);
   const std::vector<TopicPartition> known_partitions = ToTopicPartitions(known);
   std::vector<TopicPartition> asked;
   for (size_t i = 0; i < known.size(); ++i) {
-    const auto count = count_of.find(known_partitions[i].topic);
-    if (count == count_of.end()) continue;
-    if (known_partitions[i].partition < count->second) {
+    const auto topic = topic_of.find(known_partitions[i].topic);
+    if (topic == topic_of.end()) continue;
+    if (known_partitions[i].partition < *topic->second->partitions) {
       asked.push_back(known_partitions[i]);
     } else {
       found.gone.push_back(static_cast<uint32_t>(i));
     }
   }
-  const std::set<TopicPartition> seen(known_partitions.begin(), known_partitions.end());
-  for (const auto& [topic, count] : count_of) {
-    for (int32_t p = 0; p < count; ++p) {
-      if (!seen.contains({topic, p})) asked.push_back({topic, p});
+  // A job that ends has the partitions that there were when it was submitted.
+  if (!kafka_.has_until()) {
+    const std::set<TopicPartition> seen(known_partitions.begin(), known_partitions.end());
+    for (const auto& [name, topic] : topic_of) {
+      for (int32_t p = 0; p < *topic->partitions; ++p) {
+        if (!seen.contains({name, p})) asked.push_back({name, p});
+      }
     }
   }
-  time = CallTime(deadline);
+  const absl::StatusOr<absl::Duration> time = CallTime(deadline);
   if (!time.ok()) return time.status();
   const std::vector<absl::StatusOr<int64_t>> begins = client_->EachOffset(asked, LogClient::Position::kBegin, *time);
   std::map<TopicPartition, int64_t> begin_of;
@@ -233,13 +365,15 @@ absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& kn
   for (const TopicPartition& partition : known_partitions) {
     const auto begin = begin_of.find(partition);
     found.begins.push_back(begin == begin_of.end() ? -1 : begin->second);
+    if (begin != begin_of.end()) begin_of.erase(begin);
   }
   for (const auto& [added, begin] : begin_of) {
-    if (seen.contains(added)) continue;
     Partition& partition = found.added.emplace_back();
     partition.set_topic(added.topic);
     partition.set_partition(added.partition);
     partition.set_start_offset(begin);
+    if (const size_t source = topic_of.at(added.topic)->source; source > 0)
+      partition.set_source(static_cast<uint32_t>(source));
   }
   found.high_watermarks = AskHighWatermarks(known_partitions, deadline);
   found.holders = AskHolders(known_partitions, found.high_watermarks, deadline);

@@ -21,6 +21,7 @@
 #include "driver/core/action.h"
 #include "driver/core/partition_search.h"
 #include "job_spec.pb.h"
+#include "jobs/plan/sources.h"
 #include "state.pb.h"
 
 namespace tenfold {
@@ -32,7 +33,8 @@ class JobTopics {
   // Waits for the call in flight, which ends by its timeout of 3 s; no other is begun.
   ~JobTopics();
 
-  // The partitions of the job's topics, resolved to start offsets as the spec says.
+  // The partitions of the job's topics, resolved to start and end offsets as the spec says; none of a topic that the job
+  // waits for. NOT_FOUND for one that it does not wait for.
   absl::StatusOr<std::vector<Partition>> Resolve(absl::Time deadline);
   // Why the spec does not allow the topics, or OK: one of them is compacted. OK as well where Kafka refuses to tell.
   absl::Status CheckCompacted(absl::Time deadline);
@@ -63,10 +65,26 @@ class JobTopics {
                                              const std::vector<int64_t>& watermarks, absl::Time deadline);
   // How long a call to Kafka may take that has to end by the deadline; UNAVAILABLE if none may begin.
   absl::StatusOr<absl::Duration> CallTime(absl::Time deadline) const;
-  absl::StatusOr<std::vector<TopicPartition>> AllPartitions(absl::Time deadline);
-  // The first topic that is compacted although the spec does not allow it, or "". Asks Kafka at most once a minute; an error
-  // as long as it has never answered.
-  absl::StatusOr<std::string> FindCompacted(absl::Time deadline);
+  struct Topic {
+    std::string name;
+    size_t source = 0;
+    absl::StatusOr<int32_t> partitions = 0;
+  };
+  // The topics of all sources: those that each names, and then by name those that it matches. RESOURCE_EXHAUSTED if they are
+  // too many.
+  absl::StatusOr<std::vector<Topic>> TopicsNow(absl::Time deadline);
+  // Those that are there.
+  static std::vector<std::string> NamesOf(const std::vector<Topic>& topics);
+  // Sets where the partitions of a source begin and end.
+  absl::Status SetRange(size_t source, const std::vector<Partition*>& partitions, absl::Time deadline);
+  // What a start or an end of the spec is of each partition, between where it begins and ends.
+  absl::StatusOr<std::vector<int64_t>> Places(const LogPosition& position, const std::string& what,
+                                              const std::vector<TopicPartition>& partitions,
+                                              const std::vector<int64_t>& begins, const std::vector<int64_t>& ends,
+                                              absl::Time deadline);
+  // The first of the topics that is compacted although the spec does not allow it, or "". Asks Kafka at most once a minute
+  // while they are the same; an error as long as it has never answered.
+  absl::StatusOr<std::string> FindCompacted(std::vector<std::string> topics, absl::Time deadline);
   absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, LogClient::Position position,
                                                absl::Time deadline);
   void RunGroup();
@@ -76,9 +94,8 @@ class JobTopics {
     std::vector<int64_t> next_offsets;
   };
 
-  const std::vector<std::string> topics_;
-  const StartPosition start_;
-  const bool allow_compacted_;
+  const KafkaSource kafka_;
+  const TopicMatcher matcher_;
   // Its connections are shared with other jobs.
   const std::unique_ptr<LogClient> client_;
   const std::stop_token stop_;
@@ -87,6 +104,7 @@ class JobTopics {
   Mutex mutex_;
   // Unset as long as Kafka has not answered.
   std::optional<std::string> compacted_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> asked_compacted_ ABSL_GUARDED_BY(mutex_);
   absl::Time ask_compacted_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time ask_watermarks_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   // The stable ends as they were last told, and those that were below the high watermark when that was last asked for.

@@ -76,6 +76,9 @@ class LogClient {
   static absl::StatusOr<std::unique_ptr<LogClient>> Shared(const LogConfig& config);
   virtual ~LogClient() = default;
 
+  // Returns the names of all topics that this client may see, sorted.
+  virtual absl::StatusOr<std::vector<std::string>> Topics(absl::Duration timeout) = 0;
+
   // Returns the number of partitions of each topic, in the order given, from the brokers and not from a cache; or why it is
   // not known.
   virtual std::vector<absl::StatusOr<int32_t>> EachPartitionCount(const std::vector<std::string>& topics,
@@ -95,6 +98,11 @@ class LogClient {
   // The same, or the first error.
   absl::StatusOr<std::vector<int64_t>> Offsets(const std::vector<TopicPartition>& partitions, Position position,
                                                absl::Duration timeout);
+
+  // Returns, for each partition, the offset of the first committed record whose timestamp is `time_ms` or later, in
+  // milliseconds of Unix time; nullopt where there is none. Or the first error.
+  virtual absl::StatusOr<std::vector<std::optional<int64_t>>> OffsetsAt(const std::vector<TopicPartition>& partitions,
+                                                                        int64_t time_ms, absl::Duration timeout) = 0;
 
   // Returns who holds the partition's records back with an open transaction, "producer 4711 (transactional.id payments)", or
   // "" if nobody does. UNIMPLEMENTED where only librdkafka can make the connections, UNAVAILABLE or FAILED_PRECONDITION if

@@ -28,6 +28,8 @@ const std::string& JobIdOf(const JournalRecord& record) {
       return record.job_updated().job_id();
     case JournalRecord::kJobFailed:
       return record.job_failed().job_id();
+    case JournalRecord::kJobFinished:
+      return record.job_finished().job_id();
     case JournalRecord::kJobCancelled:
       return record.job_cancelled().job_id();
     default:
@@ -191,9 +193,10 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
   reply.set_lease_ms(cluster_.options.lease_ms);
   reply.set_notice(members_.TakeNotice(request.worker_id()));
   for (const std::string& job_id : request.job_ids()) {
-    if (cancelled_ids_.contains(job_id)) {
+    const JobMachine* const job = Find(job_id);
+    if (cancelled_ids_.contains(job_id) || (job != nullptr && job->job().finished)) {
       reply.add_dropped_job_ids(job_id);
-    } else if (!jobs_.contains(job_id) && unknown_ids_.insert(job_id).second) {
+    } else if (job == nullptr && unknown_ids_.insert(job_id).second) {
       LOG(WARNING) << "worker " << request.worker_id() << " has states of job " << job_id
                    << ", which the journal does not know: it is an older copy. The states stay where they are";
     }
@@ -205,6 +208,8 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
 void ClusterMachine::CountShards() {
   for (auto& [id, worker] : cluster_.workers) worker.shards = worker.jobs = 0;
   for (const auto& [id, job] : jobs_) {
+    // Workers drop what they have of it.
+    if (job->job().finished) continue;
     std::set<std::string> has = job->places();
     if (const auto planned = planned_.find(id); planned != planned_.end()) {
       for (const ShardAssignment& shard : planned->second.shards()) has.insert({shard.owner(), shard.next_owner()});
@@ -243,7 +248,10 @@ absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* acti
   const std::string& name = submitted.spec().name();
   if (const JobMachine* job = FindJob(name); job != nullptr || submitting_.contains(name)) {
     return absl::AlreadyExistsError(absl::StrCat("the name ", name, " is taken by ",
-                                                 job != nullptr && job->state() == JOB_FAILED ? "a failed job" : "a job",
+                                                 job == nullptr                 ? "a job"
+                                                 : job->state() == JOB_FAILED   ? "a failed job"
+                                                 : job->state() == JOB_FINISHED ? "a finished job"
+                                                                                : "a job",
                                                  "; cancel that one first (tenfold cancel ", name,
                                                  "), choose another name, or change the job (tenfold submit --update)"));
   }
@@ -265,8 +273,9 @@ absl::Status ClusterMachine::Update(JobUpdated updated, int64_t now_us, Actions*
   JobMachine* job = Find(updated.job_id());
   if (job == nullptr) return absl::NotFoundError(absl::StrCat("there is no job ", updated.job_id()));
   if (job->job().IsOver()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("job ", job->name(), " has failed, and does not go on; cancel it and submit it anew"));
+    return absl::FailedPreconditionError(absl::StrCat("job ", job->name(),
+                                                      job->job().finished ? " is finished" : " has failed",
+                                                      ", and does not go on; cancel it and submit it anew"));
   }
   const Planning planning(this, actions);
   job->Update(std::move(updated), now_us, actions);

@@ -19,12 +19,8 @@ namespace tenfold {
 namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-// The pause after a failed attempt, so that a worker that refuses at once is not asked thousands of times a second.
-constexpr int64_t kRetryUs = 50'000;
-constexpr int64_t kRetryKafkaUs = 250'000;
 // How long a worker may take to answer, besides two intervals, before that is told.
 constexpr int64_t kSilenceUs = 5'000'000;
-constexpr int64_t kRetrySinksUs = 250'000;
 
 }  // namespace
 
@@ -78,6 +74,7 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       next_start_us_ = live ? now_us : 0;
       break;
     case JournalRecord::kJobFailed:
+    case JournalRecord::kJobFinished:
       merge_.Close();
       break;
     case JournalRecord::kJobCancelled:
@@ -140,13 +137,19 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
   if (appending_ || job_.cancelled) return;
   acks_.EndRests(now_us);
   if (cancel_asked_) return Cancel(actions);
-  if (job_.failed) return;
+  if (job_.failed || job_.finished) return;
   if (!forked_.empty()) return Fail(forked_, actions);
   if (attempt_.phase == PHASE_IDLE) {
     if (!updates_.empty()) {
       JournalRecord record;
       *record.mutable_job_updated() = std::move(updates_.front());
       updates_.pop_front();
+      return Append(std::move(record), actions);
+    }
+    if (job_.IsComplete()) {
+      JournalRecord record;
+      record.mutable_job_finished()->set_job_id(job_.job_id);
+      EndAttempt({}, now_us, kNever);
       return Append(std::move(record), actions);
     }
     if (std::optional<std::vector<ShardAssignment>> plan = moves_.Plan(now_us)) {
@@ -196,98 +199,6 @@ int64_t JobMachine::NextTimeUs() const {
   int64_t next = search_.NextTimeUs();
   if (attempt_.phase == PHASE_IDLE) next = std::min(next, next_start_us_);
   return std::min(next, acks_.NextTimeUs());
-}
-
-// ---- plan ----
-
-void JobMachine::BeginAttempt(int64_t now_us, Actions* actions) {
-  attempt_ = {};
-  attempt_.started_us = now_us;
-  // The sinks are asked only when what is known of them no longer allows a batch.
-  if (job_.spec.sinks().empty() || job_.last_batch.batch() < delivered_ + cluster_->options.sink_backlog)
-    return BeginPlan(now_us, actions);
-  attempt_.phase = PHASE_SINKS;
-  actions->push_back(QuerySinks{job_.job_id});
-}
-
-void JobMachine::OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* actions) {
-  if (attempt_.phase != PHASE_SINKS || job_.IsOver()) return;
-  delivered_ = std::max(delivered_, slowest.delivered_batch());
-  if (job_.last_batch.batch() < delivered_ + cluster_->options.sink_backlog) {
-    BeginPlan(now_us, actions);
-  } else {
-    Waiting waiting = WaitingFor(WAITING_SINK);
-    waiting.set_subject(slowest.sink());
-    waiting.set_batches(job_.last_batch.batch() - delivered_);
-    waiting.set_detail(slowest.problem());
-    EndAttempt(std::move(waiting), now_us, now_us + kRetrySinksUs);
-  }
-  Advance(now_us, actions);
-}
-
-void JobMachine::BeginPlan(int64_t now_us, Actions* actions) {
-  attempt_.phase = PHASE_PLAN;
-  if (job_.assignment.size() < job_.Shards()) return EndAttempt(WaitingForWorkers(*cluster_), now_us, now_us + kRetryUs);
-  if (!search_.compacted().empty()) {
-    Waiting waiting = WaitingFor(WAITING_COMPACTED);
-    waiting.set_topic(search_.compacted());
-    return EndAttempt(std::move(waiting), now_us, now_us + kRetryKafkaUs);
-  }
-  // OnPartitions goes on from here.
-  if (!search_.answered() && !job_.spec.source().allow_compacted()) return;
-  attempt_.started_us = now_us;
-  actions->push_back(QueryEnds{job_.job_id, ++query_});
-}
-
-void JobMachine::OnEnds(uint64_t query, const Ends& ends, int64_t now_us, Actions* actions) {
-  if (attempt_.phase != PHASE_PLAN || query != query_ || job_.IsOver()) return;
-  if (ends.size() != job_.partitions.size()) return EndAttempt({}, now_us, now_us);
-  ends_.Take(ends, now_us);
-  const Waiting stuck = ends_.Stuck();
-  const bool waits = stuck.kind() != WAITING_NOT && job_.spec.on_stuck_partition() == STUCK_PARTITION_WAIT;
-  if (waits || ends_.nothing_known()) {
-    ends_.ForgetTruncated();
-    EndAttempt(WaitingForKafka(job_.brokers(), stuck.detail()), now_us, now_us + kRetryKafkaUs);
-    return Advance(now_us, actions);
-  }
-  attempt_.ends_at_us = now_us;
-  attempt_.plan = PlanBatch(job_.next_offsets, ends_.Known());
-  if (std::optional<PartitionEnds::Truncated> truncated = ends_.CheckTruncated(attempt_.plan.truncated, now_us)) {
-    if (!truncated->failure.empty()) return Fail(truncated->failure, actions);
-    EndAttempt(std::move(truncated->waiting), now_us, now_us + kRetryKafkaUs);
-    return Advance(now_us, actions);
-  }
-  if (windows_.any()) {
-    if (replies_.known()) windows_.HoldBack(replies_.counters(), job_.next_offsets, &attempt_.plan.targets);
-    FindIdle(now_us);
-  }
-  // Checked after the ends: in a truncated log a shard that is folded again may never reach the offset it has to reach.
-  if (std::optional<Waiting> ownerless = moves_.MissingOwner()) {
-    EndAttempt(*std::move(ownerless), now_us, now_us + kRetryKafkaUs);
-    return Advance(now_us, actions);
-  }
-  const std::set<std::string> owners = job_.Owners();
-  const bool told = std::all_of(owners.begin(), owners.end(), [&](const std::string& owner) { return acks_.Has(owner); });
-  if (attempt_.plan.lag == 0 && !job_.IsBatchDue() && !attempt_.decrees && told && !moves_.replays()) {
-    EndAttempt(stuck, now_us,
-               NextStart(attempt_.started_us, now_us, int64_t{job_.spec.batch_interval_ms()} * 1000, /*backlog=*/false));
-    return Advance(now_us, actions);
-  }
-  BeginAssign(now_us, actions);
-}
-
-void JobMachine::FindIdle(int64_t now_us) {
-  if (job_.spec.idle_us() <= 0) return;
-  attempt_.idle.clock_us = now_us - job_.spec.idle_us();
-  attempt_.idle.at = ends_.IdleSince(attempt_.idle.clock_us);
-  if (attempt_.idle.at.empty()) return;
-  // A driver that has just started asks the workers, by a batch, which windows there are.
-  attempt_.decrees = !replies_.known();
-  if (attempt_.decrees) return;
-  std::vector<const PartitionState*> partitions;
-  for (const PartitionState& partition : replies_.counters()) partitions.push_back(&partition);
-  attempt_.decrees =
-      !windows_.PlanFinals(partitions, replies_.windows(), job_.closed_through(), attempt_.idle).windows.empty();
 }
 
 // ---- assign ----
@@ -557,6 +468,7 @@ bool JobMachine::IsAwaited(JobPhase phase, const std::string& worker, const Requ
 JobState JobMachine::state() const {
   if (job_.cancelled) return JOB_CANCELLED;
   if (job_.failed) return JOB_FAILED;
+  if (job_.finished) return JOB_FINISHED;
   return waiting_.kind() == WAITING_NOT || waiting_.kind() == WAITING_STUCK ? JOB_RUNNING : JOB_WAITING;
 }
 

@@ -128,8 +128,18 @@ class JobMachine {
   // Whether the attempt, in this phase, awaits the reply to the request with this id.
   bool IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const;
 
+  // Where the job ends in its partitions, by index; empty if it does not.
+  std::vector<int64_t> JobEnds() const;
+  // Why no attempt can begin, whatever workers and Kafka do meanwhile; of kind WAITING_NOT if nothing holds it up.
+  Waiting HeldUp() const;
+
   // The merge that is under way: that of a window that becomes final, or that of the batch.
   BatchMerge& merge() { return attempt_.final_merge != nullptr ? *attempt_.final_merge : merge_; }
+
+  // The pause after a failed attempt, so that a worker that refuses at once is not asked thousands of times a second; and
+  // after one that Kafka or a sink held up.
+  static constexpr int64_t kRetryUs = 50'000;
+  static constexpr int64_t kRetryKafkaUs = 250'000;
 
   const ClusterView* const cluster_;
   JournalledJob job_;

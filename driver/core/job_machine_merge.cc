@@ -54,7 +54,8 @@ void JobMachine::OnMerged(int64_t now_us, Actions* actions) {
   } else {
     attempt_.result = merge_.result();
     if (windows_.any())
-      finals = windows_.PlanFinals(attempt_.Partitions(), attempt_.Windows(), job_.closed_through(), attempt_.idle);
+      finals =
+          windows_.PlanFinals(attempt_.Partitions(), attempt_.Windows(), job_.closed_through(), attempt_.idle, JobEnds());
   }
   if (attempt_.final_results.size() == finals.windows.size()) return Commit(now_us, actions);
   // Nothing is known yet of a window that was not current before.

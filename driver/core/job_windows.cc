@@ -14,6 +14,10 @@ std::optional<int64_t> MaxTimeOf(const PartitionState& partition) {
   return partition.has_max_time_us() ? std::optional(partition.max_time_us()) : std::nullopt;
 }
 
+bool IsAtEnd(const PartitionState& partition, const std::vector<int64_t>& ends) {
+  return partition.partition() < ends.size() && partition.next_offset() >= ends[partition.partition()];
+}
+
 }  // namespace
 
 JobWindows::JobWindows(const JobSpec& spec) {
@@ -31,9 +35,11 @@ std::optional<int64_t> JobWindows::Current(const std::vector<const PartitionStat
   return current;
 }
 
-std::optional<int64_t> JobWindows::Passed(const std::vector<const PartitionState*>& partitions, const Idle* idle) const {
+std::optional<int64_t> JobWindows::Passed(const std::vector<const PartitionState*>& partitions, const Idle* idle,
+                                          const std::vector<int64_t>& ends) const {
   std::optional<int64_t> passed;
   for (const PartitionState* const partition : partitions) {
+    if (IsAtEnd(*partition, ends)) continue;
     // What was folded since the partition was seen idle has ended that.
     const bool is_idle = idle != nullptr && partition->partition() < idle->at.size() &&
                          idle->at[partition->partition()] == partition->next_offset();
@@ -48,10 +54,15 @@ std::optional<int64_t> JobWindows::Passed(const std::vector<const PartitionState
 
 JobWindows::Finals JobWindows::PlanFinals(const std::vector<const PartitionState*>& partitions,
                                           const std::vector<WindowRange>& with_rows, std::optional<int64_t> closed_through,
-                                          const Idle& idle) const {
-  Finals finals{.windows = {}, .passed = Passed(partitions, nullptr), .closed_through = closed_through, .more = false};
+                                          const Idle& idle, const std::vector<int64_t>& ends) const {
+  Finals finals{.windows = {}, .passed = Passed(partitions, nullptr, ends), .closed_through = closed_through, .more = false};
+  const auto is_at_end = [&ends](const PartitionState* partition) { return IsAtEnd(*partition, ends); };
+  if (!partitions.empty() && std::ranges::all_of(partitions, is_at_end)) {
+    // There are no later records: every window is final that has rows.
+    for (const WindowRange& range : with_rows) finals.passed = std::max(finals.passed.value_or(range.last()), range.last());
+  }
   std::optional<int64_t> passed = finals.passed;
-  if (!idle.at.empty()) passed = std::max(passed, Passed(partitions, &idle));
+  if (!idle.at.empty()) passed = std::max(passed, Passed(partitions, &idle, ends));
   if (!passed || (closed_through && *passed <= *closed_through)) return finals;
   // Ranges of several workers overlap, and each may have very many windows; only the first ones are of use.
   for (const WindowRange& range : with_rows) {

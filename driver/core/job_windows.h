@@ -46,9 +46,10 @@ class JobWindows {
     bool more = false;
   };
   // What becomes final: windows behind `closed_through` that every one of the partitions has passed that is not idle, at
-  // most kMaxFinalWindows. A batch may leave some of them to the next one.
+  // most kMaxFinalWindows. A batch may leave some of them to the next one. `ends` are where the job ends in the partitions,
+  // by index: one that is folded so far has passed every window.
   Finals PlanFinals(const std::vector<const PartitionState*>& partitions, const std::vector<WindowRange>& with_rows,
-                    std::optional<int64_t> closed_through, const Idle& idle) const;
+                    std::optional<int64_t> closed_through, const Idle& idle, const std::vector<int64_t>& ends) const;
 
   // Sets the targets of partitions back to their next offsets that are so far ahead of the slowest one, of those with more
   // records, that windows between them would pile up. Of a partition without counters nothing is known.
@@ -59,8 +60,10 @@ class JobWindows {
   static constexpr size_t kMaxFinalBytes = 512 << 10;
 
  private:
-  // The last window that all of them have passed, or with `idle` those that are not; nullopt if one has passed none.
-  std::optional<int64_t> Passed(const std::vector<const PartitionState*>& partitions, const Idle* idle) const;
+  // The last window that all of them have passed that are not at their end, or with `idle` those that are not idle; nullopt
+  // if one has passed none.
+  std::optional<int64_t> Passed(const std::vector<const PartitionState*>& partitions, const Idle* idle,
+                                const std::vector<int64_t>& ends) const;
 
   std::shared_ptr<const PaneCalendar> calendar_;
 };

@@ -48,6 +48,9 @@ void JournalledJob::Apply(const JournalRecord& record) {
       failed = true;
       failure = record.job_failed().reason();
       break;
+    case JournalRecord::kJobFinished:
+      finished = true;
+      break;
     case JournalRecord::kJobCancelled:
       cancelled = true;
       break;
@@ -81,6 +84,14 @@ bool JournalledJob::IsKnown(const Partition& partition) const {
 bool JournalledJob::IsBatchDue() const {
   return last_batch.batch() == 0 || last_batch.next_offsets_size() != static_cast<int>(partitions.size()) ||
          last_batch.k() != spec.top() || last_batch.more_finals();
+}
+
+bool JournalledJob::IsComplete() const {
+  if (IsBatchDue() || partitions.empty()) return false;
+  for (uint32_t p = 0; p < partitions.size(); ++p) {
+    if (next_offsets[p] < EndOf(p)) return false;
+  }
+  return true;
 }
 
 std::string JournalledJob::Name(uint32_t partition) const {

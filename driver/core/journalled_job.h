@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -25,7 +26,13 @@ struct JournalledJob {
   // A record of this job, in the journal's order.
   void Apply(const JournalRecord& record);
 
-  bool IsOver() const { return failed || cancelled; }
+  bool IsOver() const { return failed || cancelled || finished; }
+  // Where the job ends in a partition; the maximum if it goes on for ever.
+  int64_t EndOf(uint32_t partition) const {
+    return partitions[partition].has_end_offset() ? partitions[partition].end_offset() : std::numeric_limits<int64_t>::max();
+  }
+  // Every partition is folded up to where the job ends, and the last batch has all that comes of them.
+  bool IsComplete() const;
   // How many shards the job has: one for each partition, at most kShards.
   size_t Shards() const;
   std::vector<uint32_t> PartitionsOf(uint32_t shard) const;
@@ -71,6 +78,7 @@ struct JournalledJob {
   std::vector<int64_t> next_offsets;
   bool failed = false;
   bool cancelled = false;
+  bool finished = false;
   std::string failure;
 };
 

@@ -17,7 +17,7 @@ void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
   ends_.resize(ends.size(), -1);
   for (uint32_t p = 0; p < ends.size(); ++p) {
     if (ends[p].ok()) {
-      ends_[p] = *ends[p];
+      ends_[p] = std::min(*ends[p], job_->EndOf(p));
       stuck_.erase(p);
       if (ends_[p] != job_->next_offsets[p]) {
         reached_.erase(p);
@@ -40,7 +40,7 @@ void PartitionEnds::Take(const Ends& ends, int64_t now_us) {
 void PartitionEnds::TakeHighWatermarks(const std::vector<int64_t>& watermarks,
                                        const std::map<uint32_t, std::string>& holders, int64_t now_us) {
   for (uint32_t p = 0; p < watermarks.size(); ++p) {
-    if (end(p) < 0 || watermarks[p] <= end(p)) {
+    if (end(p) < 0 || watermarks[p] <= end(p) || end(p) >= job_->EndOf(p)) {
       held_.erase(p);
       continue;
     }

@@ -20,7 +20,7 @@ class PartitionEnds {
   // `job` outlives the object.
   explicit PartitionEnds(const JournalledJob* job) : job_(job) {}
 
-  // One for each partition.
+  // One for each partition. What lies behind the job's end in it does not count.
   void Take(const Ends& ends, int64_t now_us);
   // By partition index, -1 where not known. Where one stays beyond the same end, records wait for the end of a transaction.
   // Also who holds them back, by index, where Kafka was asked.

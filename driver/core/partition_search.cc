@@ -24,6 +24,7 @@ void PartitionSearch::Restart() {
   next_us_ = 0;
   answered_ = false;
   found_.clear();
+  too_many_.clear();
   if (job_->spec.source().allow_compacted()) compacted_.clear();
   gone_.reset();
 }
@@ -31,6 +32,7 @@ void PartitionSearch::Restart() {
 void PartitionSearch::OnAnswer(const absl::StatusOr<FoundPartitions>& found, int64_t now_us) {
   under_way_ = false;
   next_us_ = now_us + kIntervalUs;
+  too_many_ = absl::IsResourceExhausted(found.status()) ? std::string(found.status().message()) : "";
   if (!found.ok()) {
     gone_.reset();
     return;

@@ -163,6 +163,11 @@ BatchClient::Outcome BatchClient::CheckJob() {
     exit_code_ = kExitRefused;
     return Outcome::kFailed;
   }
+  if (job.state() == JOB_FINISHED) {
+    PrintError(Headline(job));
+    exit_code_ = kExitOk;
+    return Outcome::kFailed;
+  }
   const std::string reason = job.state() == JOB_WAITING ? Headline(job) : "";
   if (!reason.empty() && reason != waiting_reason_) PrintError(reason);
   waiting_reason_ = reason;

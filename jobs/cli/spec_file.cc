@@ -57,6 +57,25 @@ void Report(const std::string& file, std::string_view text, const SpecError& err
   fmt::print(stderr, "{}\n{}", FormatSpecError(file, error), has_place ? Underlined(text, error) : "");
 }
 
+// Returns what reads the files that a spec names, from the directory of the spec or by an absolute path.
+SpecFiles FilesBeside(const std::filesystem::path& spec) {
+  return [directory = spec.parent_path()](const std::string& name) -> absl::StatusOr<std::string> {
+    const std::filesystem::path path = directory / name;
+    std::ifstream file(path, std::ios::binary);
+    // Quotes and line ends come on top of what a table may have.
+    std::string bytes(4 * kMaxTableBytes + 1, '\0');
+    file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    if (!file.is_open() || file.bad()) {
+      return absl::NotFoundError(fmt::format("cannot read the file {}: {}", Shown(path.string()),
+                                             errno == 0 ? "is it a directory?" : std::strerror(errno)));
+    }
+    bytes.resize(static_cast<size_t>(file.gcount()));
+    if (bytes.size() > 4 * kMaxTableBytes)
+      return absl::OutOfRangeError(fmt::format("the file {} has more bytes than tables may have", Shown(path.string())));
+    return bytes;
+  };
+}
+
 }  // namespace
 
 int ReadSpecText(const std::string& path, const std::string& what, std::string* text) {
@@ -76,7 +95,8 @@ int ReadSpecFile(const std::string& path, JobSpec* spec) {
   std::string text;
   if (const int code = ReadSpecText(path, "job spec", &text); code != kExitOk) return code;
   if (path.ends_with(".sql")) return ReadSql("", text, path, std::filesystem::path(path).stem(), spec);
-  const std::vector<SpecError> errors = ReadJobSpec(text, spec);
+  const SpecFiles files = FilesBeside(path);
+  const std::vector<SpecError> errors = ReadJobSpec(text, spec, &files);
   for (const SpecError& error : errors) Report(path, text, error);
   return errors.empty() ? kExitOk : kExitData;
 }
@@ -90,7 +110,9 @@ int ReadSql(const std::string& schema_path, const std::string& sql, const std::s
   }
   const auto schema_lines = static_cast<int>(std::ranges::count(text, '\n'));
   text += sql;
-  const std::vector<SpecError> errors = ReadSqlJob(text, name, spec, key_names);
+  // Files are beside that of the tables, or else of the text.
+  const SpecFiles files = FilesBeside(schema_path.empty() ? shown_as : schema_path);
+  const std::vector<SpecError> errors = ReadSqlJob(text, name, spec, key_names, &files);
   for (SpecError error : errors) {
     if (error.line <= schema_lines) {
       Report(schema_path, text, error);

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
+#include "jobs/plan/sources.h"
 
 namespace tenfold {
 namespace {
@@ -14,11 +17,19 @@ constexpr absl::Duration kPollTimeout = absl::Milliseconds(200);
 
 }  // namespace
 
-absl::Status ReadLastRecords(const LogConfig& config, const std::vector<std::string>& topics, uint64_t limit,
+absl::Status ReadLastRecords(const LogConfig& config, const KafkaSource& source, uint64_t limit,
                              const std::function<bool(const Record& record)>& visit) {
   absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
   if (!client.ok()) return client.status();
   const absl::Time deadline = absl::Now() + kTimeout;
+  std::vector<std::string> topics = NamedTopics(source);
+  if (const TopicMatcher matcher(source); matcher.has_patterns()) {
+    const absl::StatusOr<std::vector<std::string>> all = (*client)->Topics(deadline - absl::Now());
+    if (!all.ok()) return all.status();
+    for (const std::string& topic : *all) {
+      if (matcher.SourceOf(topic) && std::ranges::find(topics, topic) == topics.end()) topics.push_back(topic);
+    }
+  }
   const absl::StatusOr<std::vector<int32_t>> counts = (*client)->PartitionCounts(topics, deadline - absl::Now());
   if (!counts.ok()) return counts.status();
   std::vector<TopicPartition> partitions;

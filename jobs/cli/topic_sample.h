@@ -3,19 +3,18 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "common/kafka/log.h"
+#include "job_spec.pb.h"
 #include "jobs/decode/record.h"
 
 namespace tenfold {
 
-// Visits the last records of the topics, about as many of each partition and at most `limit` in all, those of a partition in
-// their order; `visit` returns whether to go on. UNAVAILABLE if Kafka does not answer in time, NOT_FOUND for a topic that is
-// not there.
-absl::Status ReadLastRecords(const LogConfig& config, const std::vector<std::string>& topics, uint64_t limit,
+// Visits the last records of a job's topics, about as many of each partition and at most `limit` in all, those of a
+// partition in their order; `visit` returns whether to go on. UNAVAILABLE if Kafka does not answer in time, NOT_FOUND for a
+// topic that is not there.
+absl::Status ReadLastRecords(const LogConfig& config, const KafkaSource& source, uint64_t limit,
                              const std::function<bool(const Record& record)>& visit);
 
 }  // namespace tenfold

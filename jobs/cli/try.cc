@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "common/number/units.h"
 #include "common/process/process.h"
+#include "common/text/suggestion.h"
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
 #include "jobs/cli/spec_file.h"
@@ -21,6 +22,7 @@
 #include "jobs/decode/bad_record_text.h"
 #include "jobs/decode/record_decoder.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/sources.h"
 #include "jobs/show/result_json.h"
 #include "jobs/show/status_json.h"
 #include "jobs/spec/spec_rules.h"
@@ -33,38 +35,49 @@ struct Options {
   std::string records = "-";
   // Brokers of the topics whose last records are tried in place of a file's; empty for a file.
   std::string kafka;
+  // What the lines of a file are records of; empty for the spec's first topic.
+  std::string topic;
   uint64_t limit = 20;
 };
 
 // Prints what each step makes of records.
 class Trial {
  public:
-  Trial(const JobSpec& spec, RecordDecoder decoder, bool of_lines)
-      : spec_(spec), form_(ResultFormOf(spec)), decoder_(std::move(decoder)), of_lines_(of_lines) {}
+  // `topic` is what lines are of; empty where records are of a topic.
+  Trial(const JobSpec& spec, std::vector<RecordDecoder> decoders, std::string topic)
+      : spec_(spec),
+        form_(ResultFormOf(spec)),
+        decoders_(std::move(decoders)),
+        matcher_(spec.source()),
+        topic_(std::move(topic)) {}
 
   // A line of a file. False once nobody reads any more.
   bool ShowLine(const std::string& value) {
     return Show(std::to_string(records_ + 1),
-                {.value = value, .topic = "", .partition = 0, .offset = records_, .parts = &parts_});
+                {.value = value, .topic = topic_, .partition = 0, .offset = records_, .parts = &parts_});
   }
 
   bool Show(const std::string& name, const Record& record) {
     ++records_;
     PaneClock* const clock = ClockOf(record);
     std::string text = fmt::format("{}  {}\n", name, Shown(record.value));
-    const Contribution& made = decoder_.Decode(record, clock);
-    if (decoder_.general() != nullptr) text += Fields();
+    const size_t source = matcher_.SourceOf(record.topic).value_or(0);
+    RecordDecoder& decoder = decoders_[source];
+    const Contribution& made = decoder.Decode(record, clock);
+    if (decoder.general() != nullptr) text += Fields(*decoder.general());
     const std::string subject(made.subject);
     if (made.reason != BAD_NONE) {
       text += fmt::format("   bad, {}: {}\n", BadReasonText(made.reason, subject),
-                          Printable(BadRecordText(spec_, record.value, made.reason, subject)));
+                          Printable(BadRecordText(spec_, record.value, made.reason, subject, source)));
     } else if (made.filtered) {
       text += "   filtered: where is not true\n";
     } else if (made.late) {
       text += fmt::format("   late: all its windows up to {} had passed\n", WindowText(*clock->passed(), *form_.calendar));
     } else {
       if (made.pane) text += "   " + Windows(*made.pane) + "\n";
-      text += fmt::format("   adds to {}: {}\n", Printable(KeyText(std::string(made.key), form_)), Contributions(made));
+      for (const Contribution::Event& event : made.events)
+        text += fmt::format("   adds to {}: {}\n", Printable(KeyText(std::string(event.key), form_)), Contributions(event));
+      if (made.events.empty()) text += "   adds to no key: its list has no element that is kept\n";
     }
     bad_ += made.reason != BAD_NONE;
     filtered_ += made.filtered;
@@ -73,7 +86,8 @@ class Trial {
   }
 
   std::string Summary() {
-    const bool parts = of_lines_ && decoder_.general() != nullptr && decoder_.general()->plan().reads_parts;
+    const GeneralDecoder* const general = decoders_[matcher_.SourceOf(topic_).value_or(0)].general();
+    const bool parts = !topic_.empty() && general != nullptr && general->plan().reads_parts;
     const std::string late = form_.calendar != nullptr ? fmt::format(", {} late", late_) : "";
     return fmt::format("{} records: {} bad, {} filtered{}, {} add to a key{}\n", records_, bad_, filtered_, late,
                        records_ - bad_ - filtered_ - late_,
@@ -96,21 +110,20 @@ class Trial {
     return fmt::format("in {} windows, from {} on to {}", pane.last() - first + 1, WindowText(first, *form_.calendar), text);
   }
 
-  // What a record adds to each measure.
-  std::string Contributions(const Contribution& made) const {
+  // What an event adds to each measure.
+  std::string Contributions(const Contribution::Event& event) const {
     std::string text;
     for (const RowMeasure& measure : form_.measures.measures) {
-      const bool null = measure.present && made.units[*measure.present] == 0;
+      const bool null = measure.present && event.units[*measure.present] == 0;
       text += fmt::format("{}{} {}", text.empty() ? "" : ", ", measure.name,
-                          null ? "null" : FormatUnits(made.units[measure.sum]));
+                          null ? "null" : FormatUnits(event.units[measure.sum]));
     }
     return text;
   }
 
   // The fields that were read of the last record.
-  std::string Fields() {
+  static std::string Fields(const GeneralDecoder& general) {
     std::string text;
-    const GeneralDecoder& general = *decoder_.general();
     for (size_t i = 0; i < general.plan().fields.size(); ++i) {
       const Value* const value = general.FieldValue(static_cast<uint32_t>(i));
       if (value == nullptr) continue;
@@ -123,14 +136,16 @@ class Trial {
 
   const JobSpec spec_;
   const ResultForm form_;
-  RecordDecoder decoder_;
+  // By source.
+  std::vector<RecordDecoder> decoders_;
+  const TopicMatcher matcher_;
+  const std::string topic_;
   // Of the present, without key and headers, as lines of a file have none.
   const RecordParts parts_ = {.timestamp_ms = absl::ToUnixMillis(absl::Now())};
   int64_t records_ = 0;
   int64_t bad_ = 0;
   int64_t filtered_ = 0;
   int64_t late_ = 0;
-  const bool of_lines_;
   // Of a job with windows, by partition.
   std::map<std::pair<std::string, int32_t>, PaneClock> clocks_;
 };
@@ -157,8 +172,7 @@ int TryTopics(const Options& options, const JobSpec& spec, Trial* trial) {
   LogConfig config;
   config.brokers = options.kafka;
   for (const auto& [name, value] : spec.source().properties()) config.properties[name] = value;
-  const std::vector<std::string> topics(spec.source().topics().begin(), spec.source().topics().end());
-  const absl::Status read = ReadLastRecords(config, topics, options.limit, [trial](const Record& record) {
+  const absl::Status read = ReadLastRecords(config, spec.source(), options.limit, [trial](const Record& record) {
     return trial->Show(fmt::format("{}[{}] {}", record.topic, record.partition, record.offset), record);
   });
   if (!read.ok()) {
@@ -172,12 +186,25 @@ int TryTopics(const Options& options, const JobSpec& spec, Trial* trial) {
 int RunTry(const Options& options) {
   JobSpec spec;
   if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
-  absl::StatusOr<RecordDecoder> decoder = RecordDecoder::Create(spec);
-  if (!decoder.ok()) {
-    PrintError(std::string(decoder.status().message()));
+  std::vector<RecordDecoder> decoders;
+  for (size_t source = 0; source < SourceCount(spec.fold().general()); ++source) {
+    absl::StatusOr<RecordDecoder> decoder = RecordDecoder::Create(spec, source);
+    if (!decoder.ok()) {
+      PrintError(std::string(decoder.status().message()));
+      return kExitData;
+    }
+    decoders.push_back(*std::move(decoder));
+  }
+  const std::vector<std::string> topics = NamedTopics(spec.source());
+  if (!options.topic.empty() && !SourceOfTopic(spec.source(), options.topic)) {
+    PrintError(
+        fmt::format("no source of the spec has the topic {}{}", Quoted(options.topic), DidYouMean(options.topic, topics)));
     return kExitData;
   }
-  Trial trial(spec, *std::move(decoder), options.kafka.empty());
+  // Lines are of some topic.
+  std::string topic = options.topic.empty() && !topics.empty() ? topics[0] : options.topic;
+  if (options.kafka.empty() && topic.empty()) topic = "-";
+  Trial trial(spec, std::move(decoders), options.kafka.empty() ? topic : "");
   return options.kafka.empty() ? TryLines(options, &trial) : TryTopics(options, spec, &trial);
 }
 
@@ -192,6 +219,8 @@ void AddTry(CLI::App* app, const CliGlobals*, RunVerb* run) {
       verb->add_option("--records", options->records, "a file with a record a line; - for the standard input")
           ->capture_default_str()
           ->type_name("FILE");
+  verb->add_option("--topic", options->topic, "which topic the lines of the file are of; the first of the spec if not given")
+      ->type_name("TOPIC");
   CLI::Option* const kafka =
       verb->add_option("--kafka", options->kafka, "the last records of the job's topics, from these brokers")
           ->type_name("HOST:PORT[,HOST:PORT]")

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "jobs/cli/progress.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/oracle/oracle.h"
+#include "jobs/plan/sources.h"
 #include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/spec_rules.h"
 #include "nlohmann/json.hpp"
@@ -48,6 +50,7 @@ struct Range {
   int64_t end = 0;
   // The next offset to read.
   int64_t next_offset = 0;
+  size_t source = 0;
 };
 
 std::string Name(const TopicPartition& partition) { return fmt::format("{}[{}]", partition.topic, partition.partition); }
@@ -63,7 +66,8 @@ std::vector<Range> Ranges(const GetBatchReply& reply) {
                       {partition.topic(), partition.partition()},
                       partition.start_offset(),
                       end,
-                      partition.start_offset()});
+                      partition.start_offset(),
+                      partition.source()});
   }
   return ranges;
 }
@@ -141,7 +145,8 @@ class LogPrefix {
                    {.topic = range.partition.topic,
                     .partition = range.partition.partition,
                     .offset = record.offset,
-                    .parts = &parts});
+                    .parts = &parts,
+                    .source = range.source});
     }
     Advance(&range, record.offset + 1);
   }
@@ -194,10 +199,12 @@ class LogPrefix {
 };
 
 // Returns an error if one of the topics is compacted.
-absl::Status CheckNotCompacted(const LogConfig& config, const JobSpec& spec) {
+absl::Status CheckNotCompacted(const LogConfig& config, const GetBatchReply& reply) {
   absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create(config);
   if (!client.ok()) return client.status();
-  const std::vector<std::string> topics(spec.source().topics().begin(), spec.source().topics().end());
+  std::set<std::string> of_partitions;
+  for (const Partition& partition : reply.partitions()) of_partitions.insert(partition.topic());
+  const std::vector<std::string> topics(of_partitions.begin(), of_partitions.end());
   const absl::StatusOr<std::string> compacted = (*client)->FindCompacted(topics, kKafkaTimeout);
   if (absl::IsUnavailable(compacted.status())) return compacted.status();
   if (!compacted.ok() || compacted->empty()) return absl::OkStatus();
@@ -255,6 +262,14 @@ int Verify(const CliGlobals& globals, const Options& options) {
     return kExitBug;
   }
 
+  const auto is_strange = [&](const Partition& partition) {
+    return partition.source() >= SourceCount(reply.spec().fold().general());
+  };
+  if (std::ranges::any_of(reply.partitions(), is_strange)) {
+    PrintError(fmt::format("the driver at {} names a source of a partition that its job does not have", globals.driver));
+    return kExitBug;
+  }
+
   LogConfig config;
   config.brokers = options.kafka.empty() ? reply.brokers() : options.kafka;
   for (const auto& [name, value] : reply.spec().source().properties()) {
@@ -268,10 +283,14 @@ int Verify(const CliGlobals& globals, const Options& options) {
   Oracle oracle(reply.spec(), static_cast<size_t>(reply.partitions_size()));
   if (const absl::Status status = ReadIntoOracle(config, reply, &oracle); !status.ok())
     return ReportUnverifiable(reply, status);
+  for (int p = 0; p < reply.batch().next_offsets_size(); ++p) {
+    const Partition& partition = reply.partitions(p);
+    if (partition.has_end_offset() && reply.batch().next_offsets(p) >= partition.end_offset())
+      oracle.End(static_cast<size_t>(p));
+  }
   const std::string difference = oracle.Difference(reply.batch());
   if (!difference.empty()) {
-    if (const absl::Status kept = CheckNotCompacted(config, reply.spec()); !kept.ok())
-      return ReportUnverifiable(reply, kept);
+    if (const absl::Status kept = CheckNotCompacted(config, reply); !kept.ok()) return ReportUnverifiable(reply, kept);
   }
   PrintVerdict(options, reply, difference);
   return difference.empty() ? kExitOk : kExitRefused;

@@ -8,6 +8,7 @@
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/sources.h"
 
 namespace tenfold {
 namespace {
@@ -85,6 +86,8 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
       case BAD_TIME_AHEAD:
         return fmt::format("its time is more than {} ms beyond the timestamp of its Kafka record",
                            fold.window().ahead_us() / 1000);
+      case BAD_TOO_MANY_ELEMENTS:
+        return fmt::format("{} has more than {} elements", subject, kMaxElements);
       default:
         return std::string();
     }
@@ -94,8 +97,9 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
 
 }  // namespace
 
-std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason reason, std::string_view subject) {
-  if (spec.fold().has_general()) return GeneralText(spec.fold().general(), value, reason, subject);
+std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason reason, std::string_view subject,
+                          size_t source) {
+  if (spec.fold().has_general()) return GeneralText(FoldOfSource(spec.fold().general(), source), value, reason, subject);
   const std::string& key = spec.fold().key();
   const std::string& separator = spec.fold().format().separator();
   std::vector<std::string_view> fields;

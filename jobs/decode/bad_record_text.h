@@ -11,6 +11,7 @@ namespace tenfold {
 
 // Returns "clicks is no number: ' 1'; it has a space before it"; reason and subject are what the decoder of the spec says of
 // the value.
-std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason reason, std::string_view subject = "");
+std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason reason, std::string_view subject = "",
+                          size_t source = 0);
 
 }  // namespace tenfold

@@ -90,6 +90,7 @@ BlockDecoder::BlockDecoder(std::shared_ptr<const Plan> plan)
 }
 
 bool BlockDecoder::Suits(const Plan& plan) {
+  if (!plan.list.nodes.empty()) return false;
   for (const PlanStep* step : {&plan.time, &plan.where, &plan.key, &plan.values}) {
     for (const uint32_t field : step->fields) {
       const FieldType type = plan.fields[field].type;

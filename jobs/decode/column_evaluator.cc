@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "jobs/decode/text_functions.h"
+#include "jobs/plan/field_value.h"
 
 namespace tenfold {
 namespace {
@@ -92,6 +93,9 @@ void ColumnEvaluator::Compute(const PlanNode& node, Rows wanted, Column* result)
       return ComputeCoalesce(node, wanted, result);
     case Op::kNullIf:
       return ComputeNullIf(node, wanted, result);
+    case Op::kLookup:
+    case Op::kInTable:
+      return ComputeOfTable(node, wanted, result);
     case Op::kIsNull: {
       const Column& value = Evaluate(node.arguments[0], wanted);
       result->trues = value.nulls;
@@ -200,6 +204,30 @@ void ColumnEvaluator::ComputeNullIf(const PlanNode& node, Rows wanted, Column* r
   const Rows both = ~value.nulls & ~other.nulls;
   result->unfit |= other.unfit | (compared.unfit & both);
   result->nulls |= compared.equal & both;
+}
+
+void ColumnEvaluator::ComputeOfTable(const PlanNode& node, Rows wanted, Column* result) {
+  const PlannedTable& table = plan_->tables[static_cast<size_t>(node.index)];
+  const ValueType type = plan_->nodes[node.arguments[0]].type;
+  const Column& value = Evaluate(node.arguments[0], wanted);
+  result->unfit = value.unfit;
+  const Rows sound = wanted & FirstRows(count_) & ~value.unfit;
+  Rows found = 0;
+  ForRows(sound & ~value.nulls, [&](size_t row) {
+    const std::string_view text = value.texts[row];
+    const auto entry = type == ValueType::kText ? table.find(absl::string_view(text.data(), text.size()))
+                                                : table.find(ValueText(RowValue(value, type, row)));
+    if (entry == table.end()) return;
+    found |= Rows{1} << row;
+    result->texts[row] = entry->second;
+  });
+  if (node.op == Op::kInTable) {
+    result->trues = found;
+    result->nulls = value.nulls;
+    return;
+  }
+  const Rows left = sound & ~found;
+  if (left != 0) TakeRows(Evaluate(node.arguments[1], left), left, found, result);
 }
 
 Comparison ColumnEvaluator::Compare(const Column& a, const Column& b, ValueType type) const {

@@ -44,6 +44,8 @@ class ColumnEvaluator {
   void ComputeBetween(const PlanNode& node, Rows wanted, Column* result);
   void ComputeCoalesce(const PlanNode& node, Rows wanted, Column* result);
   void ComputeNullIf(const PlanNode& node, Rows wanted, Column* result);
+  // kLookup and kInTable.
+  void ComputeOfTable(const PlanNode& node, Rows wanted, Column* result);
   // Operations that are null where an argument is.
   void ComputeStrict(const PlanNode& node, Rows wanted, Column* result);
   void ComputeRows(const PlanNode& node, Rows wanted, Column* result);

@@ -74,6 +74,13 @@ Evaluator::Evaluator(std::shared_ptr<const Plan> plan)
 
 void Evaluator::Begin() { std::ranges::fill(lets_, std::nullopt); }
 
+void Evaluator::SetElement(Value element) {
+  element_ = std::move(element);
+  for (size_t i = 0; i < lets_.size(); ++i) {
+    if (plan_->lets[i].of_element) lets_[i].reset();
+  }
+}
+
 BadReason Evaluator::Evaluate(uint32_t node, Value* value) {
   error_ = BAD_NONE;
   return Compute(node, value) ? BAD_NONE : error_;
@@ -98,6 +105,11 @@ bool Evaluator::Compute(uint32_t index, Value* value) {
     case Op::kField:
       *value = fields_[static_cast<size_t>(node.index)];
       return true;
+    case Op::kElement:
+      *value = element_;
+      return true;
+    case Op::kLookup:
+      return ComputeLookup(node, value);
     case Op::kLet:
       return ComputeLet(static_cast<uint32_t>(node.index), value);
     case Op::kAnd:
@@ -143,6 +155,19 @@ bool Evaluator::ComputeLet(uint32_t let, Value* value) {
   }
   *value = *lets_[let];
   return true;
+}
+
+bool Evaluator::ComputeLookup(const PlanNode& node, Value* value) {
+  if (!Compute(node.arguments[0], value)) return false;
+  if (!IsNull(*value)) {
+    const PlannedTable& table = plan_->tables[static_cast<size_t>(node.index)];
+    const auto found = table.find(ValueText(*value));
+    if (found != table.end()) {
+      *value = found->second;
+      return true;
+    }
+  }
+  return Compute(node.arguments[1], value);
 }
 
 bool Evaluator::ComputeAndOr(const PlanNode& node, Value* value) {
@@ -229,6 +254,9 @@ bool Evaluator::ComputeStrict(const PlanNode& node, const std::vector<Value>& ar
       return true;
     case Op::kGreaterOrEqual:
       *value = CompareValues(arguments[0], arguments[1]) >= 0;
+      return true;
+    case Op::kInTable:
+      *value = plan_->tables[static_cast<size_t>(node.index)].contains(ValueText(arguments[0]));
       return true;
     case Op::kConcat: {
       std::string text;

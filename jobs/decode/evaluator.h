@@ -23,6 +23,8 @@ class Evaluator {
 
   // Begins another record.
   void Begin();
+  // Begins another element of the record's list.
+  void SetElement(Value element);
   // Sets the value of a field of the plan.
   void SetField(uint32_t field, Value value) { fields_[field] = std::move(value); }
   const Value& field(uint32_t field) const { return fields_[field]; }
@@ -48,12 +50,14 @@ class Evaluator {
   bool ComputeIn(const PlanNode& node, Value* value);
   bool ComputeBetween(const PlanNode& node, Value* value);
   bool ComputeLet(uint32_t let, Value* value);
+  bool ComputeLookup(const PlanNode& node, Value* value);
   bool Position(const Value& value, int64_t* position);
   bool Fail(BadReason reason);
 
   const std::shared_ptr<const Plan> plan_;
   std::vector<Value> fields_;
-  // Of lets that were computed for the record.
+  Value element_;
+  // Of lets that were computed for the record and its element.
   std::vector<std::optional<Value>> lets_;
   BadReason error_ = BAD_NONE;
 };

@@ -19,11 +19,15 @@ GeneralDecoder::GeneralDecoder(std::shared_ptr<const Plan> plan)
       evaluator_(plan_),
       time_subject_{"source.time"},
       where_subject_{"where"},
+      list_subject_(plan_->list.nodes.size()),
       is_converted_(plan_->fields.size()),
       time_value_(plan_->time.nodes.size()),
       where_value_(plan_->where.nodes.size()),
+      list_value_(plan_->list.nodes.size()),
+      element_where_value_(plan_->element_where.nodes.size()),
       key_values_(plan_->key.nodes.size()),
       values_(plan_->values.nodes.size()) {
+  if (!list_subject_.empty()) list_subject_[0] = "explode." + plan_->element;
   const size_t parts = plan_->key.nodes.size();
   for (size_t i = 0; i < parts; ++i) key_subjects_.push_back(parts == 1 ? "key" : fmt::format("key[{}]", i));
   for (const PlannedMeasure& measure : plan_->measures) {
@@ -81,11 +85,45 @@ const Contribution& GeneralDecoder::Decode(const Record& record, PaneClock* cloc
     contribution_.late = !contribution_.pane;
     if (contribution_.late) return contribution_;
   }
-  if (!Do(plan_->key, record, key_subjects_, &key_values_) || !MakeKey()) return contribution_;
-  if (!Do(plan_->values, record, value_subjects_, &values_) || !MakeUnits()) return contribution_;
-  contribution_.key = key_;
-  contribution_.units = units_;
+  const bool explodes = !plan_->list.nodes.empty();
+  if (explodes && !Explode(record)) return contribution_;
+  units_.clear();
+  size_t events = 0;
+  const size_t most = explodes ? elements_.size() : 1;
+  if (keys_.size() < most) keys_.resize(most);
+  for (size_t i = 0; i < most; ++i) {
+    if (explodes) evaluator_.SetElement(std::move(elements_[i]));
+    bool made = true;
+    if (!MakeEvent(record, &keys_[events], &made)) return contribution_;
+    events += made;
+  }
+  events_.resize(events);
+  const size_t sums = events == 0 ? 0 : units_.size() / events;
+  for (size_t i = 0; i < events; ++i) events_[i] = {.key = keys_[i], .units = std::span(units_).subspan(i * sums, sums)};
+  contribution_.events = events_;
   return contribution_;
+}
+
+bool GeneralDecoder::Explode(const Record& record) {
+  elements_.clear();
+  if (!Do(plan_->list, record, list_subject_, &list_value_)) return false;
+  if (auto* const texts = std::get_if<std::vector<std::string>>(list_value_.data())) {
+    for (std::string& text : *texts) elements_.emplace_back(std::move(text));
+  } else if (auto* const numbers = std::get_if<std::vector<Fraction>>(list_value_.data())) {
+    for (Fraction& number : *numbers) elements_.emplace_back(std::move(number));
+  }
+  return elements_.size() <= kMaxElements || Bad(BAD_TOO_MANY_ELEMENTS, list_subject_[0]);
+}
+
+bool GeneralDecoder::MakeEvent(const Record& record, std::string* key, bool* made) {
+  if (!plan_->element_where.nodes.empty()) {
+    if (!Do(plan_->element_where, record, where_subject_, &element_where_value_)) return false;
+    const Value& kept = element_where_value_[0];
+    *made = !IsNull(kept) && std::get<bool>(kept);
+    if (!*made) return true;
+  }
+  return Do(plan_->key, record, key_subjects_, &key_values_) && MakeKey(key) &&
+         Do(plan_->values, record, value_subjects_, &values_) && MakeUnits();
 }
 
 bool GeneralDecoder::Do(const PlanStep& step, const Record& record, std::span<const std::string> subjects,
@@ -101,6 +139,7 @@ bool GeneralDecoder::Do(const PlanStep& step, const Record& record, std::span<co
 bool GeneralDecoder::ConvertFields(const PlanStep& step, const Record& record) {
   std::optional<uint32_t> out_of_range;
   for (const uint32_t field : step.fields) {
+    if (is_converted_[field]) continue;
     const BadReason reason = Convert(field, record);
     if (reason == BAD_NUMBER_OUT_OF_RANGE) {
       if (!out_of_range) out_of_range = field;
@@ -121,23 +160,22 @@ BadReason GeneralDecoder::Convert(uint32_t index, const Record& record) {
   return BAD_NONE;
 }
 
-bool GeneralDecoder::MakeKey() {
-  key_.clear();
+bool GeneralDecoder::MakeKey(std::string* key) {
+  key->clear();
   const size_t parts = key_values_.size();
   for (size_t i = 0; i < parts; ++i) {
     if (IsNull(key_values_[i])) return Bad(BAD_NULL_KEY, key_subjects_[i]);
     if (parts == 1) {
-      key_ = ValueText(key_values_[i]);
+      *key = ValueText(key_values_[i]);
     } else {
-      AppendKeyPart(ValueText(key_values_[i]), &key_);
+      AppendKeyPart(ValueText(key_values_[i]), key);
     }
   }
-  if (key_.empty()) return Bad(BAD_EMPTY_KEY, "");
-  return key_.size() <= kMaxKeyBytes || Bad(BAD_KEY_TOO_LONG, "");
+  if (key->empty()) return Bad(BAD_EMPTY_KEY, "");
+  return key->size() <= kMaxKeyBytes || Bad(BAD_KEY_TOO_LONG, "");
 }
 
 bool GeneralDecoder::MakeUnits() {
-  units_.clear();
   size_t next = 0;
   for (const PlannedMeasure& measure : plan_->measures) {
     if (!measure.node) {

@@ -2,12 +2,14 @@
 
 #include <utility>
 
+#include "jobs/plan/sources.h"
+
 namespace tenfold {
 
-absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec) {
+absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec, size_t source) {
   RecordDecoder decoder;
   if (spec.fold().has_general()) {
-    absl::StatusOr<GeneralDecoder> general = GeneralDecoder::Create(spec.fold().general());
+    absl::StatusOr<GeneralDecoder> general = GeneralDecoder::Create(FoldOfSource(spec.fold().general(), source));
     if (!general.ok()) return general.status();
     decoder.general_ = std::make_unique<GeneralDecoder>(*std::move(general));
     const std::shared_ptr<const Plan> plan = decoder.general_->shared_plan();
@@ -16,7 +18,7 @@ absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec) {
     absl::StatusOr<Decoder> direct = Decoder::Create(spec);
     if (!direct.ok()) return direct.status();
     decoder.direct_ = *std::move(direct);
-    decoder.units_ = std::make_unique<int64_t>();
+    decoder.said_ = std::make_unique<Direct>();
   }
   return decoder;
 }
@@ -24,8 +26,9 @@ absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec) {
 const Contribution& RecordDecoder::Decode(const Record& record, PaneClock* clock) {
   if (general_ != nullptr) return general_->Decode(record, clock);
   contribution_ = {};
-  contribution_.reason = direct_->Decode(record.value, &contribution_.key, units_.get());
-  contribution_.units = {units_.get(), 1};
+  contribution_.reason = direct_->Decode(record.value, &said_->event.key, &said_->units);
+  said_->event.units = {&said_->units, 1};
+  if (contribution_.reason == BAD_NONE) contribution_.events = {&said_->event, 1};
   return contribution_;
 }
 

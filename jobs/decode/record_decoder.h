@@ -2,6 +2,7 @@
 // thread at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,7 +20,8 @@ namespace tenfold {
 class RecordDecoder {
  public:
   // INVALID_ARGUMENT, naming what is wrong, for a spec that `jobs/spec/job_spec.h` would refuse.
-  static absl::StatusOr<RecordDecoder> Create(const JobSpec& spec);
+  // Of the records of one of the spec's sources.
+  static absl::StatusOr<RecordDecoder> Create(const JobSpec& spec, size_t source = 0);
 
   // Decodes a record by whichever of both there is; the clock is that of GeneralDecoder::Decode.
   const Contribution& Decode(const Record& record, PaneClock* clock = nullptr);
@@ -33,7 +35,11 @@ class RecordDecoder {
  private:
   // What the direct decoder said last.
   Contribution contribution_;
-  std::unique_ptr<int64_t> units_;
+  struct Direct {
+    int64_t units = 0;
+    Contribution::Event event;
+  };
+  std::unique_ptr<Direct> said_;
   std::optional<Decoder> direct_;
   std::unique_ptr<GeneralDecoder> general_;
   std::unique_ptr<BlockDecoder> block_;

@@ -103,6 +103,8 @@ class Reader {
       return Do("between", {left, std::move(low), ReadLevel(4)});
     }
     if (TakeWord("in")) {
+      Blank();
+      if (at_ < text_.size() && text_[at_] != '(') return Do("in_table", {left, ReadOperand()});
       Formula in = Do("in", {left});
       ReadList(&in.parts);
       return in;
@@ -284,6 +286,17 @@ class Computer {
       return {};
     }
     if (f.name == "in") return OfIn(parts);
+    if (f.name == "in_table") {
+      const Datum key = Value(parts[0]);
+      return key.null() ? key : Make(names_->tables->at(parts[1].name).contains(FormOf(key)));
+    }
+    if (f.name == "lookup") {
+      const Datum key = Value(parts[1]);
+      if (trouble_.reason != BAD_NONE) return {};
+      const std::map<std::string, std::string>& table = names_->tables->at(parts[0].name);
+      const auto entry = key.null() ? table.end() : table.find(FormOf(key));
+      return entry == table.end() ? Value(parts[2]) : Datum{.is = entry->second};
+    }
     std::vector<Datum> values;
     for (const Formula& part : parts) values.push_back(Value(part));
     if (trouble_.reason != BAD_NONE) return {};

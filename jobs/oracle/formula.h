@@ -51,6 +51,8 @@ struct Names {
   std::map<std::string, Datum> fields;
   const std::map<std::string, Formula>* lets = nullptr;
   std::map<std::string, Datum> computed;
+  // The values of tables by their keys.
+  const std::map<std::string, std::map<std::string, std::string>>* tables = nullptr;
 };
 
 // Why a formula has no value.

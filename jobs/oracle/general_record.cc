@@ -1,6 +1,7 @@
 #include "jobs/oracle/general_record.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <set>
@@ -84,12 +85,37 @@ bool HasTwice(const JsonNode& node, const std::vector<std::vector<std::string>>&
 
 }  // namespace
 
-GeneralRecords::GeneralRecords(const GeneralFold& fold) : fold_(fold) {
+GeneralRecords::GeneralRecords(const GeneralFold& fold, size_t source) : fold_(fold) {
+  if (source > 0) {
+    const SourceRecords& records = fold.others(static_cast<int>(source) - 1);
+    *fold_.mutable_format() = records.format();
+    *fold_.mutable_fields() = records.fields();
+    fold_.set_time(records.time());
+  }
+  for (const LookupTable& table : fold.tables()) {
+    std::map<std::string, std::string>& values = tables_[table.name()];
+    for (int i = 0; i < table.keys_size(); ++i) values[table.keys(i)] = table.values_size() > i ? table.values(i) : "";
+  }
   for (const Let& let : fold.let()) lets_[let.name()] = ParseFormula(let.expression());
-  if (!fold.time().empty()) time_.push_back(ParseFormula(fold.time()));
-  if (!fold.where().empty()) where_.push_back(ParseFormula(fold.where()));
+  if (!fold_.time().empty()) time_.push_back(ParseFormula(fold_.time()));
+  if (fold.has_explode()) list_.push_back(ParseFormula(fold.explode().list()));
+  if (!fold.where().empty()) SplitWhere(ParseFormula(fold.where()));
   for (const std::string& key : fold.key()) key_.push_back(ParseFormula(key));
   for (const Measure& measure : fold.measures()) measures_.push_back(ParseFormula(measure.expression()).parts);
+}
+
+bool GeneralRecords::IsOfElement(const Formula& formula) const {
+  std::map<std::string, bool> names;
+  AddNames(formula, &names);
+  return !list_.empty() && names.contains(fold_.explode().name());
+}
+
+void GeneralRecords::SplitWhere(const Formula& where) {
+  if (where.kind == Formula::Kind::kDo && where.name == "and") {
+    for (const Formula& part : where.parts) SplitWhere(part);
+  } else {
+    (IsOfElement(where) ? element_where_ : where_).push_back(where);
+  }
 }
 
 BadReason GeneralRecords::ReadDelimited(std::string_view value, Values* values) const {
@@ -278,7 +304,8 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
                          {"record.partition", {Rational(partition)}},
                          {"record.offset", {Rational(offset)}}},
               .lets = &lets_,
-              .computed = {}};
+              .computed = {},
+              .tables = &tables_};
   std::set<std::string> converted;
   // Converts what the formulas name. Returns the trouble with it.
   const auto convert = [&](const std::vector<Formula>& formulas) {
@@ -352,51 +379,86 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
       return bad(BAD_TIME_AHEAD, "source.time");
     take(time_us);
   }
+  // Whether all hold, in three values: after one that is false no other is computed.
+  const auto keeps = [&](const std::vector<Formula>& conditions, bool* kept) {
+    *kept = true;
+    for (const Formula& condition : conditions) {
+      Datum datum;
+      if (const BadReason reason = compute(condition, &datum); reason != BAD_NONE) return reason;
+      *kept = *kept && datum.truth();
+      if (!datum.null() && !datum.truth()) break;
+    }
+    return BAD_NONE;
+  };
   if (made = convert(where_); made.reason != BAD_NONE) return made;
-  for (const Formula& where : where_) {
-    Datum datum;
-    if (const BadReason reason = compute(where, &datum); reason != BAD_NONE) return bad(reason, "where");
-    made.filtered = datum.null() || !datum.truth();
-    if (made.filtered) return made;
-  }
+  bool kept = false;
+  if (const BadReason reason = keeps(where_, &kept); reason != BAD_NONE) return bad(reason, "where");
+  made.filtered = !kept;
+  if (made.filtered) return made;
   made.late = !time_.empty() && is_late();
   if (made.late) return made;
 
-  if (made = convert(key_); made.reason != BAD_NONE) return made;
-  std::vector<Datum> values_of_key(key_.size());
-  const auto part_name = [&](size_t i) { return key_.size() == 1 ? std::string("key") : fmt::format("key[{}]", i); };
-  for (size_t i = 0; i < key_.size(); ++i) {
-    if (const BadReason reason = compute(key_[i], &values_of_key[i]); reason != BAD_NONE) return bad(reason, part_name(i));
-  }
-  std::string key;
-  for (size_t i = 0; i < key_.size(); ++i) {
-    if (values_of_key[i].null()) return bad(BAD_NULL_KEY, part_name(i));
-    key += key_.size() == 1 ? FormOf(values_of_key[i]) : Framed(FormOf(values_of_key[i]));
-  }
-  if (key.empty()) return bad(BAD_EMPTY_KEY, "");
-  if (key.size() > kMaxKeyBytes) return bad(BAD_KEY_TOO_LONG, "");
+  // What is made of the record, or of an element of its list.
+  const auto make_event = [&] {
+    Contributed one;
+    if (one = convert(element_where_); one.reason != BAD_NONE) return one;
+    bool wanted = false;
+    if (const BadReason reason = keeps(element_where_, &wanted); reason != BAD_NONE) return bad(reason, "where");
+    if (!wanted) return one;
+    if (one = convert(key_); one.reason != BAD_NONE) return one;
+    std::vector<Datum> values_of_key(key_.size());
+    const auto part_name = [&](size_t i) { return key_.size() == 1 ? std::string("key") : fmt::format("key[{}]", i); };
+    for (size_t i = 0; i < key_.size(); ++i) {
+      if (const BadReason reason = compute(key_[i], &values_of_key[i]); reason != BAD_NONE) return bad(reason, part_name(i));
+    }
+    std::string key;
+    for (size_t i = 0; i < key_.size(); ++i) {
+      if (values_of_key[i].null()) return bad(BAD_NULL_KEY, part_name(i));
+      key += key_.size() == 1 ? FormOf(values_of_key[i]) : Framed(FormOf(values_of_key[i]));
+    }
+    if (key.empty()) return bad(BAD_EMPTY_KEY, "");
+    if (key.size() > kMaxKeyBytes) return bad(BAD_KEY_TOO_LONG, "");
 
-  std::vector<Formula> all;
-  for (const auto& measure : measures_) all.insert(all.end(), measure.begin(), measure.end());
-  if (made = convert(all); made.reason != BAD_NONE) return made;
-  std::vector<Datum> amounts(measures_.size());
-  const auto measure_name = [&](size_t i) { return "measures." + fold_.measures(static_cast<int>(i)).name(); };
-  for (size_t i = 0; i < measures_.size(); ++i) {
-    if (measures_[i].empty()) continue;
-    if (const BadReason reason = compute(measures_[i][0], &amounts[i]); reason != BAD_NONE)
-      return bad(reason, measure_name(i));
+    std::vector<Formula> all;
+    for (const auto& measure : measures_) all.insert(all.end(), measure.begin(), measure.end());
+    if (one = convert(all); one.reason != BAD_NONE) return one;
+    Contributed::Event event;
+    std::vector<Datum> amounts(measures_.size());
+    const auto measure_name = [&](size_t i) { return "measures." + fold_.measures(static_cast<int>(i)).name(); };
+    for (size_t i = 0; i < measures_.size(); ++i) {
+      if (measures_[i].empty()) continue;
+      if (const BadReason reason = compute(measures_[i][0], &amounts[i]); reason != BAD_NONE)
+        return bad(reason, measure_name(i));
+    }
+    for (size_t i = 0; i < measures_.size(); ++i) {
+      const bool counts = fold_.measures(static_cast<int>(i)).expression().rfind("count", 0) == 0;
+      BigInt units = counts ? BigInt(1'000'000'000) : BigInt(0);
+      if (!measures_[i].empty() && amounts[i].null()) units = 0;
+      if (!counts && !amounts[i].null()) units = Nearest(amounts[i].number() * 1'000'000'000);
+      if (units > std::numeric_limits<int64_t>::max() || units < std::numeric_limits<int64_t>::min())
+        return bad(BAD_NUMBER_OUT_OF_RANGE, measure_name(i));
+      event.units.push_back(units);
+      if (fold_.measures(static_cast<int>(i)).nullable()) event.units.emplace_back(amounts[i].null() ? 0 : 1'000'000'000);
+    }
+    event.key = std::move(key);
+    one.events.push_back(std::move(event));
+    return one;
+  };
+  if (list_.empty()) return make_event();
+  if (made = convert(list_); made.reason != BAD_NONE) return made;
+  Datum list;
+  const std::string list_name = "explode." + fold_.explode().name();
+  if (const BadReason reason = compute(list_[0], &list); reason != BAD_NONE) return bad(reason, list_name);
+  if (list.null()) return made;
+  const List& elements = std::get<List>(list.is);
+  if (elements.size() > kMaxElements) return bad(BAD_TOO_MANY_ELEMENTS, list_name);
+  for (const Datum& element : elements) {
+    names.fields[fold_.explode().name()] = element;
+    names.computed.clear();
+    Contributed of_element = make_event();
+    if (of_element.reason != BAD_NONE) return of_element;
+    std::ranges::move(of_element.events, std::back_inserter(made.events));
   }
-  for (size_t i = 0; i < measures_.size(); ++i) {
-    const bool counts = fold_.measures(static_cast<int>(i)).expression().rfind("count", 0) == 0;
-    BigInt units = counts ? BigInt(1'000'000'000) : BigInt(0);
-    if (!measures_[i].empty() && amounts[i].null()) units = 0;
-    if (!counts && !amounts[i].null()) units = Nearest(amounts[i].number() * 1'000'000'000);
-    if (units > std::numeric_limits<int64_t>::max() || units < std::numeric_limits<int64_t>::min())
-      return bad(BAD_NUMBER_OUT_OF_RANGE, measure_name(i));
-    made.units.push_back(units);
-    if (fold_.measures(static_cast<int>(i)).nullable()) made.units.emplace_back(amounts[i].null() ? 0 : 1'000'000'000);
-  }
-  made.key = std::move(key);
   return made;
 }
 

@@ -19,15 +19,18 @@ struct Contributed {
   std::string subject;
   bool filtered = false;
   bool late = false;
-  std::string key;
-  // What it adds to each measure, in units; of one that may be null followed by one if it is not.
-  std::vector<BigInt> units;
+  struct Event {
+    std::string key;
+    // What it adds to each measure, in units; of one that may be null followed by one if it is not.
+    std::vector<BigInt> units;
+  };
+  std::vector<Event> events;
 };
 
 class GeneralRecords {
  public:
-  // The fold has passed the rules.
-  explicit GeneralRecords(const GeneralFold& fold);
+  // Of the records of one source. The fold has passed the rules.
+  explicit GeneralRecords(const GeneralFold& fold, size_t source = 0);
 
   // `parts` may be nullptr where the fold reads neither keys nor timestamps nor headers. In a fold with windows `take` gets
   // the record's time, if it can be read, and then `is_late` is asked, if nothing else is wrong up to there.
@@ -53,11 +56,18 @@ class GeneralRecords {
   static std::optional<Found> OfParts(const std::string& place, const RecordParts& parts);
   // The fields that a formula names, lets among them resolved.
   void AddNames(const Formula& formula, std::map<std::string, bool>* names) const;
+  bool IsOfElement(const Formula& formula) const;
+  // Puts what keeps records and what keeps elements apart.
+  void SplitWhere(const Formula& where);
 
   GeneralFold fold_;
   std::map<std::string, Formula> lets_;
   std::vector<Formula> time_;
   std::vector<Formula> where_;
+  // The list that is exploded, if any, and what keeps its elements.
+  std::vector<Formula> list_;
+  std::vector<Formula> element_where_;
+  std::map<std::string, std::map<std::string, std::string>> tables_;
   std::vector<Formula> key_;
   // One for each measure: what it sums or counts, if anything.
   std::vector<std::vector<Formula>> measures_;

@@ -98,7 +98,8 @@ Oracle::Oracle(const JobSpec& spec, size_t partitions)
       bad_(partitions) {
   CHECK_GT(partitions, 0u) << "job " << spec.name() << " has no partition";
   if (spec.fold().has_general()) {
-    general_ = std::make_unique<oracle::GeneralRecords>(spec.fold().general());
+    for (size_t source = 0; source <= static_cast<size_t>(spec.fold().general().others_size()); ++source)
+      general_.emplace_back(spec.fold().general(), source);
     if (spec.fold().general().has_window()) {
       windows_ = std::make_unique<oracle::WindowAssignment>(spec.fold().general().window(), partitions);
       panes_ = spec.fold().general().window().panes();
@@ -164,22 +165,25 @@ void Oracle::PrepareTerms(const JobSpec& spec) {
 void Oracle::Add(size_t partition, std::string_view value, const Place& place) {
   CHECK_LT(partition, records_.size());
   ++records_[partition];
-  if (general_ != nullptr) {
+  if (!general_.empty()) {
     int64_t time_us = 0;
     const auto take = [&](int64_t time) { windows_->Take(partition, time_us = time); };
     const auto is_late = [&] { return windows_->Windows(partition, time_us).empty(); };
     const oracle::Contributed made =
-        general_->Read(place.topic, place.partition, place.offset, value, place.parts, take, is_late);
+        general_.at(place.source).Read(place.topic, place.partition, place.offset, value, place.parts, take, is_late);
     if (made.reason != BAD_NONE) {
       ++bad_[partition][{made.reason, made.subject}];
     } else if (made.filtered) {
       ++filtered_[partition];
     } else if (made.late) {
       ++late_[partition];
-    } else if (windows_ != nullptr) {
-      AddToWindows(partition, made.key, made.units, time_us);
-    } else {
-      AddRow(partition, made.key, made.units);
+    }
+    for (const oracle::Contributed::Event& event : made.events) {
+      if (windows_ != nullptr) {
+        AddToWindows(partition, event.key, event.units, time_us);
+      } else {
+        AddRow(partition, event.key, event.units);
+      }
     }
     return;
   }
@@ -190,6 +194,14 @@ void Oracle::Add(size_t partition, std::string_view value, const Place& place) {
     return;
   }
   AddRow(partition, key, {units});
+}
+
+void Oracle::End(size_t partition) { ended_.insert(partition); }
+
+std::optional<int64_t> Oracle::Passed() const {
+  if (ended_.size() < records_.size()) return windows_->Passed(ended_);
+  const std::vector<int64_t> windows = Windows();
+  return windows.empty() ? std::nullopt : std::optional(windows.back());
 }
 
 void Oracle::AddRow(size_t partition, std::string_view key, const std::vector<BigInt>& units) {
@@ -411,7 +423,7 @@ std::string Oracle::WindowDifference(const BatchCommitted& batch) const {
   const bool behind = newest && window > newest && batch.has_closed_through() && *window <= batch.closed_through() + 1;
   if (window != newest && !behind)
     return fmt::format("the window is {} in the batch, {} by the log", text(window), text(newest));
-  const std::optional<int64_t> passed = windows_->Passed();
+  const std::optional<int64_t> passed = Passed();
   std::optional<int64_t> before;
   for (const FinalWindow& final : batch.finals()) {
     if (final.window() > batch.closed_through() || (before && *before >= final.window()))

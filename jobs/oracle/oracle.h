@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,8 +37,12 @@ class Oracle {
     int64_t offset = 0;
     // What the record has beside its value; a fold that reads none of it needs none.
     const RecordParts* parts = nullptr;
+    // Which of the job's sources the topic is of, as it is journalled.
+    size_t source = 0;
   };
   void Add(size_t partition, std::string_view value, const Place& place);
+  // The job ends in the partition behind what was added.
+  void End(size_t partition);
   void Add(size_t partition, std::string_view value) { Add(partition, value, Place()); }
 
   struct Result {
@@ -59,9 +64,10 @@ class Oracle {
   // What the job with windows has in this one.
   std::vector<Entry> TopOfWindow(int64_t window) const;
   bool has_windows() const { return windows_ != nullptr; }
-  // The windows that have records, and the last one that all partitions have passed; nullopt if one has passed none.
+  // The windows that have records, and the last one that all partitions have passed in which the job has not ended, or the
+  // last of all; nullopt if one has passed none.
   std::vector<int64_t> Windows() const;
-  std::optional<int64_t> Passed() const { return windows_->Passed(); }
+  std::optional<int64_t> Passed() const;
 
   // Returns "" if `batch` equals what Compute() returns, else a sentence with the first difference and both values.
   std::string Difference(const BatchCommitted& batch) const;
@@ -109,7 +115,8 @@ class Oracle {
   bool IsRanked(const std::vector<BigInt>& sums) const;
 
   // Null for a fold without expressions, which the next four are of.
-  std::unique_ptr<oracle::GeneralRecords> general_;
+  // By source; none for a fold without expressions.
+  std::vector<oracle::GeneralRecords> general_;
   char separator_ = 0;
   size_t field_count_ = 0;
   size_t key_field_ = 0;
@@ -124,6 +131,7 @@ class Oracle {
   // Counted by partition index.
   std::vector<uint64_t> records_;
   std::vector<uint64_t> filtered_;
+  std::set<size_t> ended_;
   std::vector<uint64_t> late_;
   // Null for a job without windows; and what is in each window, by key.
   std::unique_ptr<oracle::WindowAssignment> windows_;

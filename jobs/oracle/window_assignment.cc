@@ -95,9 +95,11 @@ std::optional<int64_t> WindowAssignment::Newest() const {
   return latest ? std::optional(PaneAt(*latest) + 1) : std::nullopt;
 }
 
-std::optional<int64_t> WindowAssignment::Passed() const {
+std::optional<int64_t> WindowAssignment::Passed(const std::set<size_t>& ended) const {
   std::optional<int64_t> passed;
-  for (const std::optional<int64_t>& time : latest_) {
+  for (size_t partition = 0; partition < latest_.size(); ++partition) {
+    const std::optional<int64_t>& time = latest_[partition];
+    if (ended.contains(partition)) continue;
     if (!time) return std::nullopt;
     const int64_t of_partition = PaneAt(*time - window_.lateness_us());
     passed = std::min(passed.value_or(of_partition), of_partition);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "job_spec.pb.h"
@@ -27,8 +28,8 @@ class WindowAssignment {
 
   // The first window that covers the latest time of all partitions; nullopt without one.
   std::optional<int64_t> Newest() const;
-  // The last window that all partitions have passed; nullopt if one has passed none.
-  std::optional<int64_t> Passed() const;
+  // The last window that all partitions but `ended` have passed; nullopt if one has passed none.
+  std::optional<int64_t> Passed(const std::set<size_t>& ended) const;
 
  private:
   // The instant at which pane `pane` begins, at which window `pane` ends.

@@ -14,6 +14,7 @@
 #include "jobs/plan/field_value.h"
 #include "jobs/plan/measures.h"
 #include "jobs/plan/plan.h"
+#include "jobs/plan/sources.h"
 
 namespace tenfold {
 namespace {
@@ -23,9 +24,7 @@ class Explainer {
   explicit Explainer(const JobSpec& spec) : spec_(spec) {}
 
   std::string Explain() {
-    const KafkaSource& source = spec_.source();
-    Line("source", fmt::format("Kafka {} {}, from the {} record on", source.topics_size() == 1 ? "topic" : "topics",
-                               fmt::join(source.topics(), ", "), source.start() == START_LATEST ? "next" : "first"));
+    if (spec_.fold().general().others().empty()) ExplainTopics(0);
     if (spec_.fold().has_general()) {
       ExplainGeneral(spec_.fold().general());
     } else {
@@ -51,6 +50,34 @@ class Explainer {
  private:
   void Line(std::string_view step, std::string what) { text_ += fmt::format("{:<9}{}\n", step, Printable(what)); }
 
+  static std::string PositionText(const LogPosition& position) {
+    if (position.end()) return "the end that there is at its submission";
+    if (position.has_time_ms()) return ValueText(Timestamp{position.time_ms() * 1000});
+    std::string text;
+    for (const NamedOffset& named : position.offsets().offsets()) {
+      text +=
+          fmt::format("{}offset {} of {}[{}]", text.empty() ? "" : ", ", named.offset(), named.topic(), named.partition());
+    }
+    return text;
+  }
+
+  void ExplainTopics(size_t number) {
+    const SourceTopics source = TopicsOfSource(spec_.source(), number);
+    std::string topics =
+        fmt::format("{} {}", source.topics_size() == 1 ? "topic" : "topics", fmt::join(source.topics(), ", "));
+    if (!source.topics_matching().empty())
+      topics = fmt::format("{}topics whose names match {}", source.topics().empty() ? "" : topics + " and ",
+                           Quoted(source.topics_matching()));
+    std::string start = source.start() == START_LATEST ? "the next record" : "the first record";
+    if (source.has_start_at()) start = PositionText(source.start_at());
+    const std::string until =
+        source.has_until() ? fmt::format(" up to {}, then the job is finished", PositionText(source.until())) : "";
+    Line("source",
+         fmt::format("{}Kafka {}, from {} on{}{}",
+                     spec_.fold().general().others().empty() ? "" : SourcePath(spec_.source(), number) + ": ", topics, start,
+                     until, number == 0 && spec_.source().wait_for_topics() ? "; waited for until they are there" : ""));
+  }
+
   void ExplainDirect(const Fold& fold) {
     ExplainDelimited(fold.format());
     Line("key", fmt::format("{}, its bytes", fold.key()));
@@ -73,24 +100,35 @@ class Explainer {
     std::vector<PlanProblem> problems;
     const std::shared_ptr<const Plan> plan = MakePlan(fold, &problems);
     if (plan == nullptr) return Line("plan", problems[0].message);
-    if (fold.format().has_json()) {
-      Line("format", fmt::format("JSON, a value a record, all of it checked, nested at most {} deep", kMaxJsonDepth));
-    } else {
-      ExplainDelimited(fold.format().delimited());
+    for (size_t i = 0; i < SourceCount(fold); ++i) {
+      if (SourceCount(fold) > 1) ExplainTopics(i);
+      ExplainRecords(FoldOfSource(fold, i));
     }
-    ExplainStep(*plan, plan->time);
-    if (plan->calendar != nullptr) {
-      Line("time", fmt::format("{}; a record without one is bad, and one that is more than {} ahead of its own timestamp",
-                               fold.time(), DurationText(absl::Microseconds(fold.window().ahead_us()))));
+    if (SourceCount(fold) > 1) Line("union", "of the events of all sources, which have the same fields");
+    for (const LookupTable& table : fold.tables()) {
+      Line("table", fmt::format("{}: {} keys{}, a part of the job", table.name(), table.keys_size(),
+                                table.values().empty() ? "" : " with values"));
     }
     ExplainStep(*plan, plan->where);
-    if (!fold.where().empty()) Line("where", fmt::format("{}; other records are filtered", fold.where()));
-    for (int i = 0; i < fold.let_size(); ++i) {
-      const PlanNode& node = plan->nodes[plan->lets[static_cast<size_t>(i)].node];
-      Line("let", fmt::format("{} = {}: {}{}, computed once, where it is first needed", fold.let(i).name(),
-                              fold.let(i).expression(), TypeName(node.type), node.nullable ? " or null" : ""));
+    if (!fold.where().empty()) {
+      const bool elements = !plan->element_where.nodes.empty();
+      Line("where", fmt::format("{}; other records are filtered{}", fold.where(),
+                                elements ? fmt::format(", and other elements where it is of {}", plan->element) : ""));
+    }
+    for (const Let& let : fold.let()) {
+      const auto& planned = *std::ranges::find(plan->lets, let.name(), &Plan::PlannedLet::name);
+      const PlanNode& node = plan->nodes[planned.node];
+      Line("let",
+           fmt::format("{} = {}: {}{}, computed once{}, where it is first needed", let.name(), let.expression(),
+                       TypeName(node.type), node.nullable ? " or null" : "", planned.of_element ? " an element" : ""));
     }
     if (plan->calendar != nullptr) ExplainWindow(fold.window());
+    ExplainStep(*plan, plan->list);
+    if (fold.has_explode()) {
+      Line("explode", fmt::format("{} is each element of {}, at most {}; one that is bad makes its record bad",
+                                  fold.explode().name(), fold.explode().list(), kMaxElements));
+    }
+    ExplainStep(*plan, plan->element_where);
     ExplainStep(*plan, plan->key);
     Line("key", fmt::format("{}{}", fmt::join(fold.key(), ", "),
                             fold.key_size() > 1 ? ", framed, so that keys sort by their parts" : ""));
@@ -99,10 +137,26 @@ class Explainer {
       Line("measure", fmt::format("{} = {}, computed exactly in fractions and rounded once to 1e-9", measure.name(),
                                   measure.expression()));
     }
-    const size_t unused = plan->fields.size() - plan->time.fields.size() - plan->where.fields.size() -
-                          plan->key.fields.size() - plan->values.fields.size();
+    size_t unused = plan->fields.size();
+    for (const PlanStep* step : {&plan->time, &plan->where, &plan->list, &plan->element_where, &plan->key, &plan->values}) {
+      unused -= step->fields.size();
+    }
     if (unused > 0) Line("unused", fmt::format("{} of the fields; nothing reads them", unused));
     Line("decoding", "the general path: fields as they are needed, then expressions");
+  }
+
+  // What the records of a source are, of whose fold this is.
+  void ExplainRecords(const GeneralFold& fold) {
+    if (fold.format().has_json()) {
+      Line("format", fmt::format("JSON, a value a record, all of it checked, nested at most {} deep", kMaxJsonDepth));
+    } else {
+      ExplainDelimited(fold.format().delimited());
+    }
+    if (!fold.has_window()) return;
+    std::vector<PlanProblem> problems;
+    if (const std::shared_ptr<const Plan> plan = MakePlan(fold, &problems)) ExplainStep(*plan, plan->time);
+    Line("time", fmt::format("{}; a record without one is bad, and one that is more than {} ahead of its own timestamp",
+                             fold.time(), DurationText(absl::Microseconds(fold.window().ahead_us()))));
   }
 
   void ExplainWindow(const FoldWindow& window) {

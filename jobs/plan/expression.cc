@@ -26,8 +26,8 @@ constexpr std::array<std::string_view, 9> kReserved = {"not", "case", "when",  "
                                                        "end", "true", "false", "null"};
 
 // What calls of operators are named in a tree, where that could be a function's name; `not` and `case` are reserved.
-constexpr std::array<std::string_view, 8> kOperators = {"and",     "or",      "in",     "like",
-                                                        "between", "is_null", "negate", "case_of"};
+constexpr std::array<std::string_view, 9> kOperators = {"and",     "or",     "in",      "like",    "between",
+                                                        "is_null", "negate", "case_of", "in_table"};
 
 bool IsReserved(std::string_view word) {
   return std::ranges::find(kReserved, absl::AsciiStrToLower(std::string(word))) != kReserved.end();
@@ -168,6 +168,13 @@ class Parser {
   bool ReadWordComparison(Expression* tree) {
     if (AtWord("in")) {
       if (!Advance()) return false;
+      if (token_.kind == Token::Kind::kWord && !IsReserved(token_.text)) {
+        Expression table{
+            .kind = Kind::kName, .text = token_.text, .arguments = {}, .begin = token_.begin, .end = token_.end};
+        if (!Advance()) return false;
+        Call("in_table", tree, &table);
+        return true;
+      }
       std::vector<Expression> items;
       if (!ReadList(&items)) return false;
       Call("in", tree);
@@ -320,7 +327,7 @@ Strength StrengthOf(const Expression& tree) {
   if (is({"or"})) return kOr;
   if (is({"and"})) return kAnd;
   if (is({"not"})) return kNot;
-  if (is({"=", "<>", "<", "<=", ">", ">=", "is_null", "in", "like", "between"})) return kComparison;
+  if (is({"=", "<>", "<", "<=", ">", ">=", "is_null", "in", "in_table", "like", "between"})) return kComparison;
   if (is({"+", "-"})) return kSum;
   if (is({"*", "/"})) return kProduct;
   return is({"negate"}) ? kSign : kOperand;
@@ -375,6 +382,8 @@ void WriteCall(const Expression& tree, Strength strength, std::string* text) {
   } else if (tree.text == "in") {
     *text += " in ";
     WriteList(std::span(arguments).subspan(1), text);
+  } else if (tree.text == "in_table") {
+    *text += " in " + arguments[1].text;
   } else if (tree.text == "between") {
     *text += " between ";
     Write(arguments[1], kSum, text);

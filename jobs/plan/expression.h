@@ -4,7 +4,7 @@
 //   and         = not {"and" not}
 //   not         = "not" not | comparison
 //   comparison  = sum [("=" | "<>" | "!=" | "<" | "<=" | ">" | ">=") sum
-//                 | "is" ["not"] "null" | ["not"] ("in" list | "like" sum | "between" sum "and" sum)]
+//                 | "is" ["not"] "null" | ["not"] ("in" (list | NAME) | "like" sum | "between" sum "and" sum)]
 //   sum         = product {("+" | "-") product}
 //   product     = sign {("*" | "/") sign}
 //   sign        = ("+" | "-") sign | operand
@@ -30,7 +30,7 @@ struct Expression {
   enum class Kind { kNumber, kDuration, kText, kBoolean, kNull, kName, kCall };
   Kind kind = Kind::kNull;
   // A number or duration as it was written, the bytes of a text, "true" or "false", a name, or what is called: a function in
-  // lower case, or one of + - * / negate = <> < <= > >= and or not is_null in like between case case_of. `case` has
+  // lower case, or one of + - * / negate = <> < <= > >= and or not is_null in in_table like between case case_of. `case` has
   // conditions and values by turns, then the value of `else`, null where none was written; `case_of` has first what is
   // compared.
   std::string text;

@@ -82,6 +82,7 @@ std::vector<std::string> ExpressionCheck::Names() const {
   for (const auto& [name, field] : fields_) names.push_back(name);
   for (const auto& [name, column] : columns_) names.push_back(name);
   for (const auto& [name, let] : lets_) names.push_back(name);
+  if (element_) names.push_back(element_->first);
   std::ranges::sort(names);
   return names;
 }
@@ -157,6 +158,7 @@ void ExpressionCheck::BoundDigits(PlanNode* node) const {
       break;
     case Op::kNumber:
     case Op::kTryNumber:
+    case Op::kElement:
       node->digits = kDecimalDigits;
       break;
     case Op::kField: {
@@ -212,6 +214,7 @@ bool ExpressionCheck::IsUntyped(const Expression& tree) const {
 
 ExpressionCheck::Node ExpressionCheck::CheckName(const Expression& tree, Wanted wanted) {
   if (broken_.contains(tree.text)) return std::nullopt;
+  if (element_ && element_->first == tree.text) return Add(tree, {.op = Op::kElement, .type = element_->second});
   if (const auto let = lets_.find(tree.text); let != lets_.end()) {
     const PlanNode& value = At(plan_->lets[let->second].node);
     return Add(tree,
@@ -232,6 +235,9 @@ ExpressionCheck::Node ExpressionCheck::CheckName(const Expression& tree, Wanted 
   if (of_record && tree.text.starts_with("record.")) return CheckRecordPlace(tree);
   if (FindFunction(tree.text) != nullptr)
     return Refuse(tree, fmt::format("{} is a function; write {}", tree.text, FindFunction(tree.text)->signature));
+  if (tables_.contains(tree.text))
+    return Refuse(tree, fmt::format("{} is a table; write lookup({}, value, otherwise), or value in {}", tree.text,
+                                    tree.text, tree.text));
   if (const auto elsewhere = elsewhere_.find(tree.text); elsewhere != elsewhere_.end())
     return Refuse(tree, fmt::format("{} is no {}; {}", Quoted(tree.text), names_are_, elsewhere->second));
   std::string near = DidYouMean(tree.text, Names());
@@ -277,6 +283,8 @@ ExpressionCheck::Node ExpressionCheck::CheckCall(const Expression& tree, Wanted 
   if (name == "case" || name == "case_of" || name == "if") return CheckCase(tree, wanted);
   if (name == "in") return CheckIn(tree);
   if (name == "like") return CheckLike(tree);
+  if (name == "in_table") return CheckInTable(tree);
+  if (name == "lookup") return CheckLookup(tree);
   if (name == "between") return CheckSame(tree, Op::kBetween, kBoolean);
   if (name == "coalesce") return CheckSame(tree, Op::kCoalesce, wanted);
   if (name == "nullif") return CheckSame(tree, Op::kNullIf, wanted);

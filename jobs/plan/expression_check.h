@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -25,6 +26,10 @@ class ExpressionCheck {
   void AddField(const std::string& name, uint32_t field) { fields_[name] = field; }
   void AddColumn(const std::string& name, size_t column) { columns_[name] = column; }
   void AddLet(const std::string& name, uint32_t let) { lets_[name] = let; }
+  // Has expressions know a table, which has values to look up or keys alone.
+  void AddTable(const std::string& name, uint32_t table, bool has_values) { tables_[name] = {table, has_values}; }
+  // Has expressions know from now on what a list is exploded to.
+  void SetElement(const std::string& name, ValueType type) { element_ = {name, type}; }
   // Has expressions know a name of which a problem was reported, so that its uses are not reported too.
   void AddBroken(const std::string& name) { broken_.insert(name); }
 
@@ -64,6 +69,8 @@ class ExpressionCheck {
   Node CheckCase(const Expression& tree, Wanted wanted);
   Node CheckIn(const Expression& tree);
   Node CheckLike(const Expression& tree);
+  Node CheckLookup(const Expression& tree);
+  Node CheckInTable(const Expression& tree);
   Node CheckSame(const Expression& tree, Op op, Wanted wanted);
 
   // Checks trees that must all have one type, and appends their nodes. If they are compared, a constant text beside a
@@ -73,6 +80,12 @@ class ExpressionCheck {
   Node CheckTimeText(const Expression& tree);
   // Whether the tree is the name of a column that has no type of its own.
   bool IsUntyped(const Expression& tree) const;
+  struct Table {
+    uint32_t index = 0;
+    bool has_values = false;
+  };
+  // Nullptr if the tree is no table's name, which is reported.
+  const Table* FindTable(const Expression& tree);
   bool SetPattern(const Expression& tree, PlanNode* node);
   bool SetReplacement(const Expression& tree, PlanNode* node);
   std::optional<int> WholeConstant(const Expression& tree, int least, int most, std::string_view what);
@@ -90,6 +103,8 @@ class ExpressionCheck {
   absl::flat_hash_map<std::string, uint32_t> fields_;
   absl::flat_hash_map<std::string, size_t> columns_;
   absl::flat_hash_map<std::string, uint32_t> lets_;
+  absl::flat_hash_map<std::string, Table> tables_;
+  std::optional<std::pair<std::string, ValueType>> element_;
   absl::flat_hash_set<std::string> broken_;
   absl::flat_hash_map<std::string, std::string_view> elsewhere_;
   std::string_view names_are_ = "field";

@@ -23,6 +23,7 @@ constexpr auto kFunctions = std::to_array<Function>({
     {"least", Op::kLeast, "n*", kNumber, false, "least(number, number, ...)"},
     {"left", Op::kLeft, "tn", kText, false, "left(text, length)"},
     {"length", Op::kLength, "t", kNumber, false, "length(text)"},
+    {"lookup", Op::kLookup, "", kText, false, "lookup(TABLE, value, otherwise)"},
     {"lower", Op::kLower, "t", kText, false, "lower(text)"},
     {"ltrim", Op::kLeftTrim, "t|t", kText, false, "ltrim(text[, characters])"},
     {"mod", Op::kMod, "nn", kNumber, false, "mod(number, divisor)"},

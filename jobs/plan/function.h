@@ -14,6 +14,8 @@ enum class Op : uint8_t {
   kConstant,
   kField,
   kLet,
+  // What a list is exploded to.
+  kElement,
   // Operators, and what needs not all of its arguments.
   kAdd,
   kSubtract,
@@ -35,6 +37,9 @@ enum class Op : uint8_t {
   kCaseOf,
   kCoalesce,
   kNullIf,
+  // Of the tables of a plan.
+  kLookup,
+  kInTable,
   // Timestamps with numbers of seconds.
   kAddSeconds,
   kSecondsBetween,
@@ -95,8 +100,8 @@ struct Function {
   std::string_view signature;
 };
 
-// By name, ascending. Those of which the rules of types are of their own (if, coalesce, nullif) are among them, without
-// parameters.
+// By name, ascending. Those of which the rules of types are of their own (if, coalesce, nullif, lookup) are among them,
+// without parameters.
 std::span<const Function> Functions();
 
 // Nullptr if there is none of the name.

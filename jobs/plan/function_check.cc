@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/text/shown_text.h"
+#include "common/text/suggestion.h"
 #include "fmt/format.h"
 #include "jobs/plan/expression_check.h"
 #include "jobs/plan/pattern.h"
@@ -64,6 +65,61 @@ ExpressionCheck::Node ExpressionCheck::CheckFunction(const Expression& tree, con
     node.arguments.push_back(*checked);
   }
   return Add(tree, std::move(node));
+}
+
+const ExpressionCheck::Table* ExpressionCheck::FindTable(const Expression& tree) {
+  const auto found = tree.kind == Kind::kName ? tables_.find(tree.text) : tables_.end();
+  if (found != tables_.end()) return &found->second;
+  std::vector<std::string> names;
+  for (const auto& [name, table] : tables_) names.push_back(name);
+  std::ranges::sort(names);
+  Refuse(tree, names_are_ != "field" ? "tables are looked up before measures, in let, where or key"
+                                     : fmt::format("{} is no table{}; tables: {{NAME: FILE}} has them",
+                                                   Quoted(ExpressionText(tree)), DidYouMean(tree.text, names)));
+  return nullptr;
+}
+
+ExpressionCheck::Node ExpressionCheck::CheckInTable(const Expression& tree) {
+  const Table* const table = FindTable(tree.arguments[1]);
+  if (table == nullptr) return std::nullopt;
+  const Node value = CheckTree(tree.arguments[0], kText);
+  if (!value) return std::nullopt;
+  const ValueType type = At(*value).type;
+  if (type == kTextList || type == kNumberList)
+    return Refuse(tree.arguments[0], fmt::format("is {}; one value is in a table or is not", TypeName(type)));
+  return Add(tree, {.op = Op::kInTable,
+                    .type = kBoolean,
+                    .nullable = At(*value).nullable,
+                    .arguments = {*value},
+                    .index = static_cast<int>(table->index)});
+}
+
+ExpressionCheck::Node ExpressionCheck::CheckLookup(const Expression& tree) {
+  if (tree.arguments.size() != 3)
+    return Refuse(
+        tree, fmt::format("lookup has {} arguments; write {}", tree.arguments.size(), FindFunction("lookup")->signature));
+  const Table* const table = FindTable(tree.arguments[0]);
+  if (table == nullptr) return std::nullopt;
+  if (!table->has_values) {
+    return Refuse(tree.arguments[0], fmt::format("{} has keys alone; write VALUE in {}, or give it a second column",
+                                                 tree.arguments[0].text, tree.arguments[0].text));
+  }
+  const Node value = CheckTree(tree.arguments[1], kText);
+  const Node otherwise = CheckTree(tree.arguments[2], kText);
+  if (!value || !otherwise) return std::nullopt;
+  const ValueType type = At(*value).type;
+  if (type == kTextList || type == kNumberList)
+    return Refuse(tree.arguments[1], fmt::format("is {}; one value is looked up", TypeName(type)));
+  if (At(*otherwise).type != kText) {
+    return Refuse(tree.arguments[2],
+                  fmt::format("is {}; a table has texts, and what stands for a missing one is a text too, or null",
+                              TypeName(At(*otherwise).type)));
+  }
+  return Add(tree, {.op = Op::kLookup,
+                    .type = kText,
+                    .nullable = At(*otherwise).nullable,
+                    .arguments = {*value, *otherwise},
+                    .index = static_cast<int>(table->index)});
 }
 
 std::optional<int> ExpressionCheck::WholeConstant(const Expression& tree, int least, int most, std::string_view what) {

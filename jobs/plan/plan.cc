@@ -14,6 +14,7 @@
 #include "jobs/plan/expression_check.h"
 #include "jobs/plan/expression_lexer.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/sources.h"
 
 namespace tenfold {
 namespace {
@@ -30,14 +31,13 @@ class PlanMaker {
     for (const Measure& measure : fold_.measures())
       check_.AddElsewhere(measure.name(), "it is a measure, and a condition on measures stands in having");
     for (const Field& field : fold_.fields()) AddField(field);
-    for (int i = 0; i < fold_.let_size(); ++i) AddLet(fold_.let(i));
+    for (const LookupTable& table : fold_.tables()) AddTable(table);
+    AddLets();
     if (fold_.has_window()) {
       plan_->calendar = std::make_shared<PaneCalendar>(fold_.window());
       if (const auto time = check_.Check(fold_.time(), "source.time", kTimestamp)) plan_->time.nodes.push_back(*time);
     }
-    if (!fold_.where().empty()) {
-      if (const auto where = check_.Check(fold_.where(), "where", kBoolean)) plan_->where.nodes.push_back(*where);
-    }
+    if (!fold_.where().empty()) AddWhere();
     AddKey();
     AddMeasures();
     if (plan_->fields.size() > kMaxFields)
@@ -129,15 +129,108 @@ class PlanMaker {
     return "";
   }
 
-  void AddLet(const Let& let) {
-    const std::string path = "let." + let.name();
+  void AddTable(const LookupTable& table) {
+    if (IsTaken(table.name())) Problem("tables." + table.name(), "is the name of a field or of a table before it");
+    PlannedTable& planned = plan_->tables.emplace_back();
+    planned.reserve(static_cast<size_t>(table.keys_size()));
+    for (int i = 0; i < table.keys_size(); ++i) planned[table.keys(i)] = table.values().empty() ? "" : table.values(i);
+    check_.AddTable(table.name(), static_cast<uint32_t>(plan_->tables.size() - 1), !table.values().empty());
+  }
+
+  // Whether the expression is computed from the element of the exploded list.
+  bool IsOfElement(const Expression& tree) const {
+    return (tree.kind == Expression::Kind::kName && of_element_.contains(tree.text)) ||
+           std::ranges::any_of(tree.arguments, [this](const Expression& part) { return IsOfElement(part); });
+  }
+
+  void AddLets() {
+    if (!fold_.has_explode()) {
+      for (const Let& let : fold_.let()) AddLet(let, false);
+      return;
+    }
+    const std::string& element = fold_.explode().name();
+    of_element_.insert(element);
+    std::vector<const Let*> later;
+    for (const Let& let : fold_.let()) {
+      const ParsedExpression parsed = ParseExpression(let.expression());
+      if (parsed.expression && IsOfElement(*parsed.expression)) {
+        of_element_.insert(let.name());
+        later.push_back(&let);
+      } else {
+        AddLet(let, false);
+      }
+    }
+    for (const std::string& name : of_element_)
+      check_.AddElsewhere(name, "it is of each element of the list, and this is of the record");
+    const bool known = AddExplode(fold_.explode());
+    for (const Let* let : later) {
+      if (known) AddLet(*let, true);
+      if (!known) check_.AddBroken(let->name());
+    }
+  }
+
+  // Whether there is an element then.
+  bool AddExplode(const Explode& explode) {
+    const std::string path = "explode." + explode.name();
+    if (IsTaken(explode.name())) Problem(path, "is the name of a field, a value or a table");
+    const std::optional<uint32_t> list = check_.Check(explode.list(), path);
+    const ValueType type = list ? plan_->nodes[*list].type : kTextList;
+    if (type != kTextList && type != kNumberList) {
+      Problem(path, fmt::format("is {}; it must be a list, as a field of several values is, or split(text, separator)",
+                                TypeName(type)));
+    }
+    if (!list || (type != kTextList && type != kNumberList)) {
+      check_.AddBroken(explode.name());
+      return false;
+    }
+    plan_->list.nodes.push_back(*list);
+    plan_->element = explode.name();
+    check_.SetElement(explode.name(), type == kTextList ? kText : kNumber);
+    return true;
+  }
+
+  // The parts that keep elements are apart from those that keep records.
+  void AddWhere() {
+    ParsedExpression parsed = ParseExpression(fold_.where());
+    if (!parsed.expression) return problems_->push_back({"where", parsed.begin, parsed.end, std::move(parsed.error)});
+    for (const bool of_element : {false, true}) {
+      std::optional<Expression> joined;
+      JoinParts(*parsed.expression, of_element, &joined);
+      if (!joined) continue;
+      if (const auto where = check_.Check(*joined, "where", kBoolean))
+        (of_element ? plan_->element_where : plan_->where).nodes.push_back(*where);
+    }
+  }
+
+  // Joins those of the parts between `and`s that are of an element, or those that are not, in their order.
+  void JoinParts(const Expression& tree, bool of_element, std::optional<Expression>* joined) const {
+    if (tree.kind == Expression::Kind::kCall && tree.text == "and" && IsOfElement(tree)) {
+      for (const Expression& part : tree.arguments) JoinParts(part, of_element, joined);
+    } else if (IsOfElement(tree) == of_element) {
+      if (!*joined) {
+        *joined = tree;
+        return;
+      }
+      Expression both{.kind = Expression::Kind::kCall, .text = "and", .arguments = {}, .begin = (*joined)->begin};
+      both.end = tree.end;
+      both.arguments.push_back(*std::move(*joined));
+      both.arguments.push_back(tree);
+      *joined = std::move(both);
+    }
+  }
+
+  bool IsTaken(const std::string& name) {
     const auto& columns = fold_.format().delimited().fields();
-    const bool column = std::ranges::find(columns, let.name()) != columns.end();
-    if (!names_.insert(let.name()).second || column) return Problem(path, "is the name of a field or of a value before it");
+    return !names_.insert(name).second || std::ranges::find(columns, name) != columns.end();
+  }
+
+  void AddLet(const Let& let, bool of_element) {
+    const std::string path = "let." + let.name();
+    if (IsTaken(let.name())) return Problem(path, "is the name of a field, a table or a value before it");
     const std::optional<uint32_t> node = check_.Check(let.expression(), path);
     if (!node) return check_.AddBroken(let.name());
     if (plan_->nodes[*node].type == kNull) return Problem(path, "is always null");
-    plan_->lets.push_back({let.name(), *node});
+    plan_->lets.push_back({let.name(), *node, of_element});
     check_.AddLet(let.name(), static_cast<uint32_t>(plan_->lets.size() - 1));
   }
 
@@ -203,7 +296,7 @@ class PlanMaker {
   void FindFields() {
     std::vector<bool> seen(plan_->nodes.size());
     std::set<uint32_t> read;
-    for (PlanStep* step : {&plan_->time, &plan_->where, &plan_->key, &plan_->values}) {
+    for (PlanStep* step : {&plan_->time, &plan_->where, &plan_->list, &plan_->element_where, &plan_->key, &plan_->values}) {
       for (const uint32_t node : step->nodes) AddFieldsOf(node, &seen, &read, &step->fields);
       // What expressions name by its place comes after the fields that have names, by the bytes of the place.
       const auto order = [this](uint32_t field) {
@@ -230,6 +323,8 @@ class PlanMaker {
   ExpressionCheck check_{plan_.get(), problems_};
   // Of fields and lets.
   std::set<std::string> names_;
+  // The element of an exploded list, and the lets that are computed from it.
+  std::set<std::string> of_element_;
 };
 
 }  // namespace
@@ -238,25 +333,15 @@ std::shared_ptr<const Plan> MakePlan(const GeneralFold& fold, std::vector<PlanPr
   return PlanMaker(fold, problems).Make();
 }
 
-bool MakeCanonical(GeneralFold* fold) {
-  std::vector<PlanProblem> problems;
-  const std::shared_ptr<const Plan> plan = MakePlan(*fold, &problems);
-  if (plan == nullptr) return false;
-  const auto rewrite = [](std::string* text) { *text = ExpressionText(*ParseExpression(*text).expression); };
-  if (!fold->time().empty()) rewrite(fold->mutable_time());
-  if (!fold->where().empty()) rewrite(fold->mutable_where());
-  for (Let& let : *fold->mutable_let()) rewrite(let.mutable_expression());
-  for (std::string& key : *fold->mutable_key()) rewrite(&key);
-  for (int i = 0; i < fold->measures_size(); ++i) {
-    rewrite(fold->mutable_measures(i)->mutable_expression());
-    const PlannedMeasure& measure = plan->measures[static_cast<size_t>(i)];
-    const bool sum = measure.kind == PlannedMeasure::Kind::kSum;
-    fold->mutable_measures(i)->set_nullable(sum && plan->nodes[*measure.node].nullable);
-  }
-  // Columns that only expressions name, in the order of the record.
+namespace {
+
+using Fields = google::protobuf::RepeatedPtrField<Field>;
+
+// Adds the columns of a delimited format that only expressions name, in the order of the record.
+void AddNamedColumns(const Plan& plan, Fields* fields) {
   std::map<size_t, Field> columns;
-  for (size_t i = static_cast<size_t>(fold->fields_size()); i < plan->fields.size(); ++i) {
-    const PlannedField& planned = plan->fields[i];
+  for (size_t i = static_cast<size_t>(fields->size()); i < plan.fields.size(); ++i) {
+    const PlannedField& planned = plan.fields[i];
     if (planned.place.kind != FieldPlace::Kind::kColumn) continue;
     Field& field = columns[planned.place.column];
     field.set_name(planned.name);
@@ -264,7 +349,49 @@ bool MakeCanonical(GeneralFold* fold) {
     field.set_place(planned.name);
     field.set_nullable(planned.nullable);
   }
-  for (auto& [column, field] : columns) *fold->add_fields() = std::move(field);
+  for (auto& [column, field] : columns) *fields->Add() = std::move(field);
+}
+
+// Brings fields into the order of those of the first source, which have the same names.
+void OrderAs(const Fields& first, Fields* fields) {
+  std::map<std::string_view, int> places;
+  for (int i = 0; i < first.size(); ++i) places.emplace(first[i].name(), i);
+  std::ranges::stable_sort(*fields, {}, [&](const Field& field) {
+    const auto place = places.find(field.name());
+    return place == places.end() ? first.size() : place->second;
+  });
+}
+
+}  // namespace
+
+bool MakeCanonical(GeneralFold* fold) {
+  std::vector<PlanProblem> problems;
+  std::vector<std::shared_ptr<const Plan>> plans;
+  for (size_t source = 0; source < SourceCount(*fold); ++source) {
+    plans.push_back(MakePlan(FoldOfSource(*fold, source), &problems));
+    if (plans.back() == nullptr) return false;
+  }
+  const auto rewrite = [](std::string* text) { *text = ExpressionText(*ParseExpression(*text).expression); };
+  if (!fold->time().empty()) rewrite(fold->mutable_time());
+  if (!fold->where().empty()) rewrite(fold->mutable_where());
+  if (fold->has_explode()) rewrite(fold->mutable_explode()->mutable_list());
+  for (Let& let : *fold->mutable_let()) rewrite(let.mutable_expression());
+  for (std::string& key : *fold->mutable_key()) rewrite(&key);
+  for (int i = 0; i < fold->measures_size(); ++i) {
+    rewrite(fold->mutable_measures(i)->mutable_expression());
+    // A row has one form, whichever source its records are of.
+    fold->mutable_measures(i)->set_nullable(std::ranges::any_of(plans, [i](const auto& plan) {
+      const PlannedMeasure& measure = plan->measures[static_cast<size_t>(i)];
+      return measure.kind == PlannedMeasure::Kind::kSum && plan->nodes[*measure.node].nullable;
+    }));
+  }
+  AddNamedColumns(*plans[0], fold->mutable_fields());
+  for (int i = 0; i < fold->others_size(); ++i) {
+    SourceRecords* const other = fold->mutable_others(i);
+    if (!other->time().empty()) rewrite(other->mutable_time());
+    AddNamedColumns(*plans[static_cast<size_t>(i) + 1], other->mutable_fields());
+    OrderAs(fold->fields(), other->mutable_fields());
+  }
   return true;
 }
 

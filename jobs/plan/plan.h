@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "job_spec.pb.h"
 #include "jobs/plan/field_place.h"
 #include "jobs/plan/function.h"
@@ -39,7 +40,7 @@ struct PlanNode {
   bool nullable = false;
   // Indexes into Plan::nodes, all lower than its own.
   std::vector<uint32_t> arguments;
-  // Of a field or let; the group of kRegexExtract, the digits of kRound, the exponent of kPow.
+  // Of a field, let or table; the group of kRegexExtract, the digits of kRound, the exponent of kPow.
   int index = 0;
   Value constant;
   std::shared_ptr<const RE2> pattern;
@@ -70,21 +71,33 @@ struct PlannedMeasure {
   bool nullable = false;
 };
 
+// The values of a table by its keys; empty ones in a table that has only keys.
+using PlannedTable = absl::flat_hash_map<std::string, std::string>;
+
 struct Plan {
   RecordFormat format;
   std::vector<PlannedField> fields;
   std::vector<PlanNode> nodes;
-  struct NamedNode {
+  struct PlannedLet {
     std::string name;
     uint32_t node = 0;
+    // It is computed from the element of an exploded list, so anew for each.
+    bool of_element = false;
   };
-  std::vector<NamedNode> lets;
+  // In an order in which each uses only those before it.
+  std::vector<PlannedLet> lets;
+  std::vector<PlannedTable> tables;
+  // What the elements of an exploded list are called; empty without one.
+  std::string element;
   // Of a fold with windows; else nullptr.
   std::shared_ptr<const PaneCalendar> calendar;
-  // Steps in their order. `time` is one timestamp of a fold with windows, or none. `where` is one condition or none; `key`
-  // has a node for each part, `values` one for each measure that has one.
+  // Steps in their order. `time` is one timestamp of a fold with windows, or none. `where` is one condition or none; `list`
+  // one list that is exploded, or none; then for each element `element_where` is one condition or none. `key` has a node for
+  // each part, `values` one for each measure that has one.
   PlanStep time;
   PlanStep where;
+  PlanStep list;
+  PlanStep element_where;
   PlanStep key;
   PlanStep values;
   std::vector<PlannedMeasure> measures;
@@ -102,7 +115,8 @@ struct PlanProblem {
   std::string message;
 };
 
-// Returns the plan of a fold, or nullptr with every problem appended.
+// Returns the plan of the first source of a fold (jobs/plan/sources.h has the others), or nullptr with every problem
+// appended.
 std::shared_ptr<const Plan> MakePlan(const GeneralFold& fold, std::vector<PlanProblem>* problems);
 
 // Rewrites a fold in its canonical form: expressions as ExpressionText has them, and a field for every column of a delimited

@@ -152,6 +152,9 @@ std::string Headline(const JobStatus& status) {
       return fmt::format("{} failed because {}", status.job(), status.failure());
     case JOB_CANCELLED:
       return fmt::format("{} is cancelled", status.job());
+    case JOB_FINISHED:
+      return fmt::format("{} is finished: {} records, up to where its spec ends it, are in batch {}", status.job(),
+                         status.last_batch().records(), status.batch());
     default:
       return RunningText(status) + HeldBackText(status) + BadRecordsText(status) + SinksText(status);
   }

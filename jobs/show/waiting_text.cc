@@ -60,6 +60,9 @@ std::string WaitingText(const Waiting& waiting) {
     case WAITING_STUCK:
       return waiting.partitions() < 2 ? waiting.detail()
                                       : fmt::format("{} (and {} more)", waiting.detail(), waiting.partitions() - 1);
+    case WAITING_TOPIC:
+      return waiting.topic().empty() ? fmt::format("a topic whose name matches {}", waiting.subject())
+                                     : fmt::format("topic {}, which is yet to be created", waiting.topic());
     case WAITING_DISK:
       return WithDetail(fmt::format("{} at the driver", waiting.subject()), waiting.detail());
     case WAITING_SINK:

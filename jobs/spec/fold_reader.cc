@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "jobs/plan/expression.h"
 #include "jobs/plan/measures.h"
+#include "jobs/spec/lookup_table.h"
 #include "jobs/spec/score_expression.h"
 #include "jobs/spec/window_text.h"
 
@@ -28,7 +29,7 @@ void FoldReader::ReadFormat(const YamlNode& node, const std::string& path) {
   ReadMap(node, path,
           {{"delimited", [this](auto&... at) { ReadDelimited(at...); }},
            {"json", [this](const YamlNode& value, const std::string& at) {
-              format_.mutable_json();
+              sources_.back().format.mutable_json();
               if (value.kind != YamlNode::Kind::kNull) ReadMap(value, at, {});
             }}});
   if (node.kind == YamlNode::Kind::kMap && node.items.size() > 1)
@@ -36,7 +37,7 @@ void FoldReader::ReadFormat(const YamlNode& node, const std::string& path) {
 }
 
 void FoldReader::ReadDelimited(const YamlNode& node, const std::string& path) {
-  DelimitedFormat* const format = format_.mutable_delimited();
+  DelimitedFormat* const format = sources_.back().format.mutable_delimited();
   ReadMap(
       node, path,
       {{"separator", [&](auto&... at) { ReadText(at..., format->mutable_separator()); }},
@@ -83,7 +84,7 @@ void FoldReader::ReadField(const YamlNode::Key& name, const YamlNode& node, cons
   }
   if (field.unit() != TIMESTAMP_TEXT && field.type() != FIELD_TIMESTAMP)
     return Problem(node.offset, path, "has a unit, which only a timestamp has");
-  fields_.push_back(std::move(field));
+  sources_.back().fields.push_back(std::move(field));
 }
 
 std::optional<FoldReader::Text> FoldReader::ReadExpression(const YamlNode& node, const std::string& path,
@@ -95,7 +96,9 @@ std::optional<FoldReader::Text> FoldReader::ReadExpression(const YamlNode& node,
   return read;
 }
 
-void FoldReader::ReadTime(const YamlNode& node, const std::string& path) { time_ = ReadExpression(node, path, path); }
+void FoldReader::ReadTime(const YamlNode& node, const std::string& path) {
+  sources_.back().time = ReadExpression(node, path, path);
+}
 
 std::optional<int64_t> FoldReader::ReadWindowDuration(const YamlNode& node, const std::string& path) {
   std::string text;
@@ -175,6 +178,47 @@ void FoldReader::ReadWindow(const YamlNode& node, const std::string& path) {
   window_ = std::move(window);
 }
 
+void FoldReader::ReadTables(const YamlNode& node, const std::string& path) {
+  ReadNames(node, path, [this](const YamlNode::Key& name, const YamlNode& value, const std::string& at) {
+    ReadTable(name.text, value, at);
+  });
+}
+
+void FoldReader::ReadTable(const std::string& name, const YamlNode& node, const std::string& path) {
+  LookupTable table;
+  table.set_name(name);
+  std::map<std::string, std::string> entries;
+  if (node.kind == YamlNode::Kind::kMap) {
+    ReadNames(node, path, [&](const YamlNode::Key& key, const YamlNode& value, const std::string& at) {
+      ReadText(value, at, &entries[key.text]);
+    });
+    SetTable(entries, true, &table);
+  } else if (node.kind == YamlNode::Kind::kList) {
+    ReadList(node, path, [&](const YamlNode& item, const std::string& at) {
+      std::string key;
+      if (ReadText(item, at, &key)) entries[key] = "";
+    });
+    SetTable(entries, false, &table);
+  } else {
+    std::string file;
+    if (!ReadText(node, path, &file)) return;
+    if (files_ == nullptr) return Problem(node.offset, path, "names a file, and a spec that is no file itself has none");
+    const absl::StatusOr<std::string> csv = (*files_)(file);
+    if (!csv.ok()) return Problem(node.offset, path, std::string(csv.status().message()));
+    if (const std::string wrong = ReadTableCsv(*csv, &table); !wrong.empty())
+      return Problem(node.offset, path, fmt::format("the file {}, {}", Shown(file), wrong));
+  }
+  tables_.push_back(std::move(table));
+}
+
+void FoldReader::ReadExplode(const YamlNode& node, const std::string& path) {
+  ReadNames(node, path, [this](const YamlNode::Key& name, const YamlNode& value, const std::string& at) {
+    if (auto text = ReadExpression(value, at, at)) explode_.emplace(name.text, *std::move(text));
+  });
+  if (node.kind == YamlNode::Kind::kMap && node.items.size() != 1)
+    Problem(node.offset, path, "is of one list, with a name for its elements: {tag: LIST}");
+}
+
 void FoldReader::ReadWhere(const YamlNode& node, const std::string& path) {
   where_ = ReadExpression(node, path, path);
   if (where_ && node.text.empty()) Problem(node.offset, path, "is empty; leave it out to fold every record");
@@ -215,12 +259,15 @@ void FoldReader::ReadHaving(const YamlNode& node, const std::string& path, std::
 }
 
 bool FoldReader::IsGeneral() const {
-  const DelimitedFormat& delimited = format_.delimited();
-  if (format_.has_json() || delimited.separator().size() > 1 || delimited.quoted() || delimited.has_null_as() ||
+  if (sources_.size() > 1 || !tables_.empty() || explode_) return true;
+  const RecordFormat& format = sources_[0].format;
+  const DelimitedFormat& delimited = format.delimited();
+  if (format.has_json() || delimited.separator().size() > 1 || delimited.quoted() || delimited.has_null_as() ||
       delimited.trim() || delimited.strip_bom()) {
     return true;
   }
-  if (!fields_.empty() || time_ || window_given_ || where_ || !lets_.empty() || !measures_.empty() || key_is_list_)
+  if (!sources_[0].fields.empty() || sources_[0].time || window_given_ || where_ || !lets_.empty() || !measures_.empty() ||
+      key_is_list_)
     return true;
   if (!keys_.empty() && !keys_[0].node.text.empty() && !IsFieldName(keys_[0].node.text)) return true;
   // What no linear score is may be another expression; what is neither is best explained as a score.
@@ -229,18 +276,27 @@ bool FoldReader::IsGeneral() const {
 
 void FoldReader::Settle(Fold* fold) {
   if (!IsGeneral()) {
-    if (format_.has_delimited()) *fold->mutable_format() = format_.delimited();
+    if (sources_[0].format.has_delimited()) *fold->mutable_format() = sources_[0].format.delimited();
     if (!keys_.empty()) fold->set_key(keys_[0].node.text);
     return SettleScore(fold);
   }
   GeneralFold* const general = fold->mutable_general();
-  *general->mutable_format() = format_;
-  for (const Field& field : fields_) *general->add_fields() = field;
-  if (window_) {
-    *general->mutable_window() = *window_;
-    general->set_time(time_ ? time_->node.text : "record.timestamp");
-  } else if (time_ && !window_given_) {
-    Problem(time_->node.offset, time_->path, "is of use with a window only; e.g. window: {tumbling: 1d, lateness: 30s}");
+  const auto add_fields = [](const SourceText& source, auto* to) {
+    *to->mutable_format() = source.format;
+    for (const Field& field : source.fields) *to->add_fields() = field;
+  };
+  if (window_) *general->mutable_window() = *window_;
+  add_fields(sources_[0], general);
+  SettleTime(sources_[0].time, general->mutable_time());
+  for (size_t i = 1; i < sources_.size(); ++i) {
+    SourceRecords* const other = general->add_others();
+    add_fields(sources_[i], other);
+    SettleTime(sources_[i].time, other->mutable_time());
+  }
+  for (LookupTable& table : tables_) *general->add_tables() = std::move(table);
+  if (explode_) {
+    general->mutable_explode()->set_name(explode_->first);
+    general->mutable_explode()->set_list(explode_->second.node.text);
   }
   if (where_) general->set_where(where_->node.text);
   for (const auto& [name, text] : lets_) {
@@ -259,6 +315,14 @@ void FoldReader::Settle(Fold* fold) {
     Problem(score_->node.offset, score_->path, "stands beside measures; write it as one of them, score: sum(..)");
   }
   for (const auto& [name, text] : measures_) add_measure(name, text.node.text);
+}
+
+void FoldReader::SettleTime(const std::optional<Text>& text, std::string* time) {
+  if (window_) {
+    *time = text ? text->node.text : "record.timestamp";
+  } else if (text && !window_given_) {
+    Problem(text->node.offset, text->path, "is of use with a window only; e.g. window: {tumbling: 1d, lateness: 30s}");
+  }
 }
 
 void FoldReader::SettleScore(Fold* fold) {

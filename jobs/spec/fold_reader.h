@@ -1,5 +1,5 @@
-// Reads the part of a job spec that says what is folded (format, fields, where, let, key, and score or measures), and its
-// `having`. Pure.
+// Reads the part of a job spec that says what is folded (format, fields, tables, where, let, explode, key, and score or
+// measures), and its `having`. Pure.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "job_spec.pb.h"
+#include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_rules.h"
 #include "jobs/spec/yaml_reader.h"
 
@@ -20,11 +21,18 @@ class FoldReader : protected YamlReader {
  protected:
   using YamlReader::YamlReader;
 
+  // Formats, fields and times that are read from now on are of another source than those before.
+  void NextSource() { sources_.emplace_back(); }
+  // Reads the files that a spec names; none without.
+  void SetFiles(const SpecFiles* files) { files_ = files; }
+
   // Each reads the value of the key that it is named after.
   void ReadFormat(const YamlNode& node, const std::string& path);
   void ReadFields(const YamlNode& node, const std::string& path);
   void ReadTime(const YamlNode& node, const std::string& path);
   void ReadWindow(const YamlNode& node, const std::string& path);
+  void ReadTables(const YamlNode& node, const std::string& path);
+  void ReadExplode(const YamlNode& node, const std::string& path);
   void ReadWhere(const YamlNode& node, const std::string& path);
   void ReadLet(const YamlNode& node, const std::string& path);
   void ReadKey(const YamlNode& node, const std::string& path);
@@ -49,6 +57,14 @@ class FoldReader : protected YamlReader {
     std::string path;
   };
 
+  struct SourceText {
+    RecordFormat format;
+    std::vector<Field> fields;
+    std::optional<Text> time;
+  };
+
+  void ReadTable(const std::string& name, const YamlNode& node, const std::string& path);
+  void SettleTime(const std::optional<Text>& text, std::string* time);
   void ReadDelimited(const YamlNode& node, const std::string& path);
   void ReadField(const YamlNode::Key& name, const YamlNode& node, const std::string& path);
   // Reads a text that is an expression, which is named `rule_path` by the rules.
@@ -57,9 +73,10 @@ class FoldReader : protected YamlReader {
   bool IsGeneral() const;
   void SettleScore(Fold* fold);
 
-  RecordFormat format_;
-  std::vector<Field> fields_;
-  std::optional<Text> time_;
+  const SpecFiles* files_ = nullptr;
+  std::vector<SourceText> sources_{1};
+  std::vector<LookupTable> tables_;
+  std::optional<std::pair<std::string, Text>> explode_;
   std::optional<FoldWindow> window_;
   // Whether there is a key of it, right or wrong.
   bool window_given_ = false;

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "common/number/decimal.h"
 #include "common/number/units.h"
@@ -18,6 +19,7 @@
 #include "jobs/plan/expression.h"
 #include "jobs/plan/field_value.h"
 #include "jobs/plan/plan.h"
+#include "jobs/plan/sources.h"
 #include "jobs/spec/score_expression.h"
 
 namespace tenfold {
@@ -55,21 +57,18 @@ class FoldRuleChecker {
     if (fold_.has_format() || !fold_.key().empty() || !fold_.score().empty())
       return Violation("", "has two forms of a fold, and is to have one");
     const size_t before = violations_.size();
-    switch (general.format().kind_case()) {
-      case RecordFormat::kDelimited:
-        CheckDelimited(general.format().delimited(), kMaxSeparatorBytes);
-        break;
-      case RecordFormat::kJson:
-        break;
-      case RecordFormat::KIND_NOT_SET:
-        Violation("source.format",
-                  "is missing; e.g. {json: {}}, or {delimited: {separator: \"|\", fields: [page, clicks]}}");
-    }
-    for (const Field& field : general.fields()) CheckFieldOf(field);
+    if (SourceCount(general) > kMaxSources)
+      return Violation("sources", fmt::format("has {} sources; {} are allowed", SourceCount(general), kMaxSources));
+    for (size_t source = 0; source < SourceCount(general); ++source) CheckRecords(general, source);
     CheckWindow(general);
+    CheckTables(general);
+    if (general.has_explode()) {
+      CheckExpressionName("explode." + general.explode().name(), general.explode().name());
+      if (general.explode().list().empty())
+        Violation("explode", "has no list; e.g. {tag: tags}, or {word: split(text, \" \")}");
+    }
     for (const Let& let : general.let()) CheckExpressionName("let." + let.name(), let.name());
     for (const Measure& measure : general.measures()) CheckExpressionName("measures." + measure.name(), measure.name());
-    CheckCount("source.fields", general.fields_size(), kMaxFields, "fields");
     CheckCount("let", general.let_size(), kMaxLets, "values");
     CheckCount("key", general.key_size(), kMaxKeyParts, "parts");
     CheckCount("measures", general.measures_size(), kMaxMeasures, "measures");
@@ -79,23 +78,108 @@ class FoldRuleChecker {
                 "measures");
     // A plan of what breaks these rules would only tell of them again.
     if (violations_.size() > before) return;
-    std::vector<PlanProblem> problems;
-    if (const std::shared_ptr<const Plan> plan = MakePlan(general, &problems)) {
+    std::vector<std::shared_ptr<const Plan>> plans;
+    for (size_t source = 0; source < SourceCount(general); ++source) plans.push_back(CheckPlan(general, source));
+    if (violations_.size() > before) return;
+    for (const std::shared_ptr<const Plan>& plan : plans) {
       const PlannedMeasure& first = plan->measures[0];
-      first_may_be_null_ = first.kind == PlannedMeasure::Kind::kSum && plan->nodes[*first.node].nullable;
+      first_may_be_null_ |= first.kind == PlannedMeasure::Kind::kSum && plan->nodes[*first.node].nullable;
     }
+    for (size_t source = 1; source < plans.size(); ++source) CheckSameFields(*plans[0], *plans[source], source);
+  }
+
+  // How paths name a source.
+  std::string PathOf(size_t source) const {
+    return fold_.general().others().empty() ? "source" : fmt::format("sources[{}]", source);
+  }
+
+  void CheckRecords(const GeneralFold& fold, size_t source) {
+    source_ = PathOf(source);
+    const GeneralFold general = FoldOfSource(fold, source);
+    switch (general.format().kind_case()) {
+      case RecordFormat::kDelimited:
+        CheckDelimited(general.format().delimited(), kMaxSeparatorBytes);
+        break;
+      case RecordFormat::kJson:
+        break;
+      case RecordFormat::KIND_NOT_SET:
+        Violation(source_ + ".format",
+                  "is missing; e.g. {json: {}}, or {delimited: {separator: \"|\", fields: [page, clicks]}}");
+    }
+    for (const Field& field : general.fields()) CheckFieldOf(field);
+    CheckCount(source_ + ".fields", general.fields_size(), kMaxFields, "fields");
+    if (general.has_window() != !general.time().empty()) Violation("window", "goes with the time of records");
+  }
+
+  // Expressions are checked for the records of each source, and what is wrong in all is told once.
+  std::shared_ptr<const Plan> CheckPlan(const GeneralFold& fold, size_t source) {
+    const std::string path = PathOf(source);
+    std::vector<PlanProblem> problems;
+    std::shared_ptr<const Plan> plan = MakePlan(FoldOfSource(fold, source), &problems);
     for (PlanProblem& problem : problems) {
+      const bool of_source = problem.path.starts_with("source.");
+      if (of_source) problem.path.replace(0, std::string_view("source").size(), path);
+      const auto is_known = [&](const SpecViolation& known) {
+        return known.path == problem.path && known.begin == problem.begin && known.message.ends_with(problem.message);
+      };
+      if (std::ranges::any_of(violations_, is_known)) continue;
+      const bool says_which = source > 0 && !of_source;
       violations_.push_back({.path = std::move(problem.path),
-                             .message = std::move(problem.message),
-                             .relies_on = "source",
+                             .message = says_which ? fmt::format("of the records of {}: {}", path, problem.message)
+                                                   : std::move(problem.message),
+                             .relies_on = fold.others().empty() ? "source" : "sources",
                              .begin = problem.begin,
                              .end = problem.end});
     }
+    return plan;
+  }
+
+  // A field has one name and one type, whichever source an event is of.
+  void CheckSameFields(const Plan& first, const Plan& other, size_t source) {
+    const auto of_record = [](const PlannedField& field) { return field.name.starts_with("record."); };
+    const auto find = [](const Plan& plan, const std::string& name) {
+      const auto found = std::ranges::find(plan.fields, name, &PlannedField::name);
+      return found == plan.fields.end() ? nullptr : &*found;
+    };
+    const std::string path = PathOf(source) + ".fields";
+    for (const PlannedField& field : first.fields) {
+      const PlannedField* const same = find(other, field.name);
+      if (of_record(field)) continue;
+      if (same == nullptr) {
+        Violation(path, fmt::format("has no {}, which {} has; sources have the same fields", field.name, PathOf(0)));
+      } else if (same->type != field.type) {
+        Violation(path + "." + field.name, fmt::format("is {}, and in {} it is {}; sources have the same fields",
+                                                       FieldTypeName(same->type), PathOf(0), FieldTypeName(field.type)));
+      }
+    }
+    for (const PlannedField& field : other.fields) {
+      if (!of_record(field) && find(first, field.name) == nullptr)
+        Violation(path + "." + field.name, fmt::format("is no field of {}; sources have the same fields", PathOf(0)));
+    }
+  }
+
+  void CheckTables(const GeneralFold& general) {
+    CheckCount("tables", general.tables_size(), kMaxTables, "tables");
+    size_t bytes = 0;
+    for (const LookupTable& table : general.tables()) {
+      const std::string path = "tables." + table.name();
+      CheckExpressionName(path, table.name());
+      if (!table.values().empty() && table.values_size() != table.keys_size())
+        Violation(path, "has not one value for each key");
+      const auto is_sound = [](const std::string& text) { return IsUtf8(text); };
+      if (!std::ranges::all_of(table.keys(), is_sound) || !std::ranges::all_of(table.values(), is_sound))
+        Violation(path, "is not UTF-8");
+      if (std::ranges::adjacent_find(table.keys(), std::ranges::greater_equal()) != table.keys().end())
+        Violation(path, "keys must be sorted, each once");
+      for (const std::string& key : table.keys()) bytes += key.size();
+      for (const std::string& value : table.values()) bytes += value.size();
+    }
+    if (bytes > kMaxTableBytes)
+      Violation("tables", fmt::format("have {} bytes together; {} are allowed", bytes, kMaxTableBytes));
   }
 
   // What the reader of a spec says better; a driver is told by others.
   void CheckWindow(const GeneralFold& general) {
-    if (general.has_window() != !general.time().empty()) Violation("window", "goes with the time of records");
     if (!general.has_window()) return;
     const FoldWindow& window = general.window();
     if (window.panes() < 1 || window.panes() > kMaxPanes)
@@ -132,7 +216,7 @@ class FoldRuleChecker {
   }
 
   void CheckFieldOf(const Field& field) {
-    const std::string path = "source.fields." + field.name();
+    const std::string path = absl::StrCat(source_, ".fields.", field.name());
     CheckExpressionName(path, field.name());
     if (!FieldType_IsValid(field.type())) Violation(path, "has no type that is known");
     if (!TimestampUnit_IsValid(field.unit())) Violation(path, "has no unit that is known");
@@ -160,7 +244,7 @@ class FoldRuleChecker {
 
   void CheckDelimited(const DelimitedFormat& format, size_t most) {
     const std::string& separator = format.separator();
-    const std::string path = "source.format.delimited.separator";
+    const std::string path = source_ + ".format.delimited.separator";
     if (separator.empty()) {
       Violation(path, "is missing; give the character between fields");
     } else if (separator.size() > most ||
@@ -177,7 +261,7 @@ class FoldRuleChecker {
   }
 
   void CheckFields(const google::protobuf::RepeatedPtrField<std::string>& fields) {
-    const std::string path = "source.format.delimited.fields";
+    const std::string path = source_ + ".format.delimited.fields";
     if (fields.empty()) Violation(path, "is missing; list the names of a record's fields");
     if (static_cast<size_t>(fields.size()) > kMaxFields)
       Violation(path, fmt::format("has {} fields; {} are allowed", fields.size(), kMaxFields));
@@ -251,6 +335,8 @@ class FoldRuleChecker {
   }
 
   const Fold& fold_;
+  // The source that is checked, as paths name it.
+  std::string source_ = "source";
   // Whether the first measure is a sum of what may be null.
   bool first_may_be_null_ = false;
   std::vector<SpecViolation> violations_;

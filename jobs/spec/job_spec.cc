@@ -1,6 +1,7 @@
 #include "jobs/spec/job_spec.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -13,13 +14,16 @@
 #include "common/number/units.h"
 #include "common/text/duration.h"
 #include "common/text/shown_text.h"
+#include "common/text/suggestion.h"
 #include "common/text/utf8.h"
 #include "common/text/yaml_tree.h"
 #include "fmt/format.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "jobs/plan/field_value.h"
 #include "jobs/plan/having.h"
 #include "jobs/plan/measures.h"
 #include "jobs/plan/plan.h"
+#include "jobs/plan/sources.h"
 #include "jobs/spec/fold_reader.h"
 #include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/spec_rules.h"
@@ -45,8 +49,10 @@ void MakeSpecCanonical(JobSpec* spec) {
 // Fills a JobSpec from a YAML tree.
 class SpecReader : private FoldReader {
  public:
-  SpecReader(std::string_view text, JobSpec* spec, std::vector<YamlProblem>* problems)
-      : FoldReader(text, problems), spec_(spec) {}
+  SpecReader(std::string_view text, JobSpec* spec, std::vector<YamlProblem>* problems, const SpecFiles* files)
+      : FoldReader(text, problems), spec_(spec) {
+    SetFiles(files);
+  }
 
   void Read(const YamlNode& root) {
     SetPlace("", root.offset);
@@ -55,9 +61,12 @@ class SpecReader : private FoldReader {
     ReadMap(
         root, "",
         {{"name", [this](auto&... at) { ReadText(at..., spec_->mutable_name()); }},
-         {"source", [this](auto&... at) { ReadSource(at...); }},
+         {"source", [this](auto&... at) { ReadSource(at..., 0); }},
+         {"sources", [this](auto&... at) { ReadSources(at...); }},
+         {"tables", [this](auto&... at) { ReadTables(at...); }},
          {"where", [this](auto&... at) { ReadWhere(at...); }},
          {"let", [this](auto&... at) { ReadLet(at...); }},
+         {"explode", [this](auto&... at) { ReadExplode(at...); }},
          {"key", [this](auto&... at) { ReadKey(at...); }},
          {"score", [this](auto&... at) { ReadScore(at...); }},
          {"measures", [this](auto&... at) { ReadMeasures(at...); }},
@@ -76,6 +85,8 @@ class SpecReader : private FoldReader {
          {"on_bad_record", [this](auto&... at) { ReadOnBadRecord(at...); }},
          {"on_stuck_partition", [this](auto&... at) { ReadOnStuckPartition(at...); }},
          {"sinks", [this](auto&... at) { ReadSinks(at...); }}});
+    if (has_source_ && has_sources_)
+      Problem(PlaceOfPath("sources"), "sources", "stands beside source; write that one as the first of them");
     Settle(spec_->mutable_fold());
     spec_->set_idle_us(idle_us());
   }
@@ -95,34 +106,130 @@ class SpecReader : private FoldReader {
   }
 
  private:
-  void ReadSource(const YamlNode& node, const std::string& path) {
+  void ReadSources(const YamlNode& node, const std::string& path) {
+    const bool one = node.kind == YamlNode::Kind::kList && node.items.size() == 1;
+    size_t source = 0;
+    ReadList(node, path, [&](const YamlNode& item, const std::string& at) {
+      // One alone is as if it stood under `source`.
+      if (one) SetPlace("source", item.offset);
+      if (source > 0) {
+        NextSource();
+        spec_->mutable_source()->add_others();
+      }
+      ReadSource(item, one ? "source" : at, source++);
+    });
+    has_sources_ = true;
+    if (node.kind == YamlNode::Kind::kList && node.items.empty()) Problem(node.offset, path, "is an empty list");
+  }
+
+  void ReadSource(const YamlNode& node, const std::string& path, size_t source) {
+    has_source_ |= path == "source" && !has_sources_;
     ReadMap(node, path,
-            {{"kafka", [this](auto&... at) { ReadKafka(at...); }},
+            {{"kafka",
+              [&](auto&... at) {
+                if (source == 0) ReadKafka(at...);
+                if (source > 0) ReadTopics(at..., spec_->mutable_source()->mutable_others(static_cast<int>(source) - 1));
+              }},
              {"format", [this](auto&... at) { ReadFormat(at...); }},
              {"fields", [this](auto&... at) { ReadFields(at...); }},
              {"time", [this](auto&... at) { ReadTime(at...); }}});
   }
 
+  // The keys of a source's own part of `kafka`.
+  template <typename Source>
+  Keys TopicKeys(Source* source) {
+    return {
+        {"topics",
+         [=, this](auto&... at) { ReadList(at..., [=, this](auto&... item) { ReadText(item..., source->add_topics()); }); }},
+        {"topics_matching", [=, this](auto&... at) { ReadText(at..., source->mutable_topics_matching()); }},
+        {"start",
+         [=, this](const YamlNode& value, const std::string& at) {
+           if (value.kind == YamlNode::Kind::kScalar && value.text == "earliest") return;
+           LogPosition position;
+           if (!ReadLogPosition(value, at, "earliest, latest", &position)) return;
+           if (position.end()) return source->set_start(START_LATEST);
+           *source->mutable_start_at() = std::move(position);
+         }},
+        {"until", [=, this](auto&... at) { ReadLogPosition(at..., "latest", source->mutable_until()); }}};
+  }
+
+  void ReadTopics(const YamlNode& node, const std::string& path, SourceTopics* source) {
+    Keys keys = TopicKeys(source);
+    for (const char* const key : {"brokers", "properties", "group", "allow_compacted", "allow_internal", "missing_topics"}) {
+      keys.emplace_back(key, [this](const YamlNode& value, const std::string& at) {
+        Problem(value.offset, at, "stands in the first of the sources, and holds for all");
+      });
+    }
+    ReadMap(node, path, keys);
+  }
+
+  bool ReadLogPosition(const YamlNode& node, const std::string& path, std::string_view words, LogPosition* position) {
+    if (node.kind == YamlNode::Kind::kMap) return ReadOffsets(node, path, position->mutable_offsets());
+    std::string text;
+    if (!ReadText(node, path, &text)) return false;
+    if (text == "latest") {
+      position->set_end(true);
+      return true;
+    }
+    Value time;
+    if (ReadFieldText(text, FIELD_TIMESTAMP, TIMESTAMP_TEXT, &time) == FieldError::kNone) {
+      position->set_time_ms(std::get<Timestamp>(time).us / 1000);
+      return true;
+    }
+    Problem(node.offset, path,
+            fmt::format("{} is none of {}, a time like 2026-11-28T03:00:00Z, and {{TOPIC: {{PARTITION: OFFSET}}}}{}",
+                        Quoted(text), words, DidYouMean(text, {"earliest", "latest"})));
+    return false;
+  }
+
+  bool ReadOffsets(const YamlNode& node, const std::string& path, PartitionOffsets* offsets) {
+    const size_t before = problems()->size();
+    const auto whole = [](const std::string& text, int64_t most) -> std::optional<int64_t> {
+      int64_t number = 0;
+      const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+      if (!digits || !absl::SimpleAtoi(text, &number) || number > most) return std::nullopt;
+      return number;
+    };
+    ReadNames(node, path, [&](const YamlNode::Key& topic, const YamlNode& of_topic, const std::string& in) {
+      ReadNames(of_topic, in, [&](const YamlNode::Key& partition, const YamlNode& value, const std::string& at) {
+        std::string text;
+        if (!ReadText(value, at, &text)) return;
+        const std::optional<int64_t> number = whole(partition.text, std::numeric_limits<int32_t>::max());
+        const std::optional<int64_t> offset = whole(text, std::numeric_limits<int64_t>::max());
+        if (!number) return Problem(partition.offset, at, Quoted(partition.text) + " is no number of a partition");
+        if (!offset) return Problem(value.offset, at, Quoted(text) + " is no offset");
+        NamedOffset* const named = offsets->add_offsets();
+        named->set_topic(topic.text);
+        named->set_partition(static_cast<int32_t>(*number));
+        named->set_offset(*offset);
+      });
+    });
+    std::ranges::sort(*offsets->mutable_offsets(), {},
+                      [](const NamedOffset& named) { return std::pair(named.topic(), named.partition()); });
+    if (offsets->offsets().empty() && problems()->size() == before) Problem(node.offset, path, "names no offset");
+    return problems()->size() == before;
+  }
+
   void ReadKafka(const YamlNode& node, const std::string& path) {
     KafkaSource* const source = spec_->mutable_source();
-    ReadMap(
-        node, path,
-        {{"topics", [&](auto&... at) { ReadList(at..., [&](auto&... item) { ReadText(item..., source->add_topics()); }); }},
-         {"start",
-          [&](auto&... at) {
-            if (const auto word = ReadWord(at..., {"earliest", "latest"}))
-              source->set_start(*word == 0 ? START_EARLIEST : START_LATEST);
-          }},
-         {"brokers",
-          [&](const YamlNode& value, const std::string& at) {
-            if (ReadText(value, at, source->mutable_brokers()) && source->brokers().empty()) {
-              Problem(value.offset, at, "is empty; leave it out to read from the driver's brokers");
-            }
-          }},
-         {"allow_compacted", [&](auto&... at) { source->set_allow_compacted(ReadBool(at...)); }},
-         {"allow_internal", [&](auto&... at) { source->set_allow_internal(ReadBool(at...)); }},
-         {"group", [&](auto&... at) { ReadText(at..., source->mutable_group()); }},
-         {"properties", [this](auto&... at) { ReadProperties(at...); }}});
+    Keys keys = TopicKeys(source);
+    const Keys common = {{"brokers",
+                          [&](const YamlNode& value, const std::string& at) {
+                            if (ReadText(value, at, source->mutable_brokers()) && source->brokers().empty()) {
+                              Problem(value.offset, at, "is empty; leave it out to read from the driver's brokers");
+                            }
+                          }},
+                         {"allow_compacted", [&](auto&... at) { source->set_allow_compacted(ReadBool(at...)); }},
+                         {"allow_internal", [&](auto&... at) { source->set_allow_internal(ReadBool(at...)); }},
+                         {"group", [&](auto&... at) { ReadText(at..., source->mutable_group()); }},
+                         {"missing_topics",
+                          [&](auto&... at) {
+                            if (const auto word = ReadWord(at..., {"refuse", "wait"}))
+                              source->set_wait_for_topics(*word == 1);
+                          }},
+                         {"properties", [this](auto&... at) { ReadProperties(at...); }}};
+    keys.insert(keys.end(), common.begin(), common.end());
+    ReadMap(node, path, keys);
   }
 
   void ReadProperties(const YamlNode& node, const std::string& path) {
@@ -210,7 +317,25 @@ class SpecReader : private FoldReader {
   }
 
   JobSpec* const spec_;
+  bool has_source_ = false;
+  bool has_sources_ = false;
 };
+
+// Returns which part of where the records are differs; "" if none does.
+std::string ChangedTopics(const KafkaSource& before, const KafkaSource& after) {
+  const auto equals = google::protobuf::util::MessageDifferencer::Equals;
+  if (before.others_size() != after.others_size()) return "sources";
+  for (size_t i = 0; i <= static_cast<size_t>(before.others_size()); ++i) {
+    const SourceTopics old = TopicsOfSource(before, i);
+    const SourceTopics now = TopicsOfSource(after, i);
+    const std::string path = SourcePath(after, i) + ".kafka.";
+    if (!std::ranges::equal(old.topics(), now.topics())) return path + "topics";
+    if (old.topics_matching() != now.topics_matching()) return path + "topics_matching";
+    if (!equals(old.until(), now.until())) return path + "until";
+    if (!equals(old, now)) return path + "start";
+  }
+  return "";
+}
 
 // Returns the first part in which two folds differ.
 std::string GeneralDifference(const GeneralFold& before, const GeneralFold& after) {
@@ -220,6 +345,9 @@ std::string GeneralDifference(const GeneralFold& before, const GeneralFold& afte
   if (!std::ranges::equal(before.fields(), after.fields(), equals)) return "source.fields";
   if (before.time() != after.time()) return "source.time";
   if (!equals(before.window(), after.window())) return "window";
+  if (!std::ranges::equal(before.others(), after.others(), equals)) return "sources";
+  if (!std::ranges::equal(before.tables(), after.tables(), equals)) return "tables";
+  if (!equals(before.explode(), after.explode())) return "explode";
   if (before.where() != after.where()) return "where";
   if (!std::ranges::equal(before.let(), after.let(), equals)) return "let";
   return std::ranges::equal(before.key(), after.key()) ? "measures" : "key";
@@ -249,22 +377,23 @@ std::vector<SpecError> ErrorsOf(std::string_view text, std::vector<YamlProblem> 
   return errors;
 }
 
-void ReadTree(const YamlNode& root, std::string_view text, JobSpec* spec, std::vector<YamlProblem>* problems) {
-  SpecReader reader(text, spec, problems);
+void ReadTree(const YamlNode& root, std::string_view text, const SpecFiles* files, JobSpec* spec,
+              std::vector<YamlProblem>* problems) {
+  SpecReader reader(text, spec, problems, files);
   reader.Read(root);
   if (root.kind == YamlNode::Kind::kMap) reader.ApplyRules();
 }
 
 }  // namespace
 
-std::vector<SpecError> ReadJobSpecTree(const YamlNode& root, std::string_view text, JobSpec* spec) {
+std::vector<SpecError> ReadJobSpecTree(const YamlNode& root, std::string_view text, JobSpec* spec, const SpecFiles* files) {
   spec->Clear();
   std::vector<YamlProblem> problems;
-  ReadTree(root, text, spec, &problems);
+  ReadTree(root, text, files, spec, &problems);
   return ErrorsOf(text, std::move(problems));
 }
 
-std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec) {
+std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec, const SpecFiles* files) {
   spec->Clear();
   if (yaml.starts_with("\xef\xbb\xbf")) yaml.remove_prefix(3);
   std::vector<YamlProblem> problems;
@@ -277,7 +406,7 @@ std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec) {
   } else if (root.kind == YamlNode::Kind::kNull) {
     problems.push_back({0, "", "is empty; a job spec is a mapping of keys to values"});
   } else {
-    ReadTree(root, yaml, spec, &problems);
+    ReadTree(root, yaml, files, spec, &problems);
   }
   return ErrorsOf(yaml, std::move(problems));
 }
@@ -288,9 +417,8 @@ std::string FormatSpecError(std::string_view file, const SpecError& error) {
 }
 
 std::string CheckJobSpec(const JobSpec& spec) {
-  if (spec.ByteSizeLong() > kMaxMessageGrowth * kMaxSpecBytes) {
-    return fmt::format("the job spec has {} bytes; {} are allowed", spec.ByteSizeLong(), kMaxMessageGrowth * kMaxSpecBytes);
-  }
+  const size_t most = kMaxMessageGrowth * (kMaxSpecBytes + (spec.fold().general().tables().empty() ? 0 : kMaxTableBytes));
+  if (spec.ByteSizeLong() > most) return fmt::format("the job spec has {} bytes; {} are allowed", spec.ByteSizeLong(), most);
   const std::vector<SpecViolation> violations = CheckSpecRules(spec);
   if (!violations.empty()) return fmt::format("{}: {}", Shown(violations[0].path), violations[0].message);
   JobSpec canonical = spec;
@@ -313,10 +441,8 @@ std::string CheckUpdate(const JobSpec& before, const JobSpec& after) {
     part = "score";
   } else if (!std::ranges::equal(before.fold().initial(), after.fold().initial(), MessageDifferencer::Equals)) {
     part = "initial";
-  } else if (!std::ranges::equal(before.source().topics(), after.source().topics())) {
-    part = "source.kafka.topics";
-  } else if (before.source().start() != after.source().start()) {
-    part = "source.kafka.start";
+  } else if (std::string changed = ChangedTopics(before.source(), after.source()); !changed.empty()) {
+    part = std::move(changed);
   } else if (!MessageDifferencer::Equals(before.fold().general(), after.fold().general())) {
     part = GeneralDifference(before.fold().general(), after.fold().general());
   } else if (before.rank() != after.rank()) {

@@ -1,12 +1,15 @@
-// Reads a job spec, YAML text, into a checked JobSpec. Pure: needs neither driver nor Kafka. README lists the keys.
+// Reads a job spec, YAML text, into a checked JobSpec. Pure but for files that it is given: needs neither driver nor Kafka.
+// README lists the keys.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/text/yaml_tree.h"
 #include "job_spec.pb.h"
 
@@ -23,11 +26,16 @@ struct SpecError {
   std::string message;
 };
 
-// Returns all errors in the order of the text. If there are none, `spec` is complete, with defaults filled in.
-std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec);
+// Returns the bytes of a file that a spec names, or why it cannot be read.
+using SpecFiles = std::function<absl::StatusOr<std::string>(const std::string& path)>;
+
+// Returns all errors in the order of the text. If there are none, `spec` is complete, with defaults filled in. Without
+// `files` a spec that names some is refused.
+std::vector<SpecError> ReadJobSpec(std::string_view yaml, JobSpec* spec, const SpecFiles* files = nullptr);
 
 // The same of a tree that another reader made of a text.
-std::vector<SpecError> ReadJobSpecTree(const YamlNode& root, std::string_view text, JobSpec* spec);
+std::vector<SpecError> ReadJobSpecTree(const YamlNode& root, std::string_view text, JobSpec* spec,
+                                       const SpecFiles* files = nullptr);
 
 // Returns "FILE:LINE:COLUMN: PATH: MESSAGE".
 std::string FormatSpecError(std::string_view file, const SpecError& error);

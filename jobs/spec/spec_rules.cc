@@ -18,6 +18,9 @@
 #include "common/text/utf8.h"
 #include "common/text/yaml_tree.h"
 #include "fmt/format.h"
+#include "jobs/plan/field_value.h"
+#include "jobs/plan/pattern.h"
+#include "jobs/plan/sources.h"
 #include "jobs/spec/fold_rules.h"
 #include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/result_rules.h"
@@ -39,8 +42,6 @@ bool IsJobName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '-' &&
          std::all_of(name.begin(), name.end(), [](char c) { return IsLowerOrDigit(c) || c == '-'; });
 }
-
-bool IsInternalTopic(std::string_view topic) { return topic.starts_with("__"); }
 
 class RuleChecker {
  public:
@@ -70,26 +71,75 @@ class RuleChecker {
 
   void CheckSource() {
     const KafkaSource& source = spec_.source();
-    if (source.topics().empty()) Violation("source.kafka.topics", "is missing; list at least one topic");
-    std::set<std::string_view> topics;
-    for (int i = 0; i < source.topics_size(); ++i) {
-      const std::string path = ItemPath("source.kafka.topics", static_cast<size_t>(i));
-      const std::string problem = CheckTopicName(source.topics(i));
-      if (!problem.empty()) Violation(path, problem);
-      if (IsInternalTopic(source.topics(i)) && !source.allow_internal()) {
-        Violation(path, Quoted(source.topics(i)) + " is a topic of Kafka's own; read it with allow_internal: true",
-                  "source.kafka.allow_internal");
-      }
-      if (!topics.insert(source.topics(i)).second) Violation(path, Quoted(source.topics(i)) + " is listed twice");
+    std::map<std::string, size_t> topics;
+    for (size_t i = 0; i <= static_cast<size_t>(source.others_size()); ++i) {
+      CheckTopics(TopicsOfSource(source, i), i, &topics);
+      CheckRange(TopicsOfSource(source, i), i);
     }
+    if (topics.size() > kMaxTopics)
+      Violation(SourcePath(source, 0), fmt::format("names {} topics; {} are allowed", topics.size(), kMaxTopics));
+    if (source.others_size() != spec_.fold().general().others_size()) Violation("sources", "have each topics and a format");
+    CheckCluster(source);
+  }
+
+  void CheckTopics(const SourceTopics& of, size_t source, std::map<std::string, size_t>* all) {
+    const KafkaSource& kafka = spec_.source();
+    const std::string list = SourcePath(kafka, source) + ".kafka.topics";
+    if (of.topics().empty() && of.topics_matching().empty())
+      Violation(list, "is missing; list at least one topic", SourcePath(kafka, source) + ".kafka.topics_matching");
+    std::string error;
+    if (!of.topics_matching().empty() && CompilePattern(of.topics_matching(), &error) == nullptr)
+      Violation(list + "_matching", error);
+    for (int i = 0; i < of.topics_size(); ++i) {
+      const std::string& topic = of.topics(i);
+      const std::string path = ItemPath(list, static_cast<size_t>(i));
+      const std::string problem = CheckTopicName(topic);
+      if (!problem.empty()) Violation(path, problem);
+      if (IsInternalTopic(topic) && !kafka.allow_internal()) {
+        Violation(path, Quoted(topic) + " is a topic of Kafka's own; read it with allow_internal: true",
+                  SourcePath(kafka, 0) + ".kafka.allow_internal");
+      }
+      const auto [before, is_new] = all->emplace(topic, source);
+      if (is_new) continue;
+      Violation(path, before->second == source ? Quoted(topic) + " is listed twice"
+                                               : fmt::format("{} is of {} already; a topic has one source", Quoted(topic),
+                                                             SourcePath(kafka, before->second)));
+    }
+  }
+
+  // From where on and up to where a source is read.
+  void CheckRange(const SourceTopics& of, size_t source) {
+    const std::string kafka = SourcePath(spec_.source(), source) + ".kafka";
+    if (!StartPosition_IsValid(of.start())) Violation(kafka + ".start", "must be earliest or latest");
+    for (const auto& [position, path] : {std::pair(&of.start_at(), kafka + ".start"), {&of.until(), kafka + ".until"}}) {
+      if (position->has_time_ms() && (position->time_ms() < 0 || position->time_ms() >= kTimestampEnd / 1000))
+        Violation(path, "is no time from 1970 on and before 2200");
+      for (const NamedOffset& named : position->offsets().offsets()) {
+        const bool known = std::ranges::find(of.topics(), named.topic()) != of.topics().end();
+        if (!known && of.topics_matching().empty()) {
+          Violation(KeyPath(path, named.topic()), Quoted(named.topic()) + " is none of the source's topics" +
+                                                      DidYouMean(named.topic(), {of.topics().begin(), of.topics().end()}));
+        }
+        if (named.partition() < 0 || named.offset() < 0) Violation(KeyPath(path, named.topic()), "an offset is not below 0");
+      }
+    }
+    if (of.has_until() && of.until().kind_case() == LogPosition::KIND_NOT_SET) Violation(kafka + ".until", "says nothing");
+    if (of.has_until() != TopicsOfSource(spec_.source(), 0).has_until())
+      Violation(kafka + ".until", "is of one source and not of another; a job that ends does so in all");
+    if (of.has_until() && spec_.source().wait_for_topics())
+      Violation(kafka + ".until", "goes with topics that are there; a job that waits for some has no end yet");
+  }
+
+  // What is said once, for all sources.
+  void CheckCluster(const KafkaSource& source) {
+    const std::string kafka = SourcePath(source, 0) + ".kafka";
     if (source.group().size() > kMaxTopicBytes || Printable(source.group()) != source.group())
-      Violation("source.kafka.group", fmt::format("is a printable name of at most {} bytes, or none", kMaxTopicBytes));
-    if (!StartPosition_IsValid(source.start())) Violation("source.kafka.start", "must be earliest or latest");
+      Violation(kafka + ".group", fmt::format("is a printable name of at most {} bytes, or none", kMaxTopicBytes));
     if (!source.brokers().empty()) {
       const std::string problem = CheckBrokers(source.brokers());
-      if (!problem.empty()) Violation("source.kafka.brokers", problem);
+      if (!problem.empty()) Violation(kafka + ".brokers", problem);
     }
-    const std::string path = "source.kafka.properties";
+    const std::string path = kafka + ".properties";
     for (const auto& [name, value] :
          std::map<std::string_view, std::string_view>(source.properties().begin(), source.properties().end())) {
       if (!LooksLikeKafkaProperty(name)) {

@@ -8,6 +8,7 @@
 #include "common/text/duration.h"
 #include "fmt/format.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/sources.h"
 #include "jobs/spec/window_text.h"
 
 namespace tenfold {
@@ -44,18 +45,30 @@ Json FieldJson(const Field& field) {
   return json;
 }
 
+// Adds what the records of a source are. The fold is that of the source.
+void AddRecords(const GeneralFold& fold, Json* source) {
+  if (fold.format().has_json()) {
+    (*source)["format"]["json"] = Json::object();
+  } else {
+    (*source)["format"]["delimited"] = DelimitedJson(fold.format().delimited());
+  }
+  for (const Field& field : fold.fields()) (*source)["fields"][field.name()] = FieldJson(field);
+  if (fold.has_window()) (*source)["time"] = fold.time();
+}
+
+Json TableJson(const LookupTable& table) {
+  if (table.values().empty()) return table.keys();
+  Json json = Json::object();
+  for (int i = 0; i < table.keys_size(); ++i) json[table.keys(i)] = table.values(i);
+  return json;
+}
+
 // Adds what a general fold says, in the order of its steps.
 void AddGeneral(const GeneralFold& fold, Json* json) {
-  Json& source = (*json)["source"];
-  if (fold.format().has_json()) {
-    source["format"]["json"] = Json::object();
-  } else {
-    source["format"]["delimited"] = DelimitedJson(fold.format().delimited());
-  }
-  for (const Field& field : fold.fields()) source["fields"][field.name()] = FieldJson(field);
-  if (fold.has_window()) source["time"] = fold.time();
+  for (const LookupTable& table : fold.tables()) (*json)["tables"][table.name()] = TableJson(table);
   if (!fold.where().empty()) (*json)["where"] = fold.where();
   for (const Let& let : fold.let()) (*json)["let"][let.name()] = let.expression();
+  if (fold.has_explode()) (*json)["explode"] = {{fold.explode().name(), fold.explode().list()}};
   if (fold.key_size() == 1) {
     (*json)["key"] = fold.key(0);
   } else {
@@ -78,12 +91,32 @@ Json WindowJson(const FoldWindow& window, int64_t idle_us) {
   return json;
 }
 
+Json PositionJson(const LogPosition& position) {
+  if (position.has_time_ms()) return ValueText(Timestamp{position.time_ms() * 1000});
+  if (position.end()) return "latest";
+  Json offsets;
+  for (const NamedOffset& named : position.offsets().offsets())
+    offsets[named.topic()][std::to_string(named.partition())] = named.offset();
+  return offsets;
+}
+
+Json TopicsJson(const SourceTopics& source) {
+  Json kafka;
+  if (!source.topics().empty()) kafka["topics"] = source.topics();
+  if (!source.topics_matching().empty()) kafka["topics_matching"] = source.topics_matching();
+  kafka["start"] = source.start() == START_LATEST ? "latest" : "earliest";
+  if (source.has_start_at()) kafka["start"] = PositionJson(source.start_at());
+  if (source.has_until()) kafka["until"] = PositionJson(source.until());
+  return kafka;
+}
+
 Json KafkaJson(const KafkaSource& source) {
-  Json kafka = {{"topics", source.topics()}, {"start", source.start() == START_LATEST ? "latest" : "earliest"}};
+  Json kafka = TopicsJson(TopicsOfSource(source, 0));
   if (!source.brokers().empty()) kafka["brokers"] = source.brokers();
   if (source.allow_compacted()) kafka["allow_compacted"] = true;
   if (source.allow_internal()) kafka["allow_internal"] = true;
   if (!source.group().empty()) kafka["group"] = source.group();
+  if (source.wait_for_topics()) kafka["missing_topics"] = "wait";
   // Sorts the properties, as a protobuf map has no order.
   const std::map<std::string, std::string> properties(source.properties().begin(), source.properties().end());
   if (!properties.empty()) kafka["properties"] = properties;
@@ -121,10 +154,17 @@ std::string JsonForYaml(const Json& value) {
 
 Json SpecJson(const JobSpec& spec) {
   Json json = {{"name", spec.name()}};
-  json["source"] = {{"kafka", KafkaJson(spec.source())}};
   if (spec.fold().has_general()) {
-    AddGeneral(spec.fold().general(), &json);
+    const GeneralFold& fold = spec.fold().general();
+    for (size_t i = 0; i < SourceCount(fold); ++i) {
+      Json source = {{"kafka", i == 0 ? KafkaJson(spec.source()) : TopicsJson(TopicsOfSource(spec.source(), i))}};
+      AddRecords(FoldOfSource(fold, i), &source);
+      if (fold.others().empty()) json["source"] = std::move(source);
+      if (!fold.others().empty()) json["sources"].push_back(std::move(source));
+    }
+    AddGeneral(fold, &json);
   } else {
+    json["source"] = {{"kafka", KafkaJson(spec.source())}};
     json["source"]["format"]["delimited"] = DelimitedJson(spec.fold().format());
     json["key"] = spec.fold().key();
     json["score"] = ScoreText(spec);

@@ -26,6 +26,17 @@ GeneralFold MakeFold(bool where, const std::string& text) {
   field->set_place("u");
   field->set_nullable(true);
   if (where) fold.set_where(text);
+  LookupTable* const table = fold.add_tables();
+  table->set_name("codes");
+  for (const char* key : {"", "1", "page"}) {
+    table->add_keys(key);
+    table->add_values("found");
+  }
+  // Conditions may be of an element.
+  if (where) {
+    fold.mutable_explode()->set_name("e");
+    fold.mutable_explode()->set_list("split(t, \"a\")");
+  }
   fold.add_key("t");
   Measure* const measure = fold.add_measures();
   measure->set_name("m");
@@ -59,7 +70,11 @@ void CheckText(bool where, const std::string& text) {
     CHECK_EQ(std::string(made.subject), expected.subject) << fold.ShortDebugString();
     CHECK_EQ(made.filtered, expected.filtered) << fold.ShortDebugString();
     if (made.reason != BAD_NONE || made.filtered) continue;
-    for (size_t m = 0; m < made.units.size(); ++m) CHECK(expected.units[m] == made.units[m]) << fold.ShortDebugString();
+    CHECK_EQ(made.events.size(), expected.events.size());
+    for (size_t e = 0; e < made.events.size(); ++e) {
+      const auto& units = expected.events[e].units;
+      for (size_t m = 0; m < units.size(); ++m) CHECK(units[m] == made.events[e].units[m]) << fold.ShortDebugString();
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "jobs/cli/sql/sql_reader.h"
 #include "jobs/feed/ready_jobs.h"
+#include "jobs/plan/sources.h"
 #include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_writer.h"
 
@@ -25,7 +26,12 @@ class ScenarioReader {
       ++line_;
       if (absl::Status read = ReadLine(std::string(line)); !read.ok()) return read;
     }
-    for (const SpecError& error : ReadJobSpec(spec_, &scenario_.spec)) return Wrong(FormatSpecError("spec", error));
+    const SpecFiles files = [this](const std::string& name) -> absl::StatusOr<std::string> {
+      const auto file = files_.find(name);
+      if (file == files_.end()) return absl::NotFoundError("there is no file " + name);
+      return file->second;
+    };
+    for (const SpecError& error : ReadJobSpec(spec_, &scenario_.spec, &files)) return Wrong(FormatSpecError("spec", error));
     if (!sql_.empty()) {
       JobSpec by_sql;
       for (const SpecError& error : ReadSqlJob(sql_, scenario_.spec.name(), &by_sql))
@@ -58,13 +64,23 @@ class ScenarioReader {
       section_ = "job";
     } else if (line.starts_with("--- ")) {
       section_ = line.substr(4);
-      if (section_ != "spec" && section_ != "sql" && section_ != "records") return Wrong("there is no section " + section_);
+      scenario_.ends |= section_ == "ends";
+      const bool known = section_.starts_with("file ") || section_ == "topics" || section_ == "ends";
+      if (section_ != "spec" && section_ != "sql" && section_ != "records" && !known)
+        return Wrong("there is no section " + section_);
+    } else if (section_.starts_with("file ")) {
+      files_[section_.substr(5)] += line + "\n";
     } else if (section_ == "spec") {
       spec_ += line + "\n";
     } else if (section_ == "sql") {
       sql_ += line + "\n";
     } else if (line.empty() || line[0] == '#') {
       // For people.
+    } else if (section_ == "topics") {
+      size_t partition = 0;
+      const size_t blank = line.find(' ');
+      if (blank == std::string::npos || !absl::SimpleAtoi(line.substr(0, blank), &partition)) return Wrong("no topic");
+      scenario_.topics[partition] = line.substr(blank + 1);
     } else if (section_ == "records" && line.starts_with("=== ")) {
       Scenario::Cut& cut = scenario_.cuts.emplace_back();
       cut.name = line.substr(4);
@@ -127,12 +143,18 @@ class ScenarioReader {
   Scenario scenario_;
   std::string spec_;
   std::string sql_;
+  std::map<std::string, std::string> files_;
   std::string section_;
   Scenario::Cut* cut_ = nullptr;
   int line_ = 0;
 };
 
 }  // namespace
+
+size_t Scenario::SourceOf(size_t partition) const {
+  const auto topic = topics.find(partition);
+  return SourceOfTopic(spec.source(), topic == topics.end() ? "events" : topic->second).value_or(0);
+}
 
 absl::StatusOr<Scenario> ReadScenario(std::string_view text) { return ScenarioReader().Read(text); }
 

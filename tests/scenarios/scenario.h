@@ -4,6 +4,9 @@
 //   --- spec               a job spec, YAML; its topic is "events"
 //   --- job NAME           or that of a ready job
 //   --- sql                the same job in SQL, if it can be said so
+//   --- file NAME          a file that the spec names
+//   --- topics             PARTITION TOPIC: the partition's topic, where it is not "events"
+//   --- ends               the job ends behind the last record
 //   --- records            a line a record: PARTITION [@TIME] [key=TEXT] [header.NAME=TEXT] VALUE
 //   === NAME               among the records: the offset vector of all records above, by name
 //   --- at NAME            the result there: RANK KEY MEASURE.., the measures in the order of the spec and the parts of a
@@ -18,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,8 +45,13 @@ struct Scenario {
     std::string expected;
   };
 
+  // Which of the job's sources a partition is of.
+  size_t SourceOf(size_t partition) const;
+
   JobSpec spec;
   std::vector<std::vector<Record>> partitions;
+  std::map<size_t, std::string> topics;
+  bool ends = false;
   std::vector<Cut> cuts;
   // What the records are views of.
   std::deque<std::string> texts;

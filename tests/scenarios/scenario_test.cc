@@ -55,8 +55,10 @@ std::string ResultAt(const Scenario& scenario, const Scenario::Cut& cut) {
                  {.topic = "events",
                   .partition = static_cast<int32_t>(p),
                   .offset = static_cast<int64_t>(offset),
-                  .parts = &record.parts});
+                  .parts = &record.parts,
+                  .source = scenario.SourceOf(p)});
     }
+    if (scenario.ends && cut.offsets[p] == scenario.partitions[p].size()) oracle.End(p);
   }
   const Oracle::Result result = oracle.Compute();
   const ResultForm form = ResultFormOf(scenario.spec);

@@ -209,7 +209,8 @@ void SimulatedCluster::KillDriver(SimulatedDriver* driver) {
   }
   if (driver->stopped()) return;
   const bool over = std::any_of(world_.jobs.begin(), world_.jobs.end(), [&](const auto& job) {
-    return driver->followed(job.first).failed || driver->followed(job.first).cancelled;
+    const SimulatedDriver::Followed& followed = driver->followed(job.first);
+    return followed.failed || followed.cancelled || followed.finished;
   });
   if (!restores_ || over || world_.Chance(0.5)) return driver->Crash();
   driver->CrashAndRestoreOlderJournal();

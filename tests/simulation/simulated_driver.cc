@@ -171,6 +171,8 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
     OnBatch(record.batch_committed());
   } else if (record.has_job_failed()) {
     OnFailed(record.job_failed());
+  } else if (record.has_job_finished()) {
+    OnFinished(record.job_finished().job_id());
   } else if (record.has_job_cancelled()) {
     OnCancelled(record.job_cancelled().job_id());
   } else if (record.has_shards_assigned()) {
@@ -229,7 +231,7 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   const auto fail = [&](const auto&... what) {
     world_->Fail(absl::StrCat("batch ", batch.batch(), " of ", batch.job_id(), ": ", what...));
   };
-  if (job.failed || job.cancelled) return fail("follows the end of its job");
+  if (job.failed || job.cancelled || job.finished) return fail("follows the end of its job");
   if (batch.batch() > job.delivered + world_->limits.sink_backlog) return fail("is made although a sink is too far behind");
   if (batch.batch() != job.last.batch() + 1) return fail("follows batch ", job.last.batch());
   const auto partitions = static_cast<size_t>(batch.next_offsets_size());
@@ -250,10 +252,16 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
       return fail("partition ", p, " goes to offset ", end, " from ", job.checked[p]);
     for (; job.checked[p] < end; ++job.checked[p]) {
       const SimulatedLog::Slot& slot = slots[static_cast<size_t>(job.checked[p])];
-      const Oracle::Place place{
-          .topic = "events", .partition = static_cast<int32_t>(p), .offset = job.checked[p], .parts = &slot.parts};
+      const Oracle::Place place{.topic = "events",
+                                .partition = static_cast<int32_t>(p),
+                                .offset = job.checked[p],
+                                .parts = &slot.parts,
+                                .source = job.partitions[p].source()};
       if (!slot.marker) job.oracle->Add(p, slot.value, place);
     }
+    if (!job.partitions[p].has_end_offset()) continue;
+    if (end > job.partitions[p].end_offset()) return fail("partition ", p, " goes beyond the job's end");
+    if (end == job.partitions[p].end_offset()) job.oracle->End(p);
   }
   const std::string difference = job.oracle->Difference(batch);
   if (!difference.empty()) return fail(difference);
@@ -288,6 +296,21 @@ void SimulatedDriver::OnFailed(const JobFailed& failed) {
   world_->Hit("step: job failed and named the place");
   job.failed = true;
   if (world_->Chance(0.5)) Cancel(failed.job_id(), static_cast<int64_t>(world_->Draw(5000)));
+}
+
+void SimulatedDriver::OnFinished(const std::string& job_id) {
+  Job& job = jobs_.at(job_id);
+  if (job.failed || job.cancelled || job.finished) world_->Fail(absl::StrCat("job ", job_id, " ends twice"));
+  bool at_end = job.last.next_offsets_size() == static_cast<int>(job.partitions.size());
+  for (size_t p = 0; at_end && p < job.partitions.size(); ++p)
+    at_end =
+        job.partitions[p].has_end_offset() && job.last.next_offsets(static_cast<int>(p)) == job.partitions[p].end_offset();
+  if (!at_end) world_->Fail(absl::StrCat("job ", job_id, " is finished before its end"));
+  const std::vector<int64_t> windows = job.oracle->has_windows() ? job.oracle->Windows() : std::vector<int64_t>();
+  if (!windows.empty() && (!job.last.has_closed_through() || job.last.closed_through() < windows.back()))
+    world_->Fail(absl::StrCat("job ", job_id, " is finished before its windows are final"));
+  world_->Hit("step: job finished");
+  job.finished = true;
 }
 
 void SimulatedDriver::OnCancelled(const std::string& job_id) {
@@ -405,10 +428,12 @@ void SimulatedDriver::Do(const FindPartitions& find) {
     }
     for (size_t p = 0; p < job->job().partitions.size(); ++p)
       found.begins.push_back(world_->Fault(0.02) ? -1 : log.Begin(p));
-    for (size_t p = job->job().partitions.size(); p < log.partitions.size(); ++p) {
+    const KafkaSource& source = job->job().spec.source();
+    for (size_t p = job->job().partitions.size(); p < log.partitions.size() && !source.has_until(); ++p) {
       Partition& partition = found.added.emplace_back();
       partition.set_topic("events");
       partition.set_partition(static_cast<int32_t>(p));
+      if (p % 2 == 1 && !source.others().empty()) partition.set_source(1);
     }
     if (world_->Fault(0.05)) {
       // As when somebody asks for the ends meanwhile.
@@ -581,6 +606,7 @@ bool SimulatedDriver::IsCaughtUp(const std::string& job_id) const {
         workers_have([&](const SimulatedWorker& worker) { return (worker.gone || worker.uncallable) && owns(worker.id()); }))
       return true;
   }
+  if (world_->jobs.at(job_id).submitted.spec().source().has_until()) return job.finished;
   if (static_cast<size_t>(job.last.next_offsets_size()) != log.partitions.size()) return false;
   for (size_t p = 0; p < log.partitions.size(); ++p) {
     if (job.last.next_offsets(static_cast<int>(p)) != log.End(p)) return false;

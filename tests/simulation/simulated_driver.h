@@ -30,6 +30,7 @@ class SimulatedDriver {
     BatchCommitted last;
     bool failed = false;
     bool cancelled = false;
+    bool finished = false;
   };
 
   // World and workers outlive the object.
@@ -78,6 +79,8 @@ class SimulatedDriver {
   const SimulatedDriver* twin = nullptr;
 
  private:
+  void OnFinished(const std::string& job_id);
+
   struct Job : Followed {
     Job() = default;
     // The oracle of a copy begins anew.

@@ -5,21 +5,21 @@
 #include "absl/strings/str_cat.h"
 #include "common/number/digest.h"
 #include "jobs/plan/pane_clock.h"
+#include "jobs/plan/sources.h"
 #include "worker/fold/pane_digests.h"
 
 namespace tenfold {
 
 SimulatedFoldTask::SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random)
-    : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL),
-      log_(log),
-      random_(random),
-      decoder_(*RecordDecoder::Create(spec)) {
+    : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL), log_(log), random_(random) {
+  for (size_t source = 0; source < SourceCount(spec.fold().general()); ++source)
+    decoders_.push_back(*RecordDecoder::Create(spec, source));
   if (spec.fold().general().has_window()) calendar_ = std::make_unique<PaneCalendar>(spec.fold().general().window());
 }
 
-BadReason SimulatedFoldTask::Add(const Record& record, PaneClock* clock, PartitionState* partition, DeltaTable* table,
-                                 std::string* subject) {
-  const Contribution& contribution = decoder_.Decode(record, clock);
+BadReason SimulatedFoldTask::Add(const Record& record, size_t source, PaneClock* clock, PartitionState* partition,
+                                 DeltaTable* table, std::string* subject) {
+  const Contribution& contribution = decoders_.at(source).Decode(record, clock);
   if (clock != nullptr && clock->max_time_us()) partition->set_max_time_us(*clock->max_time_us());
   *subject = contribution.subject;
   if (contribution.reason != BAD_NONE) return contribution.reason;
@@ -27,20 +27,21 @@ BadReason SimulatedFoldTask::Add(const Record& record, PaneClock* clock, Partiti
     partition->set_filtered(partition->filtered() + 1);
   } else if (contribution.late) {
     partition->set_late(partition->late() + 1);
-  } else if (contribution.pane) {
+  }
+  for (const Contribution::Event& event : contribution.events) {
     std::string row_key;
-    contribution.pane->Append(&row_key);
-    table->AddCopy(row_key.append(contribution.key), contribution.units);
-  } else {
-    table->AddCopy(contribution.key, contribution.units);
+    if (contribution.pane) contribution.pane->Append(&row_key);
+    table->AddCopy(row_key.append(event.key), event.units);
   }
   return BAD_NONE;
 }
 
-std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table) {
+std::optional<std::string> SimulatedFoldTask::FoldPartition(const Partition& of, int64_t end, PartitionState* partition,
+                                                            DeltaTable* table) {
   const std::vector<SimulatedLog::Slot>& slots = log_->partitions[partition->partition()];
   const std::string name = absl::StrCat("events[", partition->partition(), "]");
   end = std::min(end, log_->End(partition->partition()));
+  if (of.has_end_offset()) end = std::min(end, of.end_offset());
   if (partition->next_offset() < std::min(end, log_->Begin(partition->partition())))
     return absl::StrCat(name, " no longer has offset ", partition->next_offset());
   std::optional<PaneClock> clock;
@@ -57,7 +58,7 @@ std::optional<std::string> SimulatedFoldTask::FoldPartition(int64_t end, Partiti
                                   .partition = static_cast<int32_t>(partition->partition()),
                                   .offset = partition->next_offset() - 1,
                                   .parts = &slot.parts},
-                                 clock ? &*clock : nullptr, partition, table, &subject);
+                                 of.source(), clock ? &*clock : nullptr, partition, table, &subject);
     if (reason == BAD_NONE) continue;
     if (fails_on_bad_record_) return absl::StrCat(name, " at offset ", partition->next_offset() - 1, ": the record is bad");
     const auto bad = partition->mutable_bad();
@@ -89,7 +90,7 @@ FoldOutcome SimulatedFoldTask::Fold(const std::vector<JobCore::ShardRange>& rang
       const int64_t beyond = log_->End(partition->partition()) - end;
       if (left > 0 && kind == 1 && !options.exact && beyond > 0)
         end += static_cast<int64_t>(Draw(static_cast<uint64_t>(beyond) + 1));
-      outcome.failure = FoldPartition(end, partition, &table);
+      outcome.failure = FoldPartition(range.state.id().partitions(j), end, partition, &table);
       if (outcome.failure) return outcome;
     }
     shard.deltas = table.Deltas();

@@ -47,16 +47,18 @@ class SimulatedFoldTask : public FoldTask {
  private:
   uint64_t Draw(uint64_t below) { return (*random_)() % below; }
   // Adds what the record contributes, or counts that it is filtered or late. Returns why it is bad, with the subject.
-  BadReason Add(const Record& record, PaneClock* clock, PartitionState* partition, DeltaTable* table, std::string* subject);
+  BadReason Add(const Record& record, size_t source, PaneClock* clock, PartitionState* partition, DeltaTable* table,
+                std::string* subject);
   // What stops the job, if something does.
-  std::optional<std::string> FoldPartition(int64_t end, PartitionState* partition, DeltaTable* table);
+  std::optional<std::string> FoldPartition(const Partition& of, int64_t end, PartitionState* partition, DeltaTable* table);
 
   const bool fails_on_bad_record_;
   const SimulatedLog* const log_;
   std::mt19937_64* const random_;
   // Of a job with windows.
   std::unique_ptr<PaneCalendar> calendar_;
-  RecordDecoder decoder_;
+  // By source.
+  std::vector<RecordDecoder> decoders_;
   std::map<uint32_t, DeltaTable> tables_;
 };
 

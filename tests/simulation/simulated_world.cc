@@ -108,6 +108,23 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
     made->set_name(name);
     made->set_expression(expression);
   };
+  if (Chance(0.3)) {
+    Hit("job: a list is exploded");
+    fold->mutable_explode()->set_name("piece");
+    fold->mutable_explode()->set_list("split(page, \"1\")");
+    if (Chance(0.7)) fold->set_where(fold->where().empty() ? "piece <> \"\"" : "(" + fold->where() + ") and piece <> \"\"");
+    fold->add_key("piece");
+  }
+  if (Chance(0.3)) {
+    Hit("job: a table is looked up");
+    LookupTable* const table = fold->add_tables();
+    table->set_name("names");
+    for (const char* key : {"page1", "page2", "page21"}) {
+      table->add_keys(key);
+      table->add_values("a");
+    }
+    fold->add_key("lookup(names, page, record.key)");
+  }
   measure("score", Chance(0.4) ? "sum(share)" : Chance(0.5) ? "count()" : "sum(0.8*clicks - minutes + record.partition)");
   if (Chance(0.6)) {
     Hit("job: several measures");
@@ -119,6 +136,33 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
     if (Chance(0.2)) measure("marked", "count(record.headers[\"h\"])");
   }
   CHECK(MakeCanonical(fold));
+}
+
+void SimulatedWorld::MakeSecondSource(JobSpec* spec) {
+  Hit("job: two sources");
+  spec->mutable_source()->add_others()->add_topics("others");
+  GeneralFold* const fold = spec->mutable_fold()->mutable_general();
+  SourceRecords* const other = fold->add_others();
+  *other->mutable_format() = fold->format();
+  *other->mutable_fields() = fold->fields();
+  // Of the same fields, two change their places.
+  for (Field& field : *other->mutable_fields()) {
+    if (field.place() == "clicks" || field.place() == "like") field.set_place(field.place() == "like" ? "clicks" : "like");
+  }
+  if (fold->has_window()) other->set_time(Chance(0.5) ? "record.timestamp" : "record.timestamp - clicks");
+  CHECK(MakeCanonical(fold));
+}
+
+void SimulatedWorld::MakeEnds(SimulatedJob* job) {
+  Hit("job: it ends");
+  job->submitted.mutable_spec()->mutable_source()->mutable_until()->set_end(true);
+  for (SourceTopics& other : *job->submitted.mutable_spec()->mutable_source()->mutable_others())
+    other.mutable_until()->set_end(true);
+  for (size_t p = 0; p < job->log.partitions.size(); ++p) {
+    Partition* const partition = job->submitted.mutable_partitions(static_cast<int>(p));
+    const int64_t left = job->log.End(p) - partition->start_offset();
+    partition->set_end_offset(partition->start_offset() + static_cast<int64_t>(Draw(static_cast<uint64_t>(left) + 1)));
+  }
 }
 
 // Windows that pass while records come, of which some are late.
@@ -189,6 +233,8 @@ void SimulatedWorld::MakeOfScenario(SimulatedJob* job) {
     Partition* const added = job->submitted.add_partitions();
     added->set_topic("events");
     added->set_partition(static_cast<int32_t>(job->log.partitions.size()) - 1);
+    added->set_source(static_cast<uint32_t>(scenario_->SourceOf(job->log.partitions.size() - 1)));
+    if (scenario_->ends) added->set_end_offset(static_cast<int64_t>(records.size()));
   }
 }
 
@@ -201,6 +247,7 @@ void SimulatedWorld::MakeRandom(SimulatedJob* job) {
     int64_t idle_us = 0;
     if (Chance(0.5)) MakeWindow(spec->mutable_fold()->mutable_general(), &idle_us);
     spec->set_idle_us(idle_us);
+    if (Chance(0.3)) MakeSecondSource(spec);
   } else {
     MakeLinear(spec->mutable_fold());
   }
@@ -224,8 +271,10 @@ void SimulatedWorld::MakeRandom(SimulatedJob* job) {
     partition->set_topic("events");
     partition->set_partition(static_cast<int32_t>(p));
     partition->set_start_offset(job->log.End(p));
+    if (p % 2 == 1 && !general.others().empty()) partition->set_source(1);
   }
   AddRecords(job, Draw(400));
+  if (Chance(0.15)) MakeEnds(job);
 }
 
 }  // namespace tenfold

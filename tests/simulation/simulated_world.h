@@ -84,6 +84,10 @@ class SimulatedWorld {
   void MakeLinear(Fold* fold);
   void MakeGeneral(GeneralFold* fold);
   void MakeWindow(GeneralFold* fold, int64_t* idle_us);
+  // Has the records of every other partition be of a source of its own.
+  void MakeSecondSource(JobSpec* spec);
+  // Has the job end somewhere in what there is.
+  void MakeEnds(SimulatedJob* job);
   void MakeResult(JobSpec* spec);
   void MakeRandom(SimulatedJob* job);
   void MakeOfScenario(SimulatedJob* job);

@@ -53,6 +53,8 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
       Cursor& cursor = cursors.emplace_back();
       const Partition& partition = range.state.id().partitions(j);
       cursor.partition = {partition.topic(), partition.partition()};
+      cursor.source = partition.source();
+      if (partition.has_end_offset()) cursor.job_end = partition.end_offset();
       cursor.state = range.state.mutable_partitions(j);
       cursor.table = of_shard;
       cursor.compacted = compacted_;
@@ -162,7 +164,7 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
           break;
         }
         cursor.read = std::max(cursor.read, event.next_offset);
-        const int64_t reached = exact ? std::min(event.next_offset, cursor.end) : event.next_offset;
+        const int64_t reached = std::min(event.next_offset, cursor.Limit(exact));
         if (reached > cursor.state->next_offset()) {
           LogIdentity identity = event.identity;
           if (reached != event.next_offset) identity.leader_epoch = -1;

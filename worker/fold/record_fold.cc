@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "jobs/decode/bad_record_text.h"
+#include "jobs/plan/sources.h"
 
 namespace tenfold {
 namespace {
@@ -93,9 +94,13 @@ std::string Cursor::Another(const std::string& how) const {
 }
 
 absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {
-  absl::StatusOr<RecordDecoder> decoder = RecordDecoder::Create(spec);
-  if (!decoder.ok()) return decoder.status();
-  return RecordFold(spec, *std::move(decoder));
+  std::vector<RecordDecoder> decoders;
+  for (size_t source = 0; source < SourceCount(spec.fold().general()); ++source) {
+    absl::StatusOr<RecordDecoder> decoder = RecordDecoder::Create(spec, source);
+    if (!decoder.ok()) return decoder.status();
+    decoders.push_back(*std::move(decoder));
+  }
+  return RecordFold(spec, std::move(decoders));
 }
 
 std::optional<std::string> RecordFold::TakeBad(const LogRecord& record, BadReason reason, std::string_view subject,
@@ -103,7 +108,7 @@ std::optional<std::string> RecordFold::TakeBad(const LogRecord& record, BadReaso
   // An exact fold stops at what is journalled, and passes over the bad records that were skipped before an update.
   if (spec_.on_bad_record() == BAD_RECORD_FAIL && !exact) {
     return absl::StrCat(cursor->Name(), " has a bad record at offset ", record.offset, ": ",
-                        BadRecordText(spec_, record.value, reason, subject),
+                        BadRecordText(spec_, record.value, reason, subject, cursor->source),
                         ". The job's on_bad_record is fail: cancel it and submit it with skip, or with records mended");
   }
   CountBad(record, reason, subject, cursor->state);
@@ -114,7 +119,7 @@ std::optional<std::string> RecordFold::TakeRecord(const LogRecord& record, const
                                                   Cursor* cursor) {
   const size_t place = taken_.size();
   taken_records_[place] = &record;
-  if (decoder_.general()->plan().reads_parts) log.ReadParts(record, &taken_parts_[place]);
+  if (decoder_->general()->plan().reads_parts) log.ReadParts(record, &taken_parts_[place]);
   taken_.push_back({.value = record.value,
                     .topic = cursor->partition.topic,
                     .partition = cursor->partition.partition,
@@ -126,13 +131,13 @@ std::optional<std::string> RecordFold::TakeRecord(const LogRecord& record, const
 std::optional<std::string> RecordFold::AddTaken(bool exact, Cursor* cursor) {
   if (taken_.empty()) return std::nullopt;
   Rows alone = FirstRows(taken_.size());
-  const bool windows = decoder_.general()->plan().calendar != nullptr;
+  const bool windows = decoder_->general()->plan().calendar != nullptr;
   std::optional<std::string> failure;
   if (windows) {
-    failure = AddTakenToWindows(decoder_.block() == nullptr ? nullptr : &decoder_.block()->Decode(taken_), exact, cursor);
+    failure = AddTakenToWindows(decoder_->block() == nullptr ? nullptr : &decoder_->block()->Decode(taken_), exact, cursor);
     alone = 0;
-  } else if (decoder_.block() != nullptr) {
-    const DecodedBlock& block = decoder_.block()->Decode(taken_);
+  } else if (decoder_->block() != nullptr) {
+    const DecodedBlock& block = decoder_->block()->Decode(taken_);
     if (block.filtered != 0) {
       cursor->state->set_filtered(cursor->state->filtered() + static_cast<uint64_t>(std::popcount(block.filtered)));
     }
@@ -155,7 +160,7 @@ std::string_view RecordFold::RowKey(size_t taken, const RowPane& pane, std::stri
 
 std::optional<std::string> RecordFold::AddTakenToWindows(const DecodedBlock* block, bool exact, Cursor* cursor) {
   PartitionState* const state = cursor->state;
-  PaneClock clock(decoder_.general()->plan().calendar.get(),
+  PaneClock clock(decoder_->general()->plan().calendar.get(),
                   state->has_max_time_us() ? std::optional(state->max_time_us()) : std::nullopt);
   DeltaTable::KeyBlock keys;
   Rows folded = 0;
@@ -186,7 +191,7 @@ std::optional<std::string> RecordFold::AddTakenToWindows(const DecodedBlock* blo
 }
 
 std::optional<std::string> RecordFold::AddAlone(size_t taken, bool exact, PaneClock* clock, Cursor* cursor) {
-  const Contribution& contribution = decoder_.general()->Decode(taken_[taken], clock);
+  const Contribution& contribution = decoder_->general()->Decode(taken_[taken], clock);
   if (contribution.reason != BAD_NONE) {
     return TakeBad(*taken_records_[taken], contribution.reason, contribution.subject, exact, cursor);
   }
@@ -194,10 +199,10 @@ std::optional<std::string> RecordFold::AddAlone(size_t taken, bool exact, PaneCl
     cursor->state->set_filtered(cursor->state->filtered() + 1);
   } else if (contribution.late) {
     cursor->state->set_late(cursor->state->late() + 1);
-  } else if (contribution.pane) {
-    cursor->table->AddCopy(RowKey(taken, *contribution.pane, contribution.key), contribution.units);
-  } else {
-    cursor->table->AddCopy(contribution.key, contribution.units);
+  }
+  for (const Contribution::Event& event : contribution.events) {
+    const std::string_view key = contribution.pane ? RowKey(taken, *contribution.pane, event.key) : event.key;
+    cursor->table->AddCopy(key, event.units);
   }
   return std::nullopt;
 }
@@ -207,9 +212,12 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
   const std::span<const LogRecord> records = *left;
   // Values that change with each record stay in registers during the run.
   DeltaTable* const table = cursor->table;
-  Decoder* const direct = decoder_.direct();
+  if (cursor->source >= decoders_.size()) return absl::StrCat(cursor->Name(), " is of a source that the job does not have");
+  decoder_ = &decoders_[cursor->source];
+  Decoder* const direct = decoder_->direct();
   taken_.clear();
   int64_t next_offset = cursor->state->next_offset();
+  const int64_t limit = cursor->Limit(exact);
   int64_t read = cursor->read;
   uint64_t folded = 0;
   size_t i = 0;
@@ -225,8 +233,8 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
       return cursor->Another(absl::StrCat("it has a record at offset ", record.offset, ", where none was folded"));
     }
     read = record.offset + 1;
-    if (exact && record.offset >= cursor->end) {
-      next_offset = std::max(next_offset, cursor->end);
+    if (record.offset >= limit) [[unlikely]] {
+      next_offset = std::max(next_offset, limit);
       continue;
     }
     if (direct != nullptr) [[likely]] {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +30,8 @@ struct Anchor {
 // One partition of a fold, and the position of its reader.
 struct Cursor {
   TopicPartition partition;
+  // Which of the job's sources says what its records are.
+  size_t source = 0;
   // The position of the reader: no record below it will come.
   int64_t read = -1;
   // The partition's part of the state that is folded on, and the deltas of its shard. Both outlive the fold.
@@ -36,6 +39,8 @@ struct Cursor {
   DeltaTable* table = nullptr;
   // Where the fold ends.
   int64_t end = 0;
+  // Where the job ends in the partition; the maximum if it does not.
+  int64_t job_end = std::numeric_limits<int64_t>::max();
   // Records folded, bad ones included; counted into the state at the end of the fold.
   uint64_t records = 0;
   // The last folded record of the poll under way.
@@ -49,6 +54,9 @@ struct Cursor {
   Anchor expected_next;
   // Why no records of the partition come until the reader is assigned again; empty if nothing is wrong.
   std::string failure;
+
+  // No record from here on is folded: the end if that is exact, else the job's.
+  int64_t Limit(bool exact) const { return exact ? end : job_end; }
 
   // Has the state go on at `next_offset`, which `log` has the records up to.
   void SetNext(int64_t next_offset, const LogIdentity& log);
@@ -77,7 +85,7 @@ class RecordFold {
                                   std::vector<Cursor>* cursors);
 
  private:
-  RecordFold(const JobSpec& spec, RecordDecoder decoder) : spec_(spec), decoder_(std::move(decoder)) {}
+  RecordFold(const JobSpec& spec, std::vector<RecordDecoder> decoders) : spec_(spec), decoders_(std::move(decoders)) {}
   // Folds the first of `left`, and those after it up to one of another partition, and takes them off.
   std::optional<std::string> FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact, Cursor* cursor);
   // Takes another record of the run, to be decoded by the plan at the next AddTaken, which comes when a block is full.
@@ -92,7 +100,10 @@ class RecordFold {
                                      Cursor* cursor);
 
   JobSpec spec_;
-  RecordDecoder decoder_;
+  // By source.
+  std::vector<RecordDecoder> decoders_;
+  // That of the run under way.
+  RecordDecoder* decoder_ = nullptr;
   // The records that were taken.
   std::vector<Record> taken_;
   std::array<const LogRecord*, Column::kRows> taken_records_;

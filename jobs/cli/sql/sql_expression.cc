@@ -37,7 +37,7 @@ const std::map<std::string, std::string>& Refusals() {
       {"tumble_end", "windows are FROM TUMBLE(table, column, INTERVAL '1 day'), and window_end is their end"},
       {"hop", "windows are FROM HOP(table, column, INTERVAL '5 minutes', INTERVAL '1 day')"},
       {"window", "windows are FROM TUMBLE(table, column, INTERVAL '1 day')"},
-      {"unnest", "it comes with explode"}};
+      {"unnest", "it stands behind FROM: FROM clicks, unnest(tags) AS t(tag)"}};
   return *refusals;
 }
 
@@ -182,8 +182,8 @@ SqlText SqlExpressions::Translate(const SqlNode& node, size_t near) {
     const bool of_null = test == "IS_FALSE" || test == "IS_NOT_FALSE";
     return text.Add(negated ? "(not coalesce(" : "(coalesce(", at).Add(of).Add(of_null ? ", true))" : ", false))");
   }
+  if (kind == "SubLink") return InTable(InnerOf(node), at);
   static const auto* const others = new std::map<std::string, std::string, std::less<>>{
-      {"SubLink", "a subquery is not supported: no result of one job is an input of another"},
       {"ParamRef", "a parameter has no value here"},
       {"SQLValueFunction", "a result is a function of the records, which know no present time and no user"},
       {"A_ArrayExpr", "an array is not supported here"},
@@ -367,6 +367,16 @@ SqlText SqlExpressions::Call(const SqlNode& node, size_t at) {
     Problem(OffsetOf(argument, at), fmt::format("{} has no arguments by name", absl::AsciiStrToUpper(name)));
     return {};
   }
+  if (name == "lookup" && arguments.is_array() && !arguments.empty()) {
+    // Its first argument is the name of a table.
+    const std::vector<std::string> table = NamesOf(FieldOf(InnerOf(arguments[0]), "fields"));
+    SqlNode values = arguments;
+    values.erase(0);
+    return SqlText()
+        .Add(absl::StrCat("lookup(", table.size() == 1 && IsWord(table[0]) ? table[0] : "null", ", "), at)
+        .Add(List(values, ", ", at))
+        .Add(")");
+  }
   if (name.starts_with("regexp_")) return Pattern(name, arguments, at);
   if (name == "to_timestamp") return SqlText().Add("from_unix_ms(1000 * ", at).Add(List(arguments, ", ", at)).Add(")");
   if (name == "greatest" || name == "least") return Extreme(name, arguments, at);
@@ -441,6 +451,30 @@ SqlText SqlExpressions::Cast(const SqlNode& node, size_t at) {
                   "a cast to {} is not supported; there are numeric of a text, text, and timestamptz of a text in quotes",
                   Shown(type)));
   return {};
+}
+
+// x IN (SELECT column FROM table).
+SqlText SqlExpressions::InTable(const SqlNode& link, size_t at) {
+  const SqlNode& select = InnerOf(FieldOf(link, "subselect"));
+  const SqlNode& from = FieldOf(select, "fromClause");
+  const SqlNode& targets = FieldOf(select, "targetList");
+  bool plain = TextOf(link, "subLinkType") == "ANY_SUBLINK" && !link.contains("operName") && from.is_array() &&
+               from.size() == 1 && KindOf(from[0]) == "RangeVar" && targets.is_array() && targets.size() == 1;
+  for (const char* part :
+       {"whereClause", "groupClause", "havingClause", "distinctClause", "larg", "withClause", "limitOffset"})
+    plain = plain && !select.contains(part);
+  const std::vector<std::string> column =
+      plain ? NamesOf(FieldOf(InnerOf(FieldOf(InnerOf(targets[0]), "val")), "fields")) : std::vector<std::string>();
+  if (!plain || column.empty() || TextOf(select, "limitOption") == "LIMIT_OPTION_COUNT") {
+    Problem(at, "a subquery is not supported, but x IN (SELECT column FROM table) of a table that is a file");
+    return {};
+  }
+  const std::string table = TextOf(InnerOf(from[0]), "relname");
+  if (std::string wrong = lookups_(table, column.back()); !wrong.empty()) {
+    Problem(at, std::move(wrong));
+    return {};
+  }
+  return SqlText().Add("(", at).Add(Translate(FieldOf(link, "testexpr"), at)).Add(absl::StrCat(" in ", table, ")"));
 }
 
 SqlText SqlExpressions::Case(const SqlNode& expression, size_t at) {

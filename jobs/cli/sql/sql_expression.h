@@ -45,6 +45,9 @@ class SqlExpressions {
   // What is known of a node without its children.
   using TypeOf = std::function<SqlType(const SqlNode& node)>;
   void SetTypes(TypeOf type_of) { type_of_ = std::move(type_of); }
+  // Why IN cannot ask for a column of a table; "" if it can. Without it no table can be asked.
+  using Lookups = std::function<std::string(const std::string& table, const std::string& column)>;
+  void SetLookups(Lookups lookups) { lookups_ = std::move(lookups); }
 
   // What is no expression of ours is a problem, and the text is of no use then.
   SqlText Translate(const SqlNode& node, size_t near);
@@ -64,11 +67,13 @@ class SqlExpressions {
   SqlText Function(const std::string& name, const SqlNode& arguments, size_t at);
   SqlText Cast(const SqlNode& cast, size_t at);
   SqlText Case(const SqlNode& expression, size_t at);
+  SqlText InTable(const SqlNode& link, size_t at);
   SqlText List(const SqlNode& items, std::string_view between, size_t at);
 
   const Column column_;
   const Aggregate aggregate_;
   TypeOf type_of_ = [](const SqlNode&) { return SqlType(); };
+  Lookups lookups_ = [](const std::string&, const std::string&) { return std::string("a table cannot be asked here"); };
   // Bytes that names and constants may still take.
   size_t left_ = 4 * kMaxSpecBytes;
   std::vector<SqlProblem>* const problems_;

@@ -9,6 +9,7 @@
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
+#include "jobs/cli/sql/sql_from.h"
 
 namespace tenfold {
 namespace {
@@ -21,9 +22,10 @@ class QueryReader {
   SqlQuery Read(const SqlNode& select) {
     query_.offset = begin_;
     RefuseOthers(select);
-    ReadFrom(FieldOf(select, "fromClause"));
-    if (table_ == nullptr) return std::move(query_);
-    query_.table = table_;
+    ReadSqlFrom(
+        FieldOf(select, "fromClause"), tables_, begin_,
+        [this](const SqlNode& node, size_t at) { return Rows().Translate(node, at); }, &query_.from, problems_);
+    if (query_.from.table == nullptr) return std::move(query_);
     if (select.contains("whereClause"))
       query_.where = Part(Rows().Translate(select["whereClause"], begin_), select["whereClause"]);
     const SqlNode& targets = FieldOf(select, "targetList");
@@ -67,157 +69,37 @@ class QueryReader {
     if (TextOf(select, "op") != "SETOP_NONE") Problem(begin_, "UNION, EXCEPT and INTERSECT are not supported");
   }
 
-  // ---- FROM ----
-
-  void ReadFrom(const SqlNode& from) {
-    if (!from.is_array() || from.empty()) return Problem(begin_, "FROM is missing: it names a table, that is a topic");
-    if (from.size() > 1) return Problem(OffsetOf(from[1], begin_), "a query reads one table; streams are not joined");
-    const std::string_view kind = KindOf(from[0]);
-    const SqlNode& inner = InnerOf(from[0]);
-    const size_t at = OffsetOf(from[0], begin_);
-    alias_ = TextOf(FieldOf(inner, "alias"), "aliasname");
-    if (FieldOf(inner, "alias").contains("colnames"))
-      return Problem(at, "other names of columns are not supported; name them in CREATE TABLE");
-    for (const char* part : {"coldeflist", "ordinality", "is_rowsfrom", "lateral", "catalogname", "schemaname"}) {
-      if (inner.contains(part))
-        return Problem(at, "FROM takes the name of a table, TUMBLE(..) or HOP(..), and nothing else");
-    }
-    if (kind == "RangeVar") return FindTable({TextOf(inner, "relname")}, at);
-    if (kind == "RangeFunction") {
-      const SqlNode& functions = FieldOf(inner, "functions");
-      const SqlNode& items =
-          functions.is_array() && functions.size() == 1 ? FieldOf(InnerOf(functions[0]), "items") : functions;
-      if (items.is_array() && !items.empty() && KindOf(items[0]) == "FuncCall") return ReadWindow(items[0]);
-    }
-    if (kind == "JoinExpr") return Problem(begin_, "streams are not joined: a join needs an order over partitions");
-    Problem(at, kind == "RangeSubselect" ? "a query in FROM is not supported: name a table, that is a topic"
-                                         : "FROM takes a table, TUMBLE(..) or HOP(..)");
-  }
-
-  void FindTable(const std::vector<std::string>& names_of, size_t at) {
-    if (names_of.size() != 1) return Problem(at, "a table has a name without a schema");
-    const std::string& name = names_of[0];
-    const auto found = tables_.find(name);
-    if (found == tables_.end()) {
-      std::vector<std::string> names;
-      for (const auto& [known, table] : tables_) names.push_back(known);
-      return Problem(at, fmt::format("there is no table {}{}; declare it by CREATE TABLE {} (..) WITH (..)", Quoted(name),
-                                     DidYouMean(name, names), Shown(name)));
-    }
-    table_ = &found->second;
-  }
-
-  // TUMBLE(table, column, size, zone => ..) and HOP(table, column, every, size, ..).
-  void ReadWindow(const SqlNode& call) {
-    const size_t at = OffsetOf(call, begin_);
-    const std::string function = SqlName(FieldOf(InnerOf(call), "funcname"));
-    const bool tumble = function == "tumble";
-    for (const char* part :
-         {"agg_distinct", "agg_order", "agg_filter", "agg_within_group", "agg_star", "func_variadic", "over"}) {
-      if (InnerOf(call).contains(part)) return Problem(at, "FROM takes TUMBLE(..) and HOP(..) with their arguments alone");
-    }
-    if (!tumble && function != "hop") {
-      return Problem(at, function == "session" ? "SESSION is not supported: sessions need an order over partitions"
-                                               : fmt::format("FROM takes a table, TUMBLE(..) or HOP(..), but no {}(..)",
-                                                             absl::AsciiStrToUpper(Shown(function))));
-    }
-    std::vector<const SqlNode*> arguments;
-    SqlQuery::Window window;
-    window.offset = at;
-    std::map<std::string, SqlTable::Option> said;
-    for (const char* key : {"lateness", "ahead", "idle"}) {
-      const auto in_table = [&](const SqlTable& table) {
-        if (const SqlTable::Option* const option = table.FindOption(key)) said[key] = *option;
-      };
-      const SqlNode& args = FieldOf(InnerOf(call), "args");
-      const SqlNode& first = args.is_array() && !args.empty() ? args[0] : args;
-      const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(first), "fields"));
-      if (const auto table = tables_.find(names.empty() ? "" : names.back()); table != tables_.end())
-        in_table(table->second);
-    }
-    std::set<std::string> named;
-    for (const SqlNode& argument : FieldOf(InnerOf(call), "args")) {
-      if (KindOf(argument) != "NamedArgExpr") {
-        arguments.push_back(&argument);
-        continue;
-      }
-      const std::string name = TextOf(InnerOf(argument), "name");
-      const SqlNode& value = FieldOf(InnerOf(argument), "arg");
-      const size_t value_at = OffsetOf(value, at);
-      static const std::vector<std::string> kNames = {"zone", "lateness", "ahead", "idle"};
-      if (!named.insert(name).second) {
-        Problem(OffsetOf(argument, at), fmt::format("{} is there twice", name));
-      } else if (std::ranges::find(kNames, name) == kNames.end()) {
-        Problem(OffsetOf(argument, at), fmt::format("there is no {}{}; there are zone, lateness, ahead and idle",
-                                                    Quoted(name), DidYouMean(name, kNames)));
-      } else if (name == "zone") {
-        if (!FieldOf(InnerOf(value), "sval").is_object()) Problem(value_at, "a zone is a text, like 'Europe/Berlin'");
-        said[name] = {TextOf(FieldOf(InnerOf(value), "sval"), "sval"), value_at};
-      } else if (const std::optional<std::string> length = SqlInterval(value)) {
-        said[name] = {*length, value_at};
-      } else {
-        Problem(value_at, "is no interval; write it like INTERVAL '30 seconds'");
-      }
-    }
-    const size_t needed = tumble ? 3 : 4;
-    if (arguments.size() != needed) {
-      return Problem(at, tumble
-                             ? "TUMBLE takes a table, its column of time and the size: TUMBLE(clicks, at, INTERVAL '1 day')"
-                             : "HOP takes a table, its column of time, how often windows begin and their size: HOP(clicks, "
-                               "at, INTERVAL '5 minutes', INTERVAL '1 day')");
-    }
-    const std::vector<std::string> table = NamesOf(FieldOf(InnerOf(*arguments[0]), "fields"));
-    if (table.empty()) return Problem(OffsetOf(*arguments[0], at), "the first argument is the name of a table");
-    FindTable(table, OffsetOf(*arguments[0], at));
-    if (table_ == nullptr) return;
-    window.time = Part(Rows().Translate(*arguments[1], at), *arguments[1]);
-    const std::vector<std::string> time = NamesOf(FieldOf(InnerOf(*arguments[1]), "fields"));
-    if (const SqlTable::Option* const said_time = table_->FindOption("time");
-        said_time != nullptr && (time.empty() || time.back() != said_time->value)) {
-      return Problem(OffsetOf(*arguments[1], at), fmt::format("the table's time is {}", Shown(said_time->value)));
-    }
-    for (size_t i = 2; i < needed; ++i) {
-      const size_t length_at = OffsetOf(*arguments[i], at);
-      const std::optional<std::string> length = SqlInterval(*arguments[i]);
-      if (!length) return Problem(length_at, "this is no length of a window; write it like INTERVAL '5 minutes'");
-      // HOP has how often windows begin before their size.
-      (i + 1 == needed ? window.size : window.every) = {*length, length_at};
-    }
-    if (!said.contains("lateness")) {
-      Problem(at,
-              "it is not said how long a window waits for late records; add lateness => INTERVAL '30 seconds', or "
-              "lateness = '30s' to the table's WITH");
-      said["lateness"] = {"0s", at};
-    }
-    window.options = std::move(said);
-    query_.window = std::move(window);
-  }
-
   // ---- expressions ----
 
   std::optional<SqlText> Column(const std::vector<std::string>& names, size_t offset) {
-    const std::string& name_of_table = alias_.empty() ? table_->name : alias_;
+    const std::string& name_of_table = query_.from.alias.empty() ? query_.from.table->name : query_.from.alias;
     static const std::vector<std::string> kPlaces = {"key", "timestamp", "topic", "partition", "offset"};
     if (names.size() == 2 && names[0] == "record" && name_of_table != "record" &&
         std::ranges::find(kPlaces, names[1]) != kPlaces.end()) {
       return SqlText().Add("record." + names[1], offset);
     }
-    const bool qualified = names.size() == 2 && names[0] == name_of_table;
+    const std::optional<SqlFrom::Explode>& explode = query_.from.explode;
+    const bool of_element = explode && names.size() == 2 && names[0] == explode->alias && names[1] == explode->name;
+    const bool qualified = of_element || (names.size() == 2 && names[0] == name_of_table);
     if (names.size() != 1 && !qualified) {
       Problem(offset, fmt::format("there is no column {}", Quoted(fmt::format("{}", fmt::join(names, ".")))));
       return std::nullopt;
     }
-    const SqlTable::Column* const column = table_->Find(names.back());
+    const SqlTable::Column* const column = query_.from.table->Find(names.back());
+    if (column == nullptr && query_.from.explode && names.back() == query_.from.explode->name)
+      return SqlText().Add(names.back(), offset);
     if (column == nullptr && (names.back() == "window_start" || names.back() == "window_end")) {
-      Problem(offset, query_.window ? "the window stands for itself in GROUP BY and SELECT, and is no value to compute with"
-                                    : "FROM has no window; windows are FROM TUMBLE(..) and HOP(..)");
+      Problem(offset, query_.from.window
+                          ? "the window stands for itself in GROUP BY and SELECT, and is no value to compute with"
+                          : "FROM has no window; windows are FROM TUMBLE(..) and HOP(..)");
       return std::nullopt;
     }
     if (column == nullptr) {
       std::vector<std::string> known;
-      for (const SqlTable::Column& each : table_->columns) known.push_back(each.name);
+      for (const SqlTable::Column& each : query_.from.table->columns) known.push_back(each.name);
+      if (query_.from.explode) known.push_back(query_.from.explode->name);
       Problem(offset, fmt::format("there is no column {}{} in {}", Quoted(names.back()), DidYouMean(names.back(), known),
-                                  table_->name));
+                                  query_.from.table->name));
       return std::nullopt;
     }
     if (column->generated.is_null()) return SqlText().Add(column->name, offset);
@@ -231,6 +113,15 @@ class QueryReader {
     return generated;
   }
 
+  // Why IN cannot ask for a column of a table; "" if it can.
+  std::string WrongLookup(const std::string& table, const std::string& column) const {
+    const auto found = tables_.find(table);
+    if (found == tables_.end() || !found->second.IsLookup())
+      return fmt::format("{} is no table to look up: those are of a file, WITH (file = 'NAME.csv')", Quoted(table));
+    const std::string& first = found->second.columns.empty() ? table : found->second.columns[0].name;
+    return column == first ? "" : fmt::format("IN asks for the first column of a table, {}", Shown(first));
+  }
+
   // Expressions of a record.
   SqlExpressions Rows() {
     SqlExpressions rows([this](const auto&... of) { return Column(of...); },
@@ -239,9 +130,13 @@ class QueryReader {
                           return std::optional<SqlText>();
                         },
                         problems_);
+    rows.SetLookups([this](const std::string& table, const std::string& column) { return WrongLookup(table, column); });
     rows.SetTypes([this](const SqlNode& node) {
       const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
-      const SqlTable::Column* const column = names.empty() ? nullptr : table_->Find(names.back());
+      const SqlTable::Column* const column = names.empty() ? nullptr : query_.from.table->Find(names.back());
+      if (const auto& explode = query_.from.explode;
+          column == nullptr && explode && !names.empty() && names.back() == explode->name)
+        return SqlType{explode->of_numbers ? "decimal" : "text", false};
       return column == nullptr ? SqlType{} : SqlType{column->type, column->nullable && !column->default_value};
     });
     return rows;
@@ -252,7 +147,7 @@ class QueryReader {
     SqlExpressions totals(
         [this](const std::vector<std::string>& names, size_t at) -> std::optional<SqlText> {
           // To PostgreSQL such a name is the column.
-          const bool is_column = names.size() != 1 || table_->Find(names[0]) != nullptr;
+          const bool is_column = names.size() != 1 || query_.from.table->Find(names[0]) != nullptr;
           if (is_column) {
             Problem(at,
                     "HAVING is about SUM(..) and COUNT(..), which it names as they are; a condition on a column stands in "
@@ -282,9 +177,9 @@ class QueryReader {
 
   bool IsWindow(const SqlNode& node) const {
     const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
-    const bool is_name = KindOf(node) == "ColumnRef" && query_.window && !names.empty() && names.size() <= 2 &&
-                         (names.size() == 1 || alias_.empty() || names[0] == alias_);
-    return is_name && table_->Find(names.back()) == nullptr &&
+    const bool is_name = KindOf(node) == "ColumnRef" && query_.from.window && !names.empty() && names.size() <= 2 &&
+                         (names.size() == 1 || query_.from.alias.empty() || names[0] == query_.from.alias);
+    return is_name && query_.from.table->Find(names.back()) == nullptr &&
            (names.back() == "window_start" || names.back() == "window_end");
   }
 
@@ -317,7 +212,7 @@ class QueryReader {
       }
       query_.keys.push_back({.text = Rows().Translate(*node, at), .offset = at, .column = ColumnOf(*node), .name = ""});
     }
-    if (query_.window && !has_window)
+    if (query_.from.window && !has_window)
       Problem(OffsetOf(group.is_array() && !group.empty() ? group[0] : group, begin_),
               "GROUP BY has no window_start, which stands for the window that a record is in");
     for (const SqlNode& target : targets) ReadTarget(target);
@@ -329,7 +224,8 @@ class QueryReader {
   // What SELECT has under this name, if it is no column; else the node itself.
   const SqlNode& Named(const SqlNode& node, const SqlNode& targets) const {
     const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
-    if (KindOf(node) != "ColumnRef" || names.size() != 1 || table_->Find(names[0]) != nullptr || IsWindow(node)) return node;
+    if (KindOf(node) != "ColumnRef" || names.size() != 1 || query_.from.table->Find(names[0]) != nullptr || IsWindow(node))
+      return node;
     for (const SqlNode& target : targets) {
       if (TextOf(InnerOf(target), "name") == names[0]) return FieldOf(InnerOf(target), "val");
     }
@@ -340,7 +236,7 @@ class QueryReader {
   const SqlTable::Column* ColumnOf(const SqlNode& node) const {
     const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
     const bool is_name = KindOf(node) == "ColumnRef" && (names.size() == 1 || (names.size() == 2 && names[0] != "record"));
-    return is_name ? table_->Find(names.back()) : nullptr;
+    return is_name ? query_.from.table->Find(names.back()) : nullptr;
   }
 
   void ReadTarget(const SqlNode& target) {
@@ -508,8 +404,6 @@ class QueryReader {
   const std::map<std::string, SqlTable>& tables_;
   const size_t begin_;
   std::vector<SqlProblem>* const problems_;
-  const SqlTable* table_ = nullptr;
-  std::string alias_;
   bool generating_ = false;
   // The names that SELECT gives, and those of the keys in it.
   std::set<std::string> aliases_;

@@ -8,17 +8,14 @@
 #include <vector>
 
 #include "jobs/cli/sql/sql_expression.h"
+#include "jobs/cli/sql/sql_from.h"
 #include "jobs/cli/sql/sql_table.h"
 #include "jobs/cli/sql/sql_tree.h"
 
 namespace tenfold {
 
 struct SqlQuery {
-  // A text, and where what it was made of begins.
-  struct Part {
-    SqlText text;
-    size_t offset = 0;
-  };
+  using Part = SqlPart;
   struct Key {
     SqlText text;
     size_t offset = 0;
@@ -32,21 +29,9 @@ struct SqlQuery {
     SqlText text;
     size_t offset = 0;
   };
-  struct Window {
-    size_t offset = 0;
-    SqlTable::Option size;
-    // Of HOP how often windows begin; empty of TUMBLE.
-    SqlTable::Option every;
-    Part time;
-    // zone, lateness, ahead and idle.
-    std::map<std::string, SqlTable::Option> options;
-  };
-
   // Where the query begins, about.
   size_t offset = 0;
-  // nullptr if there is none, which was told.
-  const SqlTable* table = nullptr;
-  std::optional<Window> window;
+  SqlFrom from;
   std::optional<Part> where;
   std::vector<Key> keys;
   std::vector<Measure> measures;

@@ -61,8 +61,8 @@ YamlNode Words(const SqlTable::Option& option) {
 
 class JobWriter {
  public:
-  JobWriter(const SqlQuery& query, std::vector<SqlProblem>* problems)
-      : query_(query), problems_(problems), plain_(IsPlain()) {}
+  JobWriter(const SqlQuery& query, const std::map<std::string, SqlTable>& tables, std::vector<SqlProblem>* problems)
+      : query_(query), tables_(tables), problems_(problems), plain_(IsPlain()) {}
 
   YamlNode Write(const std::string& name) {
     YamlNode root = Map(query_.offset);
@@ -70,8 +70,14 @@ class JobWriter {
       Put(key, Scalar(part.text, part.offset), &root);
     };
     Put("name", Scalar(name, query_.offset), &root);
-    Put("source", Source(), &root);
+    PutSources(&root);
+    PutTables(&root);
     if (query_.where) put("where", *query_.where);
+    if (const auto& explode = query_.from.explode) {
+      YamlNode node = Map(explode->list.offset);
+      Put(explode->name, Scalar(explode->list.text, explode->list.offset), &node);
+      Put("explode", std::move(node), &root);
+    }
     PutKey(&root);
     PutMeasures(&root);
     if (!query_.rank.empty() && query_.rank != query_.measures.front().name)
@@ -79,7 +85,7 @@ class JobWriter {
     if (query_.ascending) Put("order", Scalar("ascending", query_.offset), &root);
     if (query_.having) put("having", *query_.having);
     put("top", query_.top);
-    if (query_.window) Put("window", Window(*query_.window), &root);
+    if (query_.from.window) Put("window", Window(*query_.from.window), &root);
     PutJobOptions(&root);
     return root;
   }
@@ -87,7 +93,7 @@ class JobWriter {
  private:
   void Problem(size_t offset, std::string message) { problems_->push_back({offset, std::move(message)}); }
 
-  static YamlNode Window(const SqlQuery::Window& window) {
+  static YamlNode Window(const SqlFrom::Window& window) {
     YamlNode node = Map(window.offset);
     const auto scalar = [](const SqlTable::Option& option) { return Scalar(option.value, option.offset); };
     if (window.every.value.empty()) {
@@ -105,8 +111,8 @@ class JobWriter {
   // A delimited record of texts and numbers, a column as the key and one sum: what a spec says without types, and so decodes
   // by the direct path if the sum is linear.
   bool IsPlain() const {
-    if (query_.table == nullptr || query_.where || query_.having || query_.window || query_.measures.size() != 1 ||
-        query_.keys.size() != 1) {
+    if (query_.from.table == nullptr || !table().branches.empty() || query_.from.explode || UsesTables() || query_.where ||
+        query_.having || query_.from.window || query_.measures.size() != 1 || query_.keys.size() != 1) {
       return false;
     }
     const SqlQuery::Measure& measure = query_.measures[0];
@@ -114,15 +120,15 @@ class JobWriter {
     if (measure.name != "score" || !measure.text.text.starts_with("sum(") || key == nullptr || key->type != "text")
       return false;
     for (const char* option : {"quoting", "null_as", "trim", "bom"}) {
-      if (query_.table->FindOption(option) != nullptr) return false;
+      if (table().FindOption(option) != nullptr) return false;
     }
-    const SqlTable::Option* const format = query_.table->FindOption("format");
+    const SqlTable::Option* const format = table().FindOption("format");
     if (format == nullptr || format->value != "delimited") return false;
     const ParsedExpression parsed = ParseExpression(measure.text.text);
     return parsed.expression && SumsPlainNumbers(*parsed.expression) &&
-           std::ranges::all_of(query_.table->columns, [this](const SqlTable::Column& column) {
+           std::ranges::all_of(table().columns, [this](const SqlTable::Column& column) {
              return !column.nullable && !column.default_value && column.generated.is_null() &&
-                    IsExpressionName(column.name) && query_.table->FindOption("path." + column.name) == nullptr;
+                    IsExpressionName(column.name) && table().FindOption("path." + column.name) == nullptr;
            });
   }
 
@@ -130,7 +136,7 @@ class JobWriter {
   bool SumsPlainNumbers(const Expression& expression) const {
     if (expression.kind == Expression::Kind::kNumber) return true;
     if (expression.kind == Expression::Kind::kName) {
-      const SqlTable::Column* const column = query_.table->Find(expression.text);
+      const SqlTable::Column* const column = table().Find(expression.text);
       return column != nullptr && column->type == "decimal";
     }
     static const std::vector<std::string> kCalls = {"sum", "+", "-", "*", "/", "negate"};
@@ -138,36 +144,66 @@ class JobWriter {
            std::ranges::all_of(expression.arguments, [this](const Expression& of) { return SumsPlainNumbers(of); });
   }
 
-  YamlNode Source() {
-    YamlNode source = Map(query_.table->offset);
-    YamlNode kafka = Map(query_.table->offset);
-    const SqlTable::Option* const topics = query_.table->FindOption("topics");
-    Put("topics", Words(topics != nullptr ? *topics : SqlTable::Option{query_.table->name, query_.table->offset}), &kafka);
-    for (const char* key : {"start", "brokers", "group", "allow_compacted", "allow_internal"}) PutOption(key, &kafka);
-    YamlNode properties = Map(query_.table->offset);
-    for (const auto& [name, option] : query_.table->options) {
+  const SqlTable& table() const { return *query_.from.table; }
+
+  // Whether there are tables to look up, which a job has whether it asks them or not.
+  bool UsesTables() const {
+    return std::ranges::any_of(tables_, [](const auto& named) { return named.second.IsLookup(); });
+  }
+
+  YamlNode Source(const SqlTable& of, const SqlTable::Branch& branch) {
+    YamlNode source = Map(of.offset);
+    YamlNode kafka = Map(of.offset);
+    const SqlTable::Option* const topics = of.FindOption("topics");
+    if (topics != nullptr || of.FindOption("topics_matching") == nullptr)
+      Put("topics", Words(topics != nullptr ? *topics : SqlTable::Option{of.name, of.offset}), &kafka);
+    for (const char* key :
+         {"topics_matching", "start", "until", "missing_topics", "brokers", "group", "allow_compacted", "allow_internal"}) {
+      PutOption(of, key, &kafka);
+    }
+    YamlNode properties = Map(of.offset);
+    for (const auto& [name, option] : of.options) {
       if (name.starts_with("kafka.")) Put(name.substr(6), Scalar(option.value, option.offset), &properties);
     }
     if (!properties.items.empty()) Put("properties", std::move(properties), &kafka);
     Put("kafka", std::move(kafka), &source);
-    Put("format", Format(), &source);
-    if (!plain_) Put("fields", Fields(), &source);
-    if (query_.window) {
-      Put("time", Scalar(query_.window->time.text, query_.window->time.offset), &source);
-    } else if (const SqlTable::Option* const time = query_.table->FindOption("time"); time != nullptr) {
-      if (query_.table->Find(time->value) == nullptr)
-        Problem(time->offset, fmt::format("there is no column {}", Quoted(time->value)));
+    Put("format", Format(of), &source);
+    if (!plain_) Put("fields", Fields(branch), &source);
+    if (query_.from.window) {
+      Put("time", Scalar(query_.from.window->time.text, query_.from.window->time.offset), &source);
+    } else if (const SqlTable::Option* const time = of.FindOption("time"); time != nullptr) {
+      if (of.Find(time->value) == nullptr) Problem(time->offset, fmt::format("there is no column {}", Quoted(time->value)));
     }
     return source;
   }
 
-  YamlNode Format() {
-    YamlNode format = Map(query_.table->offset);
-    const SqlTable::Option* const option = query_.table->FindOption("format");
+  void PutSources(YamlNode* root) {
+    if (table().branches.empty()) {
+      SqlTable::Branch alone{.table = &table(), .column_of = {}};
+      for (const SqlTable::Column& column : table().columns) alone.column_of[column.name] = column.name;
+      return Put("source", Source(table(), alone), root);
+    }
+    YamlNode sources = List(table().offset);
+    for (const SqlTable::Branch& branch : table().branches) sources.items.push_back(Source(*branch.table, branch));
+    Put("sources", std::move(sources), root);
+  }
+
+  void PutTables(YamlNode* root) {
+    YamlNode tables = Map(query_.offset);
+    for (const auto& [name, each] : tables_) {
+      if (const SqlTable::Option* const file = each.FindOption("file"))
+        Put(name, Scalar(file->value, file->offset), &tables);
+    }
+    if (!tables.items.empty()) Put("tables", std::move(tables), root);
+  }
+
+  YamlNode Format(const SqlTable& of) {
+    YamlNode format = Map(of.offset);
+    const SqlTable::Option* const option = of.FindOption("format");
     const std::string kind = option == nullptr ? "" : option->value;
     if (kind == "json") {
       for (const char* of_delimited : {"separator", "fields", "quoting", "null_as", "trim", "bom"}) {
-        if (const SqlTable::Option* const wrong = query_.table->FindOption(of_delimited))
+        if (const SqlTable::Option* const wrong = of.FindOption(of_delimited))
           Problem(wrong->offset, fmt::format("{} is of delimited records; these are JSON", of_delimited));
       }
       Put("json", Map(option->offset), &format);
@@ -177,17 +213,17 @@ class JobWriter {
       if (option != nullptr)
         Problem(option->offset, fmt::format("there is no format {}; there are json and delimited", Quoted(kind)));
       if (option == nullptr)
-        Problem(query_.table->offset,
+        Problem(of.offset,
                 "a table says how its records are read: WITH (format = 'json') or (format = 'delimited', separator = '|')");
     }
-    YamlNode delimited = Map(option == nullptr ? query_.table->offset : option->offset);
-    for (const char* key : {"separator", "quoting", "null_as", "trim", "bom"}) PutOption(key, &delimited);
-    if (const SqlTable::Option* const fields = query_.table->FindOption("fields")) {
+    YamlNode delimited = Map(option == nullptr ? of.offset : option->offset);
+    for (const char* key : {"separator", "quoting", "null_as", "trim", "bom"}) PutOption(of, key, &delimited);
+    if (const SqlTable::Option* const fields = of.FindOption("fields")) {
       Put("fields", Words(*fields), &delimited);
     } else {
-      YamlNode names = List(query_.table->offset);
-      for (const SqlTable::Column& column : query_.table->columns) {
-        const std::string place = PlaceOf(column);
+      YamlNode names = List(of.offset);
+      for (const SqlTable::Column& column : of.columns) {
+        const std::string place = PlaceOf(of, column);
         if (column.generated.is_null() && !place.starts_with("record.")) names.items.push_back(Scalar(place, column.offset));
       }
       Put("fields", std::move(names), &delimited);
@@ -196,22 +232,25 @@ class JobWriter {
     return format;
   }
 
-  std::string PlaceOf(const SqlTable::Column& column) const {
-    const SqlTable::Option* const path = query_.table->FindOption("path." + column.name);
+  static std::string PlaceOf(const SqlTable& of, const SqlTable::Column& column) {
+    const SqlTable::Option* const path = of.FindOption("path." + column.name);
     return path == nullptr ? column.name : path->value;
   }
 
-  YamlNode Fields() {
-    YamlNode fields = Map(query_.table->offset);
-    for (const SqlTable::Column& column : query_.table->columns) {
+  // In the order of the query's table.
+  YamlNode Fields(const SqlTable::Branch& branch) {
+    const SqlTable& of = *branch.table;
+    YamlNode fields = Map(of.offset);
+    for (const SqlTable::Column& named : table().columns) {
+      const SqlTable::Column& column = *of.Find(branch.column_of.at(named.name));
       if (!column.generated.is_null()) continue;
       YamlNode field = Map(column.offset);
-      Put(column.type, Scalar(PlaceOf(column), column.offset), &field);
+      Put(column.type, Scalar(PlaceOf(of, column), column.offset), &field);
       if (column.default_value) Put("default", Scalar(*column.default_value, column.offset), &field);
       if (column.nullable && !column.default_value) Put("nullable", Scalar("true", column.offset), &field);
-      if (const SqlTable::Option* const unit = query_.table->FindOption("unit." + column.name))
+      if (const SqlTable::Option* const unit = of.FindOption("unit." + column.name))
         Put("unit", Scalar(unit->value, unit->offset), &field);
-      Put(column.name, std::move(field), &fields);
+      Put(named.name, std::move(field), &fields);
     }
     return fields;
   }
@@ -239,24 +278,24 @@ class JobWriter {
     Put("measures", std::move(measures), root);
   }
 
-  void PutOption(const std::string& key, YamlNode* map) {
-    if (const SqlTable::Option* const option = query_.table->FindOption(key))
-      Put(key, Scalar(option->value, option->offset), map);
+  void PutOption(const std::string& key, YamlNode* map) { PutOption(table(), key, map); }
+  static void PutOption(const SqlTable& of, const std::string& key, YamlNode* map) {
+    if (const SqlTable::Option* const option = of.FindOption(key)) Put(key, Scalar(option->value, option->offset), map);
   }
 
   void PutJobOptions(YamlNode* root) {
-    if (const SqlTable::Option* const interval = query_.table->FindOption("interval")) {
+    if (const SqlTable::Option* const interval = table().FindOption("interval")) {
       YamlNode batch = Map(interval->offset);
       PutOption("interval", &batch);
       Put("batch", std::move(batch), root);
     }
-    if (const SqlTable::Option* const wal = query_.table->FindOption("wal")) {
+    if (const SqlTable::Option* const wal = table().FindOption("wal")) {
       YamlNode state = Map(wal->offset);
       PutOption("wal", &state);
       Put("state", std::move(state), root);
     }
     PutOption("on_bad_record", root);
-    const SqlTable::Option* const sinks = query_.table->FindOption("sinks");
+    const SqlTable::Option* const sinks = table().FindOption("sinks");
     if (sinks == nullptr) return;
     YamlNode list = List(sinks->offset);
     for (const YamlNode& word : Words(*sinks).items) {
@@ -274,6 +313,7 @@ class JobWriter {
   }
 
   const SqlQuery& query_;
+  const std::map<std::string, SqlTable>& tables_;
   std::vector<SqlProblem>* const problems_;
   const bool plain_;
 };
@@ -306,7 +346,7 @@ void AddHint(std::string_view sql, SqlProblem* problem) {
 }  // namespace
 
 std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec,
-                                  std::vector<std::string>* key_names) {
+                                  std::vector<std::string>* key_names, const SpecFiles* files) {
   spec->Clear();
   std::vector<SqlStatement> statements;
   std::vector<SqlProblem> problems = ParseSql(sql, &statements);
@@ -324,11 +364,18 @@ std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name,
       const std::string table_name = table.name;
       if (!tables.try_emplace(table_name, std::move(table)).second)
         problems.push_back({offset, fmt::format("the table {} is there twice", table_name)});
+    } else if (kind == "ViewStmt") {
+      const SqlNode& view = FieldOf(InnerOf(statement), "view");
+      const std::string view_name = TextOf(view, "relname");
+      const size_t at = FieldOf(view, "location").is_number_unsigned() ? FieldOf(view, "location").get<size_t>() : begin;
+      SqlTable made = ReadSqlUnion(InnerOf(FieldOf(InnerOf(statement), "query")), view_name, at, tables, &problems);
+      if (!made.branches.empty() && !tables.try_emplace(view_name, std::move(made)).second)
+        problems.push_back({at, fmt::format("the table {} is there twice", view_name)});
     } else if (kind == "SelectStmt" && select == nullptr) {
       select = &InnerOf(statement);
     } else {
       problems.push_back({begin, kind == "SelectStmt" ? "there are two SELECT; a job is one"
-                                                      : "only CREATE TABLE and SELECT are SQL here"});
+                                                      : "only CREATE TABLE, CREATE VIEW and SELECT are SQL here"});
     }
   }
   if (select == nullptr) {
@@ -340,9 +387,9 @@ std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name,
     if (key_names != nullptr) key_names->push_back(key.name);
   }
   YamlNode root;
-  if (query.table != nullptr) root = JobWriter(query, &problems).Write(name);
+  if (query.from.table != nullptr) root = JobWriter(query, tables, &problems).Write(name);
   if (!problems.empty()) return ErrorsOf(sql, std::move(problems));
-  return ReadJobSpecTree(root, sql, spec);
+  return ReadJobSpecTree(root, sql, spec, files);
 }
 
 }  // namespace tenfold

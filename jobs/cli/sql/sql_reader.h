@@ -11,8 +11,9 @@
 namespace tenfold {
 
 // Reads tables and one SELECT. Returns all errors in the order of the text. If there are none, `spec` is complete, and
-// `key_names`, if given, has what SELECT calls the parts of the key, empty where it does not.
+// `key_names`, if given, has what SELECT calls the parts of the key, empty where it does not. Without `files` tables that
+// are files are refused.
 std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec,
-                                  std::vector<std::string>* key_names = nullptr);
+                                  std::vector<std::string>* key_names = nullptr, const SpecFiles* files = nullptr);
 
 }  // namespace tenfold

@@ -15,12 +15,31 @@ namespace {
 constexpr size_t kMaxNameBytes = 63;
 
 const std::vector<std::string>& OptionNames() {
-  static const auto* const names =
-      new std::vector<std::string>{"ahead",    "allow_compacted", "allow_internal", "bom",     "brokers",
-                                   "fields",   "format",          "group",          "idle",    "interval",
-                                   "lateness", "null_as",         "on_bad_record",  "quoting", "separator",
-                                   "sinks",    "start",           "time",           "topics",  "trim",
-                                   "wal"};
+  static const auto* const names = new std::vector<std::string>{"ahead",
+                                                                "allow_compacted",
+                                                                "allow_internal",
+                                                                "bom",
+                                                                "brokers",
+                                                                "fields",
+                                                                "file",
+                                                                "format",
+                                                                "group",
+                                                                "idle",
+                                                                "interval",
+                                                                "lateness",
+                                                                "missing_topics",
+                                                                "null_as",
+                                                                "on_bad_record",
+                                                                "quoting",
+                                                                "separator",
+                                                                "sinks",
+                                                                "start",
+                                                                "time",
+                                                                "topics",
+                                                                "topics_matching",
+                                                                "trim",
+                                                                "until",
+                                                                "wal"};
   return *names;
 }
 
@@ -48,6 +67,7 @@ class TableReader {
     }
     if (relation.contains("schemaname")) Problem(table_->offset, "a table has a name without a schema");
     if (table_->columns.empty()) Problem(table_->offset, "the table has no columns");
+    if (table_->IsLookup()) CheckLookup();
     for (const auto& [name, option] : table_->options) {
       const bool of_column = name.starts_with("path.") || name.starts_with("unit.");
       const SqlTable::Column* const column = of_column ? table_->Find(name.substr(5)) : nullptr;
@@ -61,6 +81,18 @@ class TableReader {
 
  private:
   void Problem(size_t offset, std::string message) { problems_->push_back({offset, std::move(message)}); }
+
+  // A table of a file has a column of keys, and maybe one of values.
+  void CheckLookup() {
+    const bool texts = std::ranges::all_of(table_->columns, [](const SqlTable::Column& column) {
+      return column.type == "text" && column.generated.is_null() && !column.default_value;
+    });
+    if (!texts || table_->columns.size() > 2)
+      Problem(table_->offset, "a table of a file has one column of texts, its keys, or two, keys and values");
+    for (const auto& [name, option] : table_->options) {
+      if (name != "file") Problem(option.offset, fmt::format("{} is of topics, and this table is a file", name));
+    }
+  }
 
   std::string Suggestion(const std::string& name) const {
     std::vector<std::string> names;

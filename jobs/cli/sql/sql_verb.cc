@@ -28,6 +28,7 @@
 #include "jobs/cli/submit.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/plan/pane_clock.h"
+#include "jobs/plan/sources.h"
 #include "jobs/show/status_json.h"
 #include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_rules.h"
@@ -78,7 +79,7 @@ class Query {
   static DevCluster::Options ClusterOptions(const Options& options, const JobSpec& spec) {
     DevCluster::Options cluster;
     cluster.kafka = options.kafka;
-    cluster.topics.assign(spec.source().topics().begin(), spec.source().topics().end());
+    cluster.topics = NamedTopics(spec.source());
     cluster.partitions = 0;
     cluster.workers = 1;
     return cluster;

@@ -36,14 +36,15 @@ WindowRange Range(int64_t first, int64_t last) {
 }
 
 JobWindows::Finals Plan(std::vector<PartitionState> partitions, const std::vector<WindowRange>& with_rows,
-                        std::optional<int64_t> closed_through = std::nullopt, const JobWindows::Idle& idle = {}) {
+                        std::optional<int64_t> closed_through = std::nullopt, const JobWindows::Idle& idle = {},
+                        const std::vector<int64_t>& ends = {}) {
   std::vector<const PartitionState*> pointers;
   for (uint32_t p = 0; p < partitions.size(); ++p) {
     partitions[p].set_partition(p);
     partitions[p].set_next_offset(100 + p);
     pointers.push_back(&partitions[p]);
   }
-  return JobWindows(Spec()).PlanFinals(pointers, with_rows, closed_through, idle);
+  return JobWindows(Spec()).PlanFinals(pointers, with_rows, closed_through, idle, ends);
 }
 
 TEST(JobWindowsTest, TheCurrentWindowIsThatOfTheLatestTimeButNoneThatIsFinal) {
@@ -125,6 +126,18 @@ TEST(JobWindowsTest, WhatHasPassedIsClosedAlsoIfNoWindowHadRows) {
   const JobWindows::Finals finals = Plan({At(92)}, {}, 2);
   EXPECT_TRUE(finals.windows.empty());
   EXPECT_EQ(finals.closed_through, 9);
+}
+
+TEST(JobWindowsTest, APartitionAtTheJobsEndHasPassedEveryWindow) {
+  // The partitions are folded to offsets 100 and 101.
+  const JobWindows::Finals waits = Plan({At(5), At(500)}, {Range(1, 9)}, std::nullopt, {}, {101, 101});
+  EXPECT_TRUE(waits.windows.empty()) << "the first one goes on, and has passed none";
+  const JobWindows::Finals one = Plan({At(std::nullopt), At(25)}, {Range(1, 9)}, std::nullopt, {}, {100, 102});
+  EXPECT_EQ(one.closed_through, Plan({At(25)}, {Range(1, 9)}).closed_through) << "the second alone counts";
+  const JobWindows::Finals all = Plan({At(5), At(std::nullopt)}, {Range(1, 2), Range(7, 9)}, 1, {}, {100, 101});
+  EXPECT_EQ(all.windows, (std::vector<int64_t>{2, 7, 8, 9}));
+  EXPECT_EQ(all.closed_through, 9);
+  EXPECT_EQ(all.passed, 9) << "none of them is so by decree";
 }
 
 }  // namespace

@@ -30,7 +30,10 @@ class Trial {
       return absl::StrCat(BadReason_Name(made.reason), made.subject.empty() ? "" : " ", std::string(made.subject));
     }
     if (made.filtered) return "filtered";
-    return absl::StrCat(std::string(made.key), " ", made.units[0]);
+    std::string events;
+    for (const Contribution::Event& event : made.events)
+      absl::StrAppend(&events, events.empty() ? "" : ", ", std::string(event.key), " ", event.units[0]);
+    return events;
   }
 
  private:
@@ -164,6 +167,37 @@ TEST(GeneralDecoderTest, KeysOfSeveralPartsDifferWhereTheirPartsDo) {
   EXPECT_LT(shorter, longer);
 }
 
+TEST(GeneralDecoderTest, AnEventForEachElementOfTheList) {
+  Trial trial(R"(
+source:
+  kafka: {topics: [events]}
+  format: {json: {}}
+  fields:
+    tags: {text_list: "tags[*]", nullable: true}
+    n: {decimal: n}
+    m: {decimal: m}
+where: n > 0 and not tag = "x" and n < 100
+let: {length: length(tag), twice: 2 * n}
+explode: {tag: tags}
+key: upper(tag)
+score: twice / (length - 3) + m
+)");
+  EXPECT_EQ(trial(R"({"tags":["a","ab","a"],"n":1,"m":0})"), "A -1000000000, AB -2000000000, A -1000000000");
+  EXPECT_EQ(trial(R"({"tags":["x","a"],"n":1,"m":0})"), "A -1000000000") << "where keeps elements";
+  EXPECT_EQ(trial(R"({"tags":["x"],"n":1,"m":0})"), "") << "the record is not filtered";
+  EXPECT_EQ(trial(R"({"tags":["a"],"n":100,"m":0})"), "filtered");
+  EXPECT_EQ(trial(R"({"tags":[],"n":1})"), "") << "what no element needs is not read";
+  EXPECT_EQ(trial(R"({"tags":null,"n":1})"), "");
+  EXPECT_EQ(trial(R"({"tags":["a"],"n":1})"), "BAD_FIELD_MISSING m");
+  EXPECT_EQ(trial(R"({"tags":["a","abc"],"n":1,"m":0})"), "BAD_DIVISION_BY_ZERO measures.score") << "and a adds nothing";
+  EXPECT_EQ(trial(R"({"tags":["a",""],"n":1,"m":0})"), "BAD_EMPTY_KEY");
+  EXPECT_EQ(trial(R"({"tags":["a",null],"n":1,"m":0})"), "BAD_FIELD_WRONG_TYPE tags");
+  std::string most = "{\"n\":1,\"m\":0,\"tags\":[\"x\"";
+  for (int i = 1; i < 1000; ++i) most += ",\"x\"";
+  EXPECT_EQ(trial(most + "]}"), "");
+  EXPECT_EQ(trial(most + ",\"x\"]}"), "BAD_TOO_MANY_ELEMENTS explode.tag");
+}
+
 // Of malformed fields the first in the order of the spec, before any that is out of range; fields of an earlier step first.
 TEST(GeneralDecoderTest, ReadsWhatARecordHasBesideItsValue) {
   JobSpec spec;
@@ -181,7 +215,8 @@ TEST(GeneralDecoderTest, ReadsWhatARecordHasBesideItsValue) {
   const auto made = [&] {
     const Contribution& read = decoder.Decode({.value = "{}", .topic = "t", .partition = 0, .offset = 0, .parts = &parts});
     if (read.reason != BAD_NONE) return absl::StrCat(BadReason_Name(read.reason), " ", std::string(read.subject));
-    return absl::StrCat(absl::CEscape(std::string(read.key)), " ", read.units[0], " ", read.units[1]);
+    const Contribution::Event& event = read.events[0];
+    return absl::StrCat(absl::CEscape(std::string(event.key)), " ", event.units[0], " ", event.units[1]);
   };
   EXPECT_EQ(made(), "2\\000\\001y\\000\\001 1500000000 7000000000") << "the last header of a name counts";
   parts.headers = {{"x", std::nullopt}};

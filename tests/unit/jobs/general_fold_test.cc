@@ -23,16 +23,22 @@ namespace {
 std::string Said(const Contribution& made) {
   if (made.reason != BAD_NONE) return absl::StrCat(BadReason_Name(made.reason), " ", std::string(made.subject));
   if (made.filtered) return "filtered";
-  std::string said = std::string(made.key);
-  for (const int64_t units : made.units) absl::StrAppend(&said, " ", units);
+  std::string said;
+  for (const Contribution::Event& event : made.events) {
+    absl::StrAppend(&said, said.empty() ? "" : ", ", std::string(event.key));
+    for (const int64_t units : event.units) absl::StrAppend(&said, " ", units);
+  }
   return said;
 }
 
 std::string Said(const oracle::Contributed& made) {
   if (made.reason != BAD_NONE) return absl::StrCat(BadReason_Name(made.reason), " ", made.subject);
   if (made.filtered) return "filtered";
-  std::string said = made.key;
-  for (const oracle::BigInt& units : made.units) absl::StrAppend(&said, " ", units.str());
+  std::string said;
+  for (const oracle::Contributed::Event& event : made.events) {
+    absl::StrAppend(&said, said.empty() ? "" : ", ", event.key);
+    for (const oracle::BigInt& units : event.units) absl::StrAppend(&said, " ", units.str());
+  }
   return said;
 }
 

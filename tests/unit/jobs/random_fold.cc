@@ -135,12 +135,15 @@ std::string RandomFold::Number(int depth) {
 }
 
 std::string RandomFold::Text(int depth) {
+  if (has_element_ && Below(4) == 0) return Pick({"e", "x"});
   if (depth == 0)
     return Pick({"t", "u", "\"\"", "\"a\"", "'page1'", "\"ä\"", "\"1\"", "\"x,y\"", "record.topic", "\"q\"\"q\"",
                  "record.key", "record.headers['h']"});
   const auto t = [&] { return Text(depth - 1); };
   const auto n = [&] { return Number(depth - 1); };
-  switch (Below(17)) {
+  switch (Below(18)) {
+    case 16:
+      return absl::StrCat("lookup(codes, ", Pick({t(), n(), "b", "at"}), ", ", Pick({t(), "null"}), ")");
     case 0:
       return absl::StrCat(Pick({"lower", "upper", "trim", "ltrim", "rtrim"}), "(", t(), ")");
     case 1:
@@ -186,7 +189,9 @@ std::string RandomFold::Condition(int depth) {
   const auto n = [&] { return Number(depth - 1); };
   const auto t = [&] { return Text(depth - 1); };
   const auto c = [&] { return Condition(depth - 1); };
-  switch (Below(14)) {
+  switch (Below(15)) {
+    case 13:
+      return absl::StrCat("(", Pick({t(), n(), "i"}), Pick({" in blocked", " not in blocked", " in codes"}), ")");
     case 0:
       return absl::StrCat("(", c(), " and ", c(), ")");
     case 1:
@@ -249,6 +254,15 @@ GeneralFold RandomFold::Draw() {
   while (true) {
     GeneralFold fold;
     const bool json = Below(2) == 0;
+    has_element_ = false;
+    for (const char* name : {"blocked", "codes"}) {
+      LookupTable* const table = fold.add_tables();
+      table->set_name(name);
+      for (const char* key : {"", "1", "12", "a", "none", "page1"}) {
+        table->add_keys(key);
+        if (table->name() == "codes") table->add_values(absl::StrCat("code of ", key));
+      }
+    }
     const auto add = [&](const char* name, FieldType type, std::string place) {
       Field* const field = fold.add_fields();
       field->set_name(name);
@@ -297,6 +311,13 @@ GeneralFold RandomFold::Draw() {
       made->set_name(name);
       made->set_expression(std::move(text));
     };
+    if (Below(4) == 0) {
+      fold.mutable_explode()->set_name("e");
+      fold.mutable_explode()->set_list(
+          Pick({absl::StrCat("split(", Text(1), ", \",\")"), "if(n > 0, split(u, \"a\"), null)", "split(u, \"\")"}));
+      has_element_ = true;
+      let("x", Pick({"lower(e)", "concat(e, \"!\")", "nullif(e, \"\")"}));
+    }
     let("w", Pick({"n", "coalesce(n, m, 1)", "length(t)", "n / m"}));
     let("v", Pick({"w", "w + w", "n * m"}));
     if (Often()) fold.set_where(Condition(depth));

@@ -36,6 +36,8 @@ class RandomFold {
   std::string JsonValue(const Field& field);
 
   std::mt19937_64 random_;
+  // Whether expressions may name what a list is exploded to.
+  bool has_element_ = false;
 };
 
 }  // namespace tenfold

@@ -228,6 +228,8 @@ TEST(SqlReaderTest, WhatIsNoJobIsRefusedWhereItStands) {
       {"SELECT page, SUM(clicks) AS s FROM HOP(clicks, at, INTERVAL '1 day') GROUP BY page ORDER BY s LIMIT 3",
        "HOP takes a table"},
       {"SELECT page, SUM(clicks) AS s FROM clicks WHERE page IN (SELECT page FROM clicks) GROUP BY page ORDER BY s LIMIT 3",
+       "'clicks' is no table to look up"},
+      {"SELECT page, SUM(clicks) AS s FROM clicks WHERE EXISTS (SELECT 1) GROUP BY page ORDER BY s LIMIT 3",
        "a subquery is not supported"},
       {"SELECT page, MAX(clicks) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 3", "MAX is not supported yet"},
       {"SELECT page, SUM(clicks) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 3 OFFSET 1", "OFFSET is not supported"},
@@ -274,7 +276,7 @@ TEST(SqlReaderTest, WhatIsNoJobIsRefusedWhereItStands) {
       {"CREATE TABLE a (x text) INHERITS (clicks) WITH (format = 'json'); SELECT COUNT(*) FROM a ORDER BY count LIMIT 1",
        "which has columns and WITH"},
       {"SELECT COUNT(*) FROM clicks ORDER BY count LIMIT 1; SELECT 1", "sql:4:53: there are two SELECT"},
-      {"DROP TABLE clicks", "only CREATE TABLE and SELECT are SQL here"},
+      {"DROP TABLE clicks", "only CREATE TABLE, CREATE VIEW and SELECT are SQL here"},
       {"", "there is no SELECT"},
   };
   for (const auto& [query, expected] : cases) EXPECT_THAT(Wrong(query), HasSubstr(expected)) << query;

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "jobs/plan/pane_clock.h"
 #include "jobs/oracle/window_assignment.h"
 #include "jobs/plan/pane_calendar.h"
+#include "jobs/plan/pane_clock.h"
 #include "jobs/spec/window_text.h"
 
 namespace tenfold {
@@ -144,7 +144,7 @@ TEST(PaneClockTest, RowsHaveWhatTheOracleHasInEachWindow) {
       }
       for (const int64_t window : windows) expected[window] += i;
       ASSERT_EQ(clock.newest(), oracle.Newest());
-      ASSERT_EQ(clock.passed(), oracle.Passed());
+      ASSERT_EQ(clock.passed(), oracle.Passed({}));
     }
     if (expected.empty()) continue;
     ASSERT_EQ(SumsOfRows(rows, kind.panes(), expected.begin()->first, expected.rbegin()->first), expected)
