@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -299,12 +300,19 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
   PostFound(job->id, job->topics, found);
   const absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> watermarks = job->topics->HighWatermarks();
   if (!watermarks.ok()) return watermarks.status();
+  std::map<TopicPartition, int64_t> job_ends;
+  for (const Partition& partition : job->partitions) {
+    if (partition.has_end_offset()) job_ends[{partition.topic(), partition.partition()}] = partition.end_offset();
+  }
   GetEndsReply reply;
   for (const auto& [partition, offset] : *watermarks) {
+    const auto job_end = job_ends.find(partition);
+    // A job that ends has no others than those.
+    if (!job_ends.empty() && job_end == job_ends.end()) continue;
     EndOffset* end = reply.add_ends();
     end->set_topic(partition.topic);
     end->set_partition(partition.partition);
-    end->set_end_offset(offset);
+    end->set_end_offset(job_end == job_ends.end() ? offset : std::min(offset, job_end->second));
   }
   return reply;
 }

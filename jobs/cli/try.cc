@@ -186,14 +186,10 @@ int TryTopics(const Options& options, const JobSpec& spec, Trial* trial) {
 int RunTry(const Options& options) {
   JobSpec spec;
   if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
-  std::vector<RecordDecoder> decoders;
-  for (size_t source = 0; source < SourceCount(spec.fold().general()); ++source) {
-    absl::StatusOr<RecordDecoder> decoder = RecordDecoder::Create(spec, source);
-    if (!decoder.ok()) {
-      PrintError(std::string(decoder.status().message()));
-      return kExitData;
-    }
-    decoders.push_back(*std::move(decoder));
+  absl::StatusOr<std::vector<RecordDecoder>> decoders = RecordDecoder::CreateAll(spec);
+  if (!decoders.ok()) {
+    PrintError(std::string(decoders.status().message()));
+    return kExitData;
   }
   const std::vector<std::string> topics = NamedTopics(spec.source());
   if (!options.topic.empty() && !SourceOfTopic(spec.source(), options.topic)) {
@@ -204,7 +200,7 @@ int RunTry(const Options& options) {
   // Lines are of some topic.
   std::string topic = options.topic.empty() && !topics.empty() ? topics[0] : options.topic;
   if (options.kafka.empty() && topic.empty()) topic = "-";
-  Trial trial(spec, std::move(decoders), options.kafka.empty() ? topic : "");
+  Trial trial(spec, *std::move(decoders), options.kafka.empty() ? topic : "");
   return options.kafka.empty() ? TryLines(options, &trial) : TryTopics(options, spec, &trial);
 }
 

@@ -23,6 +23,16 @@ absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec, size_t 
   return decoder;
 }
 
+absl::StatusOr<std::vector<RecordDecoder>> RecordDecoder::CreateAll(const JobSpec& spec) {
+  std::vector<RecordDecoder> decoders;
+  for (size_t source = 0; source < SourceCount(spec.fold().general()); ++source) {
+    absl::StatusOr<RecordDecoder> decoder = Create(spec, source);
+    if (!decoder.ok()) return decoder.status();
+    decoders.push_back(*std::move(decoder));
+  }
+  return decoders;
+}
+
 const Contribution& RecordDecoder::Decode(const Record& record, PaneClock* clock) {
   if (general_ != nullptr) return general_->Decode(record, clock);
   contribution_ = {};

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "job_spec.pb.h"
@@ -22,6 +23,9 @@ class RecordDecoder {
   // INVALID_ARGUMENT, naming what is wrong, for a spec that `jobs/spec/job_spec.h` would refuse.
   // Of the records of one of the spec's sources.
   static absl::StatusOr<RecordDecoder> Create(const JobSpec& spec, size_t source = 0);
+
+  // One for each of the spec's sources.
+  static absl::StatusOr<std::vector<RecordDecoder>> CreateAll(const JobSpec& spec);
 
   // Decodes a record by whichever of both there is; the clock is that of GeneralDecoder::Decode.
   const Contribution& Decode(const Record& record, PaneClock* clock = nullptr);

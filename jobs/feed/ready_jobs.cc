@@ -20,7 +20,10 @@ constexpr SpecText kSpecs[] = {
 #include "ready_specs.inc"
 };
 
-SampleKind KindOf(std::string_view job) { return job == "hot-today" ? SampleKind::kJson : SampleKind::kDelimited; }
+SampleKind KindOf(std::string_view job) {
+  if (job == "hot-today") return SampleKind::kJson;
+  return job == "word-count" ? SampleKind::kText : SampleKind::kDelimited;
+}
 
 std::vector<ReadyJob> MakeReadyJobs() {
   std::vector<ReadyJob> jobs;

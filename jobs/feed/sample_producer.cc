@@ -1,7 +1,9 @@
 #include "jobs/feed/sample_producer.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <iterator>
 #include <string_view>
 
 #include "fmt/format.h"
@@ -47,6 +49,8 @@ std::string SampleEvents::Next(int64_t now_ms) {
       return NextDelimited();
     case SampleKind::kJson:
       return NextJson(now_ms);
+    case SampleKind::kText:
+      return NextText();
   }
   return "";
 }
@@ -55,6 +59,20 @@ std::string SampleEvents::NextJson(int64_t now_ms) {
   const uint32_t page = 1 + Below(&random_, pages_);
   const uint32_t clicks = Below(&random_, 10);
   return fmt::format(R"({{"page":"page{}","clicks":{},"at":{}}})", page, clicks, now_ms - Below(&random_, kLatestMs));
+}
+
+std::string SampleEvents::NextText() {
+  constexpr std::string_view kWords[] = {"the",    "a",      "of",    "and",    "page",   "record", "to",     "in",
+                                         "topic",  "stream", "batch", "is",     "worker", "key",    "offset", "exact",
+                                         "window", "driver", "state", "result", "lag",    "shard",  "late",   "final"};
+  std::string text;
+  for (uint32_t words = 3 + Below(&random_, 10); words > 0; --words) {
+    // The lesser of two draws is more often a low one.
+    const uint32_t word = std::min(Below(&random_, std::size(kWords)), Below(&random_, std::size(kWords)));
+    text += text.empty() ? "" : " ";
+    text += kWords[word];
+  }
+  return fmt::format(R"({{"text":"{}"}})", text);
 }
 
 std::string SampleEvents::NextDelimited() {

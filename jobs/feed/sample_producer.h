@@ -14,6 +14,8 @@ enum class SampleKind {
   kDelimited,
   // {"page":"page37","clicks":5,"at":1795876257000}, of some moment of the last seconds.
   kJson,
+  // {"text":"a page and a record of the topic"}: three to twelve words, some of them far more often than others.
+  kText,
 };
 
 class SampleEvents {
@@ -29,6 +31,7 @@ class SampleEvents {
  private:
   std::string NextDelimited();
   std::string NextJson(int64_t now_ms);
+  std::string NextText();
 
   const SampleKind kind_;
   std::mt19937_64 random_;

@@ -202,6 +202,7 @@ std::string Daemon::LogTail() const {
 }
 
 std::string SpecText(const Job& job) {
+  if (!job.text.empty() && job.topics.empty()) return job.text;
   if (!job.text.empty()) {
     std::string text = job.text;
     const size_t begin = text.find("topics: [");

@@ -102,7 +102,7 @@ struct CliResult {
 // What tests vary in a job; the rest is the popularity job's.
 struct Job {
   std::string name = "popularity";
-  std::vector<std::string> topics;
+  std::vector<std::string> topics = {};
   std::string wal = "sync";
   std::string on_bad_record = "skip";
   std::string interval = "200ms";
@@ -114,7 +114,7 @@ struct Job {
   std::string kafka = {};
   // Files of sinks besides top.jsonl.
   std::vector<std::string> more_sinks = {};
-  // A whole spec in place of all of the above but for the name and the topics.
+  // A whole spec in place of all of the above but for the name and, if there are any, the topics.
   std::string text = {};
 };
 std::string SpecText(const Job& job);

@@ -14,6 +14,7 @@
 #include "common/number/units.h"
 #include "jobs/oracle/oracle.h"
 #include "jobs/plan/pane_calendar.h"
+#include "jobs/plan/sources.h"
 #include "jobs/show/result_json.h"
 #include "nlohmann/json.hpp"
 
@@ -233,6 +234,7 @@ absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::v
   Oracle oracle(spec, log->size());
   std::vector<size_t> added(log->size(), 0);
   uint64_t records_before = 0;
+  const std::vector<int64_t> last_offsets = OffsetsOf(batches.back());
   for (const json& batch : batches) {
     const std::vector<int64_t> offsets = OffsetsOf(batch);
     for (size_t p = 0; p < offsets.size(); ++p) {
@@ -243,8 +245,11 @@ absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::v
                    {.topic = partition.topic,
                     .partition = partition.partition,
                     .offset = records[added[p]].offset,
-                    .parts = &records[added[p]].parts});
+                    .parts = &records[added[p]].parts,
+                    .source = SourceOfTopic(spec.source(), partition.topic).value_or(0)});
       }
+      // A job that ends does so at the offsets of its last batch.
+      if (spec.source().has_until() && offsets[p] == last_offsets[p]) oracle.End(p);
     }
     const Oracle::Result result = oracle.Compute();
     absl::Status checked = CheckContents(spec, batch, records_before, result);

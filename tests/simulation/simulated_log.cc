@@ -5,15 +5,15 @@
 #include "absl/strings/str_cat.h"
 #include "common/number/digest.h"
 #include "jobs/plan/pane_clock.h"
-#include "jobs/plan/sources.h"
 #include "worker/fold/pane_digests.h"
 
 namespace tenfold {
 
 SimulatedFoldTask::SimulatedFoldTask(const SimulatedLog* log, const JobSpec& spec, std::mt19937_64* random)
-    : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL), log_(log), random_(random) {
-  for (size_t source = 0; source < SourceCount(spec.fold().general()); ++source)
-    decoders_.push_back(*RecordDecoder::Create(spec, source));
+    : fails_on_bad_record_(spec.on_bad_record() == BAD_RECORD_FAIL),
+      log_(log),
+      random_(random),
+      decoders_(*RecordDecoder::CreateAll(spec)) {
   if (spec.fold().general().has_window()) calendar_ = std::make_unique<PaneCalendar>(spec.fold().general().window());
 }
 

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "jobs/decode/bad_record_text.h"
-#include "jobs/plan/sources.h"
 
 namespace tenfold {
 namespace {
@@ -94,13 +93,9 @@ std::string Cursor::Another(const std::string& how) const {
 }
 
 absl::StatusOr<RecordFold> RecordFold::Create(const JobSpec& spec) {
-  std::vector<RecordDecoder> decoders;
-  for (size_t source = 0; source < SourceCount(spec.fold().general()); ++source) {
-    absl::StatusOr<RecordDecoder> decoder = RecordDecoder::Create(spec, source);
-    if (!decoder.ok()) return decoder.status();
-    decoders.push_back(*std::move(decoder));
-  }
-  return RecordFold(spec, std::move(decoders));
+  absl::StatusOr<std::vector<RecordDecoder>> decoders = RecordDecoder::CreateAll(spec);
+  if (!decoders.ok()) return decoders.status();
+  return RecordFold(spec, *std::move(decoders));
 }
 
 std::optional<std::string> RecordFold::TakeBad(const LogRecord& record, BadReason reason, std::string_view subject,
