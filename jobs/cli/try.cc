@@ -77,6 +77,7 @@ class Trial {
       if (made.pane) text += "   " + Windows(*made.pane) + "\n";
       for (const Contribution::Event& event : made.events)
         text += fmt::format("   adds to {}: {}\n", Printable(KeyText(std::string(event.key), form_)), Contributions(event));
+      without_events_ += made.events.empty();
       if (made.events.empty()) text += "   adds to no key: its list has no element that is kept\n";
     }
     bad_ += made.reason != BAD_NONE;
@@ -89,8 +90,9 @@ class Trial {
     const GeneralDecoder* const general = decoders_[matcher_.SourceOf(topic_).value_or(0)].general();
     const bool parts = !topic_.empty() && general != nullptr && general->plan().reads_parts;
     const std::string late = form_.calendar != nullptr ? fmt::format(", {} late", late_) : "";
-    return fmt::format("{} records: {} bad, {} filtered{}, {} add to a key{}\n", records_, bad_, filtered_, late,
-                       records_ - bad_ - filtered_ - late_,
+    return fmt::format("{} records: {} bad, {} filtered{}, {} add to a key{}{}\n", records_, bad_, filtered_, late,
+                       records_ - bad_ - filtered_ - late_ - without_events_,
+                       without_events_ == 0 ? "" : fmt::format(", {} to none", without_events_),
                        parts ? "; lines have no key and no headers, and the present as their timestamp" : "");
   }
 
@@ -146,6 +148,7 @@ class Trial {
   int64_t bad_ = 0;
   int64_t filtered_ = 0;
   int64_t late_ = 0;
+  int64_t without_events_ = 0;
   // Of a job with windows, by partition.
   std::map<std::pair<std::string, int32_t>, PaneClock> clocks_;
 };

@@ -376,6 +376,7 @@ bool MakeCanonical(GeneralFold* fold) {
   if (!fold->where().empty()) rewrite(fold->mutable_where());
   if (fold->has_explode()) rewrite(fold->mutable_explode()->mutable_list());
   for (Let& let : *fold->mutable_let()) rewrite(let.mutable_expression());
+  std::ranges::sort(*fold->mutable_tables(), {}, &LookupTable::name);
   for (std::string& key : *fold->mutable_key()) rewrite(&key);
   for (int i = 0; i < fold->measures_size(); ++i) {
     rewrite(fold->mutable_measures(i)->mutable_expression());

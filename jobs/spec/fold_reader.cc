@@ -200,15 +200,21 @@ void FoldReader::ReadTable(const std::string& name, const YamlNode& node, const 
     });
     SetTable(entries, false, &table);
   } else {
-    std::string file;
-    if (!ReadText(node, path, &file)) return;
-    if (files_ == nullptr) return Problem(node.offset, path, "names a file, and a spec that is no file itself has none");
-    const absl::StatusOr<std::string> csv = (*files_)(file);
-    if (!csv.ok()) return Problem(node.offset, path, std::string(csv.status().message()));
-    if (const std::string wrong = ReadTableCsv(*csv, &table); !wrong.empty())
-      return Problem(node.offset, path, fmt::format("the file {}, {}", Shown(file), wrong));
+    ReadTableFile(node, path, &table);
+    // What asks for a table that could not be read is not wrong, too.
+    if (table.values().empty() && IsUnread(path)) SetTable({{"", ""}}, true, &table);
   }
   tables_.push_back(std::move(table));
+}
+
+void FoldReader::ReadTableFile(const YamlNode& node, const std::string& path, LookupTable* table) {
+  std::string file;
+  if (!ReadText(node, path, &file)) return;
+  if (files_ == nullptr) return Problem(node.offset, path, "names a file, and a spec that is no file itself has none");
+  const absl::StatusOr<std::string> csv = (*files_)(file);
+  if (!csv.ok()) return Problem(node.offset, path, std::string(csv.status().message()));
+  if (const std::string wrong = ReadTableCsv(*csv, table); !wrong.empty())
+    Problem(node.offset, path, fmt::format("the file {}, {}", Shown(file), wrong));
 }
 
 void FoldReader::ReadExplode(const YamlNode& node, const std::string& path) {

@@ -64,6 +64,7 @@ class FoldReader : protected YamlReader {
   };
 
   void ReadTable(const std::string& name, const YamlNode& node, const std::string& path);
+  void ReadTableFile(const YamlNode& node, const std::string& path, LookupTable* table);
   void SettleTime(const std::optional<Text>& text, std::string* time);
   void ReadDelimited(const YamlNode& node, const std::string& path);
   void ReadField(const YamlNode::Key& name, const YamlNode& node, const std::string& path);

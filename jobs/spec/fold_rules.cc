@@ -76,6 +76,7 @@ class FoldRuleChecker {
     if (general.measures().empty())
       Violation("score", "is missing, and there are no measures; e.g. 0.8*clicks + like, or measures: {events: count()}",
                 "measures");
+    for (size_t source = 1; source < SourceCount(general); ++source) CheckDeclared(general, source);
     // A plan of what breaks these rules would only tell of them again.
     if (violations_.size() > before) return;
     std::vector<std::shared_ptr<const Plan>> plans;
@@ -134,7 +135,33 @@ class FoldRuleChecker {
     return plan;
   }
 
-  // A field has one name and one type, whichever source an event is of.
+  // Those that are declared, so that no expression has to tell of what another source lacks.
+  void CheckDeclared(const GeneralFold& fold, size_t source) {
+    const GeneralFold first = FoldOfSource(fold, 0);
+    const GeneralFold other = FoldOfSource(fold, source);
+    const auto has = [](const GeneralFold& of, const std::string& name) {
+      const auto& columns = of.format().delimited().fields();
+      return std::ranges::find(of.fields(), name, &Field::name) != of.fields().end() ||
+             std::ranges::find(columns, name) != columns.end();
+    };
+    const std::string path = PathOf(source) + ".fields";
+    for (const Field& field : first.fields()) {
+      const auto same = std::ranges::find(other.fields(), field.name(), &Field::name);
+      if (!has(other, field.name())) {
+        Violation(path, fmt::format("has no {}, which {} has; sources have the same fields", field.name(), PathOf(0)));
+      } else if (same != other.fields().end() && same->type() != field.type()) {
+        Violation(path + "." + field.name(),
+                  fmt::format("is {}, and in {} it is {}; sources have the same fields", FieldTypeName(same->type()),
+                              PathOf(0), FieldTypeName(field.type())));
+      }
+    }
+    for (const Field& field : other.fields()) {
+      if (!has(first, field.name()))
+        Violation(path + "." + field.name(), fmt::format("is no field of {}; sources have the same fields", PathOf(0)));
+    }
+  }
+
+  // A field has one name and one type, whichever source an event is of, also where expressions say which.
   void CheckSameFields(const Plan& first, const Plan& other, size_t source) {
     const auto of_record = [](const PlannedField& field) { return field.name.starts_with("record."); };
     const auto find = [](const Plan& plan, const std::string& name) {

@@ -61,7 +61,11 @@ class SpecReader : private FoldReader {
     ReadMap(
         root, "",
         {{"name", [this](auto&... at) { ReadText(at..., spec_->mutable_name()); }},
-         {"source", [this](auto&... at) { ReadSource(at..., 0); }},
+         {"source",
+          [this](auto&... at) {
+            has_source_ = true;
+            ReadSource(at..., 0);
+          }},
          {"sources", [this](auto&... at) { ReadSources(at...); }},
          {"tables", [this](auto&... at) { ReadTables(at...); }},
          {"where", [this](auto&... at) { ReadWhere(at...); }},
@@ -123,7 +127,6 @@ class SpecReader : private FoldReader {
   }
 
   void ReadSource(const YamlNode& node, const std::string& path, size_t source) {
-    has_source_ |= path == "source" && !has_sources_;
     ReadMap(node, path,
             {{"kafka",
               [&](auto&... at) {

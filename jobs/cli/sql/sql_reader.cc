@@ -234,7 +234,11 @@ class JobWriter {
 
   static std::string PlaceOf(const SqlTable& of, const SqlTable::Column& column) {
     const SqlTable::Option* const path = of.FindOption("path." + column.name);
-    return path == nullptr ? column.name : path->value;
+    if (path != nullptr) return path->value;
+    const SqlTable::Option* const format = of.FindOption("format");
+    const bool of_json = format != nullptr && format->value == "json";
+    // A list has all items of an array.
+    return of_json && column.type.ends_with("_list") ? column.name + "[*]" : column.name;
   }
 
   // In the order of the query's table.

@@ -208,6 +208,97 @@ TEST(GeneralSpecTest, ADriverRefusesWindowsThatNoSpecHas) {
   EXPECT_TRUE(refused([](FoldWindow* window) { window->mutable_changes(3)->set_from_s(5); }));
 }
 
+TEST(GeneralSpecTest, SourcesHaveTheSameFieldsAndTopicsOfTheirOwn) {
+  const std::string first = R"(name: job
+sources:
+  - kafka: {topics: [clicks]}
+    format: {delimited: {separator: "|", fields: [page, n]}}
+    fields: {page: {text: page}, n: {decimal: n}}
+)";
+  const std::string rest = "key: page\nscore: n\n";
+  const auto with = [&](const std::string& second) {
+    JobSpec spec;
+    return Errors(first + second + rest, &spec);
+  };
+  EXPECT_THAT(with(""), IsEmpty()) << "one alone is as if it stood under source";
+  EXPECT_THAT(with("  - kafka: {topics: [a]}\n    format: {json: {}}\n    fields: {n: {decimal: x}, page: {text: y}}\n"),
+              IsEmpty());
+  EXPECT_THAT(
+      with("  - kafka: {topics: [a]}\n    format: {json: {}}\n    fields: {n: {text: x}, url: {text: y}}\n"),
+      ElementsAre("s:8:13: sources[1].fields: has no page, which sources[0] has; sources have the same fields",
+                  "s:8:17: sources[1].fields.n: is text, and in sources[0] it is decimal; sources have the same fields",
+                  "s:8:33: sources[1].fields.url: is no field of sources[0]; sources have the same fields"));
+  EXPECT_THAT(with("  - kafka: {topics: [clicks], brokers: \"a:1\"}\n    format: {json: {}}\n"
+                   "    fields: {n: {decimal: x}, page: {text: y}}\n"),
+              ElementsAre(HasSubstr("'clicks' is of sources[0] already"),
+                          HasSubstr("sources[1].kafka.brokers: stands in the first of the sources")));
+  EXPECT_THAT(with("source: {kafka: {topics: [b]}}\n"), Contains(HasSubstr("sources: stands beside source")));
+}
+
+TEST(GeneralSpecTest, StartsAndEndsAreTimesAndOffsets) {
+  const auto with = [&](const std::string& kafka, JobSpec* spec) {
+    return Errors("name: job\nsource:\n  kafka: {topics: [a, b], " + kafka +
+                      "}\n  format: {delimited: {separator: '|', fields: [page, n]}}\nkey: page\nscore: n\n",
+                  spec);
+  };
+  JobSpec spec;
+  EXPECT_THAT(with("start: 2026-01-01T00:00:00.5+01:00, until: {b: {7: 5}, a: {0: 9}}", &spec), IsEmpty());
+  EXPECT_EQ(spec.source().start_at().time_ms(), 1'767'222'000'500);
+  ASSERT_EQ(spec.source().until().offsets().offsets_size(), 2);
+  EXPECT_EQ(spec.source().until().offsets().offsets(0).topic(), "a");
+  EXPECT_FALSE(spec.fold().has_general()) << "where records are decides no state";
+  EXPECT_THAT(with("until: latest", &spec), IsEmpty());
+  EXPECT_TRUE(spec.source().until().end());
+  for (const auto& [kafka, expected] : {std::pair{"start: yesterday", "'yesterday' is none of earliest, latest, a time"},
+                                        {"until: earliest", "'earliest' is none of latest, a time"},
+                                        {"start: {c: {0: 1}}", "'c' is none of the source's topics"},
+                                        {"start: {a: {x: 1}}", "'x' is no number of a partition"},
+                                        {"start: {a: {0: -1}}", "'-1' is no offset"},
+                                        {"start: {a: {}}", "names no offset"},
+                                        {"start: 1969-01-01", "is none of earliest"},
+                                        {"topics_matching: '('", "is no regular expression"},
+                                        {"until: latest, missing_topics: wait", "goes with topics that are there"}}) {
+    EXPECT_THAT(with(kafka, &spec), ElementsAre(HasSubstr(expected))) << kafka;
+  }
+}
+
+TEST(GeneralSpecTest, TablesAreFilesOrStandInTheSpec) {
+  std::string csv;
+  const SpecFiles files = [&](const std::string&) -> absl::StatusOr<std::string> { return csv; };
+  const auto with = [&](const std::string& table) {
+    JobSpec spec;
+    const std::vector<SpecError> errors =
+        ReadJobSpec(std::string(kHead) + "  format: {delimited: {separator: '|', fields: [page, n]}}\ntables: {t: " + table +
+                        "}\nkey: page\nscore: if(page in t, n, 0)\n",
+                    &spec, &files);
+    return errors.empty() ? spec.fold().general().tables(0).ShortDebugString() : errors[0].message;
+  };
+  EXPECT_EQ(with("{b: x, a: y}"), R"(name: "t" keys: "a" keys: "b" values: "y" values: "x")");
+  EXPECT_EQ(with("[b, a, b]"), R"(name: "t" keys: "a" keys: "b")");
+  csv =
+      "\xef\xbb\xbf"
+      "b,\"x,\"\"1\"\"\"\r\na,\"two\nlines\"\nb,\"x,\"\"1\"\"\"";
+  EXPECT_EQ(with("f.csv"), R"(name: "t" keys: "a" keys: "b" values: "two\nlines" values: "x,\"1\"")");
+  for (const auto& [text, expected] : {std::pair{"a,1\nb\n", "line 2: has 1 columns, and line 1 has 2"},
+                                       {"a,1,2\n", "line 1: has 3 columns"},
+                                       {"a,1\nb,2\na,3\n", "line 3: 'a' is '3', and '1' in a line before"},
+                                       {"a,\"1\n", "line 1: a field in quotes does not end"},
+                                       {"a,\"1\"2\n", "a field goes on behind its quotes"},
+                                       {"a\rb\n", "a carriage return stands alone"},
+                                       {"\xff\n", "it is not UTF-8"}}) {
+    csv = text;
+    EXPECT_THAT(with("f.csv"), HasSubstr(expected));
+  }
+  csv = "a," + std::string(1 << 20, 'x');
+  EXPECT_THAT(with("f.csv"), HasSubstr("have 1048577 bytes together; 1048576 are allowed"));
+  JobSpec spec;
+  EXPECT_THAT(
+      Errors(std::string(kHead) + "  format: {json: {}}\n  fields: {page: {text: p}}\ntables: {t: f.csv}\nkey: page\n"
+                                  "measures: {n: count()}\n",
+             &spec),
+      ElementsAre(HasSubstr("names a file, and a spec that is no file itself has none")));
+}
+
 TEST(GeneralSpecTest, TheSpecsOfTheReferenceAreSound) {
   std::ifstream file(TENFOLD_SOURCE_DIR "/jobs/README.md");
   const std::string text(std::istreambuf_iterator<char>(file), {});

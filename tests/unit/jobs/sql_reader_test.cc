@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
@@ -145,11 +146,91 @@ sinks: [{stdout: {}}, {file: {path: top.jsonl}}]
 TEST(SqlReaderTest, TheExampleOfTheReferenceIsAJob) {
   std::ifstream file(TENFOLD_SOURCE_DIR "/jobs/README.md");
   const std::string text(std::istreambuf_iterator<char>(file), {});
-  const size_t begin = text.find("```sql\n") + 7;
-  const std::string sql = text.substr(begin, text.find("```", begin) - begin);
-  JobSpec spec;
-  EXPECT_EQ(Read(sql, &spec), "");
-  EXPECT_EQ(spec.fold().general().window().panes(), 288u);
+  std::vector<JobSpec> specs;
+  for (size_t at = text.find("```sql\n"); at != std::string::npos; at = text.find("```sql\n", at)) {
+    at += 7;
+    EXPECT_EQ(Read(text.substr(at, text.find("```", at) - at), &specs.emplace_back()), "");
+  }
+  ASSERT_EQ(specs.size(), 2u);
+  EXPECT_EQ(specs[0].fold().general().window().panes(), 288u);
+  EXPECT_EQ(specs[1].fold().general().others_size(), 1);
+}
+
+TEST(SqlReaderTest, AnEventForEachElementOfAList) {
+  const std::string yaml = R"(source:
+  kafka: {topics: [posts]}
+  format: {json: {}}
+  fields: {text: {text: text}, tags: {text_list: "tags[*]", nullable: true}, n: {decimal: n}}
+where: n > 0 and tag <> "x"
+explode: {tag: tags}
+key: lower(tag)
+measures: {score: sum(n * number(tag))}
+)";
+  const std::string table =
+      "CREATE TABLE posts (text text NOT NULL, tags text[], n numeric NOT NULL) WITH (format = 'json');";
+  for (const char* const from :
+       {"posts, unnest(tags) AS t(tag)", "posts p CROSS JOIN unnest(p.tags) AS tag", "posts, LATERAL unnest(tags) tag"}) {
+    ExpectSame(absl::StrCat(table, "SELECT lower(tag), SUM(n * tag::numeric) AS score FROM ", from,
+                            " WHERE n > 0 AND tag <> 'x' GROUP BY lower(tag) ORDER BY score DESC LIMIT 10"),
+               yaml);
+  }
+}
+
+TEST(SqlReaderTest, AUnionOfTopicsIsTheirSources) {
+  const std::string tables = R"(
+CREATE TABLE clicks (page text NOT NULL, n numeric NOT NULL, ms bigint NOT NULL)
+  WITH (format = 'delimited', separator = '|', start = 'latest', lateness = '5s');
+CREATE TABLE likes (amount numeric DEFAULT 1, ts bigint NOT NULL, url text)
+  WITH (topics_matching = 'likes-.*', format = 'json', path.amount = 'm.amount');
+)";
+  const std::string sources = R"(sources:
+  - kafka: {topics: [clicks], start: latest}
+    format: {delimited: {separator: "|", fields: [page, n, ms]}}
+    fields: {key: {text: page}, n: {decimal: n}, ms: {integer: ms}}
+)";
+  const std::string second = R"(
+  - kafka: {topics_matching: "likes-.*"}
+    format: {json: {}}
+    fields: {key: {text: url, nullable: true}, n: {decimal: m.amount, default: 1}, ms: {integer: ts}}
+)";
+  const std::string query = "SELECT page AS key, n, ms FROM clicks UNION ALL SELECT url, amount, ts FROM likes";
+  ExpectSame(absl::StrCat(tables, "SELECT key, SUM(n) AS score FROM (", query,
+                          ") u WHERE u.n > 0 GROUP BY key ORDER BY score DESC LIMIT 10"),
+             absl::StrCat(sources, second, "where: n > 0\nkey: key\nmeasures: {score: sum(n)}\n"));
+  const auto with_time = [](std::string text) {
+    for (size_t at = text.find("format:"); at != std::string::npos; at = text.find("format:", at + 40))
+      text.insert(at, "time: from_unix_ms(ms)\n    ");
+    return text;
+  };
+  ExpectSame(
+      absl::StrCat(tables, "CREATE VIEW u AS ", query, "; SELECT key, SUM(n) AS score FROM ",
+                   "TUMBLE(u, from_unix_ms(ms), INTERVAL '1 day') GROUP BY window_start, key ORDER BY score DESC LIMIT 10"),
+      absl::StrCat(with_time(sources), with_time(second), "key: key\nmeasures: {score: sum(n)}\n",
+                   "window: {tumbling: 1d, lateness: 5s}\n"));
+}
+
+TEST(SqlReaderTest, TablesOfFilesAreLookedUp) {
+  const SpecFiles files = [](const std::string& name) -> absl::StatusOr<std::string> {
+    return name == "bots.csv" ? "b\na\n" : "de,Germany\n";
+  };
+  JobSpec by_sql;
+  const std::vector<SpecError> errors = ReadSqlJob(absl::StrCat(kClicks, R"(
+CREATE TABLE bots (name text) WITH (file = 'bots.csv');
+CREATE TABLE countries (code text, name text) WITH (file = 'countries.csv');
+SELECT lookup(countries, page, 'none') AS c, COUNT(*) AS n FROM clicks
+WHERE page NOT IN (SELECT name FROM bots) AND lower(page) IN (SELECT code FROM countries)
+GROUP BY c ORDER BY n DESC LIMIT 10)"),
+                                                   "job", &by_sql, nullptr, &files);
+  ASSERT_TRUE(errors.empty()) << FormatSpecError("sql", errors[0]);
+  JobSpec by_yaml;
+  ASSERT_TRUE(ReadJobSpec(absl::StrCat("name: job\n", kFields, R"(tables: {countries: {de: Germany}, bots: [a, b]}
+where: not page in bots and lower(page) in countries
+key: lookup(countries, page, "none")
+measures: {n: count()}
+)"),
+                          &by_yaml)
+                  .empty());
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(by_sql, by_yaml)) << by_sql.DebugString();
 }
 
 TEST(SqlReaderTest, NullsAndNamesAreThoseOfSql) {
@@ -276,6 +357,25 @@ TEST(SqlReaderTest, WhatIsNoJobIsRefusedWhereItStands) {
       {"CREATE TABLE a (x text) INHERITS (clicks) WITH (format = 'json'); SELECT COUNT(*) FROM a ORDER BY count LIMIT 1",
        "which has columns and WITH"},
       {"SELECT COUNT(*) FROM clicks ORDER BY count LIMIT 1; SELECT 1", "sql:4:53: there are two SELECT"},
+      {"SELECT page, COUNT(*) FROM (SELECT page FROM clicks UNION SELECT page FROM clicks) u GROUP BY page ORDER BY count "
+       "LIMIT 1",
+       "is a UNION ALL of SELECT"},
+      {"SELECT page, COUNT(*) FROM (SELECT page FROM clicks WHERE clicks > 0) u GROUP BY page ORDER BY count LIMIT 1",
+       "names columns of a table and nothing else"},
+      {"SELECT page, COUNT(*) FROM (SELECT lower(page) FROM clicks) u GROUP BY page ORDER BY count LIMIT 1",
+       "compute with them in the query around it"},
+      {"SELECT page, COUNT(*) FROM clicks, unnest(page) AS t(a, b) GROUP BY page ORDER BY count LIMIT 1",
+       "write unnest(LIST) AS t(NAME)"},
+      {"SELECT page, COUNT(*) FROM clicks, unnest(split(page, ',')) AS page GROUP BY page ORDER BY count LIMIT 1",
+       "page is a column of the table"},
+      {"SELECT page, COUNT(*) FROM clicks JOIN clicks b ON true GROUP BY page ORDER BY count LIMIT 1",
+       "streams are not joined"},
+      {"CREATE TABLE f (a text, b text) WITH (file = 'f.csv'); SELECT page, COUNT(*) FROM clicks WHERE page IN (SELECT b "
+       "FROM f) GROUP BY page ORDER BY count LIMIT 1",
+       "IN asks for the first column of a table, a"},
+      {"CREATE TABLE f (a numeric) WITH (file = 'f.csv', format = 'json'); SELECT a, COUNT(*) FROM f GROUP BY a ORDER BY "
+       "count LIMIT 1",
+       "a table of a file has one column of texts"},
       {"DROP TABLE clicks", "only CREATE TABLE, CREATE VIEW and SELECT are SQL here"},
       {"", "there is no SELECT"},
   };
