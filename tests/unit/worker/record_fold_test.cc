@@ -105,6 +105,44 @@ TEST_F(RecordFoldTest, FoldsOnBehindTheExpectedRecord) {
   EXPECT_EQ(cursors_[0].records, 2u);
 }
 
+// Whoever folds ahead of a batch stops there, too.
+TEST_F(RecordFoldTest, NothingIsFoldedBehindTheEndOfTheJob) {
+  cursors_[0].job_end = 12;
+  EXPECT_EQ(Fold({9, 10, 11, 12, 13}), std::nullopt);
+  EXPECT_EQ(state_.next_offset(), 12);
+  EXPECT_EQ(state_.last_offset(), 11);
+  EXPECT_EQ(cursors_[0].records, 2u);
+}
+
+TEST_F(RecordFoldTest, ARecordIsReadAsItsSourceSays) {
+  JobSpec spec;
+  GeneralFold* const fold = spec.mutable_fold()->mutable_general();
+  fold->mutable_format()->mutable_delimited()->set_separator("|");
+  for (const char* field : {"page", "n"}) fold->mutable_format()->mutable_delimited()->add_fields(field);
+  fold->add_key("page");
+  Measure* const measure = fold->add_measures();
+  measure->set_name("score");
+  measure->set_expression("sum(n)");
+  SourceRecords* const other = fold->add_others();
+  other->mutable_format()->mutable_delimited()->set_separator("|");
+  for (const char* field : {"n", "page"}) other->mutable_format()->mutable_delimited()->add_fields(field);
+  ASSERT_TRUE(MakeCanonical(fold));
+  RecordFold by_source = RecordFold::Create(spec).value();
+  cursors_[0].expected = {};
+  cursors_[0].source = 1;
+  EXPECT_EQ(
+      by_source.Fold(std::vector<LogRecord>{{.position = 0, .offset = 10, .value = "7|page1"}}, log_, false, &cursors_),
+      std::nullopt);
+  const std::vector<Delta> deltas = table_.Deltas();
+  ASSERT_EQ(deltas.size(), 1u);
+  EXPECT_EQ(deltas[0].key, "page1");
+  EXPECT_EQ(deltas[0].sum, Units{7'000'000'000});
+  cursors_[0].source = 2;
+  EXPECT_THAT(
+      by_source.Fold(std::vector<LogRecord>{{.position = 0, .offset = 11, .value = "7|page1"}}, log_, false, &cursors_),
+      Optional(HasSubstr("events[2] is of a source that the job does not have")));
+}
+
 TEST_F(RecordFoldTest, AnotherRecordInItsPlaceFailsTheJob) {
   log_.hashes[9] = 1;
   EXPECT_THAT(Fold({9, 10}), Optional(HasSubstr("events[2] holds another record at offset 9")));
