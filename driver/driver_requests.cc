@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -293,6 +292,18 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
     return Job{of.job_id, parts_.at(of.job_id).topics, of.partitions};
   });
   if (!job.ok()) return job.status();
+  GetEndsReply reply;
+  const auto add = [&reply](const std::string& topic, int32_t partition, int64_t offset) {
+    EndOffset* const end = reply.add_ends();
+    end->set_topic(topic);
+    end->set_partition(partition);
+    end->set_end_offset(offset);
+  };
+  // A job that ends does so in all of its partitions, whatever Kafka has behind that.
+  if (!job->partitions.empty() && job->partitions[0].has_end_offset()) {
+    for (const Partition& partition : job->partitions) add(partition.topic(), partition.partition(), partition.end_offset());
+    return reply;
+  }
   const CallSlot slot(&waiting_calls_);
   if (!slot.status().ok()) return slot.status();
   const absl::StatusOr<FoundPartitions> found = job->topics->Find(job->partitions);
@@ -300,20 +311,7 @@ absl::StatusOr<GetEndsReply> Driver::GetEnds(const GetEndsRequest& request) {
   PostFound(job->id, job->topics, found);
   const absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> watermarks = job->topics->HighWatermarks();
   if (!watermarks.ok()) return watermarks.status();
-  std::map<TopicPartition, int64_t> job_ends;
-  for (const Partition& partition : job->partitions) {
-    if (partition.has_end_offset()) job_ends[{partition.topic(), partition.partition()}] = partition.end_offset();
-  }
-  GetEndsReply reply;
-  for (const auto& [partition, offset] : *watermarks) {
-    const auto job_end = job_ends.find(partition);
-    // A job that ends has no others than those.
-    if (!job_ends.empty() && job_end == job_ends.end()) continue;
-    EndOffset* end = reply.add_ends();
-    end->set_topic(partition.topic);
-    end->set_partition(partition.partition);
-    end->set_end_offset(job_end == job_ends.end() ? offset : std::min(offset, job_end->second));
-  }
+  for (const auto& [partition, offset] : *watermarks) add(partition.topic, partition.partition, offset);
   return reply;
 }
 

@@ -121,6 +121,20 @@ std::map<uint32_t, std::string> JobTopics::AskHolders(const std::vector<TopicPar
   return holders;
 }
 
+absl::StatusOr<std::vector<JobTopics::Topic>> JobTopics::TopicsOf(const std::vector<Partition>& partitions,
+                                                                  absl::Time deadline) {
+  const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+  if (!time.ok()) return time.status();
+  std::map<std::string, size_t> sources;
+  for (const Partition& partition : partitions) sources[partition.topic()] = partition.source();
+  std::vector<std::string> names;
+  for (const auto& [name, source] : sources) names.push_back(name);
+  const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(names, *time);
+  std::vector<Topic> topics;
+  for (size_t t = 0; t < names.size(); ++t) topics.push_back({names[t], sources[names[t]], counts[t]});
+  return topics;
+}
+
 absl::StatusOr<std::vector<JobTopics::Topic>> JobTopics::TopicsNow(absl::Time deadline) {
   absl::StatusOr<absl::Duration> time = CallTime(deadline);
   if (!time.ok()) return time.status();
@@ -225,6 +239,8 @@ absl::StatusOr<std::vector<int64_t>> JobTopics::Places(const LogPosition& positi
                                                        absl::Time deadline) {
   const bool is_start = what == "start";
   if (position.end()) return ends;
+  // Every record is of that time or a later one.
+  if (position.has_time_ms() && position.time_ms() == 0) return begins;
   if (position.has_time_ms()) {
     if (absl::FromUnixMillis(position.time_ms()) > absl::Now()) {
       return absl::InvalidArgumentError(
@@ -235,7 +251,7 @@ absl::StatusOr<std::vector<int64_t>> JobTopics::Places(const LogPosition& positi
     const auto found = client_->OffsetsAt(partitions, position.time_ms(), *time);
     if (!found.ok()) return found.status();
     std::vector<int64_t> places;
-    for (size_t i = 0; i < partitions.size(); ++i) places.push_back((*found)[i].value_or(ends[i]));
+    for (size_t i = 0; i < partitions.size(); ++i) places.push_back(std::min((*found)[i].value_or(ends[i]), ends[i]));
     return places;
   }
   std::map<TopicPartition, int64_t> named;
@@ -274,7 +290,7 @@ absl::StatusOr<std::string> JobTopics::FindCompacted(std::vector<std::string> to
   if (!time.ok()) return time.status();
   absl::StatusOr<std::string> compacted = client_->FindCompacted(topics, *time);
   const bool answered = !absl::IsUnavailable(compacted.status());
-  if (!answered && !compacted_) return compacted.status();
+  if (!answered && (!compacted_ || topics != asked_compacted_)) return compacted.status();
   ask_compacted_at_ = absl::Now() + (answered ? kAskCompacted : kAskCompactedAgain);
   asked_compacted_ = std::move(topics);
   if (compacted.ok()) compacted_ = *std::move(compacted);
@@ -321,10 +337,13 @@ absl::StatusOr<std::vector<std::pair<TopicPartition, int64_t>>> JobTopics::HighW
 
 absl::StatusOr<FoundPartitions> JobTopics::Find(const std::vector<Partition>& known) {
   const absl::Time deadline = absl::Now() + Scaled(kAnswerTimeout);
-  const absl::StatusOr<std::vector<Topic>> topics = TopicsNow(deadline);
+  // What became of topics after it was submitted is nothing to a job that ends.
+  const absl::StatusOr<std::vector<Topic>> topics = kafka_.has_until() ? TopicsOf(known, deadline) : TopicsNow(deadline);
   if (!topics.ok()) return topics.status();
   const auto is_known = [](const Topic& topic) { return topic.partitions.ok(); };
-  const bool waits = kafka_.wait_for_topics() && known.empty();
+  const bool waits = kafka_.wait_for_topics() && known.empty() && std::ranges::all_of(*topics, [](const Topic& topic) {
+                       return topic.partitions.ok() || absl::IsNotFound(topic.partitions.status());
+                     });
   // What is not known of one topic, since it is gone or refused, holds up no other.
   if (std::ranges::none_of(*topics, is_known) && !waits && !topics->empty()) return topics->front().partitions.status();
   std::map<std::string, const Topic*> topic_of;

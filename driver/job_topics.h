@@ -73,6 +73,8 @@ class JobTopics {
   // The topics of all sources: those that each names, and then by name those that it matches. RESOURCE_EXHAUSTED if they are
   // too many.
   absl::StatusOr<std::vector<Topic>> TopicsNow(absl::Time deadline);
+  // The topics of these partitions.
+  absl::StatusOr<std::vector<Topic>> TopicsOf(const std::vector<Partition>& partitions, absl::Time deadline);
   // Those that are there.
   static std::vector<std::string> NamesOf(const std::vector<Topic>& topics);
   // Sets where the partitions of a source begin and end.

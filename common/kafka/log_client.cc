@@ -69,7 +69,9 @@ class KafkaLogClient : public LogClient {
       const KafkaMetadata metadata(raw);
       topics.clear();
       for (int i = 0; i < metadata->topic_cnt; ++i) {
-        if (metadata->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR) topics.emplace_back(metadata->topics[i].topic);
+        // One that has no leader, say, is there all the same.
+        if (metadata->topics[i].err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+          topics.emplace_back(metadata->topics[i].topic);
       }
       return RD_KAFKA_RESP_ERR_NO_ERROR;
     });

@@ -108,7 +108,7 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
     if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();
     jobs_.erase(JobIdOf(record));
   }
-  if (!record.has_shards_assigned() && !record.has_job_cancelled()) return;
+  if (!record.has_shards_assigned() && !record.has_job_cancelled() && !record.has_job_finished()) return;
   planned_.erase(JobIdOf(record));
   CountShards();
 }
@@ -247,13 +247,15 @@ absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* acti
   if (!started_) return absl::UnavailableError("the driver is starting");
   const std::string& name = submitted.spec().name();
   if (const JobMachine* job = FindJob(name); job != nullptr || submitting_.contains(name)) {
-    return absl::AlreadyExistsError(absl::StrCat("the name ", name, " is taken by ",
-                                                 job == nullptr                 ? "a job"
-                                                 : job->state() == JOB_FAILED   ? "a failed job"
-                                                 : job->state() == JOB_FINISHED ? "a finished job"
-                                                                                : "a job",
-                                                 "; cancel that one first (tenfold cancel ", name,
-                                                 "), choose another name, or change the job (tenfold submit --update)"));
+    return absl::AlreadyExistsError(absl::StrCat(
+        "the name ", name, " is taken by ",
+        job == nullptr                 ? "a job"
+        : job->state() == JOB_FAILED   ? "a failed job"
+        : job->state() == JOB_FINISHED ? "a finished job"
+                                       : "a job",
+        "; cancel that one first (tenfold cancel ", name, ")",
+        job != nullptr && job->job().IsOver() ? " or choose another name"
+                                              : ", choose another name, or change the job (tenfold submit --update)"));
   }
   const bool under_way =
       std::ranges::any_of(submitting_, [&](const auto& other) { return other.second == submitted.job_id(); });

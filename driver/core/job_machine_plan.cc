@@ -55,6 +55,7 @@ void JobMachine::BeginPlan(int64_t now_us, Actions* actions) {
 
 Waiting JobMachine::HeldUp() const {
   if (!search_.too_many().empty()) return WaitingForKafka(job_.brokers(), search_.too_many());
+  if (job_.partitions.empty() && !search_.trouble().empty()) return WaitingForKafka(job_.brokers(), search_.trouble());
   if (job_.partitions.empty()) {
     Waiting waiting = WaitingFor(WAITING_TOPIC);
     const std::vector<std::string> named = NamedTopics(job_.spec.source());

@@ -32,6 +32,7 @@ void PartitionSearch::Restart() {
 void PartitionSearch::OnAnswer(const absl::StatusOr<FoundPartitions>& found, int64_t now_us) {
   under_way_ = false;
   next_us_ = now_us + kIntervalUs;
+  trouble_ = std::string(found.status().message());
   too_many_ = absl::IsResourceExhausted(found.status()) ? std::string(found.status().message()) : "";
   if (!found.ok()) {
     gone_.reset();

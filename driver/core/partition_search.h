@@ -52,6 +52,8 @@ class PartitionSearch {
   void OnPaused(int64_t paused_us);
   // Whether a search has succeeded since the start, or Restart.
   bool answered() const { return answered_; }
+  // Why the last search had no answer, or "".
+  const std::string& trouble() const { return trouble_; }
   // Why the job must not go on as long as its patterns match more topics than a job has, or "".
   const std::string& too_many() const { return too_many_; }
   // A topic that the job must not read on as long as it is compacted, or "".
@@ -68,6 +70,7 @@ class PartitionSearch {
   std::vector<Partition> found_;
   std::string compacted_;
   std::string too_many_;
+  std::string trouble_;
   // The first partition that is gone, and since when; unset if none is.
   std::optional<uint32_t> gone_;
   int64_t gone_since_us_ = 0;

@@ -71,6 +71,8 @@ std::string FactsText(const JobStatus& status) {
   // A failed job's partitions are not looked up any more.
   if (status.state() != JOB_FAILED) {
     rows.push_back({"lag", fmt::format("{} records", status.lag())});
+  }
+  if (status.state() != JOB_FAILED && status.state() != JOB_FINISHED) {
     rows.push_back({"rate", fmt::format("{:.0f} records/s", status.records_per_second())});
   }
   if (status.spec().source().allow_compacted()) {

@@ -98,8 +98,8 @@ void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   verb->add_option("FILE", options->file, "the job spec, in YAML")->required();
   verb->add_flag(
       "--update", options->update,
-      "give the job of this name the spec from its next batch on: all of it may differ but topics, start, format, fields, "
-      "where, let, key, score or measures, initial, rank, order and having");
+      "give the job of this name the spec from its next batch on: all of it may differ but sources, topics, start, until, "
+      "format, fields, time, window, tables, where, let, explode, key, score or measures, initial, rank, order and having");
   AddOutputOption(verb, &options->output);
   verb->callback([=] { *run = [=] { return Submit(*globals, *options); }; });
 }

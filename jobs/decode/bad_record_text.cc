@@ -8,7 +8,6 @@
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
 #include "jobs/plan/field_value.h"
-#include "jobs/plan/sources.h"
 
 namespace tenfold {
 namespace {
@@ -99,7 +98,15 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
 
 std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason reason, std::string_view subject,
                           size_t source) {
-  if (spec.fold().has_general()) return GeneralText(FoldOfSource(spec.fold().general(), source), value, reason, subject);
+  if (spec.fold().has_general()) {
+    // Without what may be large and is of no use here.
+    const GeneralFold& all = spec.fold().general();
+    GeneralFold fold;
+    *fold.mutable_format() = source == 0 ? all.format() : all.others(static_cast<int>(source) - 1).format();
+    *fold.mutable_fields() = source == 0 ? all.fields() : all.others(static_cast<int>(source) - 1).fields();
+    fold.mutable_window()->set_ahead_us(all.window().ahead_us());
+    return GeneralText(fold, value, reason, subject);
+  }
   const std::string& key = spec.fold().key();
   const std::string& separator = spec.fold().format().separator();
   std::vector<std::string_view> fields;

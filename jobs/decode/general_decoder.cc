@@ -107,12 +107,14 @@ const Contribution& GeneralDecoder::Decode(const Record& record, PaneClock* cloc
 bool GeneralDecoder::Explode(const Record& record) {
   elements_.clear();
   if (!Do(plan_->list, record, list_subject_, &list_value_)) return false;
-  if (auto* const texts = std::get_if<std::vector<std::string>>(list_value_.data())) {
-    for (std::string& text : *texts) elements_.emplace_back(std::move(text));
-  } else if (auto* const numbers = std::get_if<std::vector<Fraction>>(list_value_.data())) {
-    for (Fraction& number : *numbers) elements_.emplace_back(std::move(number));
-  }
-  return elements_.size() <= kMaxElements || Bad(BAD_TOO_MANY_ELEMENTS, list_subject_[0]);
+  const auto take = [this](auto* list) {
+    if (list->size() > kMaxElements) return Bad(BAD_TOO_MANY_ELEMENTS, list_subject_[0]);
+    for (auto& element : *list) elements_.emplace_back(std::move(element));
+    return true;
+  };
+  if (auto* const texts = std::get_if<std::vector<std::string>>(list_value_.data())) return take(texts);
+  if (auto* const numbers = std::get_if<std::vector<Fraction>>(list_value_.data())) return take(numbers);
+  return true;
 }
 
 bool GeneralDecoder::MakeEvent(const Record& record, std::string* key, bool* made) {

@@ -152,6 +152,9 @@ class Explainer {
     } else {
       ExplainDelimited(fold.format().delimited());
     }
+    if (!spec_.fold().general().others().empty()) {
+      for (const Field& field : fold.fields()) ExplainField(field);
+    }
     if (!fold.has_window()) return;
     std::vector<PlanProblem> problems;
     if (const std::shared_ptr<const Plan> plan = MakePlan(fold, &problems)) ExplainStep(*plan, plan->time);
@@ -181,8 +184,15 @@ class Explainer {
          fmt::format("what comes after a record of its own partition that is {} beyond the end of its last window", late));
   }
 
-  // The fields that a step reads.
+  void ExplainField(const Field& field) {
+    std::string null = field.nullable() ? ", or null" : ", never null";
+    if (field.has_default_value()) null = fmt::format(", {} where it is null", Quoted(field.default_value()));
+    Line("read", fmt::format("{}: {} at {}{}", field.name(), FieldTypeName(field.type()), field.place(), null));
+  }
+
+  // The fields that a step reads; those of several sources stand with each.
   void ExplainStep(const Plan& plan, const PlanStep& step) {
+    if (!spec_.fold().general().others().empty()) return;
     for (const uint32_t index : step.fields) {
       const PlannedField& field = plan.fields[index];
       const Field* said = nullptr;

@@ -32,11 +32,13 @@ class PlanMaker {
       check_.AddElsewhere(measure.name(), "it is a measure, and a condition on measures stands in having");
     for (const Field& field : fold_.fields()) AddField(field);
     for (const LookupTable& table : fold_.tables()) AddTable(table);
-    AddLets();
+    const std::vector<const Let*> of_element = AddRecordLets();
+    // A record has one time, whatever its elements are, which nothing knows yet.
     if (fold_.has_window()) {
       plan_->calendar = std::make_shared<PaneCalendar>(fold_.window());
       if (const auto time = check_.Check(fold_.time(), "source.time", kTimestamp)) plan_->time.nodes.push_back(*time);
     }
+    if (fold_.has_explode()) AddElements(of_element);
     if (!fold_.where().empty()) AddWhere();
     AddKey();
     AddMeasures();
@@ -134,36 +136,44 @@ class PlanMaker {
     PlannedTable& planned = plan_->tables.emplace_back();
     planned.reserve(static_cast<size_t>(table.keys_size()));
     for (int i = 0; i < table.keys_size(); ++i) planned[table.keys(i)] = table.values().empty() ? "" : table.values(i);
-    check_.AddTable(table.name(), static_cast<uint32_t>(plan_->tables.size() - 1), !table.values().empty());
+    check_.AddTable(table.name(), static_cast<uint32_t>(plan_->tables.size() - 1),
+                    !table.values().empty() || table.keys().empty());
   }
 
   // Whether the expression is computed from the element of the exploded list.
-  bool IsOfElement(const Expression& tree) const {
-    return (tree.kind == Expression::Kind::kName && of_element_.contains(tree.text)) ||
-           std::ranges::any_of(tree.arguments, [this](const Expression& part) { return IsOfElement(part); });
+  bool IsOfElement(const Expression& tree) const { return Names(tree, of_element_); }
+
+  static bool Names(const Expression& tree, const std::set<std::string>& names) {
+    return (tree.kind == Expression::Kind::kName && names.contains(tree.text)) ||
+           std::ranges::any_of(tree.arguments, [&](const Expression& part) { return Names(part, names); });
   }
 
-  void AddLets() {
-    if (!fold_.has_explode()) {
-      for (const Let& let : fold_.let()) AddLet(let, false);
-      return;
-    }
-    const std::string& element = fold_.explode().name();
-    of_element_.insert(element);
-    std::vector<const Let*> later;
+  // Adds the values that are of records, and returns those that are of elements.
+  std::vector<const Let*> AddRecordLets() {
+    std::vector<const Let*> of_element;
+    if (fold_.has_explode()) of_element_.insert(fold_.explode().name());
+    std::set<std::string> later;
+    for (const Let& let : fold_.let()) later.insert(let.name());
     for (const Let& let : fold_.let()) {
-      const ParsedExpression parsed = ParseExpression(let.expression());
-      if (parsed.expression && IsOfElement(*parsed.expression)) {
-        of_element_.insert(let.name());
-        later.push_back(&let);
-      } else {
+      const ParsedExpression parsed = fold_.has_explode() ? ParseExpression(let.expression()) : ParsedExpression();
+      if (!parsed.expression || !IsOfElement(*parsed.expression)) {
         AddLet(let, false);
+      } else if (of_element_.insert(let.name()); Names(*parsed.expression, later)) {
+        Problem("let." + let.name(), "uses a value that stands behind it; each may use those before it");
+        check_.AddBroken(let.name());
+      } else {
+        of_element.push_back(&let);
       }
+      later.erase(let.name());
     }
     for (const std::string& name : of_element_)
       check_.AddElsewhere(name, "it is of each element of the list, and this is of the record");
+    return of_element;
+  }
+
+  void AddElements(const std::vector<const Let*>& lets) {
     const bool known = AddExplode(fold_.explode());
-    for (const Let* let : later) {
+    for (const Let* let : lets) {
       if (known) AddLet(*let, true);
       if (!known) check_.AddBroken(let->name());
     }

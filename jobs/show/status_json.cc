@@ -154,7 +154,8 @@ std::string Headline(const JobStatus& status) {
       return fmt::format("{} is cancelled", status.job());
     case JOB_FINISHED:
       return fmt::format("{} is finished: {} records, up to where its spec ends it, are in batch {}", status.job(),
-                         status.last_batch().records(), status.batch());
+                         status.last_batch().records(), status.batch()) +
+             BadRecordsText(status) + SinksText(status);
     default:
       return RunningText(status) + HeldBackText(status) + BadRecordsText(status) + SinksText(status);
   }

@@ -176,12 +176,13 @@ class SpecReader : private FoldReader {
     }
     Value time;
     if (ReadFieldText(text, FIELD_TIMESTAMP, TIMESTAMP_TEXT, &time) == FieldError::kNone) {
-      position->set_time_ms(std::get<Timestamp>(time).us / 1000);
+      // Records have milliseconds: the first one at that time or later.
+      position->set_time_ms((std::get<Timestamp>(time).us + 999) / 1000);
       return true;
     }
     Problem(node.offset, path,
             fmt::format("{} is none of {}, a time like 2026-11-28T03:00:00Z, and {{TOPIC: {{PARTITION: OFFSET}}}}{}",
-                        Quoted(text), words, DidYouMean(text, {"earliest", "latest"})));
+                        Quoted(text), words, words == "latest" ? "" : DidYouMean(text, {"earliest", "latest"})));
     return false;
   }
 

@@ -23,6 +23,14 @@ class CsvReader {
   // The line that the next row begins in, from 1 on.
   size_t line() const { return line_; }
 
+  // An empty key is written in quotes.
+  void PassBlankLines() {
+    while (left_.starts_with('\n') || left_.starts_with("\r\n")) {
+      left_.remove_prefix(left_[0] == '\n' ? 1 : 2);
+      ++line_;
+    }
+  }
+
   // Returns what is wrong with the next row, or "".
   std::string Next(std::vector<std::string>* row) {
     row->clear();
@@ -79,7 +87,7 @@ std::string ReadTableCsv(std::string_view csv, LookupTable* table) {
   std::vector<std::string> row;
   size_t columns = 0;
   std::map<std::string, std::string> entries;
-  while (!reader.AtEnd()) {
+  for (reader.PassBlankLines(); !reader.AtEnd(); reader.PassBlankLines()) {
     const size_t line = reader.line();
     if (const std::string wrong = reader.Next(&row); !wrong.empty()) return fmt::format("line {}: {}", line, wrong);
     if (columns == 0) columns = row.size();

@@ -107,6 +107,14 @@ class RuleChecker {
     }
   }
 
+  static bool IsSound(const LogPosition& position) {
+    const auto& offsets = position.offsets().offsets();
+    const auto place = [](const NamedOffset& named) { return std::pair(named.topic(), named.partition()); };
+    const bool ordered = std::ranges::adjacent_find(offsets, std::ranges::greater_equal(), place) == offsets.end();
+    return position.kind_case() != LogPosition::KIND_NOT_SET && (!position.has_end() || position.end()) &&
+           (!position.has_offsets() || !offsets.empty()) && ordered;
+  }
+
   // From where on and up to where a source is read.
   void CheckRange(const SourceTopics& of, size_t source) {
     const std::string kafka = SourcePath(spec_.source(), source) + ".kafka";
@@ -123,7 +131,14 @@ class RuleChecker {
         if (named.partition() < 0 || named.offset() < 0) Violation(KeyPath(path, named.topic()), "an offset is not below 0");
       }
     }
-    if (of.has_until() && of.until().kind_case() == LogPosition::KIND_NOT_SET) Violation(kafka + ".until", "says nothing");
+    if (of.has_until() && !IsSound(of.until())) Violation(kafka + ".until", "is no place, or has offsets twice");
+    if (of.has_start_at() && (!IsSound(of.start_at()) || of.start_at().end() || of.start() != START_EARLIEST))
+      Violation(kafka + ".start", "is no place, is two, or has offsets twice");
+    for (const std::string& topic : of.topics()) {
+      const auto is_of = [&topic](const NamedOffset& named) { return named.topic() == topic; };
+      if (of.until().has_offsets() && std::ranges::none_of(of.until().offsets().offsets(), is_of))
+        Violation(kafka + ".until", fmt::format("has no offset of {}, which so has no end", Quoted(topic)));
+    }
     if (of.has_until() != TopicsOfSource(spec_.source(), 0).has_until())
       Violation(kafka + ".until", "is of one source and not of another; a job that ends does so in all");
     if (of.has_until() && spec_.source().wait_for_topics())

@@ -59,8 +59,9 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
       cursor.table = of_shard;
       cursor.compacted = compacted_;
       cursor.end = range.ends[static_cast<size_t>(j)];
+      // What was read behind the job's end is passed over.
       same = same && i < cursors_.size() && cursors_[i].partition == cursor.partition &&
-             cursors_[i].read == cursor.state->next_offset();
+             std::min(cursors_[i].read, cursor.job_end) == cursor.state->next_offset();
       if (same) {
         cursor.read = cursors_[i].read;
         cursor.expected = cursors_[i].expected;
@@ -173,6 +174,8 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
         break;
       }
       case LogReader::Event::Kind::kOffsetLost: {
+        // Nothing more is wanted of it.
+        if (cursor.state->next_offset() >= cursor.job_end) break;
         const absl::StatusOr<int64_t> begin = reader_->Begin(event.position, kAskBegin);
         if (!begin.ok()) {
           SetFailure(&cursor, std::string(begin.status().message()));

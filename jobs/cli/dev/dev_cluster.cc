@@ -124,7 +124,8 @@ absl::Status DevCluster::PrepareTopics() {
     counts = log_->PartitionCounts(options_.topics, kKafkaTimeout);
   }
   if (!counts.ok()) return counts.status();
-  partitions_ = counts->front();
+  // None is named where topics are those that match.
+  partitions_ = counts->empty() ? 0 : counts->front();
   return absl::OkStatus();
 }
 

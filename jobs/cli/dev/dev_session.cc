@@ -101,6 +101,10 @@ std::optional<int> DevSession::CheckJob() {
   request.set_job(job_);
   JobStatus job;
   const grpc::Status status = Call(&DriverService::Stub::GetStatus, request, kAnswerTimeout, &job);
+  if (status.ok() && job.state() == JOB_FINISHED) {
+    PrintError(Headline(job));
+    return kExitOk;
+  }
   const std::string reason = ReasonText(job);
   if (!status.ok() || reason.empty()) return std::nullopt;
   if (std::exchange(told_, reason) != reason) PrintError(Headline(job));

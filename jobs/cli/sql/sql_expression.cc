@@ -370,12 +370,17 @@ SqlText SqlExpressions::Call(const SqlNode& node, size_t at) {
   if (name == "lookup" && arguments.is_array() && !arguments.empty()) {
     // Its first argument is the name of a table.
     const std::vector<std::string> table = NamesOf(FieldOf(InnerOf(arguments[0]), "fields"));
+    if (arguments.size() != 3 || table.size() != 1 || !IsWord(table[0])) {
+      Problem(at, "write lookup(table, value, otherwise)");
+      return {};
+    }
+    if (std::string wrong = lookups_(table[0], ""); !wrong.empty()) {
+      Problem(at, std::move(wrong));
+      return {};
+    }
     SqlNode values = arguments;
     values.erase(0);
-    return SqlText()
-        .Add(absl::StrCat("lookup(", table.size() == 1 && IsWord(table[0]) ? table[0] : "null", ", "), at)
-        .Add(List(values, ", ", at))
-        .Add(")");
+    return SqlText().Add(absl::StrCat("lookup(", table[0], ", "), at).Add(List(values, ", ", at)).Add(")");
   }
   if (name.starts_with("regexp_")) return Pattern(name, arguments, at);
   if (name == "to_timestamp") return SqlText().Add("from_unix_ms(1000 * ", at).Add(List(arguments, ", ", at)).Add(")");
@@ -470,6 +475,11 @@ SqlText SqlExpressions::InTable(const SqlNode& link, size_t at) {
     return {};
   }
   const std::string table = TextOf(InnerOf(from[0]), "relname");
+  const std::string alias = TextOf(FieldOf(InnerOf(from[0]), "alias"), "aliasname");
+  if (column.size() > 2 || (column.size() == 2 && column[0] != (alias.empty() ? table : alias))) {
+    Problem(at, "the column is of another table than the one that is asked");
+    return {};
+  }
   if (std::string wrong = lookups_(table, column.back()); !wrong.empty()) {
     Problem(at, std::move(wrong));
     return {};

@@ -63,9 +63,15 @@ class FromReader {
     SqlFrom::Explode explode;
     explode.alias = TextOf(alias, "aliasname");
     explode.name = names.empty() ? explode.alias : names[0];
-    const bool others = InnerOf(item).contains("ordinality") || InnerOf(item).contains("is_rowsfrom");
+    bool others = InnerOf(item).contains("ordinality") || InnerOf(item).contains("is_rowsfrom");
+    for (const char* part :
+         {"agg_distinct", "agg_order", "agg_filter", "agg_within_group", "agg_star", "func_variadic", "over"}) {
+      others = others || InnerOf(call).contains(part);
+    }
     if (others || names.size() > 1 || explode.name.empty() || !arguments.is_array() || arguments.size() != 1)
       return Problem(at, "write unnest(LIST) AS t(NAME), which is an event for each element of the list, called NAME");
+    if (explode.name == "window_start" || explode.name == "window_end")
+      return Problem(at, fmt::format("{} is the window's; give the element another name", explode.name));
     if (from_->table->Find(explode.name) != nullptr)
       return Problem(at, fmt::format("{} is a column of the table; give the element another name", Shown(explode.name)));
     const std::vector<std::string> column = NamesOf(FieldOf(InnerOf(arguments[0]), "fields"));

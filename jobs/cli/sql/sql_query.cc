@@ -21,6 +21,12 @@ class QueryReader {
 
   SqlQuery Read(const SqlNode& select) {
     query_.offset = begin_;
+    if (TextOf(select, "op") != "SETOP_NONE") {
+      Problem(begin_,
+              "UNION, EXCEPT and INTERSECT are not supported; events of several topics are "
+              "SELECT .. FROM (SELECT .. FROM a UNION ALL SELECT .. FROM b) AS u");
+      return std::move(query_);
+    }
     RefuseOthers(select);
     ReadSqlFrom(
         FieldOf(select, "fromClause"), tables_, begin_,
@@ -66,7 +72,6 @@ class QueryReader {
     if (TextOf(select, "limitOption") == "LIMIT_OPTION_WITH_TIES")
       Problem(OffsetOf(FieldOf(select, "limitCount"), begin_),
               "WITH TIES is not supported: the key decides between equal ones");
-    if (TextOf(select, "op") != "SETOP_NONE") Problem(begin_, "UNION, EXCEPT and INTERSECT are not supported");
   }
 
   // ---- expressions ----
@@ -118,18 +123,23 @@ class QueryReader {
     const auto found = tables_.find(table);
     if (found == tables_.end() || !found->second.IsLookup())
       return fmt::format("{} is no table to look up: those are of a file, WITH (file = 'NAME.csv')", Quoted(table));
+    // Where none is asked for it is looked up.
+    if (column.empty()) return "";
     const std::string& first = found->second.columns.empty() ? table : found->second.columns[0].name;
     return column == first ? "" : fmt::format("IN asks for the first column of a table, {}", Shown(first));
   }
 
   // Expressions of a record.
   SqlExpressions Rows() {
-    SqlExpressions rows([this](const auto&... of) { return Column(of...); },
-                        [this](const SqlNode&, size_t at) {
-                          Problem(at, "an aggregate stands in SELECT, HAVING and ORDER BY, and in no other one");
-                          return std::optional<SqlText>();
-                        },
-                        problems_);
+    return Rows(
+        [this](const SqlNode&, size_t at) {
+          Problem(at, "an aggregate stands in SELECT, HAVING and ORDER BY, and in no other one");
+          return std::optional<SqlText>();
+        },
+        problems_);
+  }
+  SqlExpressions Rows(SqlExpressions::Aggregate aggregate, std::vector<SqlProblem>* problems) {
+    SqlExpressions rows([this](const auto&... of) { return Column(of...); }, std::move(aggregate), problems);
     rows.SetLookups([this](const std::string& table, const std::string& column) { return WrongLookup(table, column); });
     rows.SetTypes([this](const SqlNode& node) {
       const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
@@ -249,12 +259,12 @@ class QueryReader {
     }
     bool has_aggregate = false;
     std::vector<SqlProblem> problems;
-    const SqlText text = SqlExpressions([this](const auto&... of) { return Column(of...); },
-                                        [&has_aggregate](const SqlNode&, size_t) {
-                                          has_aggregate = true;
-                                          return std::optional<SqlText>();
-                                        },
-                                        &problems)
+    const SqlText text = Rows(
+                             [&has_aggregate](const SqlNode&, size_t) {
+                               has_aggregate = true;
+                               return std::optional<SqlText>();
+                             },
+                             &problems)
                              .Translate(value, at);
     if (has_aggregate) {
       return Problem(at,
@@ -415,7 +425,9 @@ class QueryReader {
 
 SqlQuery ReadSqlQuery(const SqlNode& select, const std::map<std::string, SqlTable>& tables,
                       std::vector<SqlProblem>* problems) {
-  const SqlNode& targets = FieldOf(select, "targetList");
+  const SqlNode* first = &select;
+  while (first->contains("larg")) first = &FieldOf(*first, "larg");
+  const SqlNode& targets = FieldOf(*first, "targetList");
   const size_t begin = targets.is_array() && !targets.empty() ? OffsetOf(targets[0], 0) : 0;
   return QueryReader(tables, begin, problems).Read(select);
 }

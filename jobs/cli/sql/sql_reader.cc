@@ -146,9 +146,24 @@ class JobWriter {
 
   const SqlTable& table() const { return *query_.from.table; }
 
-  // Whether there are tables to look up, which a job has whether it asks them or not.
+  // Whether an expression of the query has the word.
+  bool Has(const std::string& word) const {
+    const auto has = [&word](const SqlText& in) {
+      const auto is_part = [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+      for (size_t at = in.text.find(word); at != std::string::npos; at = in.text.find(word, at + 1)) {
+        const size_t end = at + word.size();
+        if ((at == 0 || !is_part(in.text[at - 1])) && (end == in.text.size() || !is_part(in.text[end]))) return true;
+      }
+      return false;
+    };
+    return (query_.where && has(query_.where->text)) || (query_.from.explode && has(query_.from.explode->list.text)) ||
+           std::ranges::any_of(query_.keys, [&](const SqlQuery::Key& key) { return has(key.text); }) ||
+           std::ranges::any_of(query_.measures, [&](const SqlQuery::Measure& measure) { return has(measure.text); });
+  }
+
+  // Whether there are tables that the query looks up.
   bool UsesTables() const {
-    return std::ranges::any_of(tables_, [](const auto& named) { return named.second.IsLookup(); });
+    return std::ranges::any_of(tables_, [this](const auto& named) { return named.second.IsLookup() && Has(named.first); });
   }
 
   YamlNode Source(const SqlTable& of, const SqlTable::Branch& branch) {
@@ -157,13 +172,21 @@ class JobWriter {
     const SqlTable::Option* const topics = of.FindOption("topics");
     if (topics != nullptr || of.FindOption("topics_matching") == nullptr)
       Put("topics", Words(topics != nullptr ? *topics : SqlTable::Option{of.name, of.offset}), &kafka);
-    for (const char* key :
-         {"topics_matching", "start", "until", "missing_topics", "brokers", "group", "allow_compacted", "allow_internal"}) {
-      PutOption(of, key, &kafka);
+    for (const char* key : {"topics_matching", "start", "until"}) PutOption(of, key, &kafka);
+    // What is of Kafka as a whole may be said by each table, if it is the same.
+    const SqlTable& first = table().branches.empty() ? of : *table().branches[0].table;
+    const auto is_said = [&](const std::string& key, const SqlTable::Option& option) {
+      const SqlTable::Option* const before = &of == &first ? nullptr : first.FindOption(key);
+      return before != nullptr && before->value == option.value;
+    };
+    for (const char* key : {"missing_topics", "brokers", "group", "allow_compacted", "allow_internal"}) {
+      const SqlTable::Option* const option = of.FindOption(key);
+      if (option != nullptr && !is_said(key, *option)) Put(key, Scalar(option->value, option->offset), &kafka);
     }
     YamlNode properties = Map(of.offset);
     for (const auto& [name, option] : of.options) {
-      if (name.starts_with("kafka.")) Put(name.substr(6), Scalar(option.value, option.offset), &properties);
+      if (name.starts_with("kafka.") && !is_said(name, option))
+        Put(name.substr(6), Scalar(option.value, option.offset), &properties);
     }
     if (!properties.items.empty()) Put("properties", std::move(properties), &kafka);
     Put("kafka", std::move(kafka), &source);
@@ -191,8 +214,8 @@ class JobWriter {
   void PutTables(YamlNode* root) {
     YamlNode tables = Map(query_.offset);
     for (const auto& [name, each] : tables_) {
-      if (const SqlTable::Option* const file = each.FindOption("file"))
-        Put(name, Scalar(file->value, file->offset), &tables);
+      const SqlTable::Option* const file = each.FindOption("file");
+      if (file != nullptr && Has(name)) Put(name, Scalar(file->value, file->offset), &tables);
     }
     if (!tables.items.empty()) Put("tables", std::move(tables), root);
   }
@@ -333,6 +356,15 @@ std::vector<SpecError> ErrorsOf(std::string_view sql, std::vector<SqlProblem> pr
   return errors;
 }
 
+// What a CREATE VIEW has beside its name and its query; "" if nothing.
+std::string ViewProblem(const SqlNode& view) {
+  const bool plain = !view.contains("aliases") && !view.contains("options") && !view.contains("replace") &&
+                     !FieldOf(view, "view").contains("schemaname") &&
+                     TextOf(FieldOf(view, "view"), "relpersistence") == "p" &&
+                     (!view.contains("withCheckOption") || TextOf(view, "withCheckOption") == "NO_CHECK_OPTION");
+  return plain ? "" : "a view is CREATE VIEW name AS SELECT .. UNION ALL SELECT .., and nothing else";
+}
+
 // What people write who come from Flink, whose SQL PostgreSQL's grammar does not take.
 void AddHint(std::string_view sql, SqlProblem* problem) {
   const std::string upper = absl::AsciiStrToUpper(std::string(sql));
@@ -360,6 +392,7 @@ std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name,
   }
   std::map<std::string, SqlTable> tables;
   const SqlNode* select = nullptr;
+  bool broken_view = false;
   for (const auto& [statement, begin] : statements) {
     const std::string_view kind = KindOf(statement);
     if (kind == "CreateStmt") {
@@ -373,6 +406,8 @@ std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name,
       const std::string view_name = TextOf(view, "relname");
       const size_t at = FieldOf(view, "location").is_number_unsigned() ? FieldOf(view, "location").get<size_t>() : begin;
       SqlTable made = ReadSqlUnion(InnerOf(FieldOf(InnerOf(statement), "query")), view_name, at, tables, &problems);
+      if (const std::string wrong = ViewProblem(InnerOf(statement)); !wrong.empty()) problems.push_back({at, wrong});
+      broken_view |= made.branches.empty();
       if (!made.branches.empty() && !tables.try_emplace(view_name, std::move(made)).second)
         problems.push_back({at, fmt::format("the table {} is there twice", view_name)});
     } else if (kind == "SelectStmt" && select == nullptr) {
@@ -386,6 +421,8 @@ std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name,
     if (problems.empty()) problems.push_back({sql.size(), "there is no SELECT, which a job is"});
     return ErrorsOf(sql, std::move(problems));
   }
+  // A query over what is wrong would only tell of that again.
+  if (broken_view) return ErrorsOf(sql, std::move(problems));
   const SqlQuery query = ReadSqlQuery(*select, tables, &problems);
   for (const SqlQuery::Key& key : query.keys) {
     if (key_names != nullptr) key_names->push_back(key.name);
@@ -393,7 +430,15 @@ std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name,
   YamlNode root;
   if (query.from.table != nullptr) root = JobWriter(query, tables, &problems).Write(name);
   if (!problems.empty()) return ErrorsOf(sql, std::move(problems));
-  return ReadJobSpecTree(root, sql, spec, files);
+  std::vector<SpecError> errors = ReadJobSpecTree(root, sql, spec, files);
+  for (const LookupTable& read : spec->fold().general().tables()) {
+    const SqlTable& table = tables.at(read.name());
+    const size_t columns = read.values().empty() ? 1 : 2;
+    if (!errors.empty() || read.keys().empty() || columns == table.columns.size()) continue;
+    errors = ErrorsOf(sql, {{table.offset, fmt::format("the file of {} has {}, and the table {}", table.name,
+                                                       columns == 1 ? "one column" : "two columns", table.columns.size())}});
+  }
+  return errors;
 }
 
 }  // namespace tenfold

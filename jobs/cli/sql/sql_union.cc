@@ -30,25 +30,30 @@ class UnionReader {
   void ReadSelect(const SqlNode& select) {
     const std::string op = TextOf(select, "op");
     if (op == "SETOP_NONE") return ReadBranch(select);
-    if (op != "SETOP_UNION" || !select.contains("all") || select.contains("sortClause") || select.contains("limitCount"))
-      return Problem(at_, "a query in FROM is a UNION ALL of SELECT .. FROM table, whose events are all counted");
+    bool plain = op == "SETOP_UNION" && select.contains("all");
+    for (const char* part : {"sortClause", "limitCount", "limitOffset", "withClause", "lockingClause", "intoClause"})
+      plain = plain && !select.contains(part);
+    if (!plain) return Problem(at_, "a query in FROM is a UNION ALL of SELECT .. FROM table, whose events are all counted");
     ReadSelect(FieldOf(select, "larg"));
     ReadSelect(FieldOf(select, "rarg"));
   }
 
   void ReadBranch(const SqlNode& select) {
     for (const char* part : {"whereClause", "groupClause", "havingClause", "sortClause", "limitCount", "limitOffset",
-                             "distinctClause", "withClause", "windowClause", "valuesLists"}) {
+                             "distinctClause", "withClause", "windowClause", "valuesLists", "lockingClause", "intoClause"}) {
       if (select.contains(part))
         return Problem(at_,
                        "a SELECT of a UNION ALL names columns of a table and nothing else; what is of all events stands "
                        "in the query around it");
     }
     const SqlNode& from = FieldOf(select, "fromClause");
-    const bool one = from.is_array() && from.size() == 1 && KindOf(from[0]) == "RangeVar";
+    const bool one = from.is_array() && from.size() == 1 && KindOf(from[0]) == "RangeVar" &&
+                     !InnerOf(from[0]).contains("schemaname") && !InnerOf(from[0]).contains("catalogname");
     const std::string table_name = one ? TextOf(InnerOf(from[0]), "relname") : "";
     const auto table = tables_.find(table_name);
-    if (!one || table == tables_.end() || table->second.IsLookup() || !table->second.branches.empty()) {
+    if (table != tables_.end() && !table->second.branches.empty())
+      return Problem(OffsetOf(from[0], at_), fmt::format("{} is a view, and a union is of topics", Shown(table_name)));
+    if (!one || table == tables_.end() || table->second.IsLookup()) {
       std::vector<std::string> names;
       for (const auto& [known, each] : tables_) names.push_back(known);
       return Problem(one ? OffsetOf(from[0], at_) : at_,
@@ -56,6 +61,8 @@ class UnionReader {
     }
     const bool first = union_.branches.empty();
     SqlTable::Branch branch{.table = &table->second, .column_of = {}};
+    const std::string alias = TextOf(FieldOf(InnerOf(from[0]), "alias"), "aliasname");
+    called_ = alias.empty() ? table_name : alias;
     const SqlNode& targets = FieldOf(select, "targetList");
     if (!first && targets.size() != union_.columns.size())
       return Problem(at_, fmt::format("the SELECT of {} has {} columns, and the first one {}", Shown(table_name),
@@ -72,17 +79,24 @@ class UnionReader {
     const size_t at = OffsetOf(target, at_);
     const SqlNode& value = FieldOf(InnerOf(target), "val");
     const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(value), "fields"));
-    const SqlTable::Column* const column =
-        KindOf(value) == "ColumnRef" && !names.empty() ? branch->table->Find(names.back()) : nullptr;
+    const bool is_name =
+        KindOf(value) == "ColumnRef" && !names.empty() && names.size() <= 2 && (names.size() == 1 || names[0] == called_);
+    const SqlTable::Column* const column = is_name ? branch->table->Find(names.back()) : nullptr;
     if (column == nullptr || !column->generated.is_null()) {
-      return Problem(at, column == nullptr
-                             ? "a SELECT of a UNION ALL names columns; compute with them in the query around it"
-                             : "a generated column is computed in the query around it, and no part of a union");
+      // The columns after it keep their places.
+      if (first) union_.columns.emplace_back();
+      return Problem(at, column != nullptr ? "a generated column is computed in the query around it, and no part of a union"
+                         : KindOf(value) == "ColumnRef"
+                             ? fmt::format("there is no column {} in {}", Quoted(fmt::format("{}", fmt::join(names, "."))),
+                                           Shown(branch->table->name))
+                             : "a SELECT of a UNION ALL names columns; compute with them in the query around it");
     }
     if (first) {
       const std::string as = TextOf(InnerOf(target), "name");
+      const std::string& name = as.empty() ? column->name : as;
+      if (union_.Find(name) != nullptr) Problem(at, fmt::format("two columns of the union are called {}", Shown(name)));
       SqlTable::Column& added = union_.columns.emplace_back(*column);
-      if (!as.empty()) added.name = as;
+      added.name = name;
       added.nullable = false;
       added.default_value.reset();
     }
@@ -95,6 +109,8 @@ class UnionReader {
   const size_t at_;
   std::vector<SqlProblem>* const problems_;
   SqlTable union_;
+  // What the table of the SELECT under way is called in it.
+  std::string called_;
 };
 
 }  // namespace

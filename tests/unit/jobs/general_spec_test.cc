@@ -235,6 +235,23 @@ sources:
   EXPECT_THAT(with("source: {kafka: {topics: [b]}}\n"), Contains(HasSubstr("sources: stands beside source")));
 }
 
+TEST(GeneralSpecTest, WhatIsOfAnElementIsOfNoRecord) {
+  const auto with = [](const std::string& lines) {
+    JobSpec spec;
+    return Errors(std::string(kHead) + "  format: {json: {}}\n  fields: {p: {text: p}, ms: {integer: ms}}\n" + lines +
+                      "explode: {a: 'split(p, \",\")'}\nkey: a\nmeasures: {n: count()}\n",
+                  &spec);
+  };
+  EXPECT_THAT(with("let: {x: lower(a), y: 'concat(x, a)'}\nwhere: x <> \"\" and ms > 0\n"), IsEmpty());
+  const std::string window = "window: {tumbling: 1d, lateness: 1s}\n";
+  EXPECT_THAT(with("  time: from_unix_ms(number(a))\n" + window),
+              ElementsAre(HasSubstr("source.time: 'a' is no field; it is of each element of the list")));
+  EXPECT_THAT(with("  time: from_unix_ms(x)\nlet: {x: number(a)}\n" + window),
+              ElementsAre(HasSubstr("source.time: 'x' is no field; it is of each element of the list")));
+  EXPECT_THAT(with("let: {x: 'concat(a, y)', y: lower(p)}\n"),
+              ElementsAre(HasSubstr("let.x: uses a value that stands behind it")));
+}
+
 TEST(GeneralSpecTest, StartsAndEndsAreTimesAndOffsets) {
   const auto with = [&](const std::string& kafka, JobSpec* spec) {
     return Errors("name: job\nsource:\n  kafka: {topics: [a, b], " + kafka +
@@ -255,6 +272,7 @@ TEST(GeneralSpecTest, StartsAndEndsAreTimesAndOffsets) {
                                         {"start: {a: {x: 1}}", "'x' is no number of a partition"},
                                         {"start: {a: {0: -1}}", "'-1' is no offset"},
                                         {"start: {a: {}}", "names no offset"},
+                                        {"until: {a: {0: 1}}", "has no offset of 'b', which so has no end"},
                                         {"start: 1969-01-01", "is none of earliest"},
                                         {"topics_matching: '('", "is no regular expression"},
                                         {"until: latest, missing_topics: wait", "goes with topics that are there"}}) {
@@ -279,6 +297,8 @@ TEST(GeneralSpecTest, TablesAreFilesOrStandInTheSpec) {
       "\xef\xbb\xbf"
       "b,\"x,\"\"1\"\"\"\r\na,\"two\nlines\"\nb,\"x,\"\"1\"\"\"";
   EXPECT_EQ(with("f.csv"), R"(name: "t" keys: "a" keys: "b" values: "two\nlines" values: "x,\"1\"")");
+  csv = "\n\"\"\r\n\r\na\n\n";
+  EXPECT_EQ(with("f.csv"), R"(name: "t" keys: "" keys: "a")") << "blank lines are no keys";
   for (const auto& [text, expected] : {std::pair{"a,1\nb\n", "line 2: has 1 columns, and line 1 has 2"},
                                        {"a,1,2\n", "line 1: has 3 columns"},
                                        {"a,1\nb,2\na,3\n", "line 3: 'a' is '3', and '1' in a line before"},

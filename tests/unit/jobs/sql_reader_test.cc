@@ -209,19 +209,50 @@ CREATE TABLE likes (amount numeric DEFAULT 1, ts bigint NOT NULL, url text)
                    "window: {tumbling: 1d, lateness: 5s}\n"));
 }
 
+// Each table may be used alone, and one that is not looked up is no part of a job.
+TEST(SqlReaderTest, WhatOtherTablesSayChangesNoJob) {
+  const std::string clicks =
+      "CREATE TABLE clicks (page text NOT NULL, n numeric NOT NULL) WITH (format = 'delimited', separator = '|', "
+      "brokers = 'a:1', kafka.\"security.protocol\" = 'ssl');";
+  const std::string query = "SELECT page, SUM(n) AS score FROM clicks GROUP BY page ORDER BY score DESC LIMIT 3";
+  JobSpec alone;
+  JobSpec beside;
+  ASSERT_EQ(Read(clicks + query, &alone), "");
+  ASSERT_EQ(Read(absl::StrCat("CREATE TABLE bots (name text) WITH (file = 'bots.csv');", clicks, query), &beside), "");
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(alone, beside));
+  EXPECT_FALSE(beside.fold().has_general());
+  const std::string likes =
+      "CREATE TABLE likes (page text NOT NULL, n numeric NOT NULL) WITH (format = 'json', brokers = 'a:1', "
+      "kafka.\"security.protocol\" = 'ssl');";
+  JobSpec both;
+  EXPECT_EQ(Read(absl::StrCat(clicks, likes,
+                              "SELECT page, SUM(n) AS score FROM (SELECT page, n FROM clicks UNION ALL "
+                              "SELECT page, n FROM likes) u GROUP BY page ORDER BY score DESC LIMIT 3"),
+                 &both),
+            "");
+  EXPECT_EQ(both.source().brokers(), "a:1");
+}
+
 TEST(SqlReaderTest, TablesOfFilesAreLookedUp) {
   const SpecFiles files = [](const std::string& name) -> absl::StatusOr<std::string> {
     return name == "bots.csv" ? "b\na\n" : "de,Germany\n";
   };
   JobSpec by_sql;
-  const std::vector<SpecError> errors = ReadSqlJob(absl::StrCat(kClicks, R"(
+  const std::vector<SpecError> wrong = ReadSqlJob(
+      absl::StrCat(kClicks,
+                   "CREATE TABLE bots (name text, value text) WITH (file = 'bots.csv'); SELECT page, COUNT(*) AS n ",
+                   "FROM clicks WHERE page IN (SELECT name FROM bots) GROUP BY page ORDER BY n LIMIT 1"),
+      "job", &by_sql, nullptr, &files);
+  ASSERT_EQ(wrong.size(), 1u);
+  EXPECT_EQ(wrong[0].message, "the file of bots has one column, and the table 2");
+  const std::vector<SpecError> again = ReadSqlJob(absl::StrCat(kClicks, R"(
 CREATE TABLE bots (name text) WITH (file = 'bots.csv');
 CREATE TABLE countries (code text, name text) WITH (file = 'countries.csv');
 SELECT lookup(countries, page, 'none') AS c, COUNT(*) AS n FROM clicks
 WHERE page NOT IN (SELECT name FROM bots) AND lower(page) IN (SELECT code FROM countries)
 GROUP BY c ORDER BY n DESC LIMIT 10)"),
-                                                   "job", &by_sql, nullptr, &files);
-  ASSERT_TRUE(errors.empty()) << FormatSpecError("sql", errors[0]);
+                                                  "job", &by_sql, nullptr, &files);
+  ASSERT_TRUE(again.empty()) << again[0].message;
   JobSpec by_yaml;
   ASSERT_TRUE(ReadJobSpec(absl::StrCat("name: job\n", kFields, R"(tables: {countries: {de: Germany}, bots: [a, b]}
 where: not page in bots and lower(page) in countries
@@ -376,6 +407,30 @@ TEST(SqlReaderTest, WhatIsNoJobIsRefusedWhereItStands) {
       {"CREATE TABLE f (a numeric) WITH (file = 'f.csv', format = 'json'); SELECT a, COUNT(*) FROM f GROUP BY a ORDER BY "
        "count LIMIT 1",
        "a table of a file has one column of texts"},
+      {"SELECT x, COUNT(*) FROM (SELECT url, page AS x FROM clicks UNION ALL SELECT page, nothing FROM clicks) u GROUP BY x "
+       "ORDER BY count LIMIT 1",
+       "there is no column 'url' in clicks"},
+      {"SELECT page, COUNT(*) FROM (SELECT other.page FROM clicks) u GROUP BY page ORDER BY count LIMIT 1",
+       "there is no column 'other.page' in clicks"},
+      {"SELECT page, COUNT(*) FROM (SELECT page FROM clicks UNION ALL SELECT page FROM clicks OFFSET 5) u GROUP BY page "
+       "ORDER BY count LIMIT 1",
+       "is a UNION ALL of SELECT"},
+      {"SELECT page FROM clicks UNION ALL SELECT page FROM clicks", "SELECT .. FROM (SELECT .. FROM a UNION ALL"},
+      {"CREATE VIEW v (a) AS SELECT page FROM clicks; SELECT page, COUNT(*) FROM v GROUP BY page ORDER BY count LIMIT 1",
+       "a view is CREATE VIEW name AS"},
+      {"CREATE VIEW v AS SELECT page FROM clicks; CREATE VIEW w AS SELECT page FROM v; SELECT page, COUNT(*) FROM w GROUP "
+       "BY "
+       "page ORDER BY count LIMIT 1",
+       "v is a view, and a union is of topics"},
+      {"SELECT page, COUNT(*) FROM clicks, unnest(DISTINCT split(page, ',')) AS t(tag) GROUP BY page ORDER BY count LIMIT 1",
+       "write unnest(LIST) AS t(NAME)"},
+      {"SELECT page, COUNT(*) FROM clicks WHERE lookup(clicks, page, 'x') = 'x' GROUP BY page ORDER BY count LIMIT 1",
+       "'clicks' is no table to look up"},
+      {"SELECT page, COUNT(*) FROM clicks WHERE lookup(clicks) = 'x' GROUP BY page ORDER BY count LIMIT 1",
+       "write lookup(table, value, otherwise)"},
+      {"CREATE TABLE f (a text) WITH (file = 'f.csv'); SELECT page, COUNT(*) FROM clicks WHERE page IN (SELECT x.a FROM f) "
+       "GROUP BY page ORDER BY count LIMIT 1",
+       "the column is of another table"},
       {"DROP TABLE clicks", "only CREATE TABLE, CREATE VIEW and SELECT are SQL here"},
       {"", "there is no SELECT"},
   };
