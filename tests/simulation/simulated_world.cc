@@ -110,6 +110,8 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
   };
   if (Chance(0.3)) {
     Hit("job: a list is exploded");
+    // There are far more keys then, which the driver may ask for one by one.
+    part_bytes = std::max<size_t>(part_bytes, 4'000);
     fold->mutable_explode()->set_name("piece");
     fold->mutable_explode()->set_list("split(page, \"1\")");
     if (Chance(0.7)) fold->set_where(fold->where().empty() ? "piece <> \"\"" : "(" + fold->where() + ") and piece <> \"\"");

@@ -1,5 +1,6 @@
 #include "jobs/spec/spec_writer.h"
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <string>
@@ -85,8 +86,19 @@ class SpecGenerator {
       *source->mutable_start_at() = start.has_time_ms() ? start : name(start);
     }
     if (Below(3) > 0) return source->set_wait_for_topics(Below(2) == 0);
-    const LogPosition until = DrawPosition();
-    *source->mutable_until() = until.has_time_ms() ? until : name(until);
+    LogPosition until = DrawPosition();
+    if (until.has_offsets()) {
+      // Each topic has an end.
+      std::vector<std::string> topics(source->topics().begin(), source->topics().end());
+      std::ranges::sort(topics);
+      until.clear_offsets();
+      for (const std::string& topic : topics) {
+        NamedOffset* const named = until.mutable_offsets()->add_offsets();
+        named->set_topic(topic);
+        named->set_offset(Below(1000));
+      }
+    }
+    *source->mutable_until() = until;
     for (SourceTopics& other : *source->mutable_others()) other.mutable_until()->set_end(true);
   }
 
