@@ -1,6 +1,7 @@
 // Jobs in SQL: what they publish is what the same job in YAML publishes, and a query is answered without a driver.
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "common/kafka/log.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/cluster/local_kafka.h"
@@ -120,6 +123,33 @@ TEST_F(SqlJobTest, WindowsOfAQueryComeInTheirOrder) {
   ASSERT_EQ(lines.size(), 8u) << shown.out;
   EXPECT_TRUE(absl::StartsWith(lines[1], "2020-10-24T00:00:00.000Z,2020-10-24T01:00:00.000Z,true,1,")) << lines[1];
   EXPECT_TRUE(absl::StartsWith(lines[7], "2020-10-24T06:00:00.000Z,2020-10-24T07:00:00.000Z,true,1,")) << lines[7];
+}
+
+TEST_F(SqlJobTest, AQueryOfAUnionExplodesListsAndLooksUpTables) {
+  const std::string likes = UniqueName("likes");
+  const absl::StatusOr<std::unique_ptr<LogClient>> client = LogClient::Create({.brokers = KafkaBrokers(), .properties = {}});
+  ASSERT_OK(client.status());
+  for (const char* const country : {"-de", "-fr"})
+    ASSERT_OK((*client)->CreateTopic(likes + country, 1, 1, absl::Seconds(30)));
+  ASSERT_OK(Produce(likes + "-de", 0, {"https://b/p1|100", "https://a/p2|0.5"}));
+  ASSERT_OK(Produce(likes + "-fr", 0, {"https://b/p1|100", "bad"}));
+  const std::string names = cluster_.WriteFile("names.csv", "b,the b\n");
+  const std::string schema = cluster_.WriteFile(
+      "union.sql", absl::StrCat("CREATE TABLE clicks (page text NOT NULL, clicks numeric NOT NULL) WITH (topics = '", topic_,
+                                "', format = 'json', path.clicks = 'm.clicks');\n"
+                                "CREATE TABLE likes (url text NOT NULL, n numeric NOT NULL) WITH (topics_matching = '",
+                                likes, "-[a-z]+', format = 'delimited', separator = '|');\n",
+                                "CREATE TABLE names (host text, name text) WITH (file = '", names, "');\n"));
+  const CliResult asked = cluster_.RunCli(
+      {"sql", "--kafka", KafkaBrokers(), "--schema", schema, "-o", "csv",
+       "SELECT lookup(names, part, part) AS part, SUM(n) AS score, COUNT(*) AS events "
+       "FROM (SELECT page, clicks AS n FROM clicks UNION ALL SELECT url, n FROM likes) u, unnest(split(page, '/')) AS "
+       "t(part) "
+       "WHERE part <> '' AND part <> 'https:' AND part NOT LIKE 'p%' GROUP BY 1 ORDER BY score DESC LIMIT 10"});
+  EXPECT_EQ(asked.exit_code, 0) << asked.err;
+  // Each partition of the first topic has 400 records of 0 to 4 clicks.
+  EXPECT_EQ(asked.out, "rank,part,score,events\r\n1,a,2400.5,1201\r\n2,the b,200,2\r\n");
+  EXPECT_TRUE(absl::StrContains(asked.err, "4 of 1207 records are bad")) << asked.err;
 }
 
 TEST_F(SqlJobTest, TheLastRecordsOfATopicAreTriedStepByStep) {
