@@ -123,23 +123,28 @@ std::map<uint32_t, std::string> JobTopics::AskHolders(const std::vector<TopicPar
 
 absl::StatusOr<std::vector<JobTopics::Topic>> JobTopics::TopicsOf(const std::vector<Partition>& partitions,
                                                                   absl::Time deadline) {
-  const absl::StatusOr<absl::Duration> time = CallTime(deadline);
-  if (!time.ok()) return time.status();
   std::map<std::string, size_t> sources;
   for (const Partition& partition : partitions) sources[partition.topic()] = partition.source();
-  std::vector<std::string> names;
-  for (const auto& [name, source] : sources) names.push_back(name);
-  const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(names, *time);
   std::vector<Topic> topics;
-  for (size_t t = 0; t < names.size(); ++t) topics.push_back({names[t], sources[names[t]], counts[t]});
+  for (const auto& [name, source] : sources) topics.push_back({name, source});
+  return WithPartitions(std::move(topics), deadline);
+}
+
+absl::StatusOr<std::vector<JobTopics::Topic>> JobTopics::WithPartitions(std::vector<Topic> topics, absl::Time deadline) {
+  const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+  if (!time.ok()) return time.status();
+  std::vector<std::string> names;
+  for (const Topic& topic : topics) names.push_back(topic.name);
+  const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(names, *time);
+  for (size_t t = 0; t < topics.size(); ++t) topics[t].partitions = counts[t];
   return topics;
 }
 
 absl::StatusOr<std::vector<JobTopics::Topic>> JobTopics::TopicsNow(absl::Time deadline) {
-  absl::StatusOr<absl::Duration> time = CallTime(deadline);
-  if (!time.ok()) return time.status();
   std::vector<std::string> matched;
   if (matcher_.has_patterns()) {
+    const absl::StatusOr<absl::Duration> time = CallTime(deadline);
+    if (!time.ok()) return time.status();
     absl::StatusOr<std::vector<std::string>> all = client_->Topics(*time);
     if (!all.ok()) return all.status();
     const std::vector<std::string> named = NamedTopics(kafka_);
@@ -160,13 +165,7 @@ absl::StatusOr<std::vector<JobTopics::Topic>> JobTopics::TopicsNow(absl::Time de
         absl::StrCat("the job's topics_matching matches more topics than a job has: ", topics.size(), ", and ", kMaxTopics,
                      " are allowed. Narrow the pattern, or delete some"));
   }
-  time = CallTime(deadline);
-  if (!time.ok()) return time.status();
-  std::vector<std::string> names;
-  for (const Topic& topic : topics) names.push_back(topic.name);
-  const std::vector<absl::StatusOr<int32_t>> counts = client_->EachPartitionCount(names, *time);
-  for (size_t t = 0; t < topics.size(); ++t) topics[t].partitions = counts[t];
-  return topics;
+  return WithPartitions(std::move(topics), deadline);
 }
 
 absl::StatusOr<std::vector<int64_t>> JobTopics::Offsets(const std::vector<TopicPartition>& partitions,

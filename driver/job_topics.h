@@ -75,11 +75,14 @@ class JobTopics {
   absl::StatusOr<std::vector<Topic>> TopicsNow(absl::Time deadline);
   // The topics of these partitions.
   absl::StatusOr<std::vector<Topic>> TopicsOf(const std::vector<Partition>& partitions, absl::Time deadline);
+  // Asks Kafka how many partitions each of them has.
+  absl::StatusOr<std::vector<Topic>> WithPartitions(std::vector<Topic> topics, absl::Time deadline);
   // Those that are there.
   static std::vector<std::string> NamesOf(const std::vector<Topic>& topics);
   // Sets where the partitions of a source begin and end.
   absl::Status SetRange(size_t source, const std::vector<Partition*>& partitions, absl::Time deadline);
-  // What a start or an end of the spec is of each partition, between where it begins and ends.
+  // The offset that a start or an end of the spec (`what` says which of them) is in each of the partitions, whose logs have
+  // offsets from `begins` to `ends`.
   absl::StatusOr<std::vector<int64_t>> Places(const LogPosition& position, const std::string& what,
                                               const std::vector<TopicPartition>& partitions,
                                               const std::vector<int64_t>& begins, const std::vector<int64_t>& ends,

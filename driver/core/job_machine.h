@@ -128,7 +128,7 @@ class JobMachine {
   // Whether the attempt, in this phase, awaits the reply to the request with this id.
   bool IsAwaited(JobPhase phase, const std::string& worker, const RequestId& id) const;
 
-  // Where the job ends in its partitions, by index; empty if it does not.
+  // Where the job ends in its partitions, by index; the maximum in those in which it goes on for ever.
   std::vector<int64_t> JobEnds() const;
   // Why no attempt can begin, whatever workers and Kafka do meanwhile; of kind WAITING_NOT if nothing holds it up.
   Waiting HeldUp() const;

@@ -1,6 +1,7 @@
 #include "jobs/cli/sql/sql_from.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
@@ -55,6 +56,13 @@ class FromReader {
     return list.is_array() && !list.empty() && KindOf(list[0]) == "FuncCall" ? &list[0] : nullptr;
   }
 
+  // Whether a call has DISTINCT, FILTER, OVER or anything else beside its arguments.
+  static bool SaysMoreThanArguments(const SqlNode& call) {
+    constexpr auto kParts = std::to_array<const char*>(
+        {"agg_distinct", "agg_order", "agg_filter", "agg_within_group", "agg_star", "func_variadic", "over"});
+    return std::ranges::any_of(kParts, [&call](const char* part) { return InnerOf(call).contains(part); });
+  }
+
   void ReadUnnest(const SqlNode& item, const SqlNode& call) {
     const size_t at = OffsetOf(call, begin_);
     const SqlNode& alias = FieldOf(InnerOf(item), "alias");
@@ -63,11 +71,8 @@ class FromReader {
     SqlFrom::Explode explode;
     explode.alias = TextOf(alias, "aliasname");
     explode.name = names.empty() ? explode.alias : names[0];
-    bool others = InnerOf(item).contains("ordinality") || InnerOf(item).contains("is_rowsfrom");
-    for (const char* part :
-         {"agg_distinct", "agg_order", "agg_filter", "agg_within_group", "agg_star", "func_variadic", "over"}) {
-      others = others || InnerOf(call).contains(part);
-    }
+    const bool others =
+        InnerOf(item).contains("ordinality") || InnerOf(item).contains("is_rowsfrom") || SaysMoreThanArguments(call);
     if (others || names.size() > 1 || explode.name.empty() || !arguments.is_array() || arguments.size() != 1)
       return Problem(at, "write unnest(LIST) AS t(NAME), which is an event for each element of the list, called NAME");
     if (explode.name == "window_start" || explode.name == "window_end")
@@ -123,10 +128,7 @@ class FromReader {
     const size_t at = OffsetOf(call, begin_);
     const std::string function = SqlName(FieldOf(InnerOf(call), "funcname"));
     const bool tumble = function == "tumble";
-    for (const char* part :
-         {"agg_distinct", "agg_order", "agg_filter", "agg_within_group", "agg_star", "func_variadic", "over"}) {
-      if (InnerOf(call).contains(part)) return Problem(at, "FROM takes TUMBLE(..) and HOP(..) with their arguments alone");
-    }
+    if (SaysMoreThanArguments(call)) return Problem(at, "FROM takes TUMBLE(..) and HOP(..) with their arguments alone");
     if (!tumble && function != "hop") {
       return Problem(at, function == "session" ? "SESSION is not supported: sessions need an order over partitions"
                                                : fmt::format("FROM takes a table, TUMBLE(..) or HOP(..), but no {}(..)",
