@@ -135,7 +135,7 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
     sums_.Clear();
     plan->leave.clear();
   }
-  sums_.SetRows(MeasuresOf(request.spec()).ranking, request.spec().fold().general().window().panes());
+  sums_.SetRows(MeasuresOf(request.spec()).ranking.OfPartials(), request.spec().fold().general().window().panes());
   sums_.SetLimit(options_.memory().totals_bytes);
   sums_.EndScan();
   for (const uint32_t shard : plan->leave) {

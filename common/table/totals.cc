@@ -149,11 +149,13 @@ void Totals::AddAt(size_t index, const Delta& delta) {
   const auto add = [](Units added, Units* sum) {
     *sum = static_cast<Units>(static_cast<Uint128>(*sum) + static_cast<Uint128>(added));
   };
-  add(ranking_.Of(delta.sum, delta.others), &block.values[index % kFanOut]);
+  Units* const value = &block.values[index % kFanOut];
+  add(ranking_.Of(delta.sum, delta.others), value);
   if (ranking_.sums > 1) {
     Units* const sums = row_sums_[index / kFanOut].get() + index % kFanOut * ranking_.sums;
     add(delta.sum, &sums[0]);
     for (size_t m = 1; m < ranking_.sums; ++m) add(delta.others[m - 1], &sums[m]);
+    if (ranking_.quotient) *value = ranking_.OfTotal({sums, ranking_.sums});
   }
   present_ += row_count != 0;
   UpdateMaxima(index, before);

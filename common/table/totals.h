@@ -25,7 +25,7 @@ namespace tenfold {
 struct TotalEntry {
   // The view is valid as long as the totals exist.
   std::string_view key;
-  // What ranks (Ranking::Of).
+  // What ranks (Ranking::Of); of a quotient Ranking::OfTotal.
   Units sum = 0;
   // Every sum of the row, where it has several; valid until the totals change.
   std::span<const Units> sums = {};

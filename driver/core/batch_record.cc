@@ -1,6 +1,7 @@
 #include "driver/core/batch_record.h"
 
 #include "common/number/units.h"
+#include "common/text/framed_key.h"
 #include "jobs/plan/measures.h"
 
 namespace tenfold {
@@ -9,7 +10,13 @@ namespace {
 // Sets the result of a batch, or of a final window.
 template <typename Message>
 void SetResult(const GlobalTopK::Result& result, const Ranking& ranking, Message* batch) {
-  for (const GlobalTopK::Partial& partial : result.top) *batch->add_top() = ToEntry(partial, ranking);
+  for (const Partial& partial : result.top) *batch->add_top() = ToEntry(partial, ranking);
+  for (const BestOfGroup& best : result.groups) {
+    GroupTop* group = batch->add_groups();
+    group->set_group(PartsOfKey(best.group)[0]);
+    for (const Partial& partial : best.top) *group->add_top() = ToEntry(partial, ranking);
+  }
+  batch->set_groups_cut(result.groups_cut);
   TopKProof* proof = batch->mutable_proof();
   if (result.kth_total) *proof->mutable_kth_total() = ToProto(*result.kth_total);
   if (result.unseen_bound) *proof->mutable_unseen_bound() = ToProto(*result.unseen_bound);

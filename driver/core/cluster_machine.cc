@@ -37,6 +37,12 @@ const std::string& JobIdOf(const JournalRecord& record) {
   }
 }
 
+// Forgets what a result is; the rest of the batch stays.
+void ClearResult(BatchCommitted* batch) {
+  batch->clear_top();
+  batch->clear_groups();
+}
+
 absl::Status CheckHeartbeat(const HeartbeatRequest& request) {
   if (request.worker_id().empty() || request.incarnation() == 0)
     return absl::InvalidArgumentError("the heartbeat names no worker, or no process");
@@ -90,7 +96,7 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
       if (!record.has_batch_committed() || cancelled.job_id() != JobIdOf(record)) continue;
       cancelled.set_batch(record.batch_committed().batch());
       *cancelled.mutable_last_batch() = record.batch_committed();
-      cancelled.mutable_last_batch()->clear_top();
+      ClearResult(cancelled.mutable_last_batch());
     }
     return;
   }
@@ -102,7 +108,7 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
     cancelled.clear_partitions();
     cancelled.clear_shards();
     // The top is no longer shown, and it may take a megabyte.
-    cancelled.mutable_last_batch()->clear_top();
+    ClearResult(cancelled.mutable_last_batch());
     cancelled_ids_.insert(cancelled.job_id());
     cancelled_.push_front(std::move(cancelled));
     if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();

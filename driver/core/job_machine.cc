@@ -64,7 +64,7 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       if (live) ApplyBatch(before, now_us, actions);
       break;
     case JournalRecord::kJobUpdated:
-      merge_.SetTop(job_.spec.top());
+      merge_.SetSize(job_.spec.top(), job_.spec.groups());
       search_.Restart();
       moves_.OnUpdated();
       ends_.ForgetTruncated();

@@ -12,6 +12,7 @@ Lineage LineageOf(const BatchCommitted& batch) {
   *said.mutable_next_offsets() = batch.next_offsets();
   *said.mutable_digests() = batch.digests();
   *said.mutable_top() = batch.top();
+  *said.mutable_groups() = batch.groups();
   FramedHash hash;
   hash.Add(said);
   lineage.set_batch(batch.batch());

@@ -10,10 +10,13 @@
 namespace tenfold {
 
 BatchMerge::Options MergeOptionsOf(const JobSpec& spec, uint64_t floor, std::shared_ptr<MergeMemory> memory) {
-  GlobalTopK::Having having = {.ranking = MeasuresOf(spec).ranking, .condition = MakeRowCondition(spec), .least = {}};
+  ResultRules rules = {.ranking = MeasuresOf(spec).ranking,
+                       .condition = MakeRowCondition(spec),
+                       .least = {},
+                       .groups = spec.fold().general().group().empty() ? 0 : spec.groups()};
   std::vector<PlanProblem> problems;
-  if (const std::shared_ptr<const Plan> plan = MakeHavingPlan(spec, &problems)) having.least = LeastRanked(spec, *plan);
-  return {.top = spec.top(), .having = std::move(having), .floor = floor, .memory = std::move(memory)};
+  if (const std::shared_ptr<const Plan> plan = MakeHavingPlan(spec, &problems)) rules.least = LeastRanked(spec, *plan);
+  return {.top = spec.top(), .rules = std::move(rules), .floor = floor, .memory = std::move(memory)};
 }
 
 }  // namespace tenfold

@@ -16,6 +16,10 @@ absl::Status NoAnswerError() { return absl::FailedPreconditionError("its reply i
 
 }  // namespace
 
+BatchMerge::BatchMerge(Options options) : options_(std::move(options)), known_(options_.memory, ranking()) {
+  if (options_.rules.NeedsAll()) replica_ = MakeReplica();
+}
+
 std::vector<Partial> BatchMerge::ToPartials(const google::protobuf::RepeatedPtrField<Entry>& entries) const {
   std::vector<Partial> partials;
   partials.reserve(static_cast<size_t>(entries.size()));
@@ -67,7 +71,7 @@ absl::Status BatchMerge::CheckReply(size_t worker, const FoldReply& reply) const
 
 void BatchMerge::TakeThresholds() {
   thresholds_merge_ = std::make_unique<GlobalTopK>(options_.top, workers_.size(), options_.memory, GlobalTopK::kMaxQuestions,
-                                                   options_.having);
+                                                   options_.rules);
   for (size_t w = 0; w < workers_.size(); ++w) {
     const FoldReply& reply = *replies_[w];
     if (reply.has_updates()) {
@@ -85,7 +89,7 @@ void BatchMerge::TakeThresholds() {
 std::vector<BatchMerge::Question> BatchMerge::Next() {
   if (look_ups_.empty() && !done()) {
     if (replica_ != nullptr) {
-      Finish(replica_->Highest(options_.top, options_.having));
+      Finish(replica_->Highest(options_.top));
     } else {
       const std::vector<GlobalTopK::Question> questions = thresholds_merge_->Next();
       // A second round means that the thresholds were too high, and so are the floors of the known entries.
@@ -206,14 +210,15 @@ absl::Status BatchMerge::GiveUpReplica() {
 // ---- the result ----
 
 void BatchMerge::Finish(GlobalTopK::Result result) {
+  const bool stays = replica_ != nullptr && options_.rules.NeedsAll();
   if (replica_ != nullptr) {
-    choice_.NoteChanges(result.entries, Keys());
+    if (!stays) choice_.NoteChanges(result.entries, Keys());
   } else {
     choice_.NoteThresholds(result.entries + result.look_ups, options_.floor * workers_.size(), ChangedKeys(), Keys());
   }
-  if (choice_.by_changes() != (replica_ != nullptr)) {
+  if (!stays && choice_.by_changes() != (replica_ != nullptr)) {
     known_.Clear();
-    replica_ = choice_.by_changes() ? std::make_unique<TotalReplica>(options_.memory, ranking()) : nullptr;
+    replica_ = choice_.by_changes() ? MakeReplica() : nullptr;
   }
   thresholds_.clear();
   for (size_t w = 0; w < std::min(workers_.size(), result.next_thresholds.size()); ++w) {
@@ -234,11 +239,15 @@ uint64_t BatchMerge::Keys() const {
   return keys;
 }
 
-void BatchMerge::SetTop(uint32_t top) {
-  if (std::exchange(options_.top, top) == top) return;
+void BatchMerge::SetSize(uint32_t top, uint32_t groups) {
+  if (options_.rules.groups == 0) groups = 0;
+  if (options_.top == top && options_.rules.groups == groups) return;
+  options_.top = top;
+  options_.rules.groups = groups;
   // Thresholds and known entries are of the best of another number.
   thresholds_.clear();
   Forget();
+  if (replica_ != nullptr) replica_ = MakeReplica();
 }
 
 void BatchMerge::Forget() {

@@ -2,6 +2,8 @@
 // of each worker along with the Fold, takes the replies, says what to look up, takes the answers, and has the result. It
 // keeps from batch to batch what makes the next one cheaper, and chooses between the two exact merges: by thresholds
 // (driver/merge/global_top_k.h, with what driver/merge/known_entries.h keeps) and by changes (driver/merge/total_replica.h).
+// What partials bound nothing of, a result of groups or ranked by a quotient, is merged by changes as long as there is
+// memory.
 //
 //   Begin -> Quote, for each worker -> Take, all replies -> Next -> { Answer -> Next } -> done, result
 //
@@ -31,15 +33,15 @@ namespace tenfold {
 class BatchMerge {
  public:
   struct Options {
-    // How many entries a result has, what they are ranked by, and which may be in it.
+    // How many entries a result has, or each of its groups, what they are ranked by, and which may be in it.
     size_t top = 10;
-    GlobalTopK::Having having = {};
+    ResultRules rules = {};
     // A merge by thresholds that costs at most so many entries and look-ups for each worker is cheap enough.
     uint64_t floor = kMergeFloorEntries;
     // What the merges of all jobs share.
     std::shared_ptr<MergeMemory> memory = std::make_shared<MergeMemory>();
   };
-  explicit BatchMerge(Options options) : options_(std::move(options)), known_(options_.memory, options_.having.ranking) {}
+  explicit BatchMerge(Options options);
 
   // Begins the merge of an attempt, whatever became of the previous one. Below, worker w is the w-th of these workers.
   void Begin(std::vector<MergeSource> workers);
@@ -68,14 +70,14 @@ class BatchMerge {
   // Once done: the exact top k with its proof. The next attempt makes use of what was learnt by then.
   const GlobalTopK::Result& result() const { return *result_; }
 
-  // The result has another `top` from the next attempt on.
-  void SetTop(uint32_t top);
+  // The result has another `top`, and so many groups, if it has any, from the next attempt on.
+  void SetSize(uint32_t top, uint32_t groups);
   // The workers' states are not what was believed, or the job is over: forgets everything that was kept of them.
   void Forget();
   // Drops all that takes memory, for a job that is over.
   void Close();
   bool by_changes() const { return replica_ != nullptr; }
-  const Ranking& ranking() const { return options_.having.ranking; }
+  const Ranking& ranking() const { return options_.rules.ranking; }
 
  private:
   // What is left to ask one worker in this step; the request in flight is the last.
@@ -89,6 +91,9 @@ class BatchMerge {
   LookUpRequest MakeLookUp(size_t worker) const;
   absl::Status AnswerChanges(size_t worker, const LookUpReply& reply);
   absl::Status GiveUpReplica();
+  std::unique_ptr<TotalReplica> MakeReplica() const {
+    return std::make_unique<TotalReplica>(options_.memory, options_.rules);
+  }
   void Finish(GlobalTopK::Result result);
   uint64_t ChangedKeys() const;
   uint64_t Keys() const;

@@ -20,22 +20,22 @@ constexpr size_t kEntriesBetweenLooks = 256;
 constexpr uint32_t kMaxParts = 64;
 constexpr uint32_t kMaxSlices = 1u << 30;
 
-// The order of the result, of partial sums and of candidates.
+// The order of partial sums and of candidates.
 bool Precedes(Units a_total, std::string_view a_key, Units b_total, std::string_view b_key) {
   return a_total != b_total ? a_total > b_total : a_key < b_key;
 }
 
-bool IsBetter(const GlobalTopK::Partial& a, const GlobalTopK::Partial& b) { return Precedes(a.sum, a.key, b.sum, b.key); }
-
 }  // namespace
 
-GlobalTopK::GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> memory, size_t max_questions, Having having)
+GlobalTopK::GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> memory, size_t max_questions,
+                       ResultRules rules)
     : k_(k),
       max_questions_(max_questions),
-      having_(std::move(having)),
+      rules_(std::make_shared<const ResultRules>(std::move(rules))),
       workers_(workers),
       unanswered_(workers),
-      candidates_(std::move(memory)) {
+      candidates_(std::move(memory)),
+      best_(k, rules_) {
   CHECK_GT(k, 0u);
   CHECK_GT(workers, 0u);
 }
@@ -141,13 +141,15 @@ std::vector<GlobalTopK::Question> GlobalTopK::Next() {
     BoundCandidates();
     step_ = Step::kBest;
     best_size_ = 2 * k_;
-    std::vector<Question> questions = LookUpBest();
+    std::vector<Question> questions;
+    if (!rules_->NeedsAll()) questions = LookUpBest();
     if (!questions.empty()) return questions;
   }
   if (step_ == Step::kBest) {
     SettleAsked();
     // The best by what ranks may not be those that may be in the result.
-    if (having_.condition != nullptr && best_.size() < k_ && !open_.empty() && !IsDecided()) return LookUpBest();
+    const bool may_pass = rules_->condition != nullptr && !best_.is_full() && !rules_->NeedsAll();
+    if (may_pass && !open_.empty() && !IsDecided()) return LookUpBest();
     if (!IsDecided()) {
       CHECK(result_.rounds == 1 && slices_.empty()) << "the second round did not decide";
       step_ = Step::kEntries;
@@ -205,14 +207,7 @@ void GlobalTopK::BoundCandidates() {
 void GlobalTopK::Settle(uint32_t id) {
   Candidate& candidate = candidates_[id];
   candidate.settled = true;
-  if (having_.condition != nullptr && !having_.condition(AllSums(candidate.total, candidate.sums, having_.ranking))) return;
-  if (best_.size() == k_) {
-    if (!Precedes(candidate.total, candidate.key, best_.front().sum, best_.front().key)) return;
-    std::pop_heap(best_.begin(), best_.end(), IsBetter);
-    best_.pop_back();
-  }
-  best_.push_back({candidate.key, candidate.total, candidate.sums});
-  std::push_heap(best_.begin(), best_.end(), IsBetter);
+  best_.Take(candidate.key, candidate.total, candidate.sums);
 }
 
 void GlobalTopK::SettleAsked() {
@@ -289,7 +284,7 @@ void GlobalTopK::Divide() {
   if (slices_.empty()) {
     // The second round has come to its end: its slices belong to it.
     ++result_.rounds;
-    for (const Partial& entry : best_) known_.insert(entry.key);
+    best_.ForEach([this](const Partial& entry) { known_.insert(entry.key); });
   } else {
     slices_.pop_back();
   }
@@ -325,10 +320,9 @@ void GlobalTopK::ForgetCandidates() {
 }
 
 void GlobalTopK::Finish() {
-  if (best_.size() == k_) result_.kth_total = best_.front().sum;
+  if (best_.is_full() && !rules_->NeedsAll()) result_.kth_total = best_.lowest();
   const std::optional<Units> least = LeastKthTotal();
-  std::sort_heap(best_.begin(), best_.end(), IsBetter);
-  result_.top = std::move(best_);
+  result_.SetBest(best_.TakeAll(), best_.is_cut(), *rules_);
   result_.unseen_bound = UnseenBound(Floors());
   std::vector<Units> depth_bounds;
   for (const Worker& worker : workers_) depth_bounds.push_back(worker.depth_bound);
@@ -343,8 +337,9 @@ bool GlobalTopK::IsDecided() const {
 }
 
 std::optional<Units> GlobalTopK::LeastKthTotal() const {
-  if (best_.size() < k_) return having_.least;
-  return having_.least ? std::max(*having_.least, best_.front().sum) : best_.front().sum;
+  if (rules_->NeedsAll()) return std::nullopt;
+  if (!best_.is_full()) return rules_->least;
+  return rules_->least ? std::max(*rules_->least, best_.lowest()) : best_.lowest();
 }
 
 std::vector<std::optional<Units>> GlobalTopK::Floors() const {

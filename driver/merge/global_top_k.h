@@ -11,6 +11,8 @@
 // Where the second round brings more candidates than the memory allows, they are forgotten, but for the best, and asked for
 // again in slices of the keys, by hash, one slice after the other; a slice that is still too large is divided again. Every
 // key above a floor is in one of them, so the result is the same, for more traffic.
+//
+// Where partials bound nothing of what is asked (ResultRules::NeedsAll) the second round asks for everything.
 #pragma once
 
 #include <cstddef>
@@ -19,12 +21,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "common/number/units.h"
 #include "common/table/key_seed.h"
 #include "common/table/key_slice.h"
+#include "driver/merge/best_totals.h"
 #include "driver/merge/candidates.h"
 #include "driver/merge/merge_memory.h"
 #include "driver/merge/partial.h"
@@ -44,10 +48,13 @@ class GlobalTopK {
     KeySlice slice;
   };
   struct Result {
-    // Total descending, then key ascending by bytes; at most k.
+    // In the order of the result, at most k; empty of a result with groups.
     std::vector<Partial> top;
-    // The proof: T (unset if fewer than k keys may be in the result), U (unset if every entry was seen), rounds, entries
-    // read.
+    // Of a result with groups, those that count, by name; and whether there are more.
+    std::vector<BestOfGroup> groups;
+    bool groups_cut = false;
+    // The proof: T (unset if fewer than k keys may be in the result, and where everything has to be seen), U (unset if every
+    // entry was seen), rounds, entries read.
     std::optional<Units> kth_total;
     std::optional<Units> unseen_bound;
     uint32_t rounds = 0;
@@ -56,22 +63,23 @@ class GlobalTopK {
     uint64_t look_ups = 0;
     // The threshold to send worker w with the next Fold, so that one round is likely to suffice; unset for the depth alone.
     std::vector<std::optional<Units>> next_thresholds;
+
+    void SetBest(std::vector<BestOfGroup> best, bool cut, const ResultRules& rules) {
+      if (rules.groups == 0) {
+        top = std::move(best[0].top);
+      } else {
+        groups = std::move(best);
+        groups_cut = cut;
+      }
+    }
   };
 
   // At most so many questions of one key to one worker are in flight, which bounds the memory that they take.
   static constexpr size_t kMaxQuestions = 1 << 18;
 
-  // Which keys may be in the result: those for which `condition` holds, if it is set. `least`, if set, is a bound that what
-  // ranks is not below where the condition holds: then nothing below it has to be looked for.
-  struct Having {
-    Ranking ranking;
-    RowCondition condition;
-    std::optional<Units> least;
-  };
-
   // A key is a candidate of the result only if at least one worker has it, also when its total is 0 or below.
   GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> memory = std::make_shared<MergeMemory>(),
-             size_t max_questions = kMaxQuestions, Having having = {});
+             size_t max_questions = kMaxQuestions, ResultRules rules = {});
   GlobalTopK(GlobalTopK&&) = default;
 
   // Worker w's first answer: its highest partials, and its floor (unset if it sent all). Each worker once. `read`: so many
@@ -130,7 +138,7 @@ class GlobalTopK {
 
   const size_t k_;
   const size_t max_questions_;
-  const Having having_;
+  const std::shared_ptr<const ResultRules> rules_;
   std::vector<Worker> workers_;
   Step step_ = Step::kEntries;
   // How many answers are in flight.
@@ -142,8 +150,7 @@ class GlobalTopK {
   size_t best_size_ = 0;
   // Ids of the candidates that are looked up in this step.
   std::vector<uint32_t> asked_;
-  // The k highest of exact totals, in the order of the result, as a heap with the last of them on top.
-  std::vector<Partial> best_;
+  BestTotals best_;
 
   // In the second round: how many entries came, and how many of them fitted; the others are dropped.
   uint64_t came_ = 0;

@@ -12,7 +12,7 @@ namespace tenfold {
 
 struct Partial {
   std::string key;
-  // What ranks (Ranking::Of).
+  // What ranks (Ranking::Of); where a quotient ranks, that of a total is Ranking::OfTotal.
   Units sum = 0;
   // Every sum of the row, where it has several.
   std::vector<Units> sums = {};

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include "common/text/framed_key.h"
 #include "glog/logging.h"
 
 namespace tenfold {
@@ -23,7 +26,8 @@ void TotalReplica::Begin(const std::vector<MergeSource>& sources) {
 }
 
 void TotalReplica::Clear() {
-  totals_ = Totals(ranking_);
+  totals_.clear();
+  groups_cut_ = false;
   for (Part& part : parts_) part = Part();
   memory_.Set(0);
 }
@@ -33,64 +37,91 @@ const TotalReplica::Composition* TotalReplica::PartOf(size_t worker) const {
   return composition ? &*composition : nullptr;
 }
 
+Totals* TotalReplica::TotalsOf(std::string_view key) {
+  const std::string_view group = rules_.groups == 0 ? "" : FirstPartOf(key);
+  auto found = totals_.find(group);
+  if (found == totals_.end()) {
+    if (!AdmitGroup(group, rules_.groups == 0 ? 1 : rules_.groups, &totals_, &groups_cut_)) return nullptr;
+    found = totals_.find(group);
+    found->second = Totals(rules_.ranking);
+  }
+  return &found->second;
+}
+
 bool TotalReplica::Add(size_t worker, const Entries& entries) {
   parts_.at(worker).half = true;
   entries_ += static_cast<uint64_t>(entries.size());
   std::array<Delta, KeyTable::kBlock> deltas;
-  const size_t others = ranking_.sums - 1;
+  const size_t others = rules_.ranking.sums - 1;
   std::vector<Units> sums(others * deltas.size());
   size_t count = 0;
   for (const Entry& entry : entries) {
     const std::span<Units> rest = std::span(sums).subspan(count * others, others);
     for (size_t m = 0; m < others; ++m) rest[m] = FromProto(entry.others(static_cast<int>(m)));
-    deltas[count++] = {entry.key(), 1, FromProto(entry.sum()), rest};
-    if (count < deltas.size()) continue;
-    totals_.Add(deltas);
-    count = 0;
+    deltas[count] = {entry.key(), 1, FromProto(entry.sum()), rest};
+    if (rules_.groups > 0) {
+      // Each key is of its own group's totals.
+      if (Totals* const totals = TotalsOf(entry.key())) totals->Add(deltas[0]);
+    } else if (++count == deltas.size()) {
+      TotalsOf("")->Add(deltas);
+      count = 0;
+    }
   }
-  totals_.Add(std::span<const Delta>(deltas.data(), count));
+  if (count > 0) TotalsOf("")->Add(std::span<const Delta>(deltas.data(), count));
 
-  memory_.Set(totals_.bytes());
+  size_t bytes = 0;
+  for (const auto& [group, totals] : totals_) bytes += totals.bytes();
+  memory_.Set(bytes);
   if (memory_.Fits()) return true;
   Clear();
   return false;
 }
 
-std::vector<Units> TotalReplica::SumsOf(const TotalEntry& entry) const {
-  return AllSums(entry.sum, {entry.sums.begin(), entry.sums.end()}, ranking_);
-}
-
 void TotalReplica::Complete(size_t worker, const Composition& composition) { parts_.at(worker) = {composition, false}; }
 
-GlobalTopK::Result TotalReplica::Highest(size_t k, const GlobalTopK::Having& having) const {
-  for (const Part& part : parts_) CHECK(part.composition && !part.half) << "a worker's part is not there";
-  const Totals::Top highest = totals_.Highest(k, std::nullopt, 0, having.condition, having.least);
-  std::vector<TotalEntry> top = highest.entries;
+std::vector<Partial> TotalReplica::HighestOf(const Totals& totals, size_t k) const {
+  const auto to_partial = [](const TotalEntry& entry) {
+    return Partial{std::string(entry.key), entry.sum, {entry.sums.begin(), entry.sums.end()}};
+  };
+  const Totals::Top highest = totals.Highest(k, std::nullopt, 0, rules_.condition, rules_.least);
+  std::vector<Partial> top;
+  for (const TotalEntry& entry : highest.entries) top.push_back(to_partial(entry));
+  const auto precedes = [this](const Partial& a, const Partial& b) { return rules_.Precedes(a, b); };
   if (highest.floor && top.size() == k && *highest.floor == top.back().sum) {
-    // Totals left out some keys with the k-th total; those that come first by key belong in the result.
+    // Totals left out some keys with what the k-th is ranked by; those that come first belong in the result.
     const Units tied = top.back().sum;
-    std::erase_if(top, [&](const TotalEntry& entry) { return entry.sum == tied; });
-    const auto is_before = [](const TotalEntry& a, const TotalEntry& b) { return a.key < b.key; };
-    std::vector<TotalEntry> first;
+    std::erase_if(top, [&](const Partial& entry) { return entry.sum == tied; });
+    const size_t wanted = k - top.size();
+    std::vector<Partial> first;
     std::vector<TotalEntry> some;
     uint64_t from = 0;
     do {
       some.clear();
-      from = totals_.AtOrAbove(tied, from, kPartBytes, &some);
+      from = totals.AtOrAbove(tied, from, kPartBytes, &some);
       for (const TotalEntry& entry : some) {
-        if (entry.sum == tied && (having.condition == nullptr || having.condition(SumsOf(entry)))) first.push_back(entry);
+        if (entry.sum != tied) continue;
+        Partial partial = to_partial(entry);
+        if (rules_.condition == nullptr || rules_.condition(AllSums(partial.sum, partial.sums, rules_.ranking)))
+          first.push_back(std::move(partial));
       }
-      if (first.size() < k - top.size()) continue;
-      std::nth_element(first.begin(), first.begin() + static_cast<ptrdiff_t>(k - top.size()) - 1, first.end(), is_before);
-      first.resize(k - top.size());
+      if (first.size() < wanted) continue;
+      std::nth_element(first.begin(), first.begin() + static_cast<ptrdiff_t>(wanted) - 1, first.end(), precedes);
+      first.resize(wanted);
     } while (from != 0);
-    std::sort(first.begin(), first.end(), is_before);
-    top.insert(top.end(), first.begin(), first.end());
+    std::ranges::move(first, std::back_inserter(top));
   }
+  std::ranges::sort(top, precedes);
+  return top;
+}
+
+GlobalTopK::Result TotalReplica::Highest(size_t k) const {
+  for (const Part& part : parts_) CHECK(part.composition && !part.half) << "a worker's part is not there";
+  std::vector<BestOfGroup> best;
+  for (const auto& [group, totals] : totals_) best.push_back({group, HighestOf(totals, k)});
+  if (best.empty() && rules_.groups == 0) best.emplace_back();
   GlobalTopK::Result result;
-  for (const TotalEntry& entry : top)
-    result.top.push_back({std::string(entry.key), entry.sum, {entry.sums.begin(), entry.sums.end()}});
-  if (top.size() == k) result.kth_total = top.back().sum;
+  if (!rules_.NeedsAll() && best[0].top.size() == k) result.kth_total = best[0].top.back().sum;
+  result.SetBest(std::move(best), groups_cut_, rules_);
   result.rounds = 1;
   result.entries = entries_;
   return result;

@@ -9,12 +9,15 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/table/totals.h"
+#include "driver/merge/best_totals.h"
 #include "driver/merge/global_top_k.h"
 #include "driver/merge/merge_memory.h"
 #include "worker.pb.h"
@@ -34,8 +37,8 @@ class TotalReplica {
   using Composition = google::protobuf::RepeatedPtrField<PartitionOffset>;
   using Entries = google::protobuf::RepeatedPtrField<Entry>;
 
-  explicit TotalReplica(std::shared_ptr<MergeMemory> memory, const Ranking& ranking = {})
-      : ranking_(ranking), memory_(std::move(memory)), totals_(ranking) {}
+  explicit TotalReplica(std::shared_ptr<MergeMemory> memory, ResultRules rules = {})
+      : rules_(std::move(rules)), memory_(std::move(memory)) {}
   TotalReplica(const TotalReplica&) = delete;
   TotalReplica& operator=(const TotalReplica&) = delete;
 
@@ -52,7 +55,7 @@ class TotalReplica {
   void Complete(size_t worker, const Composition& composition);
 
   // All parts are there. T is the k-th total, U none; `entries` are those added since Begin.
-  GlobalTopK::Result Highest(size_t k, const GlobalTopK::Having& having = {}) const;
+  GlobalTopK::Result Highest(size_t k) const;
 
  private:
   struct Part {
@@ -61,14 +64,18 @@ class TotalReplica {
     bool half = false;
   };
 
-  std::vector<Units> SumsOf(const TotalEntry& entry) const;
+  // The totals of a group; nullptr if it does not count.
+  Totals* TotalsOf(std::string_view key);
+  std::vector<Partial> HighestOf(const Totals& totals, size_t k) const;
 
-  const Ranking ranking_;
+  const ResultRules rules_;
   MergeShare memory_;
   std::vector<MergeSource> sources_;
   std::vector<Part> parts_;
-  // The count of a key is how often it was added to, so it is not 0.
-  Totals totals_;
+  // By group, framed as in keys; without groups there is one. The count of a key is how often it was added to, so it is not
+  // 0. What was added to groups that do not count is not kept, as they never will (BestTotals).
+  std::map<std::string, Totals, std::less<>> totals_;
+  bool groups_cut_ = false;
   uint64_t entries_ = 0;
 };
 

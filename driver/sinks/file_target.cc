@@ -220,8 +220,8 @@ absl::StatusOr<SinkTarget::Last> FileTarget::Repair() {
     absl::Status status = ReadAt(fd_, file_, *begin, line.data(), line.size());
     if (!status.ok()) return status;
     const uint64_t batch = BatchOfLine(line, options_.job_id);
-    // A batch's final windows stand before its own line. Where that is missing, all of the batch is written again.
-    if (batch == 0 || !IsFinalLine(line)) return Last{batch, std::move(line)};
+    // A batch may have several lines. Where its last one is missing, all of the batch is written again.
+    if (batch == 0 || EndsBatch(line)) return Last{batch, std::move(line)};
     if (ftruncate(fd_, *begin) != 0) return ErrnoStatus("cut a line of an unfinished batch off", file_);
     line_end = *begin;
   }

@@ -176,8 +176,7 @@ absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
     }
     const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, next);
     if (!batch.ok()) return batch.status();
-    std::vector<std::string> lines = FinalLines(job_, partitions, *batch, form_);
-    lines.push_back(TopLine(job_, partitions, *batch, form_));
+    const std::vector<std::string> lines = BatchLines(job_, partitions, *batch, form_);
     absl::Status status = feed->target->Append(absl::StrJoin(lines, "\n"), stop);
     if (!status.ok()) return status;
     FaultPoint("driver.sink_appended");
@@ -196,7 +195,7 @@ std::string JobSinks::FindFork(const SinkTarget::Last& last, uint64_t committed,
     return absl::StrCat("has batch ", last.batch, " of the job, and the journal ends at batch ", committed);
   const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, last.batch);
   // One that is no longer kept cannot be compared.
-  if (!batch.ok() || SaysTheSame(last.line, TopLine(job_, partitions, *batch, form_))) return "";
+  if (!batch.ok() || SaysTheSame(last.line, BatchLines(job_, partitions, *batch, form_).back())) return "";
   return absl::StrCat("has another batch ", last.batch, " of the job than the journal");
 }
 

@@ -1,5 +1,5 @@
 // Publish: the sinks of one job, each fed its committed batches in order and without a gap by a thread of its own, so that
-// a slow or broken one delays only itself. They read the batches from the journal. A line is `TopLine` and a newline.
+// a slow or broken one delays only itself. They read the batches from the journal. Lines are `BatchLines`.
 // Thread-safe.
 #pragma once
 

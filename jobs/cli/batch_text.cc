@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -10,18 +11,52 @@
 
 namespace tenfold {
 
-std::string TableOf(const google::protobuf::RepeatedPtrField<Entry>& top, const ResultForm& form,
-                    const std::string& key_head) {
-  std::vector<std::vector<std::string>> rows = {{"RANK", key_head}};
-  std::ranges::move(MeasureHeads(form), std::back_inserter(rows[0]));
-  std::vector<size_t> numbers = {0};
-  for (size_t column = 2; column < rows[0].size(); ++column) numbers.push_back(column);
-  for (const Entry& entry : top) {
-    std::vector<std::string>& row = rows.emplace_back();
-    row = {std::to_string(rows.size() - 1), KeyText(entry.key(), form)};
-    std::ranges::move(MeasureTexts(entry, form), std::back_inserter(row));
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+using Top = google::protobuf::RepeatedPtrField<Entry>;
+
+void AddRows(const std::vector<std::string>& begin, const Top& top, const ResultForm& form, Rows* rows) {
+  for (int i = 0; i < top.size(); ++i) {
+    std::vector<std::string>& row = rows->emplace_back(begin);
+    row.push_back(std::to_string(i + 1));
+    row.push_back(KeyText(top[i].key(), form));
+    std::ranges::move(MeasureTexts(top[i], form), std::back_inserter(row));
   }
-  return FormatTable(rows, numbers);
+}
+
+template <typename Result>
+std::string ResultTable(const Result& result, const ResultForm& form, const TableHeads& heads) {
+  Rows rows(1);
+  if (form.has_group) rows[0].push_back(heads.group);
+  rows[0].emplace_back("RANK");
+  rows[0].push_back(heads.key);
+  std::ranges::move(MeasureHeads(form), std::back_inserter(rows[0]));
+  const size_t rank = form.has_group ? 1 : 0;
+  std::vector<size_t> numbers = {rank};
+  for (size_t column = rank + 2; column < rows[0].size(); ++column) numbers.push_back(column);
+  if (!form.has_group) AddRows({}, result.top(), form, &rows);
+  for (const GroupTop& group : result.groups()) {
+    AddRows({group.group()}, group.top(), form, &rows);
+    // One that `having` leaves no key of is there all the same.
+    if (!group.top().empty()) continue;
+    rows.emplace_back(rows[0].size(), "-")[0] = group.group();
+  }
+  std::string text = FormatTable(rows, numbers);
+  if (result.groups_cut())
+    text += fmt::format("there are more groups; these are the first {} by name, as many as `groups` says\n",
+                        result.groups_size());
+  return text;
+}
+
+}  // namespace
+
+std::string TableOf(const BatchCommitted& batch, const ResultForm& form, const TableHeads& heads) {
+  return ResultTable(batch, form, heads);
+}
+
+std::string TableOf(const FinalWindow& final, const ResultForm& form, const TableHeads& heads) {
+  return ResultTable(final, form, heads);
 }
 
 namespace {
@@ -40,7 +75,7 @@ std::string TopText(const GetBatchReply& reply) {
             "\n";
   }
   for (const FinalWindow& final : batch.finals())
-    text += fmt::format("final: {}\n{}", WindowText(final.window(), *form.calendar), TableOf(final.top(), form));
+    text += fmt::format("final: {}\n{}", WindowText(final.window(), *form.calendar), TableOf(final, form));
   // A decree may make the current window final, too.
   const bool shown =
       batch.has_window() && std::ranges::find(batch.finals(), batch.window(), &FinalWindow::window) != batch.finals().end();
@@ -49,18 +84,37 @@ std::string TopText(const GetBatchReply& reply) {
     text += batch.has_window() ? fmt::format("now: {}\n", WindowText(batch.window(), *form.calendar))
                                : "no record had a time yet, so that there is no window\n";
   }
-  return text + TableOf(batch.top(), form);
+  return text + TableOf(batch, form);
 }
 
 }  // namespace
+
+std::vector<std::string> GroupNames(const GetBatchReply& reply) {
+  std::set<std::string> names;
+  for (const GroupTop& group : reply.batch().groups()) names.insert(group.group());
+  for (const FinalWindow& final : reply.batch().finals()) {
+    for (const GroupTop& group : final.groups()) names.insert(group.group());
+  }
+  return {names.begin(), names.end()};
+}
+
+void KeepGroup(const std::string& group, GetBatchReply* reply) {
+  const auto keep = [&group](auto* result) {
+    const auto others = [&group](const GroupTop& each) { return each.group() != group; };
+    result->mutable_groups()->erase(
+        std::remove_if(result->mutable_groups()->begin(), result->mutable_groups()->end(), others),
+        result->mutable_groups()->end());
+    result->set_groups_cut(false);
+  };
+  keep(reply->mutable_batch());
+  for (FinalWindow& final : *reply->mutable_batch()->mutable_finals()) keep(&final);
+}
 
 std::string RenderBatch(OutputFormat output, const GetBatchReply& reply) {
   if (output == OutputFormat::kText) return TopText(reply);
   const std::vector<Partition> partitions(reply.partitions().begin(), reply.partitions().end());
   const ResultForm form = ResultFormOf(reply.spec());
-  std::vector<std::string> lines = FinalLines(reply.job(), partitions, reply.batch(), form);
-  lines.push_back(TopLine(reply.job(), partitions, reply.batch(), form));
-  return fmt::format("{}\n", fmt::join(lines, "\n"));
+  return fmt::format("{}\n", fmt::join(BatchLines(reply.job(), partitions, reply.batch(), form), "\n"));
 }
 
 EndGap GapOf(const GetEndsReply& ends, const GetBatchReply& reply) {

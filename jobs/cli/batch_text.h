@@ -10,9 +10,18 @@
 
 namespace tenfold {
 
-// A table of a result, with a column for each measure.
-std::string TableOf(const google::protobuf::RepeatedPtrField<Entry>& top, const ResultForm& form,
-                    const std::string& key_head = "KEY");
+// What the columns of a table are called that a job has no names for.
+struct TableHeads {
+  std::string group = "GROUP";
+  std::string key = "KEY";
+};
+// A table of a batch's own result, or of a final window, with a column for each measure, and one for the group.
+std::string TableOf(const BatchCommitted& batch, const ResultForm& form, const TableHeads& heads = {});
+std::string TableOf(const FinalWindow& final, const ResultForm& form, const TableHeads& heads = {});
+
+// The groups that a batch has, in its own result and in its final windows; and leaves one of them.
+std::vector<std::string> GroupNames(const GetBatchReply& reply);
+void KeepGroup(const std::string& group, GetBatchReply* reply);
 
 // A whole batch, with the windows that became final with it: a table for people, or lines of JSON as sinks get them.
 std::string RenderBatch(OutputFormat output, const GetBatchReply& reply);

@@ -102,7 +102,7 @@ int ReadSpecFile(const std::string& path, JobSpec* spec) {
 }
 
 int ReadSql(const std::string& schema_path, const std::string& sql, const std::string& shown_as, const std::string& name,
-            JobSpec* spec, std::vector<std::string>* key_names) {
+            JobSpec* spec, SqlNames* names) {
   std::string text;
   if (!schema_path.empty()) {
     if (const int code = ReadSpecText(schema_path, "schema", &text); code != kExitOk) return code;
@@ -112,7 +112,7 @@ int ReadSql(const std::string& schema_path, const std::string& sql, const std::s
   text += sql;
   // Files are beside that of the tables, or else of the text.
   const SpecFiles files = FilesBeside(schema_path.empty() ? shown_as : schema_path);
-  const std::vector<SpecError> errors = ReadSqlJob(text, name, spec, key_names, &files);
+  const std::vector<SpecError> errors = ReadSqlJob(text, name, spec, names, &files);
   for (SpecError error : errors) {
     if (error.line <= schema_lines) {
       Report(schema_path, text, error);

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "job_spec.pb.h"
+#include "jobs/cli/sql/sql_reader.h"
 
 namespace tenfold {
 
@@ -16,7 +16,7 @@ int ReadSpecFile(const std::string& path, JobSpec* spec);
 // The same of SQL that stands on the command line: a file with tables, if one is named, and a query, which errors call
 // `shown_as`.
 int ReadSql(const std::string& schema_path, const std::string& sql, const std::string& shown_as, const std::string& name,
-            JobSpec* spec, std::vector<std::string>* key_names = nullptr);
+            JobSpec* spec, SqlNames* names = nullptr);
 
 // Reads a file of at most kMaxSpecBytes and one. kExitData if it cannot be read, which is told.
 int ReadSpecText(const std::string& path, const std::string& what, std::string* text);

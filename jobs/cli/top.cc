@@ -15,6 +15,7 @@
 #include "common/process/process.h"
 #include "common/text/duration.h"
 #include "common/text/shown_text.h"
+#include "common/text/suggestion.h"
 #include "fmt/format.h"
 #include "jobs/cli/batch_client.h"
 #include "jobs/cli/batch_text.h"
@@ -38,11 +39,33 @@ struct Options {
   uint64_t batch = 0;
   // A time in the window to show; empty for the current one.
   std::string window;
+  // The group to show; unset for all.
+  std::optional<std::string> group;
   bool watch = false;
   bool caught_up = false;
   std::string timeout = "60s";
   OutputFormat output = OutputFormat::kText;
 };
+
+// Prints the batch, or what it has of the group that is asked for. False if that cannot be printed.
+bool Print(const Options& options, const std::string& before, GetBatchReply reply) {
+  if (options.group) KeepGroup(*options.group, &reply);
+  return PrintData(before + RenderBatch(options.output, reply));
+}
+
+// Says that the batch has no such group; nullopt if it has it, or none is asked for.
+std::optional<int> RefuseGroup(const Options& options, const GetBatchReply& reply) {
+  if (!options.group) return std::nullopt;
+  if (!ResultFormOf(reply.spec()).has_group) {
+    PrintError(fmt::format("{} has no group, so that --group names none", options.job));
+    return kExitRefused;
+  }
+  const std::vector<std::string> names = GroupNames(reply);
+  if (std::ranges::find(names, *options.group) != names.end()) return std::nullopt;
+  PrintError(fmt::format("{} has no group {} in batch {}{}", options.job, Quoted(*options.group), reply.batch().batch(),
+                         DidYouMean(*options.group, names)));
+  return kExitRefused;
+}
 
 int ShowOne(const CliGlobals& globals, const Options& options) {
   const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
@@ -54,7 +77,8 @@ int ShowOne(const CliGlobals& globals, const Options& options) {
   GetBatchReply reply;
   const grpc::Status status = driver->GetBatch(&context, request, &reply);
   if (!status.ok()) return ReportError(globals, status);
-  PrintData(RenderBatch(options.output, reply));
+  if (const std::optional<int> exit_code = RefuseGroup(options, reply)) return *exit_code;
+  Print(options, "", reply);
   return kExitOk;
 }
 
@@ -99,7 +123,8 @@ int ShowWindow(const CliGlobals& globals, const Options& options) {
   if (!is_closed()) {
     if (reply.batch().has_window() && reply.batch().window() == window) {
       reply.mutable_batch()->clear_finals();
-      PrintData(RenderBatch(options.output, reply));
+      if (const std::optional<int> exit_code = RefuseGroup(options, reply)) return *exit_code;
+      Print(options, "", reply);
       return kExitOk;
     }
     const std::string now = reply.batch().has_window() ? WindowText(reply.batch().window(), *form.calendar) : "none yet";
@@ -128,13 +153,17 @@ int ShowWindow(const CliGlobals& globals, const Options& options) {
     const FinalWindow shown = final;
     reply.mutable_batch()->clear_finals();
     *reply.mutable_batch()->add_finals() = shown;
+    // What is asked for is in this window.
+    reply.mutable_batch()->clear_groups();
+    if (const std::optional<int> exit_code = RefuseGroup(options, reply)) return *exit_code;
+    if (options.group) KeepGroup(*options.group, &reply);
     if (options.output == OutputFormat::kJson) {
       const std::vector<Partition> partitions(reply.partitions().begin(), reply.partitions().end());
-      PrintData(FinalLines(reply.job(), partitions, reply.batch(), form)[0] + "\n");
+      PrintData(fmt::format("{}\n", fmt::join(FinalLines(reply.job(), partitions, reply.batch(), form), "\n")));
     } else {
       PrintData(fmt::format("{}, final with batch {} of {}{}: {}\n{}", reply.job(), reply.batch().batch(),
                             FormatTime(reply.batch().published_at_us()), shown.decreed() ? ", by decree" : "", name,
-                            TableOf(shown.top(), form)));
+                            TableOf(reply.batch().finals(0), form)));
     }
     return kExitOk;
   }
@@ -153,7 +182,8 @@ int Watch(const CliGlobals& globals, const Options& options) {
   for (uint64_t batch = options.batch;;) {
     switch (client.Next(batch, kPollWait, &reply)) {
       case BatchClient::Outcome::kBatch:
-        if (!PrintData((redraw ? "\x1b[H\x1b[J" : "") + RenderBatch(options.output, reply))) return kExitOk;
+        if (options.group && !ResultFormOf(reply.spec()).has_group) return *RefuseGroup(options, reply);
+        if (!Print(options, redraw ? "\x1b[H\x1b[J" : "", reply)) return kExitOk;
         batch = reply.batch().batch() + 1;
         break;
       case BatchClient::Outcome::kNone:
@@ -202,7 +232,8 @@ int ShowCaughtUp(const CliGlobals& globals, const Options& options) {
       const EndGap gap = GapOf(ends, reply);
       if (gap.held_by.empty()) {
         progress.reset();
-        PrintData(RenderBatch(options.output, reply));
+        if (const std::optional<int> exit_code = RefuseGroup(options, reply)) return *exit_code;
+        Print(options, "", reply);
         return kExitOk;
       }
       if (!progress) progress.emplace("folded", "records", first_gap = gap.records);
@@ -248,6 +279,10 @@ void AddTop(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
           ->check([](const std::string& text) { return text.empty() ? "it is empty" : ""; })
           ->excludes(batch)
           ->excludes(watch);
+  verb->add_option_function<std::string>(
+          "--group", [options](const std::string& group) { options->group = group; },
+          "this group of a job that has groups; all of them without")
+      ->type_name("NAME");
   verb->add_flag("--caught-up", options->caught_up,
                  "wait for a batch with every record that the topics have now;\nexits with 1 if none comes in time")
       ->excludes(batch)

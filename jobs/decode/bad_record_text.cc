@@ -61,7 +61,10 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
       case BAD_EMPTY_KEY:
         return std::string("its key is empty");
       case BAD_KEY_TOO_LONG:
-        return fmt::format("its key has more than {} bytes", kMaxKeyBytes);
+        return fmt::format("its key{} has more than {} bytes", fold.group().empty() ? "" : ", with the group,",
+                           fold.key_bytes() == 0 ? kMaxKeyBytes : fold.key_bytes());
+      case BAD_NEGATIVE_DIVISOR:
+        return fmt::format("{} adds a negative number to the divisor", subject);
       case BAD_NULL_KEY:
         return fmt::format("its {} is null", subject);
       case BAD_FIELD_MISSING:
@@ -105,6 +108,8 @@ std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason
     *fold.mutable_format() = source == 0 ? all.format() : all.others(static_cast<int>(source) - 1).format();
     *fold.mutable_fields() = source == 0 ? all.fields() : all.others(static_cast<int>(source) - 1).fields();
     fold.mutable_window()->set_ahead_us(all.window().ahead_us());
+    fold.set_group(all.group());
+    fold.set_key_bytes(all.key_bytes());
     return GeneralText(fold, value, reason, subject);
   }
   const std::string& key = spec.fold().key();

@@ -1,10 +1,12 @@
 #include "jobs/decode/block_decoder.h"
 
+#include <optional>
 #include <utility>
 
 #include "common/limits.h"
 #include "common/number/decimal.h"
 #include "common/number/units.h"
+#include "common/text/framed_key.h"
 #include "common/text/utf8.h"
 #include "jobs/decode/field_conversion.h"
 #include "jobs/decode/general_decoder.h"
@@ -76,17 +78,11 @@ Rows ScaleTimestamps(TimestampUnit unit, Rows rows, Column* column) {
   return others;
 }
 
-size_t SumsOf(const Plan& plan) {
-  size_t sums = 0;
-  for (const PlannedMeasure& measure : plan.measures) sums += measure.nullable ? 2 : 1;
-  return sums;
-}
-
 }  // namespace
 
 BlockDecoder::BlockDecoder(std::shared_ptr<const Plan> plan)
     : plan_(std::move(plan)), reader_(*plan_), evaluator_(plan_), raw_(reader_.size() * Column::kRows) {
-  block_.units.resize(SumsOf(*plan_));
+  block_.units.resize(plan_->sums.size());
 }
 
 bool BlockDecoder::Suits(const Plan& plan) {
@@ -206,32 +202,35 @@ Rows BlockDecoder::MakeKeys(Rows rows) {
   Rows sound = 0;
   ForRows(rows, [&](size_t row) {
     const size_t size = block_.keys[row].size();
-    sound |= Rows{size > 0 && size <= kMaxKeyBytes} << row;
+    sound |= Rows{size > 0 && size <= plan_->key_bytes} << row;
   });
   return sound;
 }
 
 Rows BlockDecoder::MakeUnits(Rows rows) {
-  size_t next_node = 0;
-  size_t next_sum = 0;
-  for (const PlannedMeasure& measure : plan_->measures) {
-    std::array<int64_t, Column::kRows>* const units = &block_.units[next_sum++];
-    if (!measure.node) {
+  // A value that two sums are of is computed once.
+  std::optional<size_t> computed;
+  const Column* value = nullptr;
+  for (size_t i = 0; i < plan_->sums.size(); ++i) {
+    const PlannedSum& sum = plan_->sums[i];
+    std::array<int64_t, Column::kRows>* const units = &block_.units[i];
+    if (!sum.value) {
       units->fill(kUnitsPerOne);
       continue;
     }
-    const Column& value = evaluator_.Evaluate(plan_->values.nodes[next_node++], rows);
-    rows &= ~value.unfit;
-    if (measure.kind == PlannedMeasure::Kind::kCount) {
-      units->fill(kUnitsPerOne);
+    if (computed != sum.value) value = &evaluator_.Evaluate(plan_->values.nodes[*sum.value], rows);
+    computed = sum.value;
+    rows &= ~value->unfit;
+    if (sum.kind == PlannedSum::Kind::kValue) {
+      rows &= ~(ToUnits(*value, count_, units) & ~value->nulls);
     } else {
-      rows &= ~(ToUnits(value, count_, units) & ~value.nulls);
+      units->fill(kUnitsPerOne);
     }
-    ForRows(rows & value.nulls, [units](size_t row) { (*units)[row] = 0; });
-    if (!measure.nullable) continue;
-    std::array<int64_t, Column::kRows>* const present = &block_.units[next_sum++];
-    present->fill(kUnitsPerOne);
-    ForRows(rows & value.nulls, [present](size_t row) { (*present)[row] = 0; });
+    ForRows(rows & value->nulls, [units](size_t row) { (*units)[row] = 0; });
+    if (!sum.is_divisor) continue;
+    Rows negative = 0;
+    ForRows(rows, [&](size_t row) { negative |= Rows{(*units)[row] < 0} << row; });
+    rows &= ~negative;
   }
   return rows;
 }

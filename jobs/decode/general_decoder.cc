@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "common/limits.h"
 #include "common/number/units.h"
+#include "common/text/framed_key.h"
 #include "fmt/format.h"
 #include "jobs/decode/field_conversion.h"
 #include "jobs/plan/field_value.h"
@@ -29,10 +30,12 @@ GeneralDecoder::GeneralDecoder(std::shared_ptr<const Plan> plan)
       values_(plan_->values.nodes.size()) {
   if (!list_subject_.empty()) list_subject_[0] = "explode." + plan_->element;
   const size_t parts = plan_->key.nodes.size();
-  for (size_t i = 0; i < parts; ++i) key_subjects_.push_back(parts == 1 ? "key" : fmt::format("key[{}]", i));
-  for (const PlannedMeasure& measure : plan_->measures) {
-    if (measure.node) value_subjects_.push_back("measures." + measure.name);
-  }
+  const size_t first = plan_->has_group ? 1 : 0;
+  if (plan_->has_group) key_subjects_.emplace_back("group");
+  for (size_t i = first; i < parts; ++i)
+    key_subjects_.push_back(parts == first + 1 ? "key" : fmt::format("key[{}]", i - first));
+  for (const size_t measure : plan_->measure_of_value)
+    value_subjects_.push_back("measures." + plan_->measures[measure].name);
 }
 
 absl::StatusOr<GeneralDecoder> GeneralDecoder::Create(const GeneralFold& fold) {
@@ -174,38 +177,23 @@ bool GeneralDecoder::MakeKey(std::string* key) {
     }
   }
   if (key->empty()) return Bad(BAD_EMPTY_KEY, "");
-  return key->size() <= kMaxKeyBytes || Bad(BAD_KEY_TOO_LONG, "");
+  return key->size() <= plan_->key_bytes || Bad(BAD_KEY_TOO_LONG, "");
 }
 
 bool GeneralDecoder::MakeUnits() {
-  size_t next = 0;
-  for (const PlannedMeasure& measure : plan_->measures) {
-    if (!measure.node) {
-      units_.push_back(kUnitsPerOne);
+  for (const PlannedSum& sum : plan_->sums) {
+    const bool null = sum.value && IsNull(values_[*sum.value]);
+    if (null || sum.kind != PlannedSum::Kind::kValue) {
+      units_.push_back(null ? 0 : kUnitsPerOne);
       continue;
     }
-    const Value& value = values_[next];
-    const std::string& subject = value_subjects_[next++];
-    if (IsNull(value)) {
-      units_.push_back(0);
-    } else if (measure.kind == PlannedMeasure::Kind::kCount) {
-      units_.push_back(kUnitsPerOne);
-    } else {
-      const std::optional<int64_t> units = std::get<Fraction>(value).ToUnits();
-      if (!units) return Bad(BAD_NUMBER_OUT_OF_RANGE, subject);
-      units_.push_back(*units);
-    }
-    if (measure.nullable) units_.push_back(IsNull(value) ? 0 : kUnitsPerOne);
+    const std::optional<int64_t> units = std::get<Fraction>(values_[*sum.value]).ToUnits();
+    const std::string& subject = value_subjects_[*sum.value];
+    if (!units) return Bad(BAD_NUMBER_OUT_OF_RANGE, subject);
+    if (sum.is_divisor && *units < 0) return Bad(BAD_NEGATIVE_DIVISOR, subject);
+    units_.push_back(*units);
   }
   return true;
-}
-
-void AppendKeyPart(std::string_view part, std::string* frame) {
-  for (const char c : part) {
-    *frame += c;
-    if (c == '\0') *frame += '\xff';
-  }
-  frame->append("\0\1", 2);
 }
 
 }  // namespace tenfold

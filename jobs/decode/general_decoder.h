@@ -38,14 +38,15 @@ namespace tenfold {
 //   late, by its time and those before it: no later step is done
 //   BAD_TOO_MANY_ELEMENTS  [explode.NAME] the list that is exploded has over kMaxElements
 // and for each element of a list that is exploded, or else once, unless `where` keeps it not,
-//   BAD_NULL_KEY        [part of the key] it is null
-//   BAD_EMPTY_KEY       the key has one part, of no bytes
-//   BAD_KEY_TOO_LONG    it is over kMaxKeyBytes
+//   BAD_NULL_KEY        [group, part of the key] it is null
+//   BAD_EMPTY_KEY       the key has one part, of no bytes, and no group
+//   BAD_KEY_TOO_LONG    it is over the plan's key_bytes
 //   BAD_NUMBER_OUT_OF_RANGE  [measure] what it adds does not fit 64 bits of units of 1e-9
+//   BAD_NEGATIVE_DIVISOR  [measure] what it adds to the divisor, so rounded, is below 0
 struct Contribution {
   struct Event {
     std::string_view key;
-    // What it adds to each sum of its key's row (job_spec.proto, Measure), in units of 1e-9; what is counted is one.
+    // What it adds to each sum of its key's row (Plan::sums), in units of 1e-9; what is counted is one.
     std::span<const int64_t> units;
   };
 
@@ -124,9 +125,5 @@ class GeneralDecoder {
 
 // Whether a time is further beyond a record's own timestamp, if it has one, than a job's windows allow, in milliseconds.
 bool IsAhead(int64_t time_us, const RecordParts& parts, const FoldWindow& window);
-
-// Appends a part of a key of several to its frame: 0x00 as 0x00 0xff, and 0x00 0x01 at the end, so that frames of different
-// parts differ, and sort as their parts do.
-void AppendKeyPart(std::string_view part, std::string* frame);
 
 }  // namespace tenfold

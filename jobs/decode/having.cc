@@ -23,8 +23,8 @@ class Having {
     if (plan_->where.nodes.empty()) return true;
     evaluator_.Begin();
     for (uint32_t i = 0; i < measures_.measures.size(); ++i) {
-      const std::optional<Units> value = measures_.measures[i].ValueOf(sums);
-      evaluator_.SetField(i, value ? Value(Fraction::OfUnits(*value)) : Value());
+      std::optional<Fraction> value = measures_.measures[i].ValueOf(sums);
+      evaluator_.SetField(i, value ? Value(*std::move(value)) : Value());
     }
     Value holds;
     return evaluator_.Evaluate(plan_->where.nodes[0], &holds) == BAD_NONE && !IsNull(holds) && std::get<bool>(holds);
@@ -40,7 +40,7 @@ class Having {
 
 RowCondition MakeRowCondition(const JobSpec& spec) {
   JobMeasures measures = MeasuresOf(spec);
-  if (spec.having().empty() && !measures.measures[measures.ranked].present) return nullptr;
+  if (spec.having().empty() && !measures.measures[measures.ranked].nullable()) return nullptr;
   std::vector<PlanProblem> problems;
   std::shared_ptr<const Plan> plan = MakeHavingPlan(spec, &problems);
   CHECK(plan != nullptr) << "having of job " << spec.name() << ": " << problems[0].message;

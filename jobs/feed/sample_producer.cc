@@ -51,6 +51,8 @@ std::string SampleEvents::Next(int64_t now_ms) {
       return NextJson(now_ms);
     case SampleKind::kText:
       return NextText();
+    case SampleKind::kVisits:
+      return NextVisit();
   }
   return "";
 }
@@ -73,6 +75,19 @@ std::string SampleEvents::NextText() {
     text += kWords[word];
   }
   return fmt::format(R"({{"text":"{}"}})", text);
+}
+
+std::string SampleEvents::NextVisit() {
+  constexpr std::string_view kCountries[] = {"US", "DE", "IN", "BR", "FR", "GB", "JP", "AT", "PL", "NL", "KE", "NZ"};
+  const uint32_t page = 1 + Below(&random_, pages_);
+  // Most come from few of them.
+  const uint32_t country = std::min(Below(&random_, std::size(kCountries)), Below(&random_, std::size(kCountries)));
+  const bool is_known = Below(&random_, 20) > 0;
+  const std::string geo = is_known ? fmt::format(R"("geo":{{"country":"{}"}},)", kCountries[country]) : "";
+  std::string visit = fmt::format(R"({{"page":"page{}",{}"clicks":{})", page, geo, Below(&random_, 10));
+  const uint32_t half_ms = 20 + Below(&random_, 2000);
+  if (Below(&random_, 10) > 0) visit += fmt::format(R"(,"ms":{}{})", half_ms / 2, half_ms % 2 == 0 ? "" : ".5");
+  return visit + "}";
 }
 
 std::string SampleEvents::NextDelimited() {

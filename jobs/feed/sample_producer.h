@@ -16,6 +16,8 @@ enum class SampleKind {
   kJson,
   // {"text":"a page and a record of the topic"}: three to twelve words, some of them far more often than others.
   kText,
+  // {"page":"page37","geo":{"country":"DE"},"clicks":5,"ms":212.5}; some without a country, and some without a time.
+  kVisits,
 };
 
 class SampleEvents {
@@ -32,6 +34,7 @@ class SampleEvents {
   std::string NextDelimited();
   std::string NextJson(int64_t now_ms);
   std::string NextText();
+  std::string NextVisit();
 
   const SampleKind kind_;
   std::mt19937_64 random_;

@@ -100,8 +100,11 @@ GeneralRecords::GeneralRecords(const GeneralFold& fold, size_t source) : fold_(f
   if (!fold_.time().empty()) time_.push_back(ParseFormula(fold_.time()));
   if (fold.has_explode()) list_.push_back(ParseFormula(fold.explode().list()));
   if (!fold.where().empty()) SplitWhere(ParseFormula(fold.where()));
+  if (!fold.group().empty()) key_.push_back(ParseFormula(fold.group()));
   for (const std::string& key : fold.key()) key_.push_back(ParseFormula(key));
-  for (const Measure& measure : fold.measures()) measures_.push_back(ParseFormula(measure.expression()).parts);
+  Fold whole;
+  *whole.mutable_general() = fold;
+  measures_ = ReadMeasures(whole);
 }
 
 bool GeneralRecords::IsOfElement(const Formula& formula) const {
@@ -407,7 +410,11 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
     if (!wanted) return one;
     if (one = convert(key_); one.reason != BAD_NONE) return one;
     std::vector<Datum> values_of_key(key_.size());
-    const auto part_name = [&](size_t i) { return key_.size() == 1 ? std::string("key") : fmt::format("key[{}]", i); };
+    const auto part_name = [&](size_t i) {
+      const size_t groups = fold_.group().empty() ? 0 : 1;
+      if (i < groups) return std::string("group");
+      return fold_.key_size() == 1 ? std::string("key") : fmt::format("key[{}]", i - groups);
+    };
     for (size_t i = 0; i < key_.size(); ++i) {
       if (const BadReason reason = compute(key_[i], &values_of_key[i]); reason != BAD_NONE) return bad(reason, part_name(i));
     }
@@ -417,28 +424,36 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
       key += key_.size() == 1 ? FormOf(values_of_key[i]) : Framed(FormOf(values_of_key[i]));
     }
     if (key.empty()) return bad(BAD_EMPTY_KEY, "");
-    if (key.size() > kMaxKeyBytes) return bad(BAD_KEY_TOO_LONG, "");
+    if (key.size() > (fold_.key_bytes() == 0 ? kMaxKeyBytes : fold_.key_bytes())) return bad(BAD_KEY_TOO_LONG, "");
 
+    // What is summed and counted, each with what it is called.
+    std::vector<std::pair<const Aggregate*, std::string>> added;
     std::vector<Formula> all;
-    for (const auto& measure : measures_) all.insert(all.end(), measure.begin(), measure.end());
+    for (const MeasureOfRow& measure : measures_) {
+      for (const Aggregate& part : measure.parts) {
+        added.emplace_back(&part, "measures." + measure.name);
+        if (part.of) all.push_back(*part.of);
+      }
+    }
     if (one = convert(all); one.reason != BAD_NONE) return one;
     Contributed::Event event;
-    std::vector<Datum> amounts(measures_.size());
-    const auto measure_name = [&](size_t i) { return "measures." + fold_.measures(static_cast<int>(i)).name(); };
-    for (size_t i = 0; i < measures_.size(); ++i) {
-      if (measures_[i].empty()) continue;
-      if (const BadReason reason = compute(measures_[i][0], &amounts[i]); reason != BAD_NONE)
-        return bad(reason, measure_name(i));
+    std::vector<Datum> amounts(added.size());
+    for (size_t i = 0; i < added.size(); ++i) {
+      if (!added[i].first->of) continue;
+      if (const BadReason reason = compute(*added[i].first->of, &amounts[i]); reason != BAD_NONE)
+        return bad(reason, added[i].second);
     }
-    for (size_t i = 0; i < measures_.size(); ++i) {
-      const bool counts = fold_.measures(static_cast<int>(i)).expression().rfind("count", 0) == 0;
-      BigInt units = counts ? BigInt(1'000'000'000) : BigInt(0);
-      if (!measures_[i].empty() && amounts[i].null()) units = 0;
-      if (!counts && !amounts[i].null()) units = Nearest(amounts[i].number() * 1'000'000'000);
+    for (size_t i = 0; i < added.size(); ++i) {
+      const auto& [part, name] = added[i];
+      const bool null = part->of && amounts[i].null();
+      BigInt units = null ? 0 : 1'000'000'000;
+      const BigInt present = units;
+      if (!part->counts && !null) units = Nearest(amounts[i].number() * 1'000'000'000);
       if (units > std::numeric_limits<int64_t>::max() || units < std::numeric_limits<int64_t>::min())
-        return bad(BAD_NUMBER_OUT_OF_RANGE, measure_name(i));
+        return bad(BAD_NUMBER_OUT_OF_RANGE, name);
+      if (part->divides && units < 0) return bad(BAD_NEGATIVE_DIVISOR, name);
       event.units.push_back(units);
-      if (fold_.measures(static_cast<int>(i)).nullable()) event.units.emplace_back(amounts[i].null() ? 0 : 1'000'000'000);
+      if (part->has_present) event.units.push_back(present);
     }
     event.key = std::move(key);
     one.events.push_back(std::move(event));

@@ -9,6 +9,7 @@
 
 #include "common/record_parts.h"
 #include "job_spec.pb.h"
+#include "jobs/oracle/aggregates.h"
 #include "jobs/oracle/formula.h"
 #include "state.pb.h"
 
@@ -21,7 +22,7 @@ struct Contributed {
   bool late = false;
   struct Event {
     std::string key;
-    // What it adds to each measure, in units; of one that may be null followed by one if it is not.
+    // What it adds to each sum of a row, in units.
     std::vector<BigInt> units;
   };
   std::vector<Event> events;
@@ -69,8 +70,7 @@ class GeneralRecords {
   std::vector<Formula> element_where_;
   std::map<std::string, std::map<std::string, std::string>> tables_;
   std::vector<Formula> key_;
-  // One for each measure: what it sums or counts, if anything.
-  std::vector<std::vector<Formula>> measures_;
+  std::vector<MeasureOfRow> measures_;
 };
 
 }  // namespace tenfold::oracle

@@ -4,7 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "common/limits.h"
 #include "common/number/digest.h"
 #include "common/text/utf8.h"
@@ -29,34 +28,8 @@ const BigInt& PowerOfTen(int power) {
   return powers->at(static_cast<size_t>(power));
 }
 
-const BigInt& TwoToThe64() {
-  static const BigInt* const value = new BigInt(BigInt(1) << 64);
-  return *value;
-}
-
-Int128 ToMessage(const BigInt& units) {
-  BigInt low = units % TwoToThe64();
-  if (low < 0) low += TwoToThe64();
-  Int128 message;
-  message.set_low(static_cast<uint64_t>(low));
-  message.set_high(static_cast<int64_t>((units - low) / TwoToThe64()));
-  return message;
-}
-
-BigInt FromMessage(const Int128& message) { return BigInt(message.high()) * TwoToThe64() + message.low(); }
-
-std::string UnitsText(const BigInt& units) {
-  std::string digits = BigInt(abs(units)).str();
-  if (digits.size() < 10) digits.insert(0, 10 - digits.size(), '0');
-  std::string text = digits.substr(0, digits.size() - 9);
-  std::string decimals = digits.substr(digits.size() - 9);
-  while (!decimals.empty() && decimals.back() == '0') decimals.pop_back();
-  if (!decimals.empty()) text += "." + decimals;
-  return units < 0 ? "-" + text : text;
-}
-
 Uint128 Modulo128(const BigInt& units) {
-  const Int128 halves = ToMessage(units);
+  const Int128 halves = oracle::UnitsMessage(units);
   return (Uint128{static_cast<uint64_t>(halves.high())} << 64) | halves.low();
 }
 
@@ -77,20 +50,16 @@ Digest ToMessage(Uint128 digest) {
   return message;
 }
 
-std::string DigestText(const Digest& digest) { return fmt::format("{:016x}{:016x}", digest.high(), digest.low()); }
-
-std::string EntryText(const Entry& entry) {
-  // The key of a wrong batch may have any bytes.
-  const std::string key = IsUtf8(entry.key()) ? absl::Utf8SafeCEscape(entry.key()) : absl::CEscape(entry.key());
-  std::string text = fmt::format("'{}' with {}", key, UnitsText(FromMessage(entry.sum())));
-  for (const Int128& other : entry.others()) text += ", " + UnitsText(FromMessage(other));
-  return text;
+void SetResult(oracle::ExpectedResult is, Oracle::Result* result) {
+  static_cast<oracle::ExpectedResult&>(*result) = std::move(is);
 }
+
+std::string DigestText(const Digest& digest) { return fmt::format("{:016x}{:016x}", digest.high(), digest.low()); }
 
 }  // namespace
 
 Oracle::Oracle(const JobSpec& spec, size_t partitions)
-    : top_(spec.top()),
+    : rule_(spec),
       shards_(std::min<size_t>(kShards, partitions)),
       records_(partitions),
       filtered_(partitions),
@@ -112,38 +81,6 @@ Oracle::Oracle(const JobSpec& spec, size_t partitions)
     CHECK_EQ(ReadNumber(initial.score(), &score), BAD_NONE) << "initial score '" << initial.score() << "'";
     shards_[0][initial.key()] = {1, {RoundToUnits(score.mantissa, score.exponent)}};
   }
-  PrepareResult(spec);
-}
-
-void Oracle::PrepareResult(const JobSpec& spec) {
-  size_t sums = 0;
-  for (const Measure& measure : spec.fold().general().measures()) {
-    Shown& shown = measures_.emplace_back();
-    shown.name = measure.name();
-    shown.sum = sums++;
-    if (measure.nullable()) shown.present = sums++;
-    if (measure.name() == spec.rank()) ranked_ = measures_.size() - 1;
-  }
-  if (measures_.empty()) measures_.push_back({.name = "score", .sum = 0, .present = {}});
-  ascending_ = spec.order() == ORDER_ASCENDING;
-  if (!spec.having().empty()) having_ = oracle::ParseFormula(spec.having());
-}
-
-bool Oracle::IsRanked(const std::vector<BigInt>& sums) const {
-  const auto is_null = [&](const Shown& measure) { return measure.present && sums[*measure.present] == 0; };
-  if (is_null(measures_[ranked_])) return false;
-  if (!having_) return true;
-  oracle::Names names;
-  for (const Shown& measure : measures_) {
-    if (is_null(measure)) {
-      names.fields[measure.name].is = oracle::Nothing();
-    } else {
-      names.fields[measure.name].is = oracle::Rational(sums[measure.sum], 1'000'000'000);
-    }
-  }
-  const auto holds = oracle::Compute(*having_, &names);
-  const auto* datum = std::get_if<oracle::Datum>(&holds);
-  return datum != nullptr && datum->truth();
 }
 
 void Oracle::PrepareTerms(const JobSpec& spec) {
@@ -331,33 +268,12 @@ Oracle::BigInt Oracle::RoundToUnits(const BigInt& mantissa, int exponent) {
   return mantissa < 0 ? BigInt(-rounded) : rounded;
 }
 
-std::vector<Entry> Oracle::TopOf(const std::map<std::string_view, std::vector<BigInt>>& totals) const {
-  std::vector<Entry> top;
-  // The totals are in key order, so a stable sort by score keeps ties in key order.
-  std::vector<std::pair<std::string_view, const std::vector<BigInt>*>> ranking;
-  for (const auto& [key, total] : totals) {
-    if (IsRanked(total)) ranking.emplace_back(key, &total);
-  }
-  const size_t by = measures_[ranked_].sum;
-  std::stable_sort(ranking.begin(), ranking.end(), [&](const auto& a, const auto& b) {
-    return ascending_ ? (*a.second)[by]<(*b.second)[by] : (*a.second)[by]>(*b.second)[by];
-  });
-  if (ranking.size() > top_) ranking.resize(top_);
-  for (const auto& [key, total] : ranking) {
-    Entry& entry = top.emplace_back();
-    entry.set_key(std::string(key));
-    *entry.mutable_sum() = ToMessage(total->at(0));
-    for (size_t m = 1; m < total->size(); ++m) *entry.add_others() = ToMessage((*total)[m]);
-  }
-  return top;
-}
-
-std::vector<Entry> Oracle::TopOfWindow(int64_t window) const {
+oracle::ExpectedResult Oracle::ResultOfWindow(int64_t window) const {
   std::map<std::string_view, std::vector<BigInt>> totals;
   if (const auto found = in_window_.find(window); found != in_window_.end()) {
     for (const auto& [key, sums] : found->second) totals[key] = sums;
   }
-  return TopOf(totals);
+  return rule_.Of(totals);
 }
 
 std::vector<int64_t> Oracle::Windows() const {
@@ -381,9 +297,9 @@ Oracle::Result Oracle::Compute() const {
   }
 
   if (windows_ == nullptr) {
-    result.top = TopOf(totals);
+    SetResult(rule_.Of(totals), &result);
   } else if (result.window = windows_->Newest(); result.window) {
-    result.top = TopOfWindow(*result.window);
+    SetResult(ResultOfWindow(*result.window), &result);
   }
 
   for (const uint64_t count : records_) result.records += count;
@@ -398,21 +314,6 @@ Oracle::Result Oracle::Compute() const {
   }
   result.bad_subjects = bad_;
   return result;
-}
-
-std::string Oracle::TopDifference(const google::protobuf::RepeatedPtrField<Entry>& top, const std::vector<Entry>& expected) {
-  for (int i = 0; i < std::min(top.size(), static_cast<int>(expected.size())); ++i) {
-    const Entry& entry = expected[static_cast<size_t>(i)];
-    const auto is_equal = [](const Int128& a, const Int128& b) { return FromMessage(a) == FromMessage(b); };
-    if (top[i].key() == entry.key() && is_equal(top[i].sum(), entry.sum()) &&
-        std::ranges::equal(top[i].others(), entry.others(), is_equal))
-      continue;
-    return fmt::format("rank {} is {} in the batch, {} by the log", i + 1, EntryText(top[i]), EntryText(entry));
-  }
-  if (static_cast<size_t>(top.size()) != expected.size()) {
-    return fmt::format("the top has {} keys in the batch, {} by the log", top.size(), expected.size());
-  }
-  return "";
 }
 
 std::string Oracle::WindowDifference(const BatchCommitted& batch) const {
@@ -434,7 +335,7 @@ std::string Oracle::WindowDifference(const BatchCommitted& batch) const {
                          final.decreed() ? "by" : "without", text(passed));
     before = final.window();
     if (!in_window_.contains(final.window())) return fmt::format("window {} is final, and has no records", final.window());
-    if (const std::string different = TopDifference(final.top(), TopOfWindow(final.window())); !different.empty())
+    if (const std::string different = oracle::DifferenceOf(final, ResultOfWindow(final.window())); !different.empty())
       return fmt::format("in the final window {} {}", final.window(), different);
   }
   return "";
@@ -442,8 +343,8 @@ std::string Oracle::WindowDifference(const BatchCommitted& batch) const {
 
 std::string Oracle::Difference(const BatchCommitted& batch) const {
   Result expected = Compute();
-  if (batch.has_window() && expected.window) expected.top = TopOfWindow(batch.window());
-  if (const std::string different = TopDifference(batch.top(), expected.top); !different.empty()) return different;
+  if (batch.has_window() && expected.window) SetResult(ResultOfWindow(batch.window()), &expected);
+  if (const std::string different = oracle::DifferenceOf(batch, expected); !different.empty()) return different;
   const size_t batch_shards = static_cast<size_t>(batch.digests_size());
   for (size_t s = 0; s < std::max(batch_shards, expected.digests.size()); ++s) {
     const std::string by_batch = DigestText(s < batch_shards ? batch.digests(static_cast<int>(s)) : Digest());

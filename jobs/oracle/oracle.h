@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "job_spec.pb.h"
+#include "jobs/oracle/expected_result.h"
 #include "jobs/oracle/general_record.h"
 #include "jobs/oracle/window_assignment.h"
 #include "journal.pb.h"
@@ -45,16 +46,15 @@ class Oracle {
   void End(size_t partition);
   void Add(size_t partition, std::string_view value) { Add(partition, value, Place()); }
 
-  struct Result {
-    // These must equal the batch's journal record.
-    std::vector<Entry> top;
+  // What must equal the batch's journal record.
+  struct Result : oracle::ExpectedResult {
     std::vector<Digest> digests;
     uint64_t records = 0;
     uint64_t bad_records = 0;
     uint64_t filtered_records = 0;
     uint64_t late_records = 0;
-    // Of a job with windows, the one that `top` is of, the first that covers the latest time of any record; unset without
-    // one.
+    // Of a job with windows, the one that the result is of, the first that covers the latest time of any record; unset
+    // without one.
     std::optional<int64_t> window;
     // Bad records by partition index, then by reason, and by reason and subject.
     std::vector<std::map<BadReason, uint64_t>> bad;
@@ -62,7 +62,7 @@ class Oracle {
   };
   Result Compute() const;
   // What the job with windows has in this one.
-  std::vector<Entry> TopOfWindow(int64_t window) const;
+  oracle::ExpectedResult ResultOfWindow(int64_t window) const;
   bool has_windows() const { return windows_ != nullptr; }
   // The windows that have records, and the last one that all partitions have passed in which the job has not ended, or the
   // last of all; nullopt if one has passed none.
@@ -89,12 +89,6 @@ class Oracle {
     // In units of 1e-9.
     std::vector<BigInt> sums;
   };
-  // A measure: which sum of a row it is, and which says how many of its values were not null, if it may be.
-  struct Shown {
-    std::string name;
-    size_t sum = 0;
-    std::optional<size_t> present;
-  };
 
   static BadReason ReadNumber(std::string_view text, Decimal* number);
   static BigInt RoundToUnits(const BigInt& mantissa, int exponent);
@@ -103,16 +97,10 @@ class Oracle {
 
   // What the constructor does for a fold without expressions.
   void PrepareTerms(const JobSpec& spec);
-  void PrepareResult(const JobSpec& spec);
   void AddRow(size_t partition, std::string_view key, const std::vector<BigInt>& units);
   // Adds the next record of a job with windows, to whose keys the windows are those that it is in.
   void AddToWindows(size_t partition, const std::string& key, const std::vector<BigInt>& units, int64_t time_us);
-  std::vector<Entry> TopOf(const std::map<std::string_view, std::vector<BigInt>>& totals) const;
   std::string WindowDifference(const BatchCommitted& batch) const;
-  // "" if the entries are the same, else a sentence.
-  static std::string TopDifference(const google::protobuf::RepeatedPtrField<Entry>& top, const std::vector<Entry>& expected);
-  // Whether a key with these totals is ranked.
-  bool IsRanked(const std::vector<BigInt>& sums) const;
 
   // Null for a fold without expressions, which the next four are of.
   // By source; none for a fold without expressions.
@@ -121,11 +109,7 @@ class Oracle {
   size_t field_count_ = 0;
   size_t key_field_ = 0;
   std::vector<Term> terms_;
-  size_t top_;
-  std::vector<Shown> measures_;
-  size_t ranked_ = 0;
-  bool ascending_ = false;
-  std::optional<oracle::Formula> having_;
+  oracle::ResultRule rule_;
   // Entry s is shard s: its rows by key.
   std::vector<std::map<std::string, Row, std::less<>>> shards_;
   // Counted by partition index.

@@ -33,22 +33,38 @@ class Explainer {
     const JobMeasures of = MeasuresOf(spec_);
     const RowMeasure& ranked = of.measures[of.ranked];
     if (!spec_.having().empty()) Line("having", fmt::format("{}; other keys are not ranked", spec_.having()));
-    Line("result", fmt::format("the {} keys with the {} {}{}, equal ones by key; every {} ms while caught up", spec_.top(),
-                               of.ranking.ascending ? "lowest" : "highest", ranked.name,
-                               ranked.present ? " that is not null" : "", spec_.batch_interval_ms()));
-    Line("merge", "by thresholds, by what changed, or by all entries, as a batch makes cheapest; always exact");
+    const std::string& group = spec_.fold().general().group();
+    Line("result",
+         fmt::format("{}the {} keys with the {} {}{}, equal ones by key; every {} ms while caught up",
+                     group.empty() ? "" : "for each group ", spec_.top(), of.ranking.ascending ? "lowest" : "highest",
+                     ranked.name, ranked.nullable() ? " that is not null" : "", spec_.batch_interval_ms()));
+    if (!group.empty())
+      Line("groups",
+           fmt::format("the first {} by name that have any key; a result says whether there are more", spec_.groups()));
+    if (group.empty() && !of.ranking.quotient) {
+      Line("merge", "by thresholds, by what changed, or by all entries, as a batch makes cheapest; always exact");
+    } else {
+      Line("merge", fmt::format("by what changed, as long as the driver has memory for the totals of all keys, else by all "
+                                "entries in slices; always exact: partials bound no {}",
+                                group.empty() ? "quotient" : "group's top"));
+    }
     Line("state",
          fmt::format("a row a {}key: count and {} of 128 bits in units of 1e-9{}",
                      spec_.fold().general().has_window() ? "window and " : "",
                      of.ranking.sums == 1 ? "one sum" : fmt::format("{} sums", of.ranking.sums),
                      spec_.fold().initial().empty() ? "" : fmt::format("; {} initial", spec_.fold().initial_size())));
     Line("limits", fmt::format("a record {} bytes, a key {}, a contribution 64 bits in units of 1e-9, a number {} digits",
-                               kMaxRecordBytes, kMaxKeyBytes, kMaxNumberDigits));
+                               kMaxRecordBytes, KeyBytes(), kMaxNumberDigits));
     return std::move(text_);
   }
 
  private:
   void Line(std::string_view step, std::string what) { text_ += fmt::format("{:<9}{}\n", step, Printable(what)); }
+
+  size_t KeyBytes() const {
+    const uint32_t most = spec_.fold().general().key_bytes();
+    return most == 0 ? kMaxKeyBytes : most;
+  }
 
   static std::string PositionText(const LogPosition& position) {
     if (position.end()) return "the end that there is at its submission";
@@ -130,12 +146,20 @@ class Explainer {
     }
     ExplainStep(*plan, plan->element_where);
     ExplainStep(*plan, plan->key);
+    if (!fold.group().empty()) Line("group", fmt::format("{}, the first part of the key of a row", fold.group()));
     Line("key", fmt::format("{}{}", fmt::join(fold.key(), ", "),
-                            fold.key_size() > 1 ? ", framed, so that keys sort by their parts" : ""));
+                            plan->key.nodes.size() > 1 ? ", framed, so that keys sort by their parts" : ""));
     ExplainStep(*plan, plan->values);
     for (const Measure& measure : fold.measures()) {
-      Line("measure", fmt::format("{} = {}, computed exactly in fractions and rounded once to 1e-9", measure.name(),
-                                  measure.expression()));
+      const auto is_it = [&measure](const RowMeasure& of) { return of.name == measure.name(); };
+      const JobMeasures all = MeasuresOf(spec_);
+      const bool quotient = std::ranges::find_if(all.measures, is_it)->quotient.has_value();
+      Line(
+          "measure",
+          fmt::format("{} = {}, {}", measure.name(), measure.expression(),
+                      quotient ? "a quotient of sums, each computed exactly in fractions and rounded once to 1e-9; compared "
+                                 "exactly, and null while its divisor is 0"
+                               : "computed exactly in fractions and rounded once to 1e-9"));
     }
     size_t unused = plan->fields.size();
     for (const PlanStep* step : {&plan->time, &plan->where, &plan->list, &plan->element_where, &plan->key, &plan->values}) {

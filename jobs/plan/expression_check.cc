@@ -23,6 +23,8 @@ using enum ValueType;
 constexpr PlanNode::Digits kDecimalDigits = {.whole = kMaxNumberDigits + kMaxNumberExponent,
                                              .scale = kMaxNumberDigits + kMaxNumberExponent};
 constexpr PlanNode::Digits kIntegerDigits = {.whole = 20};
+// A quotient of two sums of 128 bits, to each of which a number was added.
+constexpr PlanNode::Digits kQuotientDigits = {.whole = 40, .scale = 9, .divisor = 40};
 
 // What a unit of a duration is in seconds, as text.
 std::string_view SecondsOf(std::string_view unit) {
@@ -164,6 +166,7 @@ void ExpressionCheck::BoundDigits(PlanNode* node) const {
     case Op::kField: {
       const FieldType type = plan_->fields[static_cast<size_t>(node->index)].type;
       node->digits = type == FIELD_INTEGER ? kIntegerDigits : kDecimalDigits;
+      if (plan_->fields[static_cast<size_t>(node->index)].is_quotient) node->digits = kQuotientDigits;
       break;
     }
     case Op::kLet:

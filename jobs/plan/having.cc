@@ -38,7 +38,8 @@ class LeastFinder {
  private:
   bool IsRanked(uint32_t index) const {
     const PlanNode& node = plan_.nodes[index];
-    return node.op == Op::kField && static_cast<size_t>(node.index) == measures_.ranked;
+    // Of a quotient nothing is a bound of partials.
+    return node.op == Op::kField && static_cast<size_t>(node.index) == measures_.ranked && !measures_.ranking.quotient;
   }
 
   // The measure is at this node's value or beyond it, if that is a constant.
@@ -72,8 +73,9 @@ std::shared_ptr<const Plan> MakeHavingPlan(const JobSpec& spec, std::vector<Plan
                             .type = FIELD_DECIMAL,
                             .unit = TIMESTAMP_TEXT,
                             .place = {},
-                            .nullable = measure.present.has_value(),
-                            .default_value = {}});
+                            .nullable = measure.nullable(),
+                            .default_value = {},
+                            .is_quotient = measure.quotient.has_value()});
   }
   constexpr std::string_view kOfRecords = "having sees the measures alone; a condition on records stands in where";
   for (const Field& field : spec.fold().general().fields()) check.AddElsewhere(field.name(), kOfRecords);

@@ -1,13 +1,44 @@
 #include "jobs/plan/measures.h"
 
+#include "jobs/plan/measure_form.h"
+
 namespace tenfold {
 
-std::optional<Units> RowMeasure::ValueOf(std::span<const Units> sums) const {
+std::optional<Fraction> RowMeasure::ValueOf(std::span<const Units> sums) const {
+  if (quotient) return quotient->HasValue(sums) ? std::optional(quotient->ValueOf(sums)) : std::nullopt;
   // What another process sent may lack some.
   if (sum >= sums.size() || (present && *present >= sums.size())) return std::nullopt;
   if (present && sums[*present] == 0) return std::nullopt;
-  return sums[sum];
+  return Fraction::OfUnits(sums[sum]);
 }
+
+std::optional<std::string> RowMeasure::TextOf(std::span<const Units> sums) const {
+  if (const std::optional<Fraction> value = ValueOf(sums)) return value->Text();
+  return std::nullopt;
+}
+
+namespace {
+
+// Gives a measure the sums that a row has for it, from `*sums` on.
+void SetSums(const Measure& measure, size_t* sums, RowMeasure* made) {
+  const ParsedExpression parsed = ParseExpression(measure.expression());
+  MeasureProblem problem;
+  const std::optional<MeasureForm> form = parsed.expression ? ReadMeasureForm(*parsed.expression, &problem) : std::nullopt;
+  made->sum = (*sums)++;
+  // Of an average the divisor says whether there was any number.
+  const bool average = form && form->is_average;
+  if (measure.nullable() && !average) made->present = (*sums)++;
+  if (!form || !form->divisor) return;
+  Quotient& quotient = made->quotient.emplace();
+  quotient.dividend = made->sum;
+  quotient.dividend_present = made->present;
+  quotient.dividend_added = form->dividend.added;
+  quotient.divisor = (*sums)++;
+  if (measure.divisor_nullable() && !average) quotient.divisor_present = (*sums)++;
+  quotient.divisor_added = form->divisor->added;
+}
+
+}  // namespace
 
 JobMeasures MeasuresOf(const JobSpec& spec) {
   JobMeasures of;
@@ -15,13 +46,13 @@ JobMeasures MeasuresOf(const JobSpec& spec) {
   for (const Measure& measure : spec.fold().general().measures()) {
     RowMeasure& made = of.measures.emplace_back();
     made.name = measure.name();
-    made.sum = sums++;
-    if (measure.nullable()) made.present = sums++;
+    SetSums(measure, &sums, &made);
     if (measure.name() == spec.rank()) of.ranked = of.measures.size() - 1;
   }
-  if (of.measures.empty()) of.measures.push_back({.name = kScoreMeasure, .sum = 0, .present = {}});
+  if (of.measures.empty()) of.measures.push_back({.name = kScoreMeasure});
   if (sums == 0) sums = 1;
-  of.ranking = {.sums = sums, .by = of.measures[of.ranked].sum, .ascending = spec.order() == ORDER_ASCENDING};
+  const RowMeasure& ranked = of.measures[of.ranked];
+  of.ranking = {.sums = sums, .by = ranked.sum, .ascending = spec.order() == ORDER_ASCENDING, .quotient = ranked.quotient};
   return of;
 }
 

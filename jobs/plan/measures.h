@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "common/number/fraction.h"
+#include "common/number/quotient.h"
 #include "common/number/ranking.h"
 #include "common/number/units.h"
 #include "job_spec.pb.h"
@@ -15,13 +17,19 @@ namespace tenfold {
 
 struct RowMeasure {
   std::string name;
-  // Which of a row's sums it is.
+  // Which of a row's sums it is, or of a quotient its dividend.
   size_t sum = 0;
   // Of one that may be null: which sum counts the values that were not.
-  std::optional<size_t> present;
+  std::optional<size_t> present = {};
+  // Set if it is one.
+  std::optional<Quotient> quotient = {};
 
-  // Its value by the sums of a row; nullopt if it is null.
-  std::optional<Units> ValueOf(std::span<const Units> sums) const;
+  // Whether it may be null.
+  bool nullable() const { return present.has_value() || quotient.has_value(); }
+  // Its exact value by the sums of a row; nullopt if it is null.
+  std::optional<Fraction> ValueOf(std::span<const Units> sums) const;
+  // The value in R1's text form, rounded to a multiple of 1e-9; nullopt if it is null.
+  std::optional<std::string> TextOf(std::span<const Units> sums) const;
 };
 
 // The name of the one measure of a job that has a score.

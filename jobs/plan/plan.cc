@@ -14,6 +14,7 @@
 #include "jobs/plan/expression_check.h"
 #include "jobs/plan/expression_lexer.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/measure_form.h"
 #include "jobs/plan/sources.h"
 
 namespace tenfold {
@@ -245,17 +246,22 @@ class PlanMaker {
   }
 
   void AddKey() {
-    for (int i = 0; i < fold_.key_size(); ++i) {
-      const std::string path = fold_.key_size() == 1 ? "key" : fmt::format("key[{}]", i);
-      const std::optional<uint32_t> node = check_.Check(fold_.key(i), path);
-      if (!node) continue;
-      const ValueType type = plan_->nodes[*node].type;
-      if (type == kTextList || type == kNumberList || type == kNull) {
-        Problem(path, fmt::format("is {}; a key is a text, a number, a boolean or a timestamp",
-                                  type == kNull ? "always null" : TypeName(type)));
-      }
-      plan_->key.nodes.push_back(*node);
+    if (fold_.key_bytes() > 0) plan_->key_bytes = fold_.key_bytes();
+    plan_->has_group = !fold_.group().empty();
+    if (plan_->has_group) AddKeyPart(fold_.group(), "group");
+    for (int i = 0; i < fold_.key_size(); ++i)
+      AddKeyPart(fold_.key(i), fold_.key_size() == 1 ? "key" : fmt::format("key[{}]", i));
+  }
+
+  void AddKeyPart(const std::string& expression, const std::string& path) {
+    const std::optional<uint32_t> node = check_.Check(expression, path);
+    if (!node) return;
+    const ValueType type = plan_->nodes[*node].type;
+    if (type == kTextList || type == kNumberList || type == kNull) {
+      Problem(path, fmt::format("is {}; a {} is a text, a number, a boolean or a timestamp",
+                                type == kNull ? "always null" : TypeName(type), path == "group" ? "group" : "key"));
     }
+    plan_->key.nodes.push_back(*node);
   }
 
   void AddMeasures() {
@@ -273,33 +279,42 @@ class PlanMaker {
   }
 
   void AddMeasure(const Measure& said, const std::string& path, const Expression& tree) {
-    const bool count = tree.text == "count";
-    if (tree.kind != Expression::Kind::kCall || (!count && tree.text != "sum")) {
-      const bool later = tree.text == "avg" || tree.text == "min" || tree.text == "max" || tree.text == "/";
-      return check_.Problem(
-          path, tree,
-          later ? fmt::format("{} is not supported as a measure; there are sum(number), count() and count(value)",
-                              Quoted(tree.text))
-                : fmt::format("is no measure; write {}", WriteInPlaceOf(tree.text).empty()
-                                                             ? "sum(number), count() or count(value)"
-                                                             : WriteInPlaceOf(tree.text)));
+    MeasureProblem problem;
+    const std::optional<MeasureForm> form = ReadMeasureForm(tree, &problem);
+    if (!form) return problems_->push_back({path, problem.begin, problem.end, std::move(problem.message)});
+    PlannedMeasure& measure = plan_->measures.emplace_back();
+    measure.name = said.name();
+    if (!AddAggregate(form->dividend, path, &measure.summed)) return;
+    if (said.nullable() && measure.summed && !form->is_average)
+      plan_->sums.push_back({.kind = PlannedSum::Kind::kPresent, .value = measure.summed});
+    if (!form->divisor) return;
+    if (form->is_average) {
+      const bool nullable = said.nullable();
+      plan_->sums.push_back({.kind = nullable ? PlannedSum::Kind::kPresent : PlannedSum::Kind::kOne,
+                             .value = nullable ? measure.summed : std::nullopt});
+      return;
     }
-    if (tree.arguments.size() > 1 || (!count && tree.arguments.empty())) {
-      return check_.Problem(
-          path, tree,
-          fmt::format("{} has {} arguments; write sum(number), count() or count(value)", tree.text, tree.arguments.size()));
-    }
-    PlannedMeasure measure{
-        .name = said.name(), .kind = count ? PlannedMeasure::Kind::kCount : PlannedMeasure::Kind::kSum, .node = {}};
-    if (!tree.arguments.empty()) {
+    if (!AddAggregate(*form->divisor, path, &measure.divisor_summed)) return;
+    plan_->sums.back().is_divisor = measure.divisor_summed.has_value();
+    if (said.divisor_nullable() && measure.divisor_summed)
+      plan_->sums.push_back({.kind = PlannedSum::Kind::kPresent, .value = measure.divisor_summed});
+  }
+
+  // Adds the sum of an aggregate, and its value if it has an argument; `*summed` is that of a sum. False if it is refused.
+  bool AddAggregate(const Aggregate& aggregate, const std::string& path, std::optional<size_t>* summed) {
+    PlannedSum sum;
+    if (aggregate.argument) {
       const std::optional<uint32_t> node =
-          check_.Check(tree.arguments[0], path, count ? std::nullopt : std::optional(kNumber));
-      if (!node) return;
-      measure.node = *node;
-      measure.nullable = !count && said.nullable();
+          check_.Check(*aggregate.argument, path, aggregate.counts ? std::nullopt : std::optional(kNumber));
+      if (!node) return false;
+      sum.value = plan_->values.nodes.size();
+      sum.kind = aggregate.counts ? PlannedSum::Kind::kPresent : PlannedSum::Kind::kValue;
+      if (!aggregate.counts) *summed = sum.value;
       plan_->values.nodes.push_back(*node);
+      plan_->measure_of_value.push_back(plan_->measures.size() - 1);
     }
-    plan_->measures.push_back(std::move(measure));
+    plan_->sums.push_back(sum);
+    return true;
   }
 
   // Finds which fields each step is the first to need, in the order of the spec.
@@ -387,14 +402,19 @@ bool MakeCanonical(GeneralFold* fold) {
   if (fold->has_explode()) rewrite(fold->mutable_explode()->mutable_list());
   for (Let& let : *fold->mutable_let()) rewrite(let.mutable_expression());
   std::ranges::sort(*fold->mutable_tables(), {}, &LookupTable::name);
+  if (!fold->group().empty()) rewrite(fold->mutable_group());
   for (std::string& key : *fold->mutable_key()) rewrite(&key);
   for (int i = 0; i < fold->measures_size(); ++i) {
     rewrite(fold->mutable_measures(i)->mutable_expression());
     // A row has one form, whichever source its records are of.
-    fold->mutable_measures(i)->set_nullable(std::ranges::any_of(plans, [i](const auto& plan) {
-      const PlannedMeasure& measure = plan->measures[static_cast<size_t>(i)];
-      return measure.kind == PlannedMeasure::Kind::kSum && plan->nodes[*measure.node].nullable;
-    }));
+    const auto may_be_null = [&](std::optional<size_t> PlannedMeasure::* summed) {
+      return std::ranges::any_of(plans, [&](const auto& plan) {
+        const std::optional<size_t>& value = plan->measures[static_cast<size_t>(i)].*summed;
+        return value && plan->nodes[plan->values.nodes[*value]].nullable;
+      });
+    };
+    fold->mutable_measures(i)->set_nullable(may_be_null(&PlannedMeasure::summed));
+    fold->mutable_measures(i)->set_divisor_nullable(may_be_null(&PlannedMeasure::divisor_summed));
   }
   AddNamedColumns(*plans[0], fold->mutable_fields());
   for (int i = 0; i < fold->others_size(); ++i) {

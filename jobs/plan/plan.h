@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "common/limits.h"
 #include "job_spec.pb.h"
 #include "jobs/plan/field_place.h"
 #include "jobs/plan/function.h"
@@ -30,6 +31,8 @@ struct PlannedField {
   bool nullable = false;
   // Null if it has none.
   Value default_value;
+  // Of `having`: it is a measure that is a quotient.
+  bool is_quotient = false;
 };
 
 // An operation, or a leaf of an expression.
@@ -62,13 +65,29 @@ struct PlanStep {
   std::vector<uint32_t> nodes;
 };
 
+// A sum of a row: what a record adds to it, which is 0 where its value is null.
+struct PlannedSum {
+  enum class Kind {
+    // One, whatever the value is, or without one.
+    kOne,
+    // The value, rounded to units (R1).
+    kValue,
+    // One unless the value is null.
+    kPresent,
+  };
+  Kind kind = Kind::kOne;
+  // Which of the values it is of.
+  std::optional<size_t> value;
+  // What is negative makes the record bad.
+  bool is_divisor = false;
+};
+
+// Which values of a record a measure is made of.
 struct PlannedMeasure {
   std::string name;
-  enum class Kind { kSum, kCount } kind = Kind::kSum;
-  // Of a sum, and of a count of what may be null.
-  std::optional<uint32_t> node;
-  // As the fold says it (job_spec.proto, Measure).
-  bool nullable = false;
+  // Of a sum and of the dividend of a quotient that is one; of a divisor that is one.
+  std::optional<size_t> summed;
+  std::optional<size_t> divisor_summed;
 };
 
 // The values of a table by its keys; empty ones in a table that has only keys.
@@ -93,14 +112,20 @@ struct Plan {
   std::shared_ptr<const PaneCalendar> calendar;
   // Steps in their order. `time` is one timestamp of a fold with windows, or none. `where` is one condition or none; `list`
   // one list that is exploded, or none; then for each element `element_where` is one condition or none. `key` has a node for
-  // each part, `values` one for each measure that has one.
+  // each part, that of the group first where there is one, `values` one for each argument of an aggregate.
   PlanStep time;
   PlanStep where;
   PlanStep list;
   PlanStep element_where;
   PlanStep key;
   PlanStep values;
+  bool has_group = false;
+  // The most bytes of a key, with its group.
+  size_t key_bytes = kMaxKeyBytes;
   std::vector<PlannedMeasure> measures;
+  // The sums of a row in their order; and for each value the index of the measure that it is of.
+  std::vector<PlannedSum> sums;
+  std::vector<size_t> measure_of_value;
   // Whether it reads keys, timestamps or headers of records.
   bool reads_parts = false;
 };

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/time/time.h"
 #include "common/number/units.h"
+#include "common/text/framed_key.h"
 #include "glog/logging.h"
 #include "nlohmann/json.hpp"
 
@@ -31,24 +33,19 @@ ResultForm ResultFormOf(const JobSpec& spec) {
   form.measures = MeasuresOf(spec);
   if (spec.fold().general().has_window()) form.calendar = std::make_shared<PaneCalendar>(spec.fold().general().window());
   if (form.general) form.key_parts = static_cast<size_t>(spec.fold().general().key_size());
+  form.has_group = !spec.fold().general().group().empty();
   return form;
 }
 
 std::vector<std::string> KeyParts(const std::string& key, const ResultForm& form) {
-  if (form.key_parts <= 1) return {key};
-  // In the frame a zero byte is followed by 0xff where it is one of a part, and by 0x01 where a part ends.
-  std::vector<std::string> parts(1);
-  for (size_t i = 0; i < key.size(); ++i) {
-    const bool ends = key[i] == '\0' && i + 1 < key.size() && key[i + 1] == '\1';
-    if (!ends) parts.back() += key[i];
-    if (key[i] == '\0') ++i;
-    if (ends && i + 1 < key.size()) parts.emplace_back();
-  }
+  if (form.key_parts <= 1 && !form.has_group) return {key};
+  std::vector<std::string> parts = PartsOfKey(key);
+  if (form.has_group && parts.size() > 1) parts.erase(parts.begin());
   return parts;
 }
 
 std::string KeyText(const std::string& key, const ResultForm& form) {
-  if (form.key_parts <= 1) return key;
+  if (form.key_parts <= 1) return KeyParts(key, form)[0];
   return nlohmann::json(KeyParts(key, form)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -64,8 +61,7 @@ std::vector<std::string> MeasureTexts(const Entry& entry, const ResultForm& form
   const std::vector<Units> sums = SumsOf(entry);
   std::vector<std::string> texts;
   for (const RowMeasure& measure : form.measures.measures) {
-    const std::optional<Units> value = measure.ValueOf(sums);
-    texts.push_back(value ? FormatUnits(*value) : "null");
+    texts.push_back(measure.TextOf(sums).value_or("null"));
   }
   const auto ranked = texts.begin() + static_cast<std::ptrdiff_t>(form.measures.ranked);
   std::rotate(texts.begin(), ranked, ranked + 1);
@@ -86,12 +82,13 @@ Json TopJson(const Entries& entries, const ResultForm& form) {
   Json top = Json::array();
   for (int i = 0; i < entries.size(); ++i) {
     const std::vector<Units> sums = SumsOf(entries[i]);
-    Json entry = {{"rank", i + 1}, {"key", entries[i].key()}, {"score", MeasureTexts(entries[i], form)[0]}};
-    if (form.key_parts > 1) entry["key"] = KeyParts(entries[i].key(), form);
+    const std::vector<std::string> parts = KeyParts(entries[i].key(), form);
+    Json entry = {{"rank", i + 1}, {"key", parts[0]}, {"score", MeasureTexts(entries[i], form)[0]}};
+    if (form.key_parts > 1) entry["key"] = parts;
     for (const RowMeasure& measure : form.measures.measures) {
       if (!form.general) break;
-      const std::optional<Units> value = measure.ValueOf(sums);
-      entry["measures"][measure.name] = value ? Json(FormatUnits(*value)) : Json();
+      const std::optional<std::string> text = measure.TextOf(sums);
+      entry["measures"][measure.name] = text ? Json(*text) : Json();
     }
     top.push_back(std::move(entry));
   }
@@ -124,16 +121,38 @@ Json BatchJson(const std::string& job, const std::vector<Partition>& partitions,
 // Keys are UTF-8, as other records are bad; `replace` only keeps the library from throwing.
 std::string Dumped(const Json& line) { return line.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
+// Appends the lines of a result, which all begin so; what a batch and a final window have, they have under the same names.
+template <typename Result>
+void AddLines(const Json& begin, const Result& result, const ResultForm& form, std::vector<std::string>* lines) {
+  const auto add = [&](Json line, const auto& top) {
+    line["top"] = TopJson(top, form);
+    line["proof"] = ProofJson(result.proof(), form.measures.ranking);
+    lines->push_back(Dumped(line));
+  };
+  if (!form.has_group) return add(begin, result.top());
+  Json line = begin;
+  line["group"] = Json();
+  line["group_number"] = 0;
+  line["group_count"] = result.groups_size();
+  line["groups_cut"] = result.groups_cut();
+  if (result.groups().empty()) return add(line, result.top());
+  for (int i = 0; i < result.groups_size(); ++i) {
+    line["group"] = result.groups(i).group();
+    line["group_number"] = i + 1;
+    add(line, result.groups(i).top());
+  }
+}
+
 }  // namespace
 
-std::string TopLine(const std::string& job, const std::vector<Partition>& partitions, const BatchCommitted& batch,
-                    const ResultForm& form) {
+std::vector<std::string> TopLines(const std::string& job, const std::vector<Partition>& partitions,
+                                  const BatchCommitted& batch, const ResultForm& form) {
   Json line = BatchJson(job, partitions, batch, form);
   if (form.calendar != nullptr)
     line["window"] = batch.has_window() ? WindowJson(batch.window(), false, false, *form.calendar) : Json();
-  line["top"] = TopJson(batch.top(), form);
-  line["proof"] = ProofJson(batch.proof(), form.measures.ranking);
-  return Dumped(line);
+  std::vector<std::string> lines;
+  AddLines(line, batch, form, &lines);
+  return lines;
 }
 
 std::vector<std::string> FinalLines(const std::string& job, const std::vector<Partition>& partitions,
@@ -142,20 +161,24 @@ std::vector<std::string> FinalLines(const std::string& job, const std::vector<Pa
   for (const FinalWindow& final : batch.finals()) {
     Json line = BatchJson(job, partitions, batch, form);
     line["window"] = WindowJson(final.window(), true, final.decreed(), *form.calendar);
-    line["top"] = TopJson(final.top(), form);
-    line["proof"] = ProofJson(final.proof(), form.measures.ranking);
-    lines.push_back(Dumped(line));
+    AddLines(line, final, form, &lines);
   }
   return lines;
 }
 
-bool IsFinalLine(const std::string& line) {
+std::vector<std::string> BatchLines(const std::string& job, const std::vector<Partition>& partitions,
+                                    const BatchCommitted& batch, const ResultForm& form) {
+  std::vector<std::string> lines = FinalLines(job, partitions, batch, form);
+  std::ranges::move(TopLines(job, partitions, batch, form), std::back_inserter(lines));
+  return lines;
+}
+
+bool EndsBatch(const std::string& line) {
   const nlohmann::json parsed = nlohmann::json::parse(line, nullptr, false);
-  if (!parsed.is_object()) return false;
+  if (!parsed.is_object()) return true;
   const auto window = parsed.find("window");
-  if (window == parsed.end() || !window->is_object()) return false;
-  const auto final = window->find("final");
-  return final != window->end() && *final == true;
+  const bool is_final = window != parsed.end() && window->is_object() && window->value("final", nlohmann::json()) == true;
+  return !is_final && parsed.value("group_number", nlohmann::json()) == parsed.value("group_count", nlohmann::json());
 }
 
 absl::TimeZone ZoneOf(const PaneCalendar& calendar) {
@@ -185,7 +208,7 @@ bool SaysTheSame(const std::string& line, const std::string& other) {
   const nlohmann::json a = nlohmann::json::parse(line, nullptr, false);
   const nlohmann::json b = nlohmann::json::parse(other, nullptr, false);
   if (!a.is_object() || !b.is_object()) return false;
-  return std::ranges::all_of(std::array{"job_id", "batch", "offsets", "records", "top"}, [&](const char* field) {
+  return std::ranges::all_of(std::array{"job_id", "batch", "offsets", "records", "group", "top"}, [&](const char* field) {
     return a.value(field, nlohmann::json()) == b.value(field, nlohmann::json());
   });
 }

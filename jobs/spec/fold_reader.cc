@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/limits.h"
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
@@ -247,6 +248,15 @@ void FoldReader::ReadKey(const YamlNode& node, const std::string& path) {
   if (node.items.empty()) Problem(node.offset, path, "is an empty list; name what is ranked");
 }
 
+void FoldReader::ReadGroup(const YamlNode& node, const std::string& path) {
+  group_ = ReadExpression(node, path, path);
+  if (group_ && node.text.empty()) Problem(node.offset, path, "is empty; leave it out to rank all keys together");
+}
+
+void FoldReader::ReadLimits(const YamlNode& node, const std::string& path) {
+  ReadMap(node, path, {{"key_bytes", [this](auto&... at) { key_bytes_ = ReadCount(at..., kMaxKeyBytes); }}});
+}
+
 void FoldReader::ReadScore(const YamlNode& node, const std::string& path) {
   score_ = ReadExpression(node, path, fmt::format("measures.{}", kScoreMeasure));
 }
@@ -265,7 +275,7 @@ void FoldReader::ReadHaving(const YamlNode& node, const std::string& path, std::
 }
 
 bool FoldReader::IsGeneral() const {
-  if (sources_.size() > 1 || !tables_.empty() || explode_) return true;
+  if (sources_.size() > 1 || !tables_.empty() || explode_ || group_ || key_bytes_) return true;
   const RecordFormat& format = sources_[0].format;
   const DelimitedFormat& delimited = format.delimited();
   if (format.has_json() || delimited.separator().size() > 1 || delimited.quoted() || delimited.has_null_as() ||
@@ -310,7 +320,10 @@ void FoldReader::Settle(Fold* fold) {
     let->set_name(name);
     let->set_expression(text.node.text);
   }
+  if (group_) general->set_group(group_->node.text);
   for (const Text& key : keys_) general->add_key(key.node.text);
+  // What is the most in any case is said in one way.
+  if (key_bytes_ && *key_bytes_ < kMaxKeyBytes) general->set_key_bytes(*key_bytes_);
   const auto add_measure = [general](std::string_view name, std::string expression) {
     Measure* const measure = general->add_measures();
     measure->set_name(std::string(name));

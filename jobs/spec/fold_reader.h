@@ -36,6 +36,8 @@ class FoldReader : protected YamlReader {
   void ReadWhere(const YamlNode& node, const std::string& path);
   void ReadLet(const YamlNode& node, const std::string& path);
   void ReadKey(const YamlNode& node, const std::string& path);
+  void ReadGroup(const YamlNode& node, const std::string& path);
+  void ReadLimits(const YamlNode& node, const std::string& path);
   void ReadScore(const YamlNode& node, const std::string& path);
   void ReadMeasures(const YamlNode& node, const std::string& path);
   void ReadHaving(const YamlNode& node, const std::string& path, std::string* having);
@@ -86,6 +88,8 @@ class FoldReader : protected YamlReader {
   std::vector<std::pair<std::string, Text>> lets_;
   std::vector<Text> keys_;
   bool key_is_list_ = false;
+  std::optional<Text> group_;
+  std::optional<uint32_t> key_bytes_;
   std::optional<Text> score_;
   std::vector<std::pair<std::string, Text>> measures_;
   // By the path that the rules have for them.

@@ -18,6 +18,7 @@
 #include "fmt/format.h"
 #include "jobs/plan/expression.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/measures.h"
 #include "jobs/plan/plan.h"
 #include "jobs/plan/sources.h"
 #include "jobs/spec/score_expression.h"
@@ -72,6 +73,8 @@ class FoldRuleChecker {
     CheckCount("let", general.let_size(), kMaxLets, "values");
     CheckCount("key", general.key_size(), kMaxKeyParts, "parts");
     CheckCount("measures", general.measures_size(), kMaxMeasures, "measures");
+    if (general.key_bytes() > kMaxKeyBytes)
+      Violation("limits.key_bytes", fmt::format("must be a whole number from 1 to {}", kMaxKeyBytes));
     if (general.key().empty()) Violation("key", "is missing; name the field whose values are ranked");
     if (general.measures().empty())
       Violation("score", "is missing, and there are no measures; e.g. 0.8*clicks + like, or measures: {events: count()}",
@@ -82,11 +85,23 @@ class FoldRuleChecker {
     std::vector<std::shared_ptr<const Plan>> plans;
     for (size_t source = 0; source < SourceCount(general); ++source) plans.push_back(CheckPlan(general, source));
     if (violations_.size() > before) return;
-    for (const std::shared_ptr<const Plan>& plan : plans) {
-      const PlannedMeasure& first = plan->measures[0];
-      first_may_be_null_ |= first.kind == PlannedMeasure::Kind::kSum && plan->nodes[*first.node].nullable;
-    }
+    CheckSums();
     for (size_t source = 1; source < plans.size(); ++source) CheckSameFields(*plans[0], *plans[source], source);
+  }
+
+  // The fold has a plan for each source.
+  void CheckSums() {
+    JobSpec spec;
+    *spec.mutable_fold()->mutable_general() = fold_.general();
+    // Says which measures may be null.
+    MakeCanonical(spec.mutable_fold()->mutable_general());
+    const JobMeasures of = MeasuresOf(spec);
+    if (of.ranking.sums > kMaxSums)
+      Violation("measures",
+                fmt::format("have {} sums in a row, of which a quotient takes two to four; at most {} are allowed",
+                            of.ranking.sums, kMaxSums));
+    has_quotient_ = std::ranges::any_of(of.measures, [](const RowMeasure& measure) { return measure.quotient.has_value(); });
+    first_may_be_null_ = of.measures[0].nullable();
   }
 
   // How paths name a source.
@@ -333,13 +348,15 @@ class FoldRuleChecker {
   void CheckInitial() {
     if (!fold_.initial().empty() && fold_.general().has_window())
       Violation("initial", "is for jobs without windows, as no record brings it into one");
-    if (!fold_.initial().empty() && fold_.has_general() && fold_.general().key_size() > 1) {
-      Violation("initial", "is for keys of one part; the key has several");
+    if (!fold_.initial().empty() && (fold_.general().key_size() > 1 || !fold_.general().group().empty())) {
+      Violation("initial", "is for keys of one part, without a group; the key has several");
     }
     if (!fold_.initial().empty() && fold_.has_general() && fold_.general().measures_size() > 1) {
       Violation("initial", "is for jobs of one measure; this one has several");
     }
-    if (!fold_.initial().empty() && first_may_be_null_) {
+    if (!fold_.initial().empty() && has_quotient_)
+      Violation("initial", "is for a sum or a count; the measure is a quotient");
+    if (!fold_.initial().empty() && first_may_be_null_ && !has_quotient_) {
       Violation("initial", "is for a measure that is never null; write coalesce(value, 0) in its sum", "source");
     }
     const std::string* last = nullptr;
@@ -366,6 +383,8 @@ class FoldRuleChecker {
   std::string source_ = "source";
   // Whether the first measure is a sum of what may be null.
   bool first_may_be_null_ = false;
+  // Whether a measure is a quotient.
+  bool has_quotient_ = false;
   std::vector<SpecViolation> violations_;
 };
 

@@ -26,6 +26,7 @@
 #include "jobs/plan/sources.h"
 #include "jobs/spec/fold_reader.h"
 #include "jobs/spec/kafka_properties.h"
+#include "jobs/spec/result_rules.h"
 #include "jobs/spec/spec_rules.h"
 
 namespace tenfold {
@@ -35,6 +36,7 @@ namespace {
 constexpr uint64_t kFoldVersion = 3;
 
 constexpr uint32_t kDefaultTop = 10;
+constexpr uint32_t kDefaultGroups = 100;
 constexpr uint32_t kDefaultBatchIntervalMs = 2000;
 // A JobSpec message has at most this many times the bytes of its YAML text.
 constexpr size_t kMaxMessageGrowth = 4;
@@ -72,6 +74,12 @@ class SpecReader : private FoldReader {
          {"let", [this](auto&... at) { ReadLet(at...); }},
          {"explode", [this](auto&... at) { ReadExplode(at...); }},
          {"key", [this](auto&... at) { ReadKey(at...); }},
+         {"group", [this](auto&... at) { ReadGroup(at...); }},
+         {"groups",
+          [this](auto&... at) {
+            if (const std::optional<uint32_t> groups = ReadCount(at..., kMaxGroups)) spec_->set_groups(*groups);
+          }},
+         {"limits", [this](auto&... at) { ReadLimits(at...); }},
          {"score", [this](auto&... at) { ReadScore(at...); }},
          {"measures", [this](auto&... at) { ReadMeasures(at...); }},
          {"rank", [this](auto&... at) { ReadText(at..., spec_->mutable_rank()); }},
@@ -93,6 +101,8 @@ class SpecReader : private FoldReader {
       Problem(PlaceOfPath("sources"), "sources", "stands beside source; write that one as the first of them");
     Settle(spec_->mutable_fold());
     spec_->set_idle_us(idle_us());
+    if (!spec_->fold().general().group().empty() && spec_->groups() == 0)
+      spec_->set_groups(std::clamp(MostGroups(*spec_), 1u, kDefaultGroups));
   }
 
   // Adds the violations of the rules, except those that concern a value that could not be read.
@@ -354,7 +364,9 @@ std::string GeneralDifference(const GeneralFold& before, const GeneralFold& afte
   if (!equals(before.explode(), after.explode())) return "explode";
   if (before.where() != after.where()) return "where";
   if (!std::ranges::equal(before.let(), after.let(), equals)) return "let";
-  return std::ranges::equal(before.key(), after.key()) ? "measures" : "key";
+  if (before.group() != after.group()) return "group";
+  if (!std::ranges::equal(before.key(), after.key())) return "key";
+  return before.key_bytes() == after.key_bytes() ? "measures" : "limits.key_bytes";
 }
 
 // Returns why the text cannot be parsed as YAML at all, and where; "" if it can.

@@ -12,6 +12,48 @@
 #include "jobs/plan/measures.h"
 
 namespace tenfold {
+namespace {
+
+size_t KeyBytesOf(const JobSpec& spec) {
+  const uint32_t most = spec.fold().general().key_bytes();
+  return most == 0 || most > kMaxKeyBytes ? kMaxKeyBytes : most;
+}
+
+// The most that an entry of a result takes.
+size_t EntryBytesOf(const JobSpec& spec) {
+  const auto measures = static_cast<size_t>(std::max(spec.fold().general().measures_size(), 1));
+  return KeyBytesOf(spec) + kBytesPerMeasure * measures;
+}
+
+}  // namespace
+
+uint32_t MostGroups(const JobSpec& spec) {
+  const size_t most = kMaxResultBytes / (EntryBytesOf(spec) * std::max(spec.top(), 1u));
+  return static_cast<uint32_t>(std::min<size_t>(most, kMaxGroups));
+}
+
+namespace {
+
+template <typename Violation>
+void CheckGroups(const JobSpec& spec, const Violation& violation) {
+  if (spec.fold().general().group().empty()) {
+    if (spec.groups() > 0) violation("groups", "is how many groups a result has at most, and the job has no group");
+    return;
+  }
+  if (spec.groups() < 1 || spec.groups() > kMaxGroups)
+    return violation("groups", fmt::format("must be a whole number from 1 to {}", kMaxGroups));
+  if (const uint32_t most = MostGroups(spec); most > 0 && spec.groups() > most) {
+    violation(
+        "groups",
+        fmt::format("{} tops of {} keys of up to {} bytes with {} measures are more than a result may have; at most {} "
+                    "are allowed, or more with shorter keys, limits: {{key_bytes: {}}}",
+                    spec.groups(), spec.top(), KeyBytesOf(spec), spec.fold().general().measures_size(), most,
+                    KeyBytesOf(spec) / 4),
+        "measures");
+  }
+}
+
+}  // namespace
 
 std::vector<SpecViolation> CheckResultRules(const JobSpec& spec) {
   std::vector<SpecViolation> violations;
@@ -28,14 +70,15 @@ std::vector<SpecViolation> CheckResultRules(const JobSpec& spec) {
   // A fold without measures is refused for that.
   const bool has_measures = !spec.fold().has_general() || !spec.fold().general().measures().empty();
   if (!has_measures || of.measures.size() > kMaxMeasures) return violations;
-  const size_t entry_bytes = kMaxKeyBytes + kBytesPerMeasure * of.measures.size();
+  const size_t entry_bytes = EntryBytesOf(spec);
   if (spec.top() <= kMaxTop && spec.top() > kMaxResultBytes / entry_bytes) {
     violation("top",
               fmt::format("{} keys of up to {} bytes with {} measures are more than a result may have; at most {} are "
                           "allowed",
-                          spec.top(), kMaxKeyBytes, of.measures.size(), kMaxResultBytes / entry_bytes),
+                          spec.top(), KeyBytesOf(spec), of.measures.size(), kMaxResultBytes / entry_bytes),
               "measures");
   }
+  CheckGroups(spec, violation);
   std::vector<std::string> names;
   for (const RowMeasure& measure : of.measures) names.push_back(measure.name);
   if (!spec.rank().empty() && std::ranges::find(names, spec.rank()) == names.end())

@@ -69,12 +69,14 @@ void AddGeneral(const GeneralFold& fold, Json* json) {
   if (!fold.where().empty()) (*json)["where"] = fold.where();
   for (const Let& let : fold.let()) (*json)["let"][let.name()] = let.expression();
   if (fold.has_explode()) (*json)["explode"] = {{fold.explode().name(), fold.explode().list()}};
+  if (!fold.group().empty()) (*json)["group"] = fold.group();
   if (fold.key_size() == 1) {
     (*json)["key"] = fold.key(0);
   } else {
     (*json)["key"] = fold.key();
   }
   for (const Measure& measure : fold.measures()) (*json)["measures"][measure.name()] = measure.expression();
+  if (fold.key_bytes() > 0) (*json)["limits"]["key_bytes"] = fold.key_bytes();
 }
 
 Json WindowJson(const FoldWindow& window, int64_t idle_us) {
@@ -173,6 +175,7 @@ Json SpecJson(const JobSpec& spec) {
   if (spec.order() == ORDER_ASCENDING) json["order"] = "ascending";
   if (!spec.having().empty()) json["having"] = spec.having();
   json["top"] = spec.top();
+  if (spec.groups() > 0) json["groups"] = spec.groups();
   if (spec.fold().general().has_window()) json["window"] = WindowJson(spec.fold().general().window(), spec.idle_us());
   json["batch"] = {{"interval", fmt::format("{}ms", spec.batch_interval_ms())}};
   if (!spec.fold().initial().empty()) json["initial"] = Json::object();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
@@ -84,8 +85,8 @@ void YamlReader::ReadMap(const YamlNode& node, const std::string& path, const Ke
       keys[static_cast<size_t>(found - names.begin())].second(node.items[i], child);
       continue;
     }
-    std::string near = DidYouMean(key.text, names);
-    if (near.empty() && path.empty()) near = InPlaceOf(key.text);
+    std::string near = path.empty() ? InPlaceOf(key.text) : "";
+    if (near.empty()) near = DidYouMean(key.text, names);
     problems_->push_back({key.offset, child, "unknown key" + near});
     // A key that was misspelled is not reported as missing, too.
     for (const std::string& name : names) {
@@ -133,6 +134,16 @@ std::optional<size_t> YamlReader::ReadWord(const YamlNode& node, const std::stri
 
 bool YamlReader::ReadBool(const YamlNode& node, const std::string& path) {
   return ReadWord(node, path, {"true", "false"}) == std::optional<size_t>(0);
+}
+
+std::optional<uint32_t> YamlReader::ReadCount(const YamlNode& node, const std::string& path, uint32_t most) {
+  std::string text;
+  if (!ReadText(node, path, &text)) return std::nullopt;
+  uint32_t count = 0;
+  const bool digits = text.find_first_not_of("0123456789") == std::string::npos && absl::SimpleAtoi(text, &count);
+  if (digits && count >= 1 && count <= most) return count;
+  Problem(node.offset, path, fmt::format("must be a whole number from 1 to {}", most));
+  return std::nullopt;
 }
 
 }  // namespace tenfold

@@ -25,6 +25,7 @@
 #include "absl/time/clock.h"
 #include "common/process/process.h"
 #include "glog/logging.h"
+#include "jobs/show/result_json.h"
 #include "jobs/spec/job_spec.h"
 #include "tests/cluster/local_kafka.h"
 #include "tests/cluster/published_stream.h"
@@ -386,8 +387,10 @@ namespace {
 
 // Without the lines of windows that became final, of which each stands before its batch.
 size_t CountBatches(const std::vector<std::string>& lines) {
-  return static_cast<size_t>(
-      std::ranges::count_if(lines, [](const std::string& line) { return !absl::StrContains(line, R"("final":true)"); }));
+  return static_cast<size_t>(std::ranges::count_if(lines, [](const std::string& line) {
+    if (absl::StrContains(line, R"("final":true)")) return false;
+    return !absl::StrContains(line, R"("group_number":)") || EndsBatch(line);
+  }));
 }
 
 }  // namespace

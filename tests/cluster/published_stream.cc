@@ -109,24 +109,63 @@ json PartsOf(const std::string& key) {
   return parts;
 }
 
-json ExpectedTop(const JobSpec& spec, const std::vector<Entry>& entries) {
+template <typename Entries>
+json ExpectedTop(const JobSpec& spec, const Entries& entries) {
   json top = json::array();
   const GeneralFold& general = spec.fold().general();
+  const std::vector<oracle::MeasureOfRow> measures = oracle::ReadMeasures(spec.fold());
   for (const Entry& entry : entries) {
-    top.push_back({{"rank", top.size() + 1}, {"key", entry.key()}, {"score", FormatUnits(FromProto(entry.sum()))}});
-    if (general.key_size() > 1) top.back()["key"] = PartsOf(entry.key());
-    // The sums come in the order of the measures; one that may be null is followed by how often it was not.
-    int sum = -1;
-    const auto next = [&] { return FromProto(++sum == 0 ? entry.sum() : entry.others(sum - 1)); };
-    for (const Measure& measure : general.measures()) {
-      const Units total = next();
-      const bool null = measure.nullable() && next() == 0;
-      json& shown = top.back()["measures"][measure.name()];
-      if (!null) shown = FormatUnits(total);
-      if (measure.name() == spec.rank()) top.back()["score"] = shown;
+    top.push_back({{"rank", top.size() + 1}, {"key", entry.key()}});
+    json parts = PartsOf(entry.key());
+    if (!general.group().empty()) parts.erase(0);
+    if (general.key_size() > 1 || !general.group().empty()) top.back()["key"] = general.key_size() > 1 ? parts : parts[0];
+    std::vector<oracle::BigInt> sums = {oracle::UnitsOf(entry.sum())};
+    for (const Int128& other : entry.others()) sums.push_back(oracle::UnitsOf(other));
+    for (const oracle::MeasureOfRow& measure : measures) {
+      const std::optional<oracle::Rational> value = measure.ValueOf(sums);
+      const json shown = value ? json(FormatUnits(FromProto(oracle::UnitsMessage(oracle::Nearest(*value))))) : json();
+      if (spec.fold().has_general()) top.back()["measures"][measure.name] = shown;
+      if (measure.name == spec.rank() || (spec.rank().empty() && &measure == measures.data())) top.back()["score"] = shown;
     }
   }
   return top;
+}
+
+// A result with groups, as its lines have it together.
+json ExpectedResult(const JobSpec& spec, const oracle::ExpectedResult& result) {
+  if (spec.fold().general().group().empty()) return ExpectedTop(spec, result.top);
+  json groups = json::array();
+  for (const GroupTop& group : result.groups)
+    groups.push_back({{"group", group.group()}, {"top", ExpectedTop(spec, group.top())}});
+  return {{"groups", groups}, {"cut", result.groups_cut}};
+}
+
+// Makes one line of those of a result with groups, whose `top` has them all. Others stay as they are.
+absl::StatusOr<std::vector<json>> JoinGroups(const JobSpec& spec, std::vector<json> lines) {
+  if (spec.fold().general().group().empty()) return lines;
+  std::vector<json> joined;
+  size_t missing = 0;
+  for (json& line : lines) {
+    const size_t count = line.at("group_count");
+    const size_t number = line.at("group_number");
+    if (number != (missing == 0 ? std::min<size_t>(count, 1) : count - missing + 1))
+      return absl::DataLossError(absl::StrCat("a group has the number ", number, " of ", count));
+    json top = json::array();
+    if (count > 0) top.push_back({{"group", line.at("group")}, {"top", line.at("top")}});
+    if (missing == 0) {
+      missing = count;
+      line["top"] = {{"groups", top}, {"cut", line.at("groups_cut")}};
+      joined.push_back(std::move(line));
+    } else {
+      for (const char* same : {"batch", "offsets", "records"}) {
+        if (line.at(same) != joined.back().at(same)) return absl::DataLossError("groups of one result are of several");
+      }
+      joined.back()["top"]["groups"].push_back(top[0]);
+    }
+    missing -= count > 0;
+  }
+  if (missing > 0) return absl::DataLossError(absl::StrCat(missing, " groups of the last result are missing"));
+  return joined;
 }
 
 absl::Status Differs(uint64_t batch, const std::string& what, const json& published, const json& expected) {
@@ -175,8 +214,8 @@ absl::Status CheckFinals(const JobSpec& spec, uint64_t batch, const std::vector<
     const bool has_passed = passed && window <= *passed;
     if ((!has_passed && spec.idle_us() == 0) || (*closed && window <= **closed)) continue;
     windows.push_back(window);
-    expected.push_back(
-        {{"window", WindowOf(spec, window, true, !has_passed)}, {"top", ExpectedTop(spec, oracle.TopOfWindow(window))}});
+    expected.push_back({{"window", WindowOf(spec, window, true, !has_passed)},
+                        {"top", ExpectedResult(spec, oracle.ResultOfWindow(window))}});
   }
   // A batch may leave some to the next one.
   const size_t has = published.size();
@@ -189,7 +228,7 @@ absl::Status CheckFinals(const JobSpec& spec, uint64_t batch, const std::vector<
 }
 
 absl::Status CheckContents(const JobSpec& spec, const json& batch, uint64_t records_before, const Oracle::Result& result) {
-  std::map<std::string, json> expected = {{"top", ExpectedTop(spec, result.top)},
+  std::map<std::string, json> expected = {{"top", ExpectedResult(spec, result)},
                                           {"records", result.records},
                                           {"bad_records", result.bad_records},
                                           {"batch_records", result.records - records_before}};
@@ -204,11 +243,13 @@ absl::Status CheckContents(const JobSpec& spec, const json& batch, uint64_t reco
   return absl::OkStatus();
 }
 
-absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::vector<json>& lines) {
+absl::Status Check(const std::string& brokers, const JobSpec& spec, const std::vector<json>& published) {
+  const absl::StatusOr<std::vector<json>> lines = JoinGroups(spec, published);
+  if (!lines.ok()) return lines.status();
   // Lines of final windows stand before the line of their batch.
   std::vector<json> batches;
   std::vector<std::vector<json>> finals(1);
-  for (const json& line : lines) {
+  for (const json& line : *lines) {
     const auto window = line.find("window");
     if (window != line.end() && window->is_object() && window->at("final").get<bool>()) {
       finals.back().push_back(line);

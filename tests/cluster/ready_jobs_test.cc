@@ -5,7 +5,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "jobs/spec/job_spec.h"
 #include "nlohmann/json.hpp"
 #include "tests/cluster/local_kafka.h"
 #include "tests/cluster/mini_cluster.h"
@@ -24,6 +26,8 @@ TEST_P(ReadyJobsTest, RanksTheEventsThatAreProducedForIt) {
   ASSERT_OK(topic.status());
   const Job job = {.name = std::string(GetParam().name), .topics = {*topic}, .text = std::string(GetParam().spec)};
   ASSERT_OK(cluster_.Submit(job));
+  JobSpec spec;
+  ASSERT_THAT(ReadJobSpec(GetParam().spec, &spec), ::testing::IsEmpty());
   for (const char* seed : {"1", "2"}) {
     const CliResult produced = cluster_.RunCli({"produce", "--kafka", KafkaBrokers(), "--job", job.name, "--topic", *topic,
                                                 "--rate", "0", "--count", "3000", "--seed", seed});
@@ -31,7 +35,7 @@ TEST_P(ReadyJobsTest, RanksTheEventsThatAreProducedForIt) {
     const absl::StatusOr<nlohmann::json> batch = cluster_.WaitCaughtUp(job.name);
     ASSERT_OK(batch.status());
     EXPECT_EQ(batch->at("bad_records"), 0);
-    EXPECT_EQ(batch->at("top").size(), 10u);
+    EXPECT_EQ(batch->at("top").size(), spec.top());
   }
   ASSERT_OK(cluster_.VerifyPublished(job.name));
 }

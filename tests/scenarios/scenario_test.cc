@@ -32,17 +32,23 @@ std::vector<std::string> Names() {
   return names;
 }
 
-std::string TextOf(const std::vector<Entry>& top, const ResultForm& form) {
+template <typename Top>
+std::string TextOf(const Top& top, const ResultForm& form) {
   std::string text;
-  for (size_t i = 0; i < top.size(); ++i) {
+  for (int i = 0; i < static_cast<int>(top.size()); ++i) {
     text += fmt::format("{} {}", i + 1, fmt::join(KeyParts(top[i].key(), form), ","));
     for (const RowMeasure& measure : form.measures.measures) {
-      const std::optional<Units> value = measure.ValueOf(SumsOf(top[i]));
-      text += " " + (value ? FormatUnits(*value) : "null");
+      text += " " + measure.TextOf(SumsOf(top[i])).value_or("null");
     }
     text += "\n";
   }
   return text;
+}
+
+std::string ResultText(const oracle::ExpectedResult& result, const ResultForm& form) {
+  std::string text = TextOf(google::protobuf::RepeatedPtrField<Entry>(result.top.begin(), result.top.end()), form);
+  for (const GroupTop& group : result.groups) text += fmt::format("group {}\n{}", group.group(), TextOf(group.top(), form));
+  return text + (result.groups_cut ? "more groups\n" : "");
 }
 
 // What the oracle has at the cut, as a scenario says it.
@@ -64,12 +70,13 @@ std::string ResultAt(const Scenario& scenario, const Scenario::Cut& cut) {
   const ResultForm form = ResultFormOf(scenario.spec);
   std::string text;
   if (result.window) text += fmt::format("window {}\n", WindowText(*result.window, *form.calendar));
-  text += TextOf(result.top, form);
+  text += ResultText(result, form);
   if (form.calendar != nullptr) {
     const std::optional<int64_t> passed = oracle.Passed();
     for (const int64_t window : oracle.Windows()) {
       if (!passed || window > *passed) break;
-      text += fmt::format("final {}\n{}", WindowText(window, *form.calendar), TextOf(oracle.TopOfWindow(window), form));
+      text +=
+          fmt::format("final {}\n{}", WindowText(window, *form.calendar), ResultText(oracle.ResultOfWindow(window), form));
     }
   }
   return text + fmt::format("records {} bad {} filtered {}{}\n", result.records, result.bad_records, result.filtered_records,

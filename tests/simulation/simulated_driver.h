@@ -27,6 +27,7 @@ class SimulatedDriver {
   struct Followed {
     std::vector<Partition> partitions;
     uint32_t top = 0;
+    uint32_t groups = 0;
     BatchCommitted last;
     bool failed = false;
     bool cancelled = false;
@@ -89,6 +90,7 @@ class SimulatedDriver {
     std::vector<int64_t> checked;
     // Of so many keys.
     uint32_t oracle_top = 0;
+    uint32_t oracle_groups = 0;
     std::unique_ptr<Oracle> oracle;
     uint64_t delivered = 0;
     // The last Folds were those of a merge by changes; by which process, and what they quoted to each worker.

@@ -136,6 +136,17 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
     if (Chance(0.3)) measure("minutes", "sum(minutes)");
     if (Chance(0.2)) measure("late", "sum(record.timestamp - from_unix_ms(0))");
     if (Chance(0.2)) measure("marked", "count(record.headers[\"h\"])");
+    if (Chance(0.3)) {
+      Hit("job: a quotient");
+      // Some records add a negative number to the divisor, and are bad.
+      measure("rate", Chance(0.4)   ? "(sum(clicks) + 2) / (count() + 1)"
+                      : Chance(0.5) ? "avg(nullif(like, 0))"
+                                    : "sum(clicks - minutes) / sum(nullif(like, 0))");
+    }
+  }
+  if (Chance(0.2)) {
+    Hit("job: groups");
+    fold->set_group(Chance(0.5) ? "like" : "right(page, 1)");
   }
   CHECK(MakeCanonical(fold));
 }
@@ -194,7 +205,8 @@ void SimulatedWorld::MakeResult(JobSpec* spec) {
   }
   // Where few keys may be in a result, or nearly all are equally low, all are asked for, in slices if need be, and each part
   // of an answer costs a message.
-  if (spec->order() == ORDER_ASCENDING || measures.size() > 1) part_bytes = std::max<size_t>(part_bytes, 400);
+  if (spec->order() == ORDER_ASCENDING || measures.size() > 1 || spec->groups() > 0)
+    part_bytes = std::max<size_t>(part_bytes, 400);
   if (!Chance(0.3)) return;
   Hit("job: having");
   part_bytes = std::max<size_t>(part_bytes, 400);
@@ -254,9 +266,11 @@ void SimulatedWorld::MakeRandom(SimulatedJob* job) {
     MakeLinear(spec->mutable_fold());
   }
   spec->set_top(static_cast<uint32_t>(1 + Draw(10)));
+  if (!spec->fold().general().group().empty()) spec->set_groups(static_cast<uint32_t>(1 + Draw(6)));
   MakeResult(spec);
   const GeneralFold& general = spec->fold().general();
-  if (general.key_size() < 2 && general.measures_size() < 2 && !general.has_window() && Chance(0.5)) {
+  if (general.key_size() < 2 && general.measures_size() < 2 && general.group().empty() && !general.has_window() &&
+      Chance(0.5)) {
     InitialScore* initial = spec->mutable_fold()->add_initial();
     initial->set_key("page1");
     initial->set_score("12.5");

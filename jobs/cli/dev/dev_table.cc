@@ -1,11 +1,10 @@
 #include "jobs/cli/dev/dev_table.h"
 
 #include <algorithm>
-#include <iterator>
-#include <vector>
 
 #include "absl/strings/str_replace.h"
 #include "fmt/format.h"
+#include "jobs/cli/batch_text.h"
 #include "jobs/cli/output.h"
 #include "jobs/show/result_json.h"
 
@@ -29,12 +28,16 @@ std::string DevLines(const DevBatch& batch) {
       "batch {}  records {}  batch_records {}  records_per_second {}  processing_ms {:.1f}  interval_ms {}  lag {}\n",
       committed.batch(), committed.records(), committed.batch_records(), Rate(batch), ProcessingMs(batch),
       reply.spec().batch_interval_ms(), reply.lag());
-  int rank = 0;
   const ResultForm form = ResultFormOf(reply.spec());
   if (form.calendar != nullptr && committed.has_window())
     lines += fmt::format("window {}\n", WindowText(committed.window(), *form.calendar));
-  for (const Entry& entry : committed.top())
-    lines += fmt::format("{} {} {}\n", ++rank, Printable(KeyText(entry.key(), form)), MeasureTexts(entry, form)[0]);
+  const auto add = [&](const std::string& begin, const auto& top) {
+    for (int rank = 0; const Entry& entry : top)
+      lines +=
+          fmt::format("{}{} {} {}\n", begin, ++rank, Printable(KeyText(entry.key(), form)), MeasureTexts(entry, form)[0]);
+  };
+  add("", committed.top());
+  for (const GroupTop& group : committed.groups()) add(Printable(group.group()) + " ", group.top());
   return lines;
 }
 
@@ -42,21 +45,12 @@ std::string DevScreen(const DevBatch& batch) {
   const GetBatchReply& reply = *batch.reply;
   const BatchCommitted& committed = reply.batch();
   const ResultForm form = ResultFormOf(reply.spec());
-  std::vector<std::vector<std::string>> rows = {{"RANK", "KEY"}};
-  std::ranges::move(MeasureHeads(form), std::back_inserter(rows[0]));
-  std::vector<size_t> numbers = {0};
-  for (size_t column = 2; column < rows[0].size(); ++column) numbers.push_back(column);
-  for (const Entry& entry : committed.top()) {
-    std::vector<std::string>& row = rows.emplace_back();
-    row = {std::to_string(rows.size() - 1), KeyText(entry.key(), form)};
-    std::ranges::move(MeasureTexts(entry, form), std::back_inserter(row));
-  }
   const double interval_ms = reply.spec().batch_interval_ms();
   const std::string window = form.calendar != nullptr && committed.has_window()
                                  ? fmt::format("window {}\n\n", WindowText(committed.window(), *form.calendar))
                                  : "";
   std::string text = fmt::format("{}, batch {} of {}\n\n{}{}\n", reply.job(), committed.batch(),
-                                 FormatTime(committed.published_at_us()), window, FormatTable(rows, numbers));
+                                 FormatTime(committed.published_at_us()), window, TableOf(committed, form));
   text += fmt::format("records     {}, {} in this batch, {} bad\n", committed.records(), committed.batch_records(),
                       committed.bad_records());
   text += fmt::format("rate        {} records/s\n", Rate(batch));

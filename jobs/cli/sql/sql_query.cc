@@ -10,6 +10,9 @@
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
 #include "jobs/cli/sql/sql_from.h"
+#include "jobs/cli/sql/sql_row_number.h"
+#include "jobs/plan/expression.h"
+#include "jobs/plan/measure_form.h"
 
 namespace tenfold {
 namespace {
@@ -19,7 +22,8 @@ class QueryReader {
   QueryReader(const std::map<std::string, SqlTable>& tables, size_t begin, std::vector<SqlProblem>* problems)
       : tables_(tables), begin_(begin), problems_(problems) {}
 
-  SqlQuery Read(const SqlNode& select) {
+  // `number`, if set, is that of a query around this one, and says what ORDER BY and LIMIT would.
+  SqlQuery Read(const SqlNode& select, const std::optional<SqlRowNumber>& number) {
     query_.offset = begin_;
     if (TextOf(select, "op") != "SETOP_NONE") {
       Problem(begin_,
@@ -37,9 +41,14 @@ class QueryReader {
     const SqlNode& targets = FieldOf(select, "targetList");
     ReadTargets(targets, FieldOf(select, "groupClause"));
     // What SELECT has not is a measure all the same, behind its own.
-    ReadOrder(FieldOf(select, "sortClause"), targets);
+    if (number) ReadGroup(*number, targets);
+    ReadOrder(number ? FieldOf(*number->over, "orderClause") : FieldOf(select, "sortClause"), targets);
     if (select.contains("havingClause"))
       query_.having = Part(Totals().Translate(select["havingClause"], begin_), select["havingClause"]);
+    if (number) {
+      query_.top = Part(SqlText().Add(std::to_string(number->top)), *number->limit);
+      return std::move(query_);
+    }
     const SqlNode& limit = FieldOf(select, "limitCount");
     const SqlNode& count = FieldOf(FieldOf(InnerOf(limit), "ival"), "ival");
     if (count.is_number_integer() && (count.get<int64_t>() < 1 || count.get<int64_t>() > int64_t{kMaxTop})) {
@@ -249,11 +258,44 @@ class QueryReader {
     return is_name ? query_.from.table->Find(names.back()) : nullptr;
   }
 
+  // Takes from the keys the one that rows are numbered within.
+  void ReadGroup(const SqlRowNumber& number, const SqlNode& targets) {
+    const SqlNode& partition = FieldOf(*number.over, "partitionClause");
+    bool has_window = false;
+    for (const SqlNode& item : partition) {
+      const size_t at = OffsetOf(item, begin_);
+      if (IsWindow(item)) {
+        has_window = true;
+        continue;
+      }
+      const SqlText text = Rows().Translate(Named(item, targets), at);
+      const auto key =
+          std::ranges::find_if(query_.keys, [&text](const SqlQuery::Key& each) { return each.text.text == text.text; });
+      if (query_.group) return Problem(at, "a group is one expression; several are one as concat(a, '/', b)");
+      if (text.text.empty()) return;
+      if (key == query_.keys.end()) return Problem(at, "what PARTITION BY says stands in GROUP BY, too");
+      query_.group = std::move(*key);
+      query_.keys.erase(key);
+    }
+    if (query_.from.window && !has_window)
+      Problem(OffsetOf(*number.target, begin_), "PARTITION BY has no window_start: keys are ranked within a window");
+    if (query_.group && query_.keys.empty())
+      Problem(query_.group->offset, "GROUP BY has nothing beside the group, so that there is nothing to rank in it");
+  }
+
+  // Whether the node is an aggregate, or computed from some: a measure, if a job has such.
+  static bool IsMeasure(const SqlNode& node) {
+    if (KindOf(node) == "FuncCall") return IsSqlAggregate(node);
+    const SqlNode& inner = InnerOf(node);
+    return KindOf(node) == "A_Expr" && TextOf(inner, "kind") == "AEXPR_OP" &&
+           (IsMeasure(FieldOf(inner, "lexpr")) || IsMeasure(FieldOf(inner, "rexpr")));
+  }
+
   void ReadTarget(const SqlNode& target) {
     const SqlNode& value = FieldOf(InnerOf(target), "val");
     const size_t at = OffsetOf(target, begin_);
-    if (IsWindow(value)) return;
-    if (KindOf(value) == "FuncCall" && IsSqlAggregate(value) && !InnerOf(value).contains("over")) {
+    if (IsWindow(value) || IsRowNumber(value)) return;
+    if (IsMeasure(value) && !InnerOf(value).contains("over")) {
       MeasureOf(value, at, TextOf(InnerOf(target), "name"));
       return;
     }
@@ -267,9 +309,7 @@ class QueryReader {
                              &problems)
                              .Translate(value, at);
     if (has_aggregate) {
-      return Problem(at,
-                     "a measure is one SUM(..) or COUNT(..): what is computed with it belongs inside, as SUM(0.8 * clicks) "
-                     "for 0.8 * SUM(clicks), which would round twice");
+      return Problem(at, kNoMeasure);
     }
     if (!problems.empty()) {
       problems_->insert(problems_->end(), problems.begin(), problems.end());
@@ -289,8 +329,36 @@ class QueryReader {
     if (!is_key && all_keys) Problem(at, "this is neither in GROUP BY nor SUM(..) or COUNT(..)");
   }
 
-  // The measure that an aggregate is, which is added if SELECT has it not. nullopt if there is none, which was told.
-  std::optional<std::string> MeasureOf(const SqlNode& node, size_t at, std::string name = "") {
+  static constexpr char kNoMeasure[] =
+      "a measure is SUM(..), COUNT(..), AVG(..) or a quotient of two, as SUM(a) / COUNT(*): what is computed otherwise "
+      "belongs "
+      "inside, as SUM(0.8 * clicks) for 0.8 * SUM(clicks), which would round twice";
+
+  // The text of a measure; nullopt if the node is none, which was told.
+  std::optional<SqlText> MeasureText(const SqlNode& node, size_t at) {
+    if (KindOf(node) == "FuncCall") return AggregateText(node, at);
+    const size_t before = problems_->size();
+    SqlExpressions aggregates(
+        [this](const std::vector<std::string>& names, size_t where) {
+          Problem(where, fmt::format("{} stands beside an aggregate, which is of all records of a key",
+                                     Quoted(fmt::format("{}", fmt::join(names, ".")))));
+          return std::optional<SqlText>();
+        },
+        [this](const SqlNode& call, size_t where) { return AggregateText(call, where); }, problems_);
+    aggregates.SetTypes(
+        [](const SqlNode& part) { return KindOf(part) == "FuncCall" ? SqlType{"decimal", true} : SqlType{}; });
+    SqlText text = aggregates.Translate(node, at);
+    if (problems_->size() > before) return std::nullopt;
+    MeasureProblem problem;
+    const ParsedExpression parsed = ParseExpression(text.text);
+    if (parsed.expression && !ReadMeasureForm(*parsed.expression, &problem)) {
+      Problem(at, kNoMeasure);
+      return std::nullopt;
+    }
+    return text;
+  }
+
+  std::optional<SqlText> AggregateText(const SqlNode& node, size_t at) {
     const SqlNode& call = InnerOf(node);
     const std::string function = SqlName(FieldOf(call, "funcname"));
     const std::string shown = absl::AsciiStrToUpper(function);
@@ -298,10 +366,9 @@ class QueryReader {
       Problem(at, fmt::format("{}(DISTINCT ..) is not supported: distinct counts of partitions do not add up", shown));
       return std::nullopt;
     }
-    if (function != "sum" && function != "count") {
-      Problem(at, function == "avg" || function == "min" || function == "max"
-                      ? fmt::format("{} is not supported yet; there are SUM and COUNT", shown)
-                      : fmt::format("{} is not supported; there are SUM and COUNT", shown));
+    if (function != "sum" && function != "count" && function != "avg") {
+      Problem(at, fmt::format("{} is not supported{}; there are SUM, COUNT and AVG", shown,
+                              function == "min" || function == "max" ? " yet" : ""));
       return std::nullopt;
     }
     if (call.contains("over") || call.contains("func_variadic") || call.contains("agg_within_group") ||
@@ -309,7 +376,6 @@ class QueryReader {
       Problem(at, fmt::format("{} takes one argument, and may have FILTER (WHERE ..), but nothing else", shown));
       return std::nullopt;
     }
-    if (query_.measures.size() > kMaxMeasures) return std::nullopt;
     if (call.contains("agg_order")) {
       Problem(at, fmt::format("{} has no order", shown));
       return std::nullopt;
@@ -331,10 +397,21 @@ class QueryReader {
     } else {
       text.Add(function + "(", at).Add(star ? SqlText() : of).Add(")");
     }
+    return text;
+  }
+
+  // The measure that a node is, which is added if SELECT has it not. nullopt if there is none, which was told.
+  std::optional<std::string> MeasureOf(const SqlNode& node, size_t at, std::string name = "") {
+    if (query_.measures.size() > kMaxMeasures) return std::nullopt;
+    std::optional<SqlText> said = MeasureText(node, at);
+    if (!said) return std::nullopt;
+    SqlText text = *std::move(said);
     for (const SqlQuery::Measure& measure : query_.measures) {
       if (measure.text.text == text.text && (name.empty() || name == measure.name)) return measure.name;
     }
-    const std::string base = name.empty() ? function : name;
+    const std::string base = !name.empty()                ? name
+                             : KindOf(node) == "FuncCall" ? SqlName(FieldOf(InnerOf(node), "funcname"))
+                                                          : "quotient";
     // A name that SELECT gives is its own alone.
     const bool given = !name.empty();
     name = base;
@@ -373,7 +450,7 @@ class QueryReader {
         continue;
       }
       const SqlNode& named = Named(node, targets);
-      const bool is_measure = KindOf(named) == "FuncCall" && IsSqlAggregate(named);
+      const bool is_measure = IsMeasure(named);
       const SqlText text = is_measure ? SqlText() : Rows().Translate(named, at);
       if (keys < query_.keys.size() && query_.keys[keys].column != nullptr && query_.keys[keys].column->type != "text")
         return Problem(at, "equal ones are ordered by the key's text, which is another order than that of this column");
@@ -390,14 +467,13 @@ class QueryReader {
   std::string RankOf(const SqlNode& node, size_t at, size_t shown, const SqlNode& targets) {
     const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
     const SqlNode& position = FieldOf(FieldOf(InnerOf(node), "ival"), "ival");
-    if (KindOf(node) == "FuncCall" && IsSqlAggregate(node)) return MeasureOf(node, at).value_or("");
+    if (IsMeasure(node)) return MeasureOf(node, at).value_or("");
     if (KindOf(node) == "A_Const" && position.is_number_integer()) {
       const auto index = position.get<int64_t>();
       const bool is_there = index >= 1 && index <= static_cast<int64_t>(targets.size());
       const SqlNode& target = is_there ? InnerOf(targets[static_cast<size_t>(index) - 1]) : position;
       const SqlNode& value = FieldOf(target, "val");
-      if (KindOf(value) == "FuncCall" && IsSqlAggregate(value))
-        return MeasureOf(value, at, TextOf(target, "name")).value_or("");
+      if (IsMeasure(value)) return MeasureOf(value, at, TextOf(target, "name")).value_or("");
     }
     for (size_t i = 0; i < std::min(shown, query_.measures.size()); ++i) {
       const std::string& name = query_.measures[i].name;
@@ -425,11 +501,13 @@ class QueryReader {
 
 SqlQuery ReadSqlQuery(const SqlNode& select, const std::map<std::string, SqlTable>& tables,
                       std::vector<SqlProblem>* problems) {
+  // Of a union the first part says where it begins.
   const SqlNode* first = &select;
   while (first->contains("larg")) first = &FieldOf(*first, "larg");
   const SqlNode& targets = FieldOf(*first, "targetList");
   const size_t begin = targets.is_array() && !targets.empty() ? OffsetOf(targets[0], 0) : 0;
-  return QueryReader(tables, begin, problems).Read(select);
+  const std::optional<SqlRowNumber> number = ReadSqlRowNumber(select, begin, problems);
+  return QueryReader(tables, begin, problems).Read(number ? *number->select : select, number);
 }
 
 }  // namespace tenfold

@@ -34,6 +34,8 @@ struct SqlQuery {
   SqlFrom from;
   std::optional<Part> where;
   std::vector<Key> keys;
+  // The key that each group has a top of, by ROW_NUMBER() OVER (PARTITION BY ..).
+  std::optional<Key> group;
   std::vector<Measure> measures;
   std::string rank;
   bool ascending = false;

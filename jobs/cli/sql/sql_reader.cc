@@ -78,6 +78,7 @@ class JobWriter {
       Put(explode->name, Scalar(explode->list.text, explode->list.offset), &node);
       Put("explode", std::move(node), &root);
     }
+    if (query_.group) Put("group", Scalar(query_.group->text, query_.group->offset), &root);
     PutKey(&root);
     PutMeasures(&root);
     if (!query_.rank.empty() && query_.rank != query_.measures.front().name)
@@ -112,14 +113,14 @@ class JobWriter {
   // by the direct path if the sum is linear.
   bool IsPlain() const {
     if (query_.from.table == nullptr || !table().branches.empty() || query_.from.explode || UsesTables() || query_.where ||
-        query_.having || query_.from.window || query_.measures.size() != 1 || query_.keys.size() != 1) {
+        query_.having || query_.from.window || query_.measures.size() != 1 || query_.keys.size() != 1 || query_.group) {
       return false;
     }
     const SqlQuery::Measure& measure = query_.measures[0];
     const SqlTable::Column* const key = query_.keys[0].column;
     if (measure.name != "score" || !measure.text.text.starts_with("sum(") || key == nullptr || key->type != "text")
       return false;
-    for (const char* option : {"quoting", "null_as", "trim", "bom"}) {
+    for (const char* option : {"quoting", "null_as", "trim", "bom", "key_bytes"}) {
       if (table().FindOption(option) != nullptr) return false;
     }
     const SqlTable::Option* const format = table().FindOption("format");
@@ -158,6 +159,7 @@ class JobWriter {
     };
     return (query_.where && has(query_.where->text)) || (query_.from.explode && has(query_.from.explode->list.text)) ||
            std::ranges::any_of(query_.keys, [&](const SqlQuery::Key& key) { return has(key.text); }) ||
+           (query_.group && has(query_.group->text)) ||
            std::ranges::any_of(query_.measures, [&](const SqlQuery::Measure& measure) { return has(measure.text); });
   }
 
@@ -322,6 +324,13 @@ class JobWriter {
       Put("state", std::move(state), root);
     }
     PutOption("on_bad_record", root);
+    // Where a query has no groups, how many there may be is of no use, and no mistake.
+    if (query_.group) PutOption("groups", root);
+    if (const SqlTable::Option* const key_bytes = table().FindOption("key_bytes")) {
+      YamlNode limits = Map(key_bytes->offset);
+      PutOption("key_bytes", &limits);
+      Put("limits", std::move(limits), root);
+    }
     const SqlTable::Option* const sinks = table().FindOption("sinks");
     if (sinks == nullptr) return;
     YamlNode list = List(sinks->offset);
@@ -381,8 +390,8 @@ void AddHint(std::string_view sql, SqlProblem* problem) {
 
 }  // namespace
 
-std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec,
-                                  std::vector<std::string>* key_names, const SpecFiles* files) {
+std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec, SqlNames* names,
+                                  const SpecFiles* files) {
   spec->Clear();
   std::vector<SqlStatement> statements;
   std::vector<SqlProblem> problems = ParseSql(sql, &statements);
@@ -424,8 +433,9 @@ std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name,
   // A query over what is wrong would only tell of that again.
   if (broken_view) return ErrorsOf(sql, std::move(problems));
   const SqlQuery query = ReadSqlQuery(*select, tables, &problems);
-  for (const SqlQuery::Key& key : query.keys) {
-    if (key_names != nullptr) key_names->push_back(key.name);
+  if (names != nullptr) {
+    for (const SqlQuery::Key& key : query.keys) names->key.push_back(key.name);
+    if (query.group) names->group = query.group->name;
   }
   YamlNode root;
   if (query.from.table != nullptr) root = JobWriter(query, tables, &problems).Write(name);

@@ -10,10 +10,15 @@
 
 namespace tenfold {
 
-// Reads tables and one SELECT. Returns all errors in the order of the text. If there are none, `spec` is complete, and
-// `key_names`, if given, has what SELECT calls the parts of the key, empty where it does not. Without `files` tables that
-// are files are refused.
-std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec,
-                                  std::vector<std::string>* key_names = nullptr, const SpecFiles* files = nullptr);
+// What SELECT calls the parts of the key, and the group; empty where it does not.
+struct SqlNames {
+  std::vector<std::string> key;
+  std::string group;
+};
+
+// Reads tables and one SELECT. Returns all errors in the order of the text. If there are none, `spec` is complete, and so
+// are `names`, if they are given. Without `files` tables that are files are refused.
+std::vector<SpecError> ReadSqlJob(std::string_view sql, const std::string& name, JobSpec* spec, SqlNames* names = nullptr,
+                                  const SpecFiles* files = nullptr);
 
 }  // namespace tenfold

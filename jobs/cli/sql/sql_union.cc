@@ -70,7 +70,8 @@ class UnionReader {
     for (size_t i = 0; i < targets.size(); ++i) ReadTarget(targets[i], i, first, &branch);
     union_.branches.push_back(std::move(branch));
     // What is said of the job as a whole is said by the first table that says it.
-    for (const char* option : {"ahead", "idle", "interval", "lateness", "on_bad_record", "sinks", "wal"}) {
+    for (const char* option :
+         {"ahead", "groups", "idle", "interval", "key_bytes", "lateness", "on_bad_record", "sinks", "wal"}) {
       if (const SqlTable::Option* const said = table->second.FindOption(option)) union_.options.try_emplace(option, *said);
     }
   }

@@ -57,12 +57,12 @@ constexpr absl::Duration kClosing = absl::Seconds(2);
 
 class Query {
  public:
-  Query(const Options& options, const JobSpec& spec, std::vector<std::string> key_names)
+  Query(const Options& options, const JobSpec& spec, SqlNames names)
       : options_(options),
         spec_(spec),
         form_(ResultFormOf(spec)),
         session_(ClusterOptions(options, spec)),
-        key_names_(std::move(key_names)) {}
+        names_(std::move(names)) {}
 
   int Run() {
     std::optional<int> exit_code = session_.Start(spec_);
@@ -104,10 +104,13 @@ class Query {
     return AllOver() || absl::Now() - *reached_ > kClosing ? Complete() : std::nullopt;
   }
 
-  // What SELECT calls the key.
-  std::string KeyHead() const {
-    const bool named = std::ranges::none_of(key_names_, [](const std::string& name) { return name.empty(); });
-    return key_names_.empty() || !named ? "KEY" : absl::AsciiStrToUpper(absl::StrJoin(key_names_, ", "));
+  // What SELECT calls the key and the group.
+  TableHeads Heads() const {
+    TableHeads heads;
+    const bool named = std::ranges::none_of(names_.key, [](const std::string& name) { return name.empty(); });
+    if (!names_.key.empty() && named) heads.key = absl::AsciiStrToUpper(absl::StrJoin(names_.key, ", "));
+    if (!names_.group.empty()) heads.group = absl::AsciiStrToUpper(names_.group);
+    return heads;
   }
 
   // Whether all windows of the result are final that were over when all of the topic was in it.
@@ -172,9 +175,12 @@ class Query {
   std::string Render() {
     last_.mutable_batch()->mutable_finals()->CopyFrom(finals_);
     // The last window of all may be final as well, and stands with those that are.
-    const bool over =
-        last_.batch().has_window() && !finals_.empty() && (IsClosed(last_.batch().window()) || last_.batch().top().empty());
-    if (over) last_.mutable_batch()->clear_top();
+    const bool over = last_.batch().has_window() && !finals_.empty() &&
+                      (IsClosed(last_.batch().window()) || (last_.batch().top().empty() && last_.batch().groups().empty()));
+    if (over) {
+      last_.mutable_batch()->clear_top();
+      last_.mutable_batch()->clear_groups();
+    }
     const BatchCommitted& batch = last_.batch();
     std::string text;
     if (options_.form == Form::kJson && over) {
@@ -183,24 +189,23 @@ class Query {
     }
     if (options_.form == Form::kJson) return RenderBatch(OutputFormat::kJson, last_);
     if (options_.form == Form::kCsv) {
-      if (!std::exchange(has_head_, true)) text = CsvHead(form_, key_names_);
+      if (!std::exchange(has_head_, true)) text = CsvHead(form_, names_.key, names_.group);
       return text + CsvRows(batch, form_);
     }
     if (options_.watch && isatty(STDOUT_FILENO) == 1) text = "\x1b[H\x1b[J";
     for (const FinalWindow& final : finals_)
-      text += fmt::format("{}, final\n{}\n", WindowText(final.window(), *form_.calendar),
-                          TableOf(final.top(), form_, KeyHead()));
+      text += fmt::format("{}, final\n{}\n", WindowText(final.window(), *form_.calendar), TableOf(final, form_, Heads()));
     const bool windows = form_.calendar != nullptr && batch.has_window();
     if (over) return text;
     if (windows) text += fmt::format("{}, so far\n", WindowText(batch.window(), *form_.calendar));
-    return text + TableOf(batch.top(), form_, KeyHead());
+    return text + TableOf(batch, form_, Heads());
   }
 
   const Options options_;
   const JobSpec spec_;
   const ResultForm form_;
   DevSession session_;
-  const std::vector<std::string> key_names_;
+  const SqlNames names_;
   GetEndsReply ends_;
   // The last batch, and since when it has all that there was.
   GetBatchReply last_;
@@ -233,8 +238,8 @@ int Run(const CliGlobals& globals, Options options) {
   }
   JobSpec spec;
   const std::string name = options.name.empty() ? "query" : options.name;
-  std::vector<std::string> key_names;
-  if (const int code = ReadSql(options.schema, text, shown_as, name, &spec, &key_names); code != kExitOk) return code;
+  SqlNames names;
+  if (const int code = ReadSql(options.schema, text, shown_as, name, &spec, &names); code != kExitOk) return code;
   if (options.explain) {
     PrintData(WriteJobSpec(WithoutSecrets(spec)));
     return kExitOk;
@@ -247,7 +252,7 @@ int Run(const CliGlobals& globals, Options options) {
   spec.mutable_source()->set_group("none");
   spec.set_batch_interval_ms(std::min(spec.batch_interval_ms(), kQueryIntervalMs));
   if (spec.fold().general().has_window()) spec.set_idle_us(absl::ToInt64Microseconds(kIdle));
-  return Query(options, spec, std::move(key_names)).Run();
+  return Query(options, spec, std::move(names)).Run();
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ inline std::vector<Partition> Partitions() {
 }
 
 inline std::string Line(const std::string& job_id, uint64_t batch) {
-  return TopLine("popularity", Partitions(), MakeBatch(job_id, batch)) + "\n";
+  return TopLines("popularity", Partitions(), MakeBatch(job_id, batch))[0] + "\n";
 }
 
 // Lines [first, last] of j1.

@@ -390,7 +390,7 @@ TEST_F(ForkedSinkTest, AFileThatIsAheadOfTheJournalGetsNothing) {
 TEST_F(ForkedSinkTest, AFileWithAnotherBatchUnderTheNumberGetsNothing) {
   BatchCommitted other = MakeBatch("j1", 3);
   other.set_records(31);
-  const std::string text = Lines(1, 2) + TopLine("popularity", Partitions(), other) + "\n";
+  const std::string text = Lines(1, 2) + TopLines("popularity", Partitions(), other)[0] + "\n";
   WriteFile(JobDirectory() / "top.jsonl", text);
   Start();
   Commit(5);
@@ -402,7 +402,7 @@ TEST_F(ForkedSinkTest, AFileWithAnotherBatchUnderTheNumberGetsNothing) {
 TEST_F(ForkedSinkTest, TheTimeOfPublicationMayDiffer) {
   BatchCommitted same = MakeBatch("j1", 3);
   same.set_published_at_us(1'000'000);
-  const std::string text = Lines(1, 2) + TopLine("popularity", Partitions(), same) + "\n";
+  const std::string text = Lines(1, 2) + TopLines("popularity", Partitions(), same)[0] + "\n";
   WriteFile(JobDirectory() / "top.jsonl", text);
   Start();
   Commit(4);

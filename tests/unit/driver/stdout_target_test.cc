@@ -47,7 +47,7 @@ class SharedStdoutTest : public SinksTest {
     out_.MakeSmall();
     AddStdout();
     long_partitions_[0].set_topic(std::string(20'000, 't'));
-    long_line_ = TopLine("popularity", long_partitions_, MakeBatch("j1", 1)) + "\n";
+    long_line_ = TopLines("popularity", long_partitions_, MakeBatch("j1", 1))[0] + "\n";
     Start();
     sinks_->OnCommitted(1, long_partitions_);
     EXPECT_TRUE(WaitProblem("standard output is full"));

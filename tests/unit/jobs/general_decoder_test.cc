@@ -149,24 +149,6 @@ TEST(GeneralDecoderTest, DelimitedRecordsAreReadByTheirOptions) {
   EXPECT_EQ(trial("a,1,"), "BAD_MALFORMED_NUMBER minutes");
 }
 
-TEST(GeneralDecoderTest, KeysOfSeveralPartsDifferWhereTheirPartsDo) {
-  std::string one;
-  std::string other;
-  AppendKeyPart(std::string("a\0", 2), &one);
-  AppendKeyPart("b", &one);
-  AppendKeyPart("a", &other);
-  AppendKeyPart(std::string("\0b", 2), &other);
-  EXPECT_NE(one, other);
-  // A part that is the begin of another sorts first.
-  std::string shorter;
-  std::string longer;
-  AppendKeyPart("a", &shorter);
-  AppendKeyPart("z", &shorter);
-  AppendKeyPart("aa", &longer);
-  AppendKeyPart("a", &longer);
-  EXPECT_LT(shorter, longer);
-}
-
 TEST(GeneralDecoderTest, AnEventForEachElementOfTheList) {
   Trial trial(R"(
 source:

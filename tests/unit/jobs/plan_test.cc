@@ -129,14 +129,74 @@ TEST(PlanTest, NumbersThatMayHaveTooManyDigitsAreRefusedUnlessTheyAreRounded) {
 TEST(PlanTest, AllProblemsAreToldAtOnce) {
   GeneralFold fold = BasicFold();
   fold.set_where("n");
-  fold.mutable_measures(0)->set_expression("avg(n)");
+  fold.mutable_measures(0)->set_expression("min(n)");
   fold.set_key(0, "l");
   Let* const let = fold.add_let();
   let->set_name("v");
   let->set_expression("nope");
   EXPECT_THAT(Problems(fold),
               ElementsAre(HasSubstr("let.v: 'nope' is no field"), HasSubstr("where: is a number"),
-                          HasSubstr("key: is a list"), HasSubstr("measures.score: 'avg' is not supported as a measure")));
+                          HasSubstr("key: is a list"), HasSubstr("measures.score: 'min' is not supported as a measure")));
+}
+
+// What is wrong with a measure, and the part of it that is meant; "" if nothing is.
+std::string MeasureProblemOf(const std::string& expression) {
+  GeneralFold fold = BasicFold();
+  fold.mutable_measures(0)->set_expression(expression);
+  std::vector<PlanProblem> problems;
+  if (MakePlan(fold, &problems) != nullptr) return "";
+  EXPECT_EQ(problems[0].path, "measures.score");
+  return problems[0].message + " @ " + expression.substr(problems[0].begin, problems[0].end - problems[0].begin);
+}
+
+TEST(PlanTest, AMeasureIsAnAggregateOrAQuotientOfTwo) {
+  for (const char* sound : {"sum(n)", "count()", "count(t)", "avg(n)", "avg(z)", "sum(n) / count()", "sum(n) / sum(z)",
+                            "count(z) / count()", "(sum(n) + 10) / (count() + 2)", "sum(n - 2)",
+                            "(sum(n) - 0.5) / (2 + count())", "sum(if(n > 500, 1, 0)) / count()"}) {
+    EXPECT_EQ(MeasureProblemOf(sound), "") << sound;
+  }
+  EXPECT_THAT(MeasureProblemOf("n"), HasSubstr("is no measure; write sum(number), count()"));
+  EXPECT_THAT(MeasureProblemOf("0.8 * sum(n)"), HasSubstr("what is computed stands within it, as in sum(0.8 * x)"));
+  EXPECT_THAT(MeasureProblemOf("sum(n) + 1"), HasSubstr("computes with an aggregate"));
+  EXPECT_THAT(MeasureProblemOf("sum(n) / 3"), HasSubstr("is no measure"));
+  EXPECT_THAT(MeasureProblemOf("sum(n) / (count() - 1)"), HasSubstr("so that it may be negative @ (count() - 1)"));
+  EXPECT_THAT(MeasureProblemOf("(sum(n) + z) / count()"), HasSubstr("where a quotient may have a number alone @ z"));
+  EXPECT_THAT(MeasureProblemOf("(sum(n) + 1e-10) / count()"), HasSubstr("must be a multiple of 1e-9"));
+  EXPECT_THAT(MeasureProblemOf("avg(n) / count()"), HasSubstr("avg stands alone"));
+  EXPECT_THAT(MeasureProblemOf("avg()"), HasSubstr("avg has 0 arguments"));
+  EXPECT_THAT(MeasureProblemOf("sum(n) / sum(t)"), HasSubstr("@ t"));
+  EXPECT_THAT(MeasureProblemOf("max(n)"), HasSubstr("'max' is not supported as a measure"));
+}
+
+TEST(PlanTest, ARowHasASumForEachAggregateAndForEachThatMayBeNull) {
+  const auto sums = [](const char* expression) {
+    GeneralFold fold = BasicFold();
+    fold.mutable_measures(0)->set_expression(expression);
+    EXPECT_TRUE(MakeCanonical(&fold));
+    std::vector<PlanProblem> problems;
+    return MakePlan(fold, &problems)->sums.size();
+  };
+  EXPECT_EQ(sums("sum(n)"), 1u);
+  EXPECT_EQ(sums("sum(z)"), 2u);
+  EXPECT_EQ(sums("count(z)"), 1u);
+  EXPECT_EQ(sums("avg(n)"), 2u);
+  EXPECT_EQ(sums("avg(z)"), 2u) << "how many were not null is what it is divided by";
+  EXPECT_EQ(sums("sum(z) / count()"), 3u);
+  EXPECT_EQ(sums("sum(z) / sum(z)"), 4u);
+}
+
+TEST(PlanTest, AGroupIsTheFirstPartOfTheKey) {
+  GeneralFold fold = BasicFold();
+  fold.set_group("upper(t)");
+  fold.set_key_bytes(100);
+  std::vector<PlanProblem> problems;
+  const auto plan = MakePlan(fold, &problems);
+  ASSERT_NE(plan, nullptr);
+  EXPECT_TRUE(plan->has_group);
+  EXPECT_EQ(plan->key.nodes.size(), 2u);
+  EXPECT_EQ(plan->key_bytes, 100u);
+  fold.set_group("l");
+  EXPECT_THAT(Problems(fold), ElementsAre(HasSubstr("group: is a list of texts; a group is a text, a number")));
 }
 
 TEST(PlanTest, ALetThatIsWrongIsToldOnceAndLetsKnowOnlyThoseBefore) {

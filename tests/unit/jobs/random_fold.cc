@@ -323,11 +323,16 @@ GeneralFold RandomFold::Draw() {
     if (Often()) fold.set_where(Condition(depth));
     for (uint32_t parts = 1 + Below(4) / 3 * Below(3); parts > 0; --parts)
       fold.add_key(Pick({Text(depth), Text(1), "t", "u", Number(1), "b", "at"}));
+    if (Below(4) == 0) fold.set_group(Pick({Text(1), "u", "i", "b"}));
+    if (Below(4) == 0) fold.set_key_bytes(1 + Below(20));
     for (uint32_t measures = Often() ? 1 : 2 + Below(3); measures > 0; --measures) {
       Measure* const measure = fold.add_measures();
       measure->set_name(absl::StrCat("score", measures));
-      measure->set_expression(Often() ? absl::StrCat("sum(", Number(depth), ")")
-                                      : Pick({"count()", "count(n)", "count(u)", "sum(nullif(n, 5))"}));
+      measure->set_expression(
+          Often() ? absl::StrCat("sum(", Number(depth), ")")
+                  : Pick({"count()", "count(n)", "count(u)", "sum(nullif(n, 5))", absl::StrCat("avg(", Number(1), ")"),
+                          "sum(n) / count()", absl::StrCat("sum(", Number(1), ") / sum(", Number(1), ")"),
+                          "(sum(m) - 2.5) / (count(u) + 1)", "(3 + count()) / (sum(abs(n)) + 0.5)"}));
     }
     if (MakeCanonical(&fold)) return fold;
   }

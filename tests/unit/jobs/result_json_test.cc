@@ -41,7 +41,7 @@ TEST(ResultJson, ALineHasEveryKeyInTheDocumentedOrder) {
   *batch.mutable_proof()->mutable_kth_total() = ToProto(Units{-500'000'000});
   batch.mutable_proof()->set_rounds(1);
   batch.mutable_proof()->set_entries(20);
-  EXPECT_EQ(TopLine("popularity", {MakePartition("events", 0), MakePartition("events", 1)}, batch),
+  EXPECT_EQ(TopLines("popularity", {MakePartition("events", 0), MakePartition("events", 1)}, batch)[0],
             R"({"job":"popularity","job_id":"popularity-1f","batch":42,"published_at":"2023-11-14T22:13:20.123Z",)"
             R"("offsets":[{"topic":"events","partition":0,"next_offset":9007199254740993},)"
             R"({"topic":"events","partition":1,"next_offset":0}],)"
@@ -51,21 +51,47 @@ TEST(ResultJson, ALineHasEveryKeyInTheDocumentedOrder) {
 }
 
 TEST(ResultJson, EmptyListsAreLists) {
-  EXPECT_THAT(TopLine("a", {}, BatchCommitted()), HasSubstr(R"("offsets":[],)"));
-  EXPECT_THAT(TopLine("a", {}, BatchCommitted()), HasSubstr(R"("top":[],)"));
+  EXPECT_THAT(TopLines("a", {}, BatchCommitted())[0], HasSubstr(R"("offsets":[],)"));
+  EXPECT_THAT(TopLines("a", {}, BatchCommitted())[0], HasSubstr(R"("top":[],)"));
 }
 
 TEST(ResultJson, PartitionsThatTheBatchDoesNotHaveYetAreLeftOut) {
   BatchCommitted batch;
   batch.add_next_offsets(5);
-  EXPECT_THAT(TopLine("a", {MakePartition("t", 0), MakePartition("t", 1)}, batch),
+  EXPECT_THAT(TopLines("a", {MakePartition("t", 0), MakePartition("t", 1)}, batch)[0],
               HasSubstr(R"("offsets":[{"topic":"t","partition":0,"next_offset":5}],)"));
+}
+
+TEST(ResultJson, AResultWithGroupsHasALineForEachAndTheLastOneEndsItsBatch) {
+  ResultForm form;
+  form.general = true;
+  form.has_group = true;
+  BatchCommitted batch;
+  std::vector<std::string> lines = BatchLines("a", {}, batch, form);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], HasSubstr(R"("group":null,"group_number":0,"group_count":0,"groups_cut":false,"top":[])"));
+  EXPECT_TRUE(EndsBatch(lines[0]));
+  batch.set_groups_cut(true);
+  batch.add_groups()->set_group("AT");
+  GroupTop* const group = batch.add_groups();
+  group->set_group("DE");
+  Entry* const entry = group->add_top();
+  entry->set_key(std::string("DE\0\1page1\0\1", 11));
+  *entry->mutable_sum() = ToProto(Units{kUnitsPerOne});
+  lines = BatchLines("a", {}, batch, form);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_THAT(lines[0], HasSubstr(R"("group":"AT","group_number":1,"group_count":2,"groups_cut":true,"top":[])"));
+  EXPECT_THAT(lines[1], HasSubstr(R"("group":"DE","group_number":2,"group_count":2,"groups_cut":true,)"
+                                  R"("top":[{"rank":1,"key":"page1","score":"1","measures":{"score":"1"}}])"));
+  EXPECT_FALSE(EndsBatch(lines[0]));
+  EXPECT_TRUE(EndsBatch(lines[1]));
+  EXPECT_FALSE(SaysTheSame(lines[0], lines[1]));
 }
 
 TEST(ResultJson, AKeyStaysOnItsLine) {
   BatchCommitted batch;
   AddTop(&batch, "a\"b\\c\nd\xc3\xa9", 1'000'000'000);
-  const std::string line = TopLine("a", {}, batch);
+  const std::string line = TopLines("a", {}, batch)[0];
   EXPECT_THAT(line, HasSubstr("\"key\":\"a\\\"b\\\\c\\nd\xc3\xa9\""));
   EXPECT_EQ(line.find('\n'), std::string::npos);
 }

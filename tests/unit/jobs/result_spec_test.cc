@@ -63,6 +63,45 @@ TEST(ResultSpecTest, WhatRanksAndTheConditionAreOfMeasures) {
   EXPECT_FALSE(spec.fold().has_general()) << "what is ranked is no part of the fold";
 }
 
+TEST(ResultSpecTest, GroupsAreLimitedToWhatAResultMayHave) {
+  JobSpec spec;
+  const auto errors = [&](const std::string& rest) { return Errors(kFold + rest, &spec); };
+  ASSERT_THAT(errors("group: p\n"), IsEmpty());
+  EXPECT_EQ(spec.groups(), 95u) << "as many as fit";
+  ASSERT_THAT(errors("group: p\ntop: 1\n"), IsEmpty());
+  EXPECT_EQ(spec.groups(), 100u);
+  ASSERT_THAT(errors("group: p\ngroups: 1000\nlimits: {key_bytes: 30}\n"), IsEmpty());
+  EXPECT_EQ(spec.fold().general().key_bytes(), 30u);
+  EXPECT_THAT(errors("group: p\ngroups: 1000\n"),
+              ElementsAre(HasSubstr("groups: 1000 tops of 10 keys of up to 1024 bytes")));
+  EXPECT_THAT(errors("group: p\ngroups: 1001\n"), ElementsAre(HasSubstr("groups: must be a whole number from 1 to 1000")));
+  EXPECT_THAT(errors("groups: 3\n"), ElementsAre(HasSubstr("the job has no group")));
+  EXPECT_THAT(errors("group: nope\n"), ElementsAre(HasSubstr("s:8:8: group: 'nope' is no field")));
+  EXPECT_THAT(errors("group: ''\n"), ElementsAre(HasSubstr("group: is empty")));
+  EXPECT_THAT(errors("limits: {key_bytes: 0}\n"), ElementsAre(HasSubstr("limits.key_bytes: must be a whole number")));
+  EXPECT_THAT(errors("limits: {keybytes: 5}\n"), ElementsAre(HasSubstr("did you mean key_bytes?")));
+  ASSERT_THAT(errors("limits: {key_bytes: 1024}\n"), IsEmpty());
+  EXPECT_EQ(spec.fold().general().key_bytes(), 0u) << "two ways to say the same are the same";
+}
+
+TEST(ResultSpecTest, AnInitialScoreIsForASumOfOneKeyPart) {
+  JobSpec spec;
+  const std::string head = std::string(kFold).substr(0, std::string(kFold).find("measures"));
+  const auto errors = [&](const std::string& rest) { return Errors(head + rest + "initial: {a: 1}\n", &spec); };
+  EXPECT_THAT(errors("score: n\ngroup: p\n"), ElementsAre(HasSubstr("is for keys of one part, without a group")));
+  EXPECT_THAT(errors("measures: {m: avg(n)}\n"), ElementsAre(HasSubstr("the measure is a quotient")));
+}
+
+TEST(ResultSpecTest, ARowHasAtMostSoManySums) {
+  JobSpec spec;
+  const std::string head = std::string(kFold).substr(0, std::string(kFold).find("measures"));
+  std::string many;
+  for (int i = 0; i < 8; ++i) many += "m" + std::to_string(i) + ": sum(l) / sum(l), ";
+  EXPECT_THAT(Errors(head + "measures: {" + many + "}\n", &spec), IsEmpty());
+  EXPECT_THAT(Errors(head + "measures: {" + many + "one: count()}\n", &spec),
+              ElementsAre(HasSubstr("have 33 sums in a row, of which a quotient takes two to four; at most 32")));
+}
+
 TEST(ResultSpecTest, AResultIsLimited) {
   JobSpec spec;
   std::string many = "measures: {";

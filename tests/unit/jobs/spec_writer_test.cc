@@ -30,6 +30,10 @@ class SpecGenerator {
     if (spec.fold().has_general() && Below(2) == 0) DrawSecondSource(&spec);
     DrawRange(&spec);
     spec.set_top(1 + Below(700));
+    if (!spec.fold().general().group().empty()) {
+      spec.set_top(1 + Below(10));
+      spec.set_groups(1 + Below(50));
+    }
     const auto& measures = spec.fold().general().measures();
     if (measures.size() > 1 && Below(2) == 0) spec.set_rank(measures[1].name());
     spec.set_order(static_cast<RankOrder>(Below(2)));

@@ -117,6 +117,92 @@ top: 10
 )");
 }
 
+TEST(SqlReaderTest, AQuotientIsOfAggregatesThatStandInIt) {
+  ExpectSame(std::string(kClicks) + R"(
+SELECT page, AVG(minutes), AVG(clicks) FILTER (WHERE ms > 5) AS some, SUM("like") / COUNT(*) AS liked,
+       (SUM(clicks) + 10) / (COUNT(minutes) + 2.5) AS prior
+FROM clicks GROUP BY page HAVING SUM(clicks) / COUNT(*) > 1 ORDER BY SUM(ms) / SUM(clicks) LIMIT 10)",
+             std::string(kFields) + R"(key: page
+measures:
+  avg: avg(minutes)
+  some: avg(if(ms > 5, clicks, null))
+  liked: sum(like) / count()
+  prior: (sum(clicks) + 10) / (count(minutes) + 2.5)
+  quotient: sum(ms) / sum(clicks)
+  sum: sum(clicks)
+  count: count()
+having: sum / count > 1
+rank: quotient
+order: ascending
+top: 10
+)");
+}
+
+TEST(SqlReaderTest, RowsAreNumberedWithinGroups) {
+  const std::string yaml = std::string(kFields) + R"(group: left(page, 2)
+key: page
+measures: {s: sum(clicks), n_2: count()}
+having: n_2 >= 3
+top: 7
+)";
+  const std::string rows = "SELECT page, left(page, 2) AS site, SUM(clicks) AS s, COUNT(*) AS n_2";
+  const std::string from = " FROM clicks GROUP BY page, site HAVING COUNT(*) >= 3";
+  const std::string over = ", ROW_NUMBER() OVER (PARTITION BY site ORDER BY s DESC) AS n";
+  ExpectSame(kClicks + ("SELECT * FROM (" + rows + over + from + ") AS t WHERE n <= 7"), yaml);
+  ExpectSame(kClicks + ("SELECT site, t.page, s FROM (" + rows + over + from + ") AS t WHERE t.n < 8"), yaml);
+  ExpectSame(kClicks + ("SELECT * FROM (SELECT *" + over + " FROM (" + rows + from + ") g) AS t WHERE n <= 7"), yaml);
+  ExpectSame(
+      kClicks + ("SELECT * FROM (" + rows + ", ROW_NUMBER() OVER (PARTITION BY left(page, 2) ORDER BY SUM(clicks) DESC) n" +
+                 from + ") AS t WHERE n <= 7"),
+      yaml);
+}
+
+TEST(SqlReaderTest, AWindowIsAGroupThatEachResultIsOf) {
+  const auto query = [](const std::string& partition) {
+    return kClicks +
+           ("SELECT * FROM (SELECT window_start, page, SUM(clicks) AS s, ROW_NUMBER() OVER (PARTITION BY " + partition +
+            " ORDER BY s) AS n FROM TUMBLE(clicks, at, INTERVAL '1 hour') GROUP BY window_start, ms, page) t WHERE n = 1");
+  };
+  const std::string yaml = std::string(kFields) + "  time: from_unix_ms(ms)\n" + "window: {tumbling: 1h, lateness: 30s}\n" +
+                           "score: clicks\norder: ascending\ntop: 1\n";
+  const auto named = [](std::string text) {
+    return text.replace(text.find("score: clicks"), 13, "measures: {s: sum(clicks)}");
+  };
+  ExpectSame(query("window_start, ms"), named(yaml) + "group: ms\nkey: page\n");
+  ExpectSame(query("window_start"), named(yaml) + "key: [ms, page]\n");
+}
+
+TEST(SqlReaderTest, RefusesOtherNumbersOfRows) {
+  const std::string rows = "SELECT page, ms, SUM(clicks) AS s, ROW_NUMBER() OVER (PARTITION BY ms ORDER BY s DESC) AS n";
+  const std::string from = " FROM clicks GROUP BY page, ms";
+  const std::pair<std::string, const char*> cases[] = {
+      {rows + from + " ORDER BY s LIMIT 3", "the rows that ROW_NUMBER() numbers are kept by a query around it"},
+      {"SELECT * FROM (" + rows + from + ") t", "keeps the first rows, by WHERE n <= 10"},
+      {"SELECT * FROM (" + rows + from + ") t WHERE n > 3", "keeps the first rows, by WHERE n <= 10"},
+      {"SELECT * FROM (" + rows + from + ") t WHERE n = 2", "keeps the first rows, by WHERE n <= 10"},
+      {"SELECT * FROM (" + rows + from + ") t WHERE n <= 0", "a group has 1 to 1000 keys"},
+      {"SELECT * FROM (" + rows + from + ") t WHERE n <= 3 LIMIT 5", "the query around ROW_NUMBER() has it"},
+      {"SELECT * FROM (" + rows + from + ") t WHERE n <= 3 ORDER BY ms", "groups come by name"},
+      {"SELECT page, s + 1 FROM (" + rows + from + ") t WHERE n <= 3", "selects what the query in it has, or *"},
+      {"SELECT * FROM (SELECT page, SUM(clicks) AS s, ROW_NUMBER() OVER (PARTITION BY ms ORDER BY s) AS n FROM clicks "
+       "GROUP BY page) t WHERE n <= 3",
+       "what PARTITION BY says stands in GROUP BY, too"},
+      {"SELECT * FROM (SELECT page, SUM(clicks) AS s, ROW_NUMBER() OVER (PARTITION BY page ORDER BY s) AS n FROM clicks "
+       "GROUP BY page) t WHERE n <= 3",
+       "GROUP BY has nothing beside the group"},
+      {"SELECT * FROM (SELECT page, ms, clicks, SUM(clicks) AS s, ROW_NUMBER() OVER (PARTITION BY page, ms ORDER BY s) AS n "
+       "FROM clicks GROUP BY page, ms, clicks) t WHERE n <= 3",
+       "a group is one expression"},
+      {"SELECT * FROM (SELECT page, ms, SUM(clicks) AS s, ROW_NUMBER() OVER (PARTITION BY ms ORDER BY s) FROM clicks "
+       "GROUP BY page, ms) t WHERE n <= 3",
+       "ROW_NUMBER() needs a name"},
+      {"SELECT page, SUM(clicks) + 1 AS s FROM clicks GROUP BY page ORDER BY s LIMIT 3",
+       "a measure is SUM(..), COUNT(..), AVG(..)"},
+      {"SELECT page, SUM(clicks) / ms AS s FROM clicks GROUP BY page ORDER BY s LIMIT 3", "'ms' stands beside an aggregate"},
+      {"SELECT page, MAX(clicks) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 3", "MAX is not supported yet"}};
+  for (const auto& [query, wrong] : cases) EXPECT_THAT(Wrong(query), HasSubstr(wrong)) << query;
+}
+
 // What needs no types decodes by the direct path, in SQL as well.
 TEST(SqlReaderTest, ALinearSumOfDelimitedNumbersHasTheFoldThatItHasAlwaysHad) {
   ExpectSame(std::string(kPlain) +
@@ -151,7 +237,8 @@ TEST(SqlReaderTest, TheExampleOfTheReferenceIsAJob) {
     at += 7;
     EXPECT_EQ(Read(text.substr(at, text.find("```", at) - at), &specs.emplace_back()), "");
   }
-  ASSERT_EQ(specs.size(), 2u);
+  ASSERT_EQ(specs.size(), 3u);
+  EXPECT_EQ(specs[2].groups(), 200u);
   EXPECT_EQ(specs[0].fold().general().window().panes(), 288u);
   EXPECT_EQ(specs[1].fold().general().others_size(), 1);
 }
@@ -319,7 +406,7 @@ TEST(SqlReaderTest, WhatIsNoJobIsRefusedWhereItStands) {
       {"SELECT page, COUNT(DISTINCT ms) FROM clicks GROUP BY page ORDER BY 2 LIMIT 1",
        "sql:4:14: COUNT(DISTINCT ..) is not supported: distinct counts of partitions do not add up"},
       {"SELECT page, 0.8 * SUM(clicks) FROM clicks GROUP BY page LIMIT 1",
-       "sql:4:14: a measure is one SUM(..) or COUNT(..)"},
+       "sql:4:14: a measure is SUM(..), COUNT(..), AVG(..) or a quotient"},
       {"SELECT page, SUM(click) AS s FROM clicks GROUP BY page ORDER BY s LIMIT 1",
        "sql:4:18: there is no column 'click' (did you mean clicks?) in clicks"},
       {"SELECT page, SUM(clicks) AS s FROM click GROUP BY page ORDER BY s LIMIT 1",
