@@ -59,8 +59,9 @@ void JobMachine::OnMerged(int64_t now_us, Actions* actions) {
   }
   if (attempt_.final_results.size() == finals.windows.size()) return Commit(now_us, actions);
   // Nothing is known yet of a window that was not current before.
-  attempt_.final_merge =
-      std::make_unique<BatchMerge>(MergeOptionsOf(job_.spec, cluster_->options.merge_floor, cluster_->merge_memory));
+  BatchMerge::Options options = MergeOptionsOf(job_.spec, cluster_->options.merge_floor, cluster_->merge_memory);
+  options.once = true;
+  attempt_.final_merge = std::make_unique<BatchMerge>(std::move(options));
   AskFolds(now_us, actions);
 }
 

@@ -17,7 +17,7 @@ absl::Status NoAnswerError() { return absl::FailedPreconditionError("its reply i
 }  // namespace
 
 BatchMerge::BatchMerge(Options options) : options_(std::move(options)), known_(options_.memory, ranking()) {
-  if (options_.rules.NeedsAll()) replica_ = MakeReplica();
+  if (options_.rules.NeedsAll() && !options_.once) replica_ = MakeReplica();
 }
 
 std::vector<Partial> BatchMerge::ToPartials(const google::protobuf::RepeatedPtrField<Entry>& entries) const {

@@ -38,6 +38,8 @@ class BatchMerge {
     ResultRules rules = {};
     // A merge by thresholds that costs at most so many entries and look-ups for each worker is cheap enough.
     uint64_t floor = kMergeFloorEntries;
+    // It merges one batch, so that nothing is kept for another one.
+    bool once = false;
     // What the merges of all jobs share.
     std::shared_ptr<MergeMemory> memory = std::make_shared<MergeMemory>();
   };

@@ -116,9 +116,11 @@ json ExpectedTop(const JobSpec& spec, const Entries& entries) {
   const std::vector<oracle::MeasureOfRow> measures = oracle::ReadMeasures(spec.fold());
   for (const Entry& entry : entries) {
     top.push_back({{"rank", top.size() + 1}, {"key", entry.key()}});
-    json parts = PartsOf(entry.key());
-    if (!general.group().empty()) parts.erase(0);
-    if (general.key_size() > 1 || !general.group().empty()) top.back()["key"] = general.key_size() > 1 ? parts : parts[0];
+    if (general.key_size() > 1 || !general.group().empty()) {
+      json parts = PartsOf(entry.key());
+      if (!general.group().empty()) parts.erase(0);
+      top.back()["key"] = general.key_size() > 1 ? parts : parts[0];
+    }
     std::vector<oracle::BigInt> sums = {oracle::UnitsOf(entry.sum())};
     for (const Int128& other : entry.others()) sums.push_back(oracle::UnitsOf(other));
     for (const oracle::MeasureOfRow& measure : measures) {

@@ -205,8 +205,9 @@ void SimulatedWorld::MakeResult(JobSpec* spec) {
   }
   // Where few keys may be in a result, or nearly all are equally low, all are asked for, in slices if need be, and each part
   // of an answer costs a message.
-  if (spec->order() == ORDER_ASCENDING || measures.size() > 1 || spec->groups() > 0)
-    part_bytes = std::max<size_t>(part_bytes, 400);
+  if (spec->order() == ORDER_ASCENDING || measures.size() > 1) part_bytes = std::max<size_t>(part_bytes, 400);
+  // Of a group, or where a quotient may rank, all keys are asked for in each batch if there is no memory for their totals.
+  if (spec->groups() > 0 || measures.size() > 2) part_bytes = std::max<size_t>(part_bytes, 20'000);
   if (!Chance(0.3)) return;
   Hit("job: having");
   part_bytes = std::max<size_t>(part_bytes, 400);
