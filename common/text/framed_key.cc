@@ -5,10 +5,12 @@
 namespace tenfold {
 
 void AppendKeyPart(std::string_view part, std::string* frame) {
-  for (const char c : part) {
-    *frame += c;
-    if (c == '\0') *frame += '\xff';
+  for (size_t zero = part.find('\0'); zero != std::string_view::npos; zero = part.find('\0')) {
+    frame->append(part.substr(0, zero + 1));
+    *frame += '\xff';
+    part.remove_prefix(zero + 1);
   }
+  frame->append(part);
   frame->append("\0\1", 2);
 }
 

@@ -1,12 +1,13 @@
 #include "driver/merge/total_replica.h"
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <optional>
 #include <span>
 #include <string_view>
 
+#include "absl/container/flat_hash_map.h"
+#include "common/table/key_seed.h"
 #include "common/text/framed_key.h"
 #include "glog/logging.h"
 
@@ -37,8 +38,7 @@ const TotalReplica::Composition* TotalReplica::PartOf(size_t worker) const {
   return composition ? &*composition : nullptr;
 }
 
-Totals* TotalReplica::TotalsOf(std::string_view key) {
-  const std::string_view group = rules_.groups == 0 ? "" : FirstPartOf(key);
+Totals* TotalReplica::TotalsOf(std::string_view group) {
   auto found = totals_.find(group);
   if (found == totals_.end()) {
     if (!AdmitGroup(group, rules_.groups == 0 ? 1 : rules_.groups, &totals_, &groups_cut_)) return nullptr;
@@ -51,23 +51,21 @@ Totals* TotalReplica::TotalsOf(std::string_view key) {
 bool TotalReplica::Add(size_t worker, const Entries& entries) {
   parts_.at(worker).half = true;
   entries_ += static_cast<uint64_t>(entries.size());
-  std::array<Delta, KeyTable::kBlock> deltas;
+  // Totals take many at once far faster than one by one, and each group has its own.
+  absl::flat_hash_map<std::string_view, std::vector<Delta>, SeededHash> deltas;
   const size_t others = rules_.ranking.sums - 1;
-  std::vector<Units> sums(others * deltas.size());
-  size_t count = 0;
+  std::vector<Units> sums(others * static_cast<size_t>(entries.size()));
+  std::span<Units> left = sums;
   for (const Entry& entry : entries) {
-    const std::span<Units> rest = std::span(sums).subspan(count * others, others);
+    const std::span<Units> rest = left.first(others);
+    left = left.subspan(others);
     for (size_t m = 0; m < others; ++m) rest[m] = FromProto(entry.others(static_cast<int>(m)));
-    deltas[count] = {entry.key(), 1, FromProto(entry.sum()), rest};
-    if (rules_.groups > 0) {
-      // Each key is of its own group's totals.
-      if (Totals* const totals = TotalsOf(entry.key())) totals->Add(deltas[0]);
-    } else if (++count == deltas.size()) {
-      TotalsOf("")->Add(deltas);
-      count = 0;
-    }
+    const std::string_view group = rules_.groups == 0 ? "" : FirstPartOf(entry.key());
+    deltas[group].push_back({entry.key(), 1, FromProto(entry.sum()), rest});
   }
-  if (count > 0) TotalsOf("")->Add(std::span<const Delta>(deltas.data(), count));
+  for (const auto& [group, of_group] : deltas) {
+    if (Totals* const totals = TotalsOf(group)) totals->Add(of_group);
+  }
 
   size_t bytes = 0;
   for (const auto& [group, totals] : totals_) bytes += totals.bytes();

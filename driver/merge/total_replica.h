@@ -64,8 +64,8 @@ class TotalReplica {
     bool half = false;
   };
 
-  // The totals of a group; nullptr if it does not count.
-  Totals* TotalsOf(std::string_view key);
+  // The totals of a group, framed; nullptr if it does not count.
+  Totals* TotalsOf(std::string_view group);
   std::vector<Partial> HighestOf(const Totals& totals, size_t k) const;
 
   const ResultRules rules_;

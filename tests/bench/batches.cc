@@ -1,11 +1,14 @@
 // bench-batches: follows a job and prints every batch as a line of JSON at once, with the timings of its journal record and
 // the time it was seen here, until one has so many records.
+#include <algorithm>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/time/clock.h"
 #include "common/number/units.h"
+#include "common/text/framed_key.h"
 #include "jobs/cli/batch_client.h"
 #include "nlohmann/json.hpp"
 
@@ -14,9 +17,25 @@ namespace {
 
 constexpr absl::Duration kWait = absl::Seconds(1);
 
+// The best of a batch; of one with groups, whose keys have one part, the best of all groups, which each has among its own.
+std::vector<Entry> BestOf(const BatchCommitted& batch) {
+  std::vector<Entry> best(batch.top().begin(), batch.top().end());
+  for (const GroupTop& group : batch.groups()) {
+    for (const Entry& entry : group.top()) best.emplace_back(entry).set_key(PartsOfKey(entry.key()).back());
+  }
+  if (batch.groups().empty()) return best;
+  std::ranges::sort(best, [](const Entry& a, const Entry& b) {
+    const Units left = FromProto(a.sum());
+    const Units right = FromProto(b.sum());
+    return left != right ? left > right : a.key() < b.key();
+  });
+  if (best.size() > batch.k()) best.resize(batch.k());
+  return best;
+}
+
 std::string Line(const BatchCommitted& batch, absl::Time seen) {
   nlohmann::ordered_json top = nlohmann::ordered_json::array();
-  for (const Entry& entry : batch.top()) {
+  for (const Entry& entry : BestOf(batch)) {
     top.push_back({{"key", entry.key()}, {"score", FormatUnits(FromProto(entry.sum()))}});
   }
   const BatchTimings& timings = batch.timings();

@@ -150,6 +150,7 @@ class Cgroup:
 
 _DELIMITED = '  format: {delimited: {separator: "|", fields: [page, clicks, minutes, like]}}'
 _TYPED = "  fields: {page: {text: page}, clicks: {integer: clicks}, minutes: {decimal: minutes}, like: {integer: like}}"
+_VISITS = _DELIMITED.replace("like]", "like, country]") + "\n" + _TYPED.replace("}}", "}, country: {text: country}}")
 _SCORE = "0.8*clicks + 0.8*minutes + 1*like"
 # The benchmark's job, of which all forms have the same result: how it reads records, and its score. Anything that is more
 # than a weighted sum of delimited fields is decoded by a plan.
@@ -162,6 +163,11 @@ FOLDS = {
     "sliding": (f"{_DELIMITED}\n{_TYPED}\nwindow: {{sliding: {{size: 15m, every: 1s}}, lateness: 0s}}", _SCORE),
     # A result of the last seconds only.
     "short": (f"{_DELIMITED}\n{_TYPED}\nwindow: {{tumbling: 20s, lateness: 0s}}", _SCORE),
+    # Of records with a country.
+    "visits": (f"{_VISITS}\nlimits: {{key_bytes: 256}}", _SCORE),
+    "groups": (f"{_VISITS}\ngroup: country\ngroups: 200\nlimits: {{key_bytes: 256}}", _SCORE),
+    # Another result: what counts is how much it takes.
+    "quotient": (f"{_VISITS}\nmeasures:\n  rating: (sum({_SCORE}) + 30) / (count() + 10)", None),
     "json": (f"  format: {{json: {{}}}}\n{_TYPED}", _SCORE),
 }
 
@@ -169,11 +175,11 @@ FOLDS = {
 class Filler:
     """A topic, and what its exact result is."""
 
-    def __init__(self, bench, topic, partitions=3, codec="none", seed=1, linger=20, json_records=False):
+    def __init__(self, bench, topic, partitions=3, codec="none", seed=1, linger=20, json_records=False, countries=0):
         self.topic = bench.new_name(topic)
         self.process = start_process(
             [bench.program("bench-fill"), "--kafka", bench.kafka, "--topic", self.topic, "--partitions", partitions,
-             "--codec", codec, "--seed", seed, "--linger", linger, *(["--json"] if json_records else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+             "--codec", codec, "--seed", seed, "--linger", linger, *(["--json"] if json_records else []), "--countries", countries], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.reference = {"records": 0, "top": []}
 
     def do(self, command):
@@ -272,12 +278,13 @@ class Cluster:
         """Returns the time of the call and how many milliseconds the CLI took."""
         spec = self.dir / f"{job}.yaml"
         fold_format, score = FOLDS[fold]
+        score = f"score: {score}" if score else ""
         spec.write_text(f"""name: {job}
 source:
   kafka: {{topics: [{topic}], start: earliest}}
 {fold_format}
 key: page
-score: {score}
+{score}
 top: 10
 batch: {{interval: {interval}}}
 state: {{wal: {wal}}}

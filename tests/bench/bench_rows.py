@@ -126,6 +126,30 @@ def windows(bench, table):
     table.add("windows", "tumbling / general (b)", speed["tumbling"] / speed["general"], "x")
 
 
+def groups(bench, table):
+    """A top for each of 200 groups, and a quotient that ranks, against neither, by the same plan."""
+    filler = bench.new_topic("visits", countries=200).do(f"zipf {bench.events} {1_000_000 // bench.scale} 1.1")
+    cpu, speed = {}, {}
+    for fold in ("visits", "groups", "quotient"):
+        reference = filler.reference if fold != "quotient" else {"records": filler.reference["records"]}
+        with Cluster(bench, 1) as cluster:
+            before = cluster.cpu_seconds()
+            cluster.submit(filler.topic, fold=fold)
+            batches = cluster.follow(reference)
+            cpu[fold] = (cluster.cpu_seconds() - before) / reference["records"] * 1e6
+            if bench.quick:
+                cluster.verify()
+        speed[fold] = rate(batches)
+        table.add("groups", f"{fold} (b)", speed[fold] / 1e6, "M events/s")
+        table.add("groups", f"{fold} (b), CPU", cpu[fold] * 1000, "ns/event")
+        merges = [batch["merge_us"] / 1e3 for batch in batches]
+        table.add("groups", f"{fold} (b), merge of a batch", statistics.median(merges), "ms")
+    for fold in ("groups", "quotient"):
+        table.add("groups", f"{fold} / visits (b), CPU", cpu[fold] / cpu["visits"], "x")
+        table.add("groups", f"visits / {fold} (b)", speed["visits"] / speed[fold], "x")
+    bench.drop_topic(filler)
+
+
 def slides(bench, table):
     """What batches take of a sliding window that moves on with each, and of a tumbling one that is over."""
     rows, many = (1_000_000 // bench.scale, 10_000_000 // bench.scale)
@@ -335,6 +359,7 @@ ROWS = {
     "zstd": (zstd, False),
     "formats": (formats, False),
     "windows": (windows, False),
+    "groups": (groups, False),
     "slides": (slides, False),
     "wal": (wal, False),
     "live": (live, False),

@@ -8,6 +8,7 @@
 //   delete                      deletes the topic
 // and each is answered, once Kafka has it all, by a line of JSON: records, distinct keys and the exact top ten so far;
 // `live` also by when its probes were made, in ms since 1970: {"probes": {"pageN": [T, ...], ...}}.
+#include <algorithm>
 #include <array>
 #include <iostream>
 #include <sstream>
@@ -32,12 +33,21 @@ constexpr uint32_t kProbeClicks = 100'000'000;
 
 class Filler {
  public:
-  Filler(const TopicWriter::Options& options, uint64_t seed, bool json)
-      : partitions_(static_cast<uint64_t>(options.partitions)), json_(json), writer_(options), random_(seed) {}
+  // With `countries` a record has a fifth field, the country that its page is of.
+  Filler(const TopicWriter::Options& options, uint64_t seed, bool json, uint32_t countries)
+      : partitions_(static_cast<uint64_t>(options.partitions)),
+        json_(json),
+        countries_(countries),
+        writer_(options),
+        random_(seed) {}
 
   void Append(const Event& event) {
     std::array<char, Event::kMaxJsonBytes> text;
-    const char* end = json_ ? event.FormatJson(text.data()) : event.Format(text.data());
+    char* end = json_ ? event.FormatJson(text.data()) : event.Format(text.data());
+    if (countries_ > 0) {
+      const std::string country = "|c" + std::to_string(event.page * uint64_t{2'654'435'761} % 1'000'003 % countries_);
+      end = std::copy(country.begin(), country.end(), end);
+    }
     writer_.Append(static_cast<int32_t>(sums_.records() % partitions_), {text.data(), end});
     sums_.Add(event);
     if (sums_.records() % 1024 == 0) writer_.Poll();
@@ -118,6 +128,7 @@ class Filler {
  private:
   const uint64_t partitions_;
   const bool json_;
+  const uint32_t countries_;
   TopicWriter writer_;
   Random random_;
   ExactSums sums_;
@@ -138,9 +149,11 @@ int Run(int argc, char** argv) {
   app.add_option("--seed", seed)->capture_default_str();
   bool json = false;
   app.add_flag("--json", json, "Records are JSON");
+  uint32_t countries = 0;
+  app.add_option("--countries", countries, "Delimited records have a country, of so many");
   CLI11_PARSE(app, argc, argv);
 
-  Filler filler(options, seed, json);
+  Filler filler(options, seed, json, countries);
   for (std::string line; std::getline(std::cin, line);) {
     const absl::Time start = absl::Now();
     if (!filler.Do(line)) return 1;

@@ -1,6 +1,7 @@
 #include "worker/totals/kept_changes.h"
 
 #include <algorithm>
+#include <array>
 
 #include "worker/totals/entry_writer.h"
 
@@ -34,11 +35,19 @@ void KeptChanges::SetRanking(const Ranking& ranking) {
 void KeptChanges::Add(std::span<const Delta> deltas) {
   if (!known()) return;
   const size_t sums = ranking_.sums;
-  for (const Delta& delta : deltas) {
-    const size_t at = keys_.FindOrAdd(delta.key) * sums;
-    if (at == added_.size()) added_.resize(at + sums);
-    added_[at] += delta.sum;
-    for (size_t m = 1; m < sums; ++m) added_[at + m] += delta.others[m - 1];
+  std::array<std::string_view, KeyTable::kBlock> keys;
+  std::array<uint32_t, KeyTable::kBlock> indexes;
+  while (!deltas.empty()) {
+    const std::span<const Delta> block = deltas.first(std::min(deltas.size(), keys.size()));
+    deltas = deltas.subspan(block.size());
+    for (size_t i = 0; i < block.size(); ++i) keys[i] = block[i].key;
+    keys_.FindOrAdd({keys.data(), block.size()}, indexes.data());
+    added_.resize(keys_.size() * sums);
+    for (size_t i = 0; i < block.size(); ++i) {
+      const size_t at = indexes[i] * sums;
+      added_[at] += block[i].sum;
+      for (size_t m = 1; m < sums; ++m) added_[at + m] += block[i].others[m - 1];
+    }
     const size_t bytes = keys_.size() * (kBytesPerKey + (sums - 1) * 2 * sizeof(Units)) + keys_.key_bytes();
     if (keys_.size() > max_keys_ || bytes > max_bytes_) return Forget();
   }
