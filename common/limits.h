@@ -38,7 +38,7 @@ inline constexpr size_t kMaxTopics = 256;
 inline constexpr size_t kMaxKeyParts = 8;
 inline constexpr size_t kMaxMeasures = 16;
 inline constexpr uint32_t kMaxGroups = 1000;
-// The sums of a row: one for each measure, and one more for each that may be null.
+// The sums of a row: one for each measure, two of a quotient, and one more for each that may be null.
 inline constexpr size_t kMaxSums = 2 * kMaxMeasures;
 // The bytes of keys and measures that a result may have, where a measure counts as so many.
 inline constexpr size_t kMaxResultBytes = 1 << 20;

@@ -12,6 +12,7 @@
 #include "driver/call_slot.h"
 #include "driver/driver.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "jobs/spec/batch_spec.h"
 #include "jobs/spec/job_spec.h"
 
 namespace tenfold {
@@ -270,8 +271,8 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     if (!batch.ok()) return batch.status();
     *reply->mutable_batch() = *std::move(batch);
   }
-  // An update may have changed how many keys a result has, since the batch.
-  if (reply->batch().k() != 0) reply->mutable_spec()->set_top(reply->batch().k());
+  // An update may have changed what the result is, since the batch.
+  *reply->mutable_spec() = SpecOfBatch(std::move(*reply->mutable_spec()), reply->batch());
   // Partitions may have been added since the batch.
   const int partitions = reply->batch().next_offsets_size();
   reply->mutable_partitions()->DeleteSubrange(partitions, reply->partitions_size() - partitions);

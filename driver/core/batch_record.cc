@@ -3,6 +3,7 @@
 #include "common/number/units.h"
 #include "common/text/framed_key.h"
 #include "jobs/plan/measures.h"
+#include "jobs/spec/batch_spec.h"
 
 namespace tenfold {
 namespace {
@@ -50,6 +51,7 @@ BatchCommitted MakeBatchRecord(const JournalledJob& job, const Attempt& attempt,
   batch.set_job_id(job.job_id);
   batch.set_batch(job.last_batch.batch() + 1);
   batch.set_k(job.spec.top());
+  *batch.mutable_result() = ResultSpecOf(job.spec);
   std::vector<int64_t> next_offsets(job.partitions.size());
   std::vector<Digest> digests(job.Shards());
   BatchTimings* timings = batch.mutable_timings();

@@ -41,6 +41,7 @@ const std::string& JobIdOf(const JournalRecord& record) {
 void ClearResult(BatchCommitted* batch) {
   batch->clear_top();
   batch->clear_groups();
+  batch->clear_finals();
 }
 
 absl::Status CheckHeartbeat(const HeartbeatRequest& request) {

@@ -68,7 +68,7 @@ class ClusterMachine {
     absl::Status sound = reply.status();
     if constexpr (std::is_same_v<Request, FoldRequest> || std::is_same_v<Request, LookUpRequest>) {
       // Nobody takes in what is of a job that is gone.
-      if (reply.ok() && job != nullptr) sound = CheckReply(sent.request, *reply, job->ranking());
+      if (reply.ok() && job != nullptr) sound = CheckReply(sent.request, *reply, job->ranking(), job->key_bytes());
     } else if (reply.ok()) {
       sound = CheckReply(sent.request, *reply);
     }

@@ -14,6 +14,7 @@
 #include "driver/core/merge_options.h"
 #include "driver/core/waiting_for.h"
 #include "glog/logging.h"
+#include "jobs/spec/batch_spec.h"
 
 namespace tenfold {
 namespace {
@@ -32,7 +33,8 @@ JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted
       moves_(cluster, &job_, &acks_),
       search_(&job_),
       ends_(&job_),
-      merge_(MergeOptionsOf(submitted.spec(), cluster->options.merge_floor, cluster->merge_memory)),
+      merge_(std::make_unique<BatchMerge>(
+          MergeOptionsOf(submitted.spec(), cluster->options.merge_floor, cluster->merge_memory))),
       replies_(job_.partitions.size()),
       overhead_ms_(submitted.spec().batch_interval_ms() / 4) {}
 
@@ -47,6 +49,7 @@ void JobMachine::Append(JournalRecord record, Actions* actions) {
 void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* actions) {
   const bool live = std::exchange(appending_, false);
   const BatchCommitted before = record.has_batch_committed() ? std::exchange(job_.last_batch, {}) : BatchCommitted();
+  if (record.has_job_updated()) SetResult(record.job_updated().spec());
   job_.Apply(record);
   switch (record.kind_case()) {
     case JournalRecord::kPartitionsAdded:
@@ -64,7 +67,6 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       if (live) ApplyBatch(before, now_us, actions);
       break;
     case JournalRecord::kJobUpdated:
-      merge_.SetSize(job_.spec.top(), job_.spec.groups());
       search_.Restart();
       moves_.OnUpdated();
       ends_.ForgetTruncated();
@@ -75,16 +77,25 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       break;
     case JournalRecord::kJobFailed:
     case JournalRecord::kJobFinished:
-      merge_.Close();
+      merge_->Close();
       break;
     case JournalRecord::kJobCancelled:
-      merge_.Close();
+      merge_->Close();
       if (live) actions->push_back(CloseJob{job_.job_id});
       break;
     default:
       break;
   }
   if (live) Advance(now_us, actions);
+}
+
+void JobMachine::SetResult(const JobSpec& spec) {
+  BatchCommitted same;
+  same.set_k(job_.spec.top());
+  *same.mutable_result() = ResultSpecOf(job_.spec);
+  // What is known of workers' sums is of what ranked (rule L2 of the job language): another result begins anew.
+  if (!IsResultOf(same, spec))
+    merge_ = std::make_unique<BatchMerge>(MergeOptionsOf(spec, cluster_->options.merge_floor, cluster_->merge_memory));
 }
 
 void JobMachine::ApplyBatch(const BatchCommitted& before, int64_t now_us, Actions* actions) {
@@ -255,7 +266,7 @@ void JobMachine::AskFolds(int64_t now_us, Actions* actions) {
   attempt_.phase = PHASE_FOLD;
   const std::optional<int64_t> window = attempt_.AskedWindow();
   if (attempt_.final_merge == nullptr && window != merge_window_) {
-    merge_.Forget();
+    merge_->Forget();
     merge_window_ = window;
   }
   std::vector<MergeSource> sources;
@@ -336,7 +347,7 @@ void JobMachine::Doubt(uint32_t shard, const std::string& worker, int64_t now_us
   waiting.set_shard(shard);
   EndAttempt(std::move(waiting), now_us, now_us);
   // The merge may know entries at a composition whose sums are doubtful now.
-  merge_.Forget();
+  merge_->Forget();
   if (const std::string failure = moves_.Doubt(shard, worker); !failure.empty()) Fail(failure, actions);
 }
 

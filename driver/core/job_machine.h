@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -72,7 +73,12 @@ class JobMachine {
   const JournalledJob& job() const { return job_; }
   const std::string& name() const { return job_.spec.name(); }
   // What the rows of its states are, and what ranks.
-  const Ranking& ranking() const { return merge_.ranking(); }
+  const Ranking& ranking() const { return merge_->ranking(); }
+  // The most bytes of a key.
+  size_t key_bytes() const {
+    const uint32_t most = job_.spec.fold().general().key_bytes();
+    return most == 0 ? kMaxKeyBytes : most;
+  }
   JobState state() const;
   // What the job waits for; of kind WAITING_NOT if it does not.
   const Waiting& waiting() const { return waiting_; }
@@ -112,6 +118,8 @@ class JobMachine {
   void SetWaiting(Waiting waiting, int64_t now_us);
   void Fail(const std::string& reason, Actions* actions);
   void Append(JournalRecord record, Actions* actions);
+  // Before the job has this spec: the result of batches from here on is the spec's.
+  void SetResult(const JobSpec& spec);
   void ApplyBatch(const BatchCommitted& before, int64_t now_us, Actions* actions);
 
   // Sends an Assign to each worker that has yet to acknowledge the assignment and takes no part in the attempt.
@@ -134,7 +142,7 @@ class JobMachine {
   Waiting HeldUp() const;
 
   // The merge that is under way: that of a window that becomes final, or that of the batch.
-  BatchMerge& merge() { return attempt_.final_merge != nullptr ? *attempt_.final_merge : merge_; }
+  BatchMerge& merge() { return attempt_.final_merge != nullptr ? *attempt_.final_merge : *merge_; }
 
   // The pause after a failed attempt, so that a worker that refuses at once is not asked thousands of times a second; and
   // after one that Kafka or a sink held up.
@@ -148,7 +156,8 @@ class JobMachine {
   ShardMoves moves_;
   PartitionSearch search_;
   PartitionEnds ends_;
-  BatchMerge merge_;
+  // Of the spec's result; never null.
+  std::unique_ptr<BatchMerge> merge_;
   // The window that merge_ knows entries of.
   std::optional<int64_t> merge_window_;
 

@@ -52,7 +52,7 @@ void JobMachine::OnMerged(int64_t now_us, Actions* actions) {
       finals.more = true;
     }
   } else {
-    attempt_.result = merge_.result();
+    attempt_.result = merge_->result();
     if (windows_.any())
       finals =
           windows_.PlanFinals(attempt_.Partitions(), attempt_.Windows(), job_.closed_through(), attempt_.idle, JobEnds());

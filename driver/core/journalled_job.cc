@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
 #include "driver/core/lineage.h"
+#include "jobs/spec/batch_spec.h"
 #include "jobs/spec/job_spec.h"
 
 namespace tenfold {
@@ -83,7 +84,7 @@ bool JournalledJob::IsKnown(const Partition& partition) const {
 
 bool JournalledJob::IsBatchDue() const {
   return last_batch.batch() == 0 || last_batch.next_offsets_size() != static_cast<int>(partitions.size()) ||
-         last_batch.k() != spec.top() || last_batch.more_finals();
+         !IsResultOf(last_batch, spec) || last_batch.more_finals();
 }
 
 bool JournalledJob::IsComplete() const {

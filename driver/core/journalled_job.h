@@ -40,7 +40,7 @@ struct JournalledJob {
   std::set<std::string> Owners() const;
   bool IsKnown(const Partition& partition) const;
   // A batch is due although no offset moved: the first one, the first with partitions that were added, or
-  // with another `top`, and while windows are final of which no batch has had the result.
+  // of which the spec wants another result, and while windows are final of which no batch has had the result.
   bool IsBatchDue() const;
   // HOST:PORT[,HOST:PORT]
   const std::string& brokers() const { return BrokersOf(spec, driver_brokers); }

@@ -116,21 +116,27 @@ absl::Status CheckWindows(const Ranges& windows) {
   return absl::OkStatus();
 }
 
+// What the job's rows are.
+struct EntryForm {
+  const Ranking& ranking;
+  size_t key_bytes;
+};
+
 // Checks entries that are added up, so that a key may come in parts.
 template <typename Entries>
-absl::Status CheckEntries(const Entries& entries, const Ranking& ranking) {
+absl::Status CheckEntries(const Entries& entries, const EntryForm& form) {
   for (const Entry& entry : entries) {
-    if (entry.key().size() > kMaxKeyBytes) return Unsound(absl::StrCat("a key has ", entry.key().size(), " bytes"));
-    if (static_cast<size_t>(entry.others_size()) + 1 != ranking.sums)
-      return Unsound(absl::StrCat("an entry has ", entry.others_size() + 1, " sums; the job has ", ranking.sums));
+    if (entry.key().size() > form.key_bytes) return Unsound(absl::StrCat("a key has ", entry.key().size(), " bytes"));
+    if (static_cast<size_t>(entry.others_size()) + 1 != form.ranking.sums)
+      return Unsound(absl::StrCat("an entry has ", entry.others_size() + 1, " sums; the job has ", form.ranking.sums));
   }
   return absl::OkStatus();
 }
 
 // The same for entries of which each has a key of its own.
 template <typename Entries>
-absl::Status CheckDistinct(const Entries& entries, const Ranking& ranking) {
-  if (absl::Status checked = CheckEntries(entries, ranking); !checked.ok()) return checked;
+absl::Status CheckDistinct(const Entries& entries, const EntryForm& form) {
+  if (absl::Status checked = CheckEntries(entries, form); !checked.ok()) return checked;
   std::vector<std::string_view> keys;
   for (const Entry& entry : entries) keys.push_back(entry.key());
   // Not by a hash table, for which keys could be made to collide.
@@ -139,18 +145,18 @@ absl::Status CheckDistinct(const Entries& entries, const Ranking& ranking) {
 }
 
 // Checks that the entries come in the order of a result, and each key once.
-absl::Status CheckHighest(const Highest& highest, const Ranking& ranking) {
-  if (absl::Status checked = CheckEntries(highest.entries(), ranking); !checked.ok()) return checked;
+absl::Status CheckHighest(const Highest& highest, const EntryForm& form) {
+  if (absl::Status checked = CheckEntries(highest.entries(), form); !checked.ok()) return checked;
   const Entry* before = nullptr;
   for (const Entry& entry : highest.entries()) {
     if (before != nullptr) {
-      const Units last = RankedSum(*before, ranking);
-      const Units sum = RankedSum(entry, ranking);
+      const Units last = RankedSum(*before, form.ranking);
+      const Units sum = RankedSum(entry, form.ranking);
       if (last < sum || (last == sum && before->key() >= entry.key())) return Unsound("its entries are in no order");
     }
     before = &entry;
   }
-  return CheckDistinct(highest.entries(), ranking);
+  return CheckDistinct(highest.entries(), form);
 }
 
 absl::Status CheckFailure(const Failure& failure) {
@@ -190,7 +196,8 @@ absl::Status CheckReply(const PrepareRequest& request, const PrepareReply& reply
   return CheckPositions(reply.shards(), ByShard(request.targets()), &offsets);
 }
 
-absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply, const Ranking& ranking) {
+absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply, const Ranking& ranking, size_t key_bytes) {
+  const EntryForm form{.ranking = ranking, .key_bytes = key_bytes};
   if (reply.has_failure()) return CheckFailure(reply.failure());
   if (reply.has_waiting()) {
     if (absl::Status waiting = CheckWaiting(reply.waiting()); !waiting.ok()) return waiting;
@@ -208,21 +215,22 @@ absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply, cons
        {reply.changed_keys(), reply.keys(), reply.times().fold_us(), reply.times().persist_us(), reply.times().wait_us()}) {
     if (number > uint64_t{kMaxNumber}) return Unsound(absl::StrCat(number, " is too large a count, or time"));
   }
-  if (reply.has_highest()) return CheckHighest(reply.highest(), ranking);
-  if (reply.has_updates()) return CheckDistinct(reply.updates().entries(), ranking);
-  return CheckEntries(reply.changes().added(), ranking);
+  if (reply.has_highest()) return CheckHighest(reply.highest(), form);
+  if (reply.has_updates()) return CheckDistinct(reply.updates().entries(), form);
+  return CheckEntries(reply.changes().added(), form);
 }
 
-absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply, const Ranking& ranking) {
-  if (request.has_changes()) return CheckEntries(reply.entries(), ranking);
+absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply, const Ranking& ranking, size_t key_bytes) {
+  const EntryForm form{.ranking = ranking, .key_bytes = key_bytes};
+  if (request.has_changes()) return CheckEntries(reply.entries(), form);
   if (!request.has_keys()) {
     const Units least = FromProto(request.range().at_or_above());
     const KeySlice slice = {request.range().slice(), std::max(1U, request.range().slices())};
     for (const Entry& entry : reply.entries()) {
       if (!slice.Has(entry.key())) return Unsound("a key is of another slice than what was asked for");
-      if (RankedSum(entry, ranking) < least) return Unsound("an entry is below what was asked for");
+      if (RankedSum(entry, form.ranking) < least) return Unsound("an entry is below what was asked for");
     }
-    return CheckEntries(reply.entries(), ranking);
+    return CheckEntries(reply.entries(), form);
   }
   std::vector<std::string_view> asked(request.keys().keys().begin(), request.keys().keys().end());
   std::ranges::sort(asked);
@@ -230,7 +238,7 @@ absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply, 
     if (!std::ranges::binary_search(asked, std::string_view(entry.key())))
       return Unsound("it sends a key that it was not asked for");
   }
-  return CheckDistinct(reply.entries(), ranking);
+  return CheckDistinct(reply.entries(), form);
 }
 
 }  // namespace tenfold

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "common/limits.h"
 #include "common/number/ranking.h"
 #include "worker.pb.h"
 
@@ -12,8 +13,10 @@ namespace tenfold {
 // FAILED_PRECONDITION, saying what is wrong, to follow the worker's name and a colon.
 absl::Status CheckReply(const AssignRequest& request, const AssignReply& reply);
 absl::Status CheckReply(const PrepareRequest& request, const PrepareReply& reply);
-// The entries are of rows of this ranking.
-absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply, const Ranking& ranking = {});
-absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply, const Ranking& ranking = {});
+// The entries are of rows of this ranking, with keys of at most so many bytes.
+absl::Status CheckReply(const FoldRequest& request, const FoldReply& reply, const Ranking& ranking = {},
+                        size_t key_bytes = kMaxKeyBytes);
+absl::Status CheckReply(const LookUpRequest& request, const LookUpReply& reply, const Ranking& ranking = {},
+                        size_t key_bytes = kMaxKeyBytes);
 
 }  // namespace tenfold

@@ -239,17 +239,6 @@ uint64_t BatchMerge::Keys() const {
   return keys;
 }
 
-void BatchMerge::SetSize(uint32_t top, uint32_t groups) {
-  if (options_.rules.groups == 0) groups = 0;
-  if (options_.top == top && options_.rules.groups == groups) return;
-  options_.top = top;
-  options_.rules.groups = groups;
-  // Thresholds and known entries are of the best of another number.
-  thresholds_.clear();
-  Forget();
-  if (replica_ != nullptr) replica_ = MakeReplica();
-}
-
 void BatchMerge::Forget() {
   known_.Clear();
   if (replica_ != nullptr) replica_->Clear();

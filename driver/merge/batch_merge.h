@@ -72,8 +72,6 @@ class BatchMerge {
   // Once done: the exact top k with its proof. The next attempt makes use of what was learnt by then.
   const GlobalTopK::Result& result() const { return *result_; }
 
-  // The result has another `top`, and so many groups, if it has any, from the next attempt on.
-  void SetSize(uint32_t top, uint32_t groups);
   // The workers' states are not what was believed, or the job is over: forgets everything that was kept of them.
   void Forget();
   // Drops all that takes memory, for a job that is over.

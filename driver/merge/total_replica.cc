@@ -1,7 +1,6 @@
 #include "driver/merge/total_replica.h"
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -77,39 +76,47 @@ bool TotalReplica::Add(size_t worker, const Entries& entries) {
 
 void TotalReplica::Complete(size_t worker, const Composition& composition) { parts_.at(worker) = {composition, false}; }
 
+bool TotalReplica::Precedes(const TotalEntry& a, const TotalEntry& b) const {
+  if (a.sum != b.sum) return a.sum > b.sum;
+  const std::strong_ordering exactly = rules_.ranking.Compare(a.sums, b.sums);
+  return exactly == 0 ? a.key < b.key : exactly < 0;
+}
+
+bool TotalReplica::MayBeIn(const TotalEntry& entry) const {
+  if (rules_.condition == nullptr) return true;
+  const Units only = rules_.ranking.Turned(entry.sum);
+  return rules_.condition(entry.sums.empty() ? std::span(&only, 1) : entry.sums);
+}
+
 std::vector<Partial> TotalReplica::HighestOf(const Totals& totals, size_t k) const {
-  const auto to_partial = [](const TotalEntry& entry) {
-    return Partial{std::string(entry.key), entry.sum, {entry.sums.begin(), entry.sums.end()}};
-  };
   const Totals::Top highest = totals.Highest(k, std::nullopt, 0, rules_.condition, rules_.least);
-  std::vector<Partial> top;
-  for (const TotalEntry& entry : highest.entries) top.push_back(to_partial(entry));
-  const auto precedes = [this](const Partial& a, const Partial& b) { return rules_.Precedes(a, b); };
+  std::vector<TotalEntry> top = highest.entries;
+  const auto precedes = [this](const TotalEntry& a, const TotalEntry& b) { return Precedes(a, b); };
   if (highest.floor && top.size() == k && *highest.floor == top.back().sum) {
     // Totals left out some keys with what the k-th is ranked by; those that come first belong in the result.
     const Units tied = top.back().sum;
-    std::erase_if(top, [&](const Partial& entry) { return entry.sum == tied; });
+    std::erase_if(top, [&](const TotalEntry& entry) { return entry.sum == tied; });
     const size_t wanted = k - top.size();
-    std::vector<Partial> first;
+    std::vector<TotalEntry> first;
     std::vector<TotalEntry> some;
     uint64_t from = 0;
     do {
       some.clear();
       from = totals.AtOrAbove(tied, from, kPartBytes, &some);
       for (const TotalEntry& entry : some) {
-        if (entry.sum != tied) continue;
-        Partial partial = to_partial(entry);
-        if (rules_.condition == nullptr || rules_.condition(AllSums(partial.sum, partial.sums, rules_.ranking)))
-          first.push_back(std::move(partial));
+        if (entry.sum == tied && MayBeIn(entry)) first.push_back(entry);
       }
       if (first.size() < wanted) continue;
       std::nth_element(first.begin(), first.begin() + static_cast<ptrdiff_t>(wanted) - 1, first.end(), precedes);
       first.resize(wanted);
     } while (from != 0);
-    std::ranges::move(first, std::back_inserter(top));
+    top.insert(top.end(), first.begin(), first.end());
   }
   std::ranges::sort(top, precedes);
-  return top;
+  std::vector<Partial> partials;
+  for (const TotalEntry& entry : top)
+    partials.push_back({std::string(entry.key), entry.sum, {entry.sums.begin(), entry.sums.end()}});
+  return partials;
 }
 
 GlobalTopK::Result TotalReplica::Highest(size_t k) const {

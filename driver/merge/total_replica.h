@@ -54,7 +54,8 @@ class TotalReplica {
   // Everything was added: worker w's part is at this composition from here on.
   void Complete(size_t worker, const Composition& composition);
 
-  // All parts are there. T is the k-th total, U none; `entries` are those added since Begin.
+  // All parts are there. T is the k-th total, unset where all totals have to be seen, U none; `entries` are those added
+  // since Begin.
   GlobalTopK::Result Highest(size_t k) const;
 
  private:
@@ -66,6 +67,9 @@ class TotalReplica {
 
   // The totals of a group, framed; nullptr if it does not count.
   Totals* TotalsOf(std::string_view group);
+  // The order of a result, and whether a key may be in it.
+  bool Precedes(const TotalEntry& a, const TotalEntry& b) const;
+  bool MayBeIn(const TotalEntry& entry) const;
   std::vector<Partial> HighestOf(const Totals& totals, size_t k) const;
 
   const ResultRules rules_;

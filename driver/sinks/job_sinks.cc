@@ -70,6 +70,7 @@ std::string CheckPlace(const Sink& sink, const SinkPlaces& places) {
 JobSinks::JobSinks(const Options& options, Journal* journal)
     : job_(options.spec.name()),
       job_id_(options.job_id),
+      spec_(options.spec),
       form_(ResultFormOf(options.spec)),
       journal_(journal),
       forked_(options.forked) {
@@ -176,7 +177,7 @@ absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
     }
     const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, next);
     if (!batch.ok()) return batch.status();
-    const std::vector<std::string> lines = BatchLines(job_, partitions, *batch, form_);
+    const std::vector<std::string> lines = BatchLines(job_, partitions, *batch, FormOfBatch(form_, spec_, *batch));
     absl::Status status = feed->target->Append(absl::StrJoin(lines, "\n"), stop);
     if (!status.ok()) return status;
     FaultPoint("driver.sink_appended");
@@ -195,7 +196,8 @@ std::string JobSinks::FindFork(const SinkTarget::Last& last, uint64_t committed,
     return absl::StrCat("has batch ", last.batch, " of the job, and the journal ends at batch ", committed);
   const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, last.batch);
   // One that is no longer kept cannot be compared.
-  if (!batch.ok() || SaysTheSame(last.line, BatchLines(job_, partitions, *batch, form_).back())) return "";
+  if (!batch.ok() || SaysTheSame(last.line, BatchLines(job_, partitions, *batch, FormOfBatch(form_, spec_, *batch)).back()))
+    return "";
   return absl::StrCat("has another batch ", last.batch, " of the job than the journal");
 }
 

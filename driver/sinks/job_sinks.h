@@ -81,6 +81,7 @@ class JobSinks {
   const std::string job_;
   const std::string job_id_;
   // No update of a job changes it.
+  const JobSpec spec_;
   const ResultForm form_;
   Journal* const journal_;
   const std::function<void(const std::string& sink, const std::string& knows)> forked_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "nlohmann/json.hpp"
 
 namespace tenfold {
 
@@ -110,11 +111,24 @@ void KeepGroup(const std::string& group, GetBatchReply* reply) {
   for (FinalWindow& final : *reply->mutable_batch()->mutable_finals()) keep(&final);
 }
 
-std::string RenderBatch(OutputFormat output, const GetBatchReply& reply) {
-  if (output == OutputFormat::kText) return TopText(reply);
+std::vector<std::string> LinesOfGroup(const std::string& group, const std::vector<std::string>& lines) {
+  std::vector<std::string> of_group;
+  for (const std::string& line : lines) {
+    if (nlohmann::json::parse(line).at("group") == group) of_group.push_back(line);
+  }
+  return of_group;
+}
+
+std::string RenderBatch(OutputFormat output, const GetBatchReply& reply, const std::optional<std::string>& group) {
+  if (output == OutputFormat::kText) {
+    GetBatchReply shown = reply;
+    if (group) KeepGroup(*group, &shown);
+    return TopText(shown);
+  }
   const std::vector<Partition> partitions(reply.partitions().begin(), reply.partitions().end());
-  const ResultForm form = ResultFormOf(reply.spec());
-  return fmt::format("{}\n", fmt::join(BatchLines(reply.job(), partitions, reply.batch(), form), "\n"));
+  std::vector<std::string> lines = BatchLines(reply.job(), partitions, reply.batch(), ResultFormOf(reply.spec()));
+  if (group) lines = LinesOfGroup(*group, lines);
+  return lines.empty() ? "" : fmt::format("{}\n", fmt::join(lines, "\n"));
 }
 
 EndGap GapOf(const GetEndsReply& ends, const GetBatchReply& reply) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "driver.pb.h"
@@ -19,12 +20,16 @@ struct TableHeads {
 std::string TableOf(const BatchCommitted& batch, const ResultForm& form, const TableHeads& heads = {});
 std::string TableOf(const FinalWindow& final, const ResultForm& form, const TableHeads& heads = {});
 
-// The groups that a batch has, in its own result and in its final windows; and leaves one of them.
+// The groups that a batch has, in its own result and in its final windows.
 std::vector<std::string> GroupNames(const GetBatchReply& reply);
+// Leaves one of them in tables.
 void KeepGroup(const std::string& group, GetBatchReply* reply);
+// The lines among those of a batch that are of this group.
+std::vector<std::string> LinesOfGroup(const std::string& group, const std::vector<std::string>& lines);
 
-// A whole batch, with the windows that became final with it: a table for people, or lines of JSON as sinks get them.
-std::string RenderBatch(OutputFormat output, const GetBatchReply& reply);
+// A whole batch, with the windows that became final with it, or one group of both: a table for people, or lines of JSON as
+// sinks get them.
+std::string RenderBatch(OutputFormat output, const GetBatchReply& reply, const std::optional<std::string>& group = {});
 
 struct EndGap {
   uint64_t records = 0;

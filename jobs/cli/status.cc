@@ -15,6 +15,7 @@
 #include "jobs/plan/measures.h"
 #include "jobs/show/result_json.h"
 #include "jobs/show/status_json.h"
+#include "jobs/spec/batch_spec.h"
 #include "jobs/spec/spec_writer.h"
 
 namespace tenfold {
@@ -40,7 +41,9 @@ std::string BadText(const std::map<std::pair<BadReason, std::string>, uint64_t>&
   return parts.empty() ? "0" : fmt::format("{}: {}", total, absl::StrJoin(parts, ", "));
 }
 
-std::string ProofText(const TopKProof& proof, const Ranking& ranking) {
+// `all_seen`: every total was, so that there is nothing to prove.
+std::string ProofText(const TopKProof& proof, const Ranking& ranking, bool all_seen) {
+  if (all_seen) return fmt::format("the totals of all keys were seen; {} entries came for it", proof.entries());
   const auto text = [&](const Int128& total) { return FormatUnits(ranking.Turned(FromProto(total))); };
   const std::string kth = proof.has_kth_total() ? text(proof.kth_total()) : "none, as fewer keys are ranked";
   const std::string bound = proof.has_unseen_bound()
@@ -105,7 +108,10 @@ std::string FactsText(const JobStatus& status) {
         {"final", batch.has_closed_through() ? "up to " + WindowText(batch.closed_through(), calendar) : "none yet"});
     rows.push_back({"late", fmt::format("{} of the records", batch.late_records())});
   }
-  rows.push_back({"proof", ProofText(batch.proof(), MeasuresOf(status.spec()).ranking)});
+  const JobSpec spec = SpecOfBatch(status.spec(), batch);
+  const Ranking ranking = MeasuresOf(spec).ranking;
+  const bool all_seen = ranking.quotient.has_value() || !spec.fold().general().group().empty();
+  rows.push_back({"proof", ProofText(batch.proof(), ranking, all_seen)});
   return FormatTable(rows, {});
 }
 

@@ -2,6 +2,8 @@
 #include "jobs/cli/submit.h"
 
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "common/process/process.h"
@@ -11,6 +13,8 @@
 #include "jobs/cli/output.h"
 #include "jobs/cli/spec_file.h"
 #include "jobs/cli/verbs.h"
+#include "jobs/spec/job_spec.h"
+#include "jobs/spec/spec_writer.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {
@@ -65,13 +69,48 @@ int Cancel(const CliGlobals& globals, const Options& options) {
 
 }  // namespace
 
+namespace {
+
+// Says what an update changed, a sentence for each key of the spec.
+void TellChanges(const JobSpec& before, const JobSpec& after) {
+  const nlohmann::ordered_json old = SpecJson(before);
+  const nlohmann::ordered_json now = SpecJson(after);
+  std::set<std::string> keys;
+  for (const auto* json : {&old, &now}) {
+    for (const auto& [key, value] : json->items()) keys.insert(key);
+  }
+  bool same = true;
+  for (const std::string& key : keys) {
+    const auto shown = [&key](const nlohmann::ordered_json& json) {
+      if (!json.contains(key)) return std::string("not said");
+      return json[key].is_string() ? json[key].get<std::string>() : json[key].dump();
+    };
+    if (shown(old) == shown(now)) continue;
+    same = false;
+    PrintError(
+        fmt::format("{} is {} from the next batch on, with the state as it is; it was {}", key, shown(now), shown(old)));
+  }
+  if (same) PrintError("nothing changes: the job has this spec already");
+}
+
+}  // namespace
+
 int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, bool updates, OutputFormat output) {
   UpdateRequest update;
   SubmitRequest submit;
   *update.mutable_spec() = *submit.mutable_spec() = spec;
   submit.set_job_id(RandomId());
   std::string job_id;
+  std::optional<JobSpec> before;
   const grpc::Status status = AskTwice(globals, kKafkaAnswerTimeout, [&](DriverService::Stub* driver, auto* context) {
+    if (updates && !before) {
+      grpc::ClientContext looking;
+      SetDeadline(&looking, kDriverTimeout);
+      GetStatusRequest look;
+      look.set_job(spec.name());
+      JobStatus job;
+      if (driver->GetStatus(&looking, look, &job).ok()) before = job.spec();
+    }
     UpdateReply updated;
     SubmitReply submitted;
     const grpc::Status asked =
@@ -81,6 +120,8 @@ int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, bool updates, Out
   });
   if (!status.ok()) return ReportError(globals, status);
   PrintData(JobIdLine(output, spec.name(), job_id));
+  // To people it is said on the other stream, as what a script reads is the id.
+  if (before && output == OutputFormat::kText) TellChanges(*before, WithoutSecrets(spec));
   return kExitOk;
 }
 
@@ -99,7 +140,7 @@ void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   verb->add_flag(
       "--update", options->update,
       "give the job of this name the spec from its next batch on: all of it may differ but sources, topics, start, until, "
-      "format, fields, time, window, tables, where, let, explode, key, score or measures, initial, rank, order and having");
+      "format, fields, time, window, tables, where, let, explode, group, key, score or measures, initial and key_bytes");
   AddOutputOption(verb, &options->output);
   verb->callback([=] { *run = [=] { return Submit(*globals, *options); }; });
 }

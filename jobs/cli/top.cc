@@ -48,9 +48,8 @@ struct Options {
 };
 
 // Prints the batch, or what it has of the group that is asked for. False if that cannot be printed.
-bool Print(const Options& options, const std::string& before, GetBatchReply reply) {
-  if (options.group) KeepGroup(*options.group, &reply);
-  return PrintData(before + RenderBatch(options.output, reply));
+bool Print(const Options& options, const std::string& before, const GetBatchReply& reply) {
+  return PrintData(before + RenderBatch(options.output, reply, options.group));
 }
 
 // Says that the batch has no such group; nullopt if it has it, or none is asked for.
@@ -62,8 +61,10 @@ std::optional<int> RefuseGroup(const Options& options, const GetBatchReply& repl
   }
   const std::vector<std::string> names = GroupNames(reply);
   if (std::ranges::find(names, *options.group) != names.end()) return std::nullopt;
+  const bool cut = reply.batch().groups_cut() || std::ranges::any_of(reply.batch().finals(), &FinalWindow::groups_cut);
   PrintError(fmt::format("{} has no group {} in batch {}{}", options.job, Quoted(*options.group), reply.batch().batch(),
-                         DidYouMean(*options.group, names)));
+                         cut ? fmt::format(", which has the first {} by name, and there are more", reply.spec().groups())
+                             : DidYouMean(*options.group, names)));
   return kExitRefused;
 }
 
@@ -156,11 +157,12 @@ int ShowWindow(const CliGlobals& globals, const Options& options) {
     // What is asked for is in this window.
     reply.mutable_batch()->clear_groups();
     if (const std::optional<int> exit_code = RefuseGroup(options, reply)) return *exit_code;
-    if (options.group) KeepGroup(*options.group, &reply);
     if (options.output == OutputFormat::kJson) {
       const std::vector<Partition> partitions(reply.partitions().begin(), reply.partitions().end());
-      PrintData(fmt::format("{}\n", fmt::join(FinalLines(reply.job(), partitions, reply.batch(), form), "\n")));
+      const std::vector<std::string> lines = FinalLines(reply.job(), partitions, reply.batch(), form);
+      PrintData(fmt::format("{}\n", fmt::join(options.group ? LinesOfGroup(*options.group, lines) : lines, "\n")));
     } else {
+      if (options.group) KeepGroup(*options.group, &reply);
       PrintData(fmt::format("{}, final with batch {} of {}{}: {}\n{}", reply.job(), reply.batch().batch(),
                             FormatTime(reply.batch().published_at_us()), shown.decreed() ? ", by decree" : "", name,
                             TableOf(reply.batch().finals(0), form)));

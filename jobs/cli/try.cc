@@ -13,6 +13,8 @@
 #include "absl/time/clock.h"
 #include "common/number/units.h"
 #include "common/process/process.h"
+#include "common/text/framed_key.h"
+#include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
 #include "jobs/cli/output.h"
@@ -75,8 +77,11 @@ class Trial {
       text += fmt::format("   late: all its windows up to {} had passed\n", WindowText(*clock->passed(), *form_.calendar));
     } else {
       if (made.pane) text += "   " + Windows(*made.pane) + "\n";
-      for (const Contribution::Event& event : made.events)
-        text += fmt::format("   adds to {}: {}\n", Printable(KeyText(std::string(event.key), form_)), Contributions(event));
+      for (const Contribution::Event& event : made.events) {
+        const std::string group = form_.has_group ? " of " + Shown(PartsOfKey(event.key)[0]) : "";
+        text += fmt::format("   adds to {}{}: {}\n", Printable(KeyText(std::string(event.key), form_)), group,
+                            Contributions(event));
+      }
       without_events_ += made.events.empty();
       if (made.events.empty()) text += "   adds to no key: its list has no element that is kept\n";
     }
@@ -115,10 +120,13 @@ class Trial {
   // What an event adds to each measure.
   std::string Contributions(const Contribution::Event& event) const {
     std::string text;
+    const auto added = [&event](size_t sum, const std::optional<size_t>& present) {
+      return present && event.units[*present] == 0 ? std::string("null") : FormatUnits(event.units[sum]);
+    };
     for (const RowMeasure& measure : form_.measures.measures) {
-      const bool null = measure.present && event.units[*measure.present] == 0;
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", measure.name,
-                          null ? "null" : FormatUnits(event.units[measure.sum]));
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", measure.name, added(measure.sum, measure.present));
+      // Of an average what is divided by says whether there was a number.
+      if (measure.quotient) text += " / " + added(measure.quotient->divisor, measure.quotient->divisor_present);
     }
     return text;
   }

@@ -61,8 +61,9 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
       case BAD_EMPTY_KEY:
         return std::string("its key is empty");
       case BAD_KEY_TOO_LONG:
-        return fmt::format("its key{} has more than {} bytes", fold.group().empty() ? "" : ", with the group,",
-                           fold.key_bytes() == 0 ? kMaxKeyBytes : fold.key_bytes());
+        return fmt::format(
+            "its key has more than {} bytes{}", fold.key_bytes() == 0 ? kMaxKeyBytes : fold.key_bytes(),
+            fold.group().empty() && fold.key_size() < 2 ? "" : ", with its group and two for each of its parts");
       case BAD_NEGATIVE_DIVISOR:
         return fmt::format("{} adds a negative number to the divisor", subject);
       case BAD_NULL_KEY:
@@ -109,6 +110,7 @@ std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason
     *fold.mutable_fields() = source == 0 ? all.fields() : all.others(static_cast<int>(source) - 1).fields();
     fold.mutable_window()->set_ahead_us(all.window().ahead_us());
     fold.set_group(all.group());
+    *fold.mutable_key() = all.key();
     fold.set_key_bytes(all.key_bytes());
     return GeneralText(fold, value, reason, subject);
   }

@@ -181,15 +181,19 @@ Rows BlockDecoder::MakeKeys(Rows rows) {
   const std::vector<uint32_t>& parts = plan_->key.nodes;
   const bool framed = parts.size() > 1;
   if (framed) ForRows(rows, [this](size_t row) { made_keys_[row].clear(); });
-  for (const uint32_t node : parts) {
+  for (size_t part = 0; part < parts.size(); ++part) {
+    const uint32_t node = parts[part];
     const ValueType type = plan_->nodes[node].type;
+    const bool is_whole = plan_->IsWholeKey(part);
     const Column& column = evaluator_.Evaluate(node, rows);
     // A null key is bad.
     rows &= ~(column.unfit | column.nulls);
+    Rows empty = 0;
     ForRows(rows, [&](size_t row) {
       std::string_view text = column.texts[row];
       std::string other;
       if (type != ValueType::kText) text = other = ValueText(ColumnEvaluator::RowValue(column, type, row));
+      empty |= Rows{is_whole && text.empty()} << row;
       if (framed) {
         AppendKeyPart(text, &made_keys_[row]);
         text = made_keys_[row];
@@ -198,11 +202,12 @@ Rows BlockDecoder::MakeKeys(Rows rows) {
       }
       block_.keys[row] = text;
     });
+    rows &= ~empty;
   }
   Rows sound = 0;
   ForRows(rows, [&](size_t row) {
     const size_t size = block_.keys[row].size();
-    sound |= Rows{size > 0 && size <= plan_->key_bytes} << row;
+    sound |= Rows{size <= plan_->key_bytes} << row;
   });
   return sound;
 }

@@ -170,13 +170,14 @@ bool GeneralDecoder::MakeKey(std::string* key) {
   const size_t parts = key_values_.size();
   for (size_t i = 0; i < parts; ++i) {
     if (IsNull(key_values_[i])) return Bad(BAD_NULL_KEY, key_subjects_[i]);
+    const std::string text = ValueText(key_values_[i]);
+    if (text.empty() && plan_->IsWholeKey(i)) return Bad(BAD_EMPTY_KEY, "");
     if (parts == 1) {
-      *key = ValueText(key_values_[i]);
+      *key = text;
     } else {
-      AppendKeyPart(ValueText(key_values_[i]), key);
+      AppendKeyPart(text, key);
     }
   }
-  if (key->empty()) return Bad(BAD_EMPTY_KEY, "");
   return key->size() <= plan_->key_bytes || Bad(BAD_KEY_TOO_LONG, "");
 }
 

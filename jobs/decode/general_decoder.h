@@ -39,7 +39,7 @@ namespace tenfold {
 //   BAD_TOO_MANY_ELEMENTS  [explode.NAME] the list that is exploded has over kMaxElements
 // and for each element of a list that is exploded, or else once, unless `where` keeps it not,
 //   BAD_NULL_KEY        [group, part of the key] it is null
-//   BAD_EMPTY_KEY       the key has one part, of no bytes, and no group
+//   BAD_EMPTY_KEY       the key has one part, beside its group, of no bytes
 //   BAD_KEY_TOO_LONG    it is over the plan's key_bytes
 //   BAD_NUMBER_OUT_OF_RANGE  [measure] what it adds does not fit 64 bits of units of 1e-9
 //   BAD_NEGATIVE_DIVISOR  [measure] what it adds to the divisor, so rounded, is below 0

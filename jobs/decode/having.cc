@@ -19,7 +19,7 @@ class Having {
       : measures_(std::move(measures)), plan_(std::move(plan)), evaluator_(plan_) {}
 
   bool Holds(std::span<const Units> sums) {
-    if (!measures_.measures[measures_.ranked].ValueOf(sums)) return false;
+    if (!measures_.measures[measures_.ranked].HasValue(sums)) return false;
     if (plan_->where.nodes.empty()) return true;
     evaluator_.Begin();
     for (uint32_t i = 0; i < measures_.measures.size(); ++i) {

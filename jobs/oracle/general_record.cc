@@ -421,9 +421,10 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
     std::string key;
     for (size_t i = 0; i < key_.size(); ++i) {
       if (values_of_key[i].null()) return bad(BAD_NULL_KEY, part_name(i));
+      // The key alone, whatever the group is.
+      if (fold_.key_size() == 1 && i + 1 == key_.size() && FormOf(values_of_key[i]).empty()) return bad(BAD_EMPTY_KEY, "");
       key += key_.size() == 1 ? FormOf(values_of_key[i]) : Framed(FormOf(values_of_key[i]));
     }
-    if (key.empty()) return bad(BAD_EMPTY_KEY, "");
     if (key.size() > (fold_.key_bytes() == 0 ? kMaxKeyBytes : fold_.key_bytes())) return bad(BAD_KEY_TOO_LONG, "");
 
     // What is summed and counted, each with what it is called.

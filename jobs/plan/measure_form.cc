@@ -110,6 +110,7 @@ class FormReader {
              "write "
              "a quotient, like sum(a) / count()";
     }
+    if (tree.kind == Kind::kNumber) return "is a number beside an aggregate; it stands within it, as in sum(x / 2)";
     const std::string instead(WriteInPlaceOf(tree.text));
     return fmt::format("is no measure; write {}", instead.empty() ? kMeasureForms : instead);
   }

@@ -4,12 +4,15 @@
 
 namespace tenfold {
 
-std::optional<Fraction> RowMeasure::ValueOf(std::span<const Units> sums) const {
-  if (quotient) return quotient->HasValue(sums) ? std::optional(quotient->ValueOf(sums)) : std::nullopt;
+bool RowMeasure::HasValue(std::span<const Units> sums) const {
+  if (quotient) return quotient->HasValue(sums);
   // What another process sent may lack some.
-  if (sum >= sums.size() || (present && *present >= sums.size())) return std::nullopt;
-  if (present && sums[*present] == 0) return std::nullopt;
-  return Fraction::OfUnits(sums[sum]);
+  return sum < sums.size() && (!present || (*present < sums.size() && sums[*present] != 0));
+}
+
+std::optional<Fraction> RowMeasure::ValueOf(std::span<const Units> sums) const {
+  if (!HasValue(sums)) return std::nullopt;
+  return quotient ? quotient->ValueOf(sums) : Fraction::OfUnits(sums[sum]);
 }
 
 std::optional<std::string> RowMeasure::TextOf(std::span<const Units> sums) const {

@@ -26,7 +26,9 @@ struct RowMeasure {
 
   // Whether it may be null.
   bool nullable() const { return present.has_value() || quotient.has_value(); }
-  // Its exact value by the sums of a row; nullopt if it is null.
+  // Whether it has a value by the sums of a row, and is not null.
+  bool HasValue(std::span<const Units> sums) const;
+  // Its exact value; nullopt if it is null.
   std::optional<Fraction> ValueOf(std::span<const Units> sums) const;
   // The value in R1's text form, rounded to a multiple of 1e-9; nullopt if it is null.
   std::optional<std::string> TextOf(std::span<const Units> sums) const;

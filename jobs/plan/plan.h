@@ -120,7 +120,9 @@ struct Plan {
   PlanStep key;
   PlanStep values;
   bool has_group = false;
-  // The most bytes of a key, with its group.
+  // Whether this part of the key is all of it but for the group, so that it must not be empty.
+  bool IsWholeKey(size_t part) const { return has_group ? key.nodes.size() == 2 && part == 1 : key.nodes.size() == 1; }
+  // The most bytes of a key as rows have it: with its group, framed if there are several parts.
   size_t key_bytes = kMaxKeyBytes;
   std::vector<PlannedMeasure> measures;
   // The sums of a row in their order; and for each value the index of the measure that it is of.

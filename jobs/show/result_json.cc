@@ -10,6 +10,7 @@
 #include "common/number/units.h"
 #include "common/text/framed_key.h"
 #include "glog/logging.h"
+#include "jobs/spec/batch_spec.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {
@@ -34,6 +35,11 @@ ResultForm ResultFormOf(const JobSpec& spec) {
   if (spec.fold().general().has_window()) form.calendar = std::make_shared<PaneCalendar>(spec.fold().general().window());
   if (form.general) form.key_parts = static_cast<size_t>(spec.fold().general().key_size());
   form.has_group = !spec.fold().general().group().empty();
+  return form;
+}
+
+ResultForm FormOfBatch(ResultForm form, const JobSpec& spec, const BatchCommitted& batch) {
+  if (!IsResultOf(batch, spec)) form.measures = MeasuresOf(SpecOfBatch(spec, batch));
   return form;
 }
 
@@ -136,10 +142,14 @@ void AddLines(const Json& begin, const Result& result, const ResultForm& form, s
   line["group_count"] = result.groups_size();
   line["groups_cut"] = result.groups_cut();
   if (result.groups().empty()) return add(line, result.top());
+  // There may be a thousand partitions, and as many groups.
+  Json without_offsets = line;
+  without_offsets.erase("offsets");
   for (int i = 0; i < result.groups_size(); ++i) {
-    line["group"] = result.groups(i).group();
-    line["group_number"] = i + 1;
-    add(line, result.groups(i).top());
+    Json& of_group = i + 1 < result.groups_size() ? without_offsets : line;
+    of_group["group"] = result.groups(i).group();
+    of_group["group_number"] = i + 1;
+    add(of_group, result.groups(i).top());
   }
 }
 

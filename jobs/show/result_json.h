@@ -27,6 +27,8 @@ struct ResultForm {
   JobMeasures measures = {.measures = {{.name = kScoreMeasure}}, .ranked = 0, .ranking = {}};
 };
 ResultForm ResultFormOf(const JobSpec& spec);
+// The same, for a batch that was made by what the spec was then; `form` is that of the spec.
+ResultForm FormOfBatch(ResultForm form, const JobSpec& spec, const BatchCommitted& batch);
 
 // The parts of a key: of several, those that its frame holds, but for the group.
 std::vector<std::string> KeyParts(const std::string& key, const ResultForm& form);
@@ -47,8 +49,8 @@ std::vector<std::string> MeasureTexts(const Entry& entry, const ResultForm& form
 // "batch_records": RFC 3339 UTC and booleans; null as long as no record had a time.
 //
 // A result with groups has a line for each, with "group", which of how many it is ("group_number" from 1, "group_count"),
-// and whether there are more than the job allows ("groups_cut") before "top"; without a group it is one line whose group is
-// null.
+// and whether there are more than the job allows ("groups_cut") before "top", and "offsets" in the last of them alone;
+// without a group it is one line whose group is null.
 std::vector<std::string> TopLines(const std::string& job, const std::vector<Partition>& partitions,
                                   const BatchCommitted& batch, const ResultForm& form = {});
 

@@ -9,6 +9,7 @@
 #include "fmt/format.h"
 #include "jobs/show/result_json.h"
 #include "jobs/show/waiting_text.h"
+#include "jobs/spec/batch_spec.h"
 #include "jobs/spec/spec_writer.h"
 
 namespace tenfold {
@@ -212,7 +213,9 @@ Json JobStatusJson(const JobStatus& status) {
     json["sinks"].push_back(
         {{"sink", sink.sink()}, {"delivered_batch", sink.delivered_batch()}, {"problem", sink.problem()}});
   }
-  json["proof"] = status.batch() == 0 ? Json() : ProofJson(status.last_batch().proof(), MeasuresOf(status.spec()).ranking);
+  json["proof"] = status.batch() == 0 ? Json()
+                                      : ProofJson(status.last_batch().proof(),
+                                                  MeasuresOf(SpecOfBatch(status.spec(), status.last_batch())).ranking);
   json["spec"] = SpecJson(status.spec());
   return json;
 }

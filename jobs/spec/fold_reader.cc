@@ -249,6 +249,8 @@ void FoldReader::ReadKey(const YamlNode& node, const std::string& path) {
 }
 
 void FoldReader::ReadGroup(const YamlNode& node, const std::string& path) {
+  if (node.kind == YamlNode::Kind::kList)
+    return Problem(node.offset, path, "is one expression; several are one as concat(a, \"/\", b)");
   group_ = ReadExpression(node, path, path);
   if (group_ && node.text.empty()) Problem(node.offset, path, "is empty; leave it out to rank all keys together");
 }

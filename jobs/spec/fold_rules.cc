@@ -75,6 +75,12 @@ class FoldRuleChecker {
     CheckCount("measures", general.measures_size(), kMaxMeasures, "measures");
     if (general.key_bytes() > kMaxKeyBytes)
       Violation("limits.key_bytes", fmt::format("must be a whole number from 1 to {}", kMaxKeyBytes));
+    const auto parts = static_cast<size_t>(general.key_size() + (general.group().empty() ? 0 : 1));
+    if (general.key_bytes() > 0 && parts > 1 && general.key_bytes() <= 2 * parts)
+      Violation("limits.key_bytes",
+                fmt::format("leaves no room: {} parts of a key, with its group, take two bytes each beside "
+                            "their own",
+                            parts));
     if (general.key().empty()) Violation("key", "is missing; name the field whose values are ranked");
     if (general.measures().empty())
       Violation("score", "is missing, and there are no measures; e.g. 0.8*clicks + like, or measures: {events: count()}",
@@ -364,8 +370,8 @@ class FoldRuleChecker {
       const std::string& key = initial.key();
       const std::string path = KeyPath("initial", key);
       if (key.empty()) Violation(path, "a key must not be empty");
-      if (key.size() > kMaxKeyBytes)
-        Violation(path, fmt::format("the key has {} bytes; {} are allowed", key.size(), kMaxKeyBytes));
+      const size_t most = fold_.general().key_bytes() == 0 ? kMaxKeyBytes : fold_.general().key_bytes();
+      if (key.size() > most) Violation(path, fmt::format("the key has {} bytes; {} are allowed", key.size(), most));
       if (!IsUtf8(key)) Violation(path, "the key is not UTF-8");
       if (last != nullptr && *last >= key) Violation(path, "keys must be sorted, each once");
       last = &key;

@@ -77,7 +77,8 @@ class SpecReader : private FoldReader {
          {"group", [this](auto&... at) { ReadGroup(at...); }},
          {"groups",
           [this](auto&... at) {
-            if (const std::optional<uint32_t> groups = ReadCount(at..., kMaxGroups)) spec_->set_groups(*groups);
+            if (const std::optional<uint32_t> groups = ReadCount(at..., kMaxGroups, "; what has a top each is group"))
+              spec_->set_groups(*groups);
           }},
          {"limits", [this](auto&... at) { ReadLimits(at...); }},
          {"score", [this](auto&... at) { ReadScore(at...); }},
@@ -461,20 +462,14 @@ std::string CheckUpdate(const JobSpec& before, const JobSpec& after) {
     part = std::move(changed);
   } else if (!MessageDifferencer::Equals(before.fold().general(), after.fold().general())) {
     part = GeneralDifference(before.fold().general(), after.fold().general());
-  } else if (before.rank() != after.rank()) {
-    part = "rank";
-  } else if (before.order() != after.order()) {
-    part = "order";
-  } else if (before.having() != after.having()) {
-    part = "having";
   } else if (FoldHash(before) != FoldHash(after)) {
     part = "what is folded";
   }
   if (part.empty()) return "";
   return fmt::format(
-      "{} differs from the job's, {}. Submit the spec under another name, or cancel the job and submit it anew", part,
-      part == "rank" || part == "order" || part == "having" ? "which cannot be changed while it runs"
-                                                            : "whose state was folded by it");
+      "{} differs from the job's, whose state was folded by it. Submit the spec under another name, or cancel the job and "
+      "submit it anew",
+      part);
 }
 
 uint64_t FoldHash(const JobSpec& spec) {

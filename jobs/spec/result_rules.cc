@@ -46,9 +46,8 @@ void CheckGroups(const JobSpec& spec, const Violation& violation) {
     violation(
         "groups",
         fmt::format("{} tops of {} keys of up to {} bytes with {} measures are more than a result may have; at most {} "
-                    "are allowed, or more with shorter keys, limits: {{key_bytes: {}}}",
-                    spec.groups(), spec.top(), KeyBytesOf(spec), spec.fold().general().measures_size(), most,
-                    KeyBytesOf(spec) / 4),
+                    "are allowed, or more where keys are shorter, by a lower key_bytes",
+                    spec.groups(), spec.top(), KeyBytesOf(spec), spec.fold().general().measures_size(), most),
         "measures");
   }
 }

@@ -16,7 +16,9 @@ std::string InPlaceOf(std::string_view word) {
   const std::string lower = absl::AsciiStrToLower(std::string(word));
   if (lower == "limit") return "; top says how many keys are ranked";
   if (lower == "order_by") return "; rank names the measure, and order which end comes first";
-  if (lower == "group_by") return "; key says what is ranked";
+  if (lower == "group_by")
+    return "; key says what is ranked, and group, if there is to be a top for each of its values, within what";
+  if (lower == "key_bytes") return "; it stands in limits, as limits: {key_bytes: 100}";
   if (lower == "select" || lower == "aggregates") return "; measures has what is shown";
   if (lower == "filter") return "; where is the condition on records, having that on measures";
   return "";
@@ -136,13 +138,14 @@ bool YamlReader::ReadBool(const YamlNode& node, const std::string& path) {
   return ReadWord(node, path, {"true", "false"}) == std::optional<size_t>(0);
 }
 
-std::optional<uint32_t> YamlReader::ReadCount(const YamlNode& node, const std::string& path, uint32_t most) {
+std::optional<uint32_t> YamlReader::ReadCount(const YamlNode& node, const std::string& path, uint32_t most,
+                                              std::string_view hint) {
   std::string text;
   if (!ReadText(node, path, &text)) return std::nullopt;
   uint32_t count = 0;
   const bool digits = text.find_first_not_of("0123456789") == std::string::npos && absl::SimpleAtoi(text, &count);
   if (digits && count >= 1 && count <= most) return count;
-  Problem(node.offset, path, fmt::format("must be a whole number from 1 to {}", most));
+  Problem(node.offset, path, fmt::format("must be a whole number from 1 to {}{}", most, hint));
   return std::nullopt;
 }
 

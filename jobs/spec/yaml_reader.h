@@ -43,8 +43,9 @@ class YamlReader {
   // Returns the index of the node's text among the words.
   std::optional<size_t> ReadWord(const YamlNode& node, const std::string& path, const std::vector<std::string>& words);
   bool ReadBool(const YamlNode& node, const std::string& path);
-  // Reads a whole number from 1 to `most`, below 10^9.
-  std::optional<uint32_t> ReadCount(const YamlNode& node, const std::string& path, uint32_t most);
+  // Reads a whole number from 1 to `most`; what is none is told with a hint.
+  std::optional<uint32_t> ReadCount(const YamlNode& node, const std::string& path, uint32_t most,
+                                    std::string_view hint = "");
 
   std::string_view text() const { return text_; }
   std::vector<YamlProblem>* problems() { return problems_; }

@@ -159,9 +159,10 @@ absl::StatusOr<std::vector<json>> JoinGroups(const JobSpec& spec, std::vector<js
       line["top"] = {{"groups", top}, {"cut", line.at("groups_cut")}};
       joined.push_back(std::move(line));
     } else {
-      for (const char* same : {"batch", "offsets", "records"}) {
+      for (const char* same : {"batch", "records"}) {
         if (line.at(same) != joined.back().at(same)) return absl::DataLossError("groups of one result are of several");
       }
+      if (line.contains("offsets")) joined.back()["offsets"] = line.at("offsets");
       joined.back()["top"]["groups"].push_back(top[0]);
     }
     missing -= count > 0;

@@ -53,6 +53,59 @@ TEST_F(UpdateTest, AnotherTopIsPublishedAtOnceAndOlderBatchesStayVerifiable) {
   }
 }
 
+// Each batch stays what it was made by, also for a driver that starts later.
+TEST_F(UpdateTest, AnotherRankOrderAndConditionHoldFromTheNextBatchOnWhileWorkersAndTheDriverDie) {
+  absl::StatusOr<std::string> topic = CreateTopic();
+  ASSERT_OK(topic.status());
+  job_.topics = {*topic};
+  const std::string fold =
+      "  format: {delimited: {separator: \"|\", fields: [page, clicks, minutes, like]}}\n"
+      "group: right(page, 1)\nkey: page\nmeasures: {clicks: sum(clicks), events: count(), wait: avg(minutes)}\n";
+  job_.fold = fold;
+  job_.top = 5;
+  ASSERT_OK(cluster_.Start(2));
+  ASSERT_OK(cluster_.Submit(job_));
+  std::vector<uint64_t> batches;
+  const std::vector<std::string> results = {"rank: wait\n", "rank: events\norder: ascending\n",
+                                            "having: wait > 4\ngroups: 3\n", "order: ascending\nhaving: events >= 3\n"};
+  uint32_t seed = 0;
+  for (const std::string& result : results) {
+    ASSERT_OK(ProduceSample(*topic, 3, ++seed, 300));
+    ASSERT_OK(cluster_.WaitCaughtUp(job_.name).status());
+    // Nothing comes, and yet the next batch is by the new spec.
+    job_.fold = fold + result;
+    const uint64_t before = cluster_.WaitCaughtUp(job_.name).value().at("batch");
+    ASSERT_OK(cluster_.Update(job_));
+    ASSERT_OK(cluster_.WaitForBatches(job_.name, before + 1));
+    batches.push_back(before);
+    batches.push_back(before + 1);
+    ASSERT_OK(cluster_.worker(static_cast<int>(seed % 2)).Kill());
+    ASSERT_OK(cluster_.worker(static_cast<int>(seed % 2)).Start());
+  }
+  ASSERT_OK(cluster_.driver().Kill());
+  ASSERT_OK(cluster_.driver().Start());
+  for (const uint64_t batch : batches) {
+    const CliResult verified = cluster_.RunCliWhenKafkaAnswers({"verify", job_.name, "--batch", std::to_string(batch)});
+    EXPECT_EQ(verified.exit_code, kExitOk) << batch << verified.out << verified.err;
+  }
+  // A sink that is added late gets what the one before got.
+  const std::vector<std::string> lines = cluster_.Published(job_.name);
+  const auto shown = [&](uint64_t batch) {
+    std::string entry;
+    for (const std::string& line : lines) {
+      const json parsed = json::parse(line);
+      if (parsed.at("batch") == batch && entry.empty() && !parsed.at("top").empty()) entry = parsed.at("top").at(0).dump();
+    }
+    return json::parse(entry);
+  };
+  const json first = shown(batches[0]);
+  EXPECT_EQ(first.at("score"), first.at("measures").at("clicks")) << first;
+  const json second = shown(batches[1]);
+  EXPECT_EQ(second.at("score"), second.at("measures").at("wait")) << second;
+  const CliResult same = cluster_.RunCli({"submit", "--update", cluster_.WriteFile("same.yaml", SpecText(job_))});
+  EXPECT_TRUE(absl::StrContains(same.err, "nothing changes: the job has this spec already")) << same.err;
+}
+
 TEST_F(UpdateTest, ASinkThatIsAddedGetsTheBatchesFromThereOnAndOthersMissNone) {
   ASSERT_NO_FATAL_FAILURE(Start());
   const uint64_t before = cluster_.WaitCaughtUp(job_.name).value().at("batch");

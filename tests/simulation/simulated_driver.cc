@@ -148,7 +148,7 @@ void SimulatedDriver::Update(const std::string& job_id, uint32_t top) {
     updated.set_job_id(job_id);
     *updated.mutable_spec() = job->job().spec;
     updated.mutable_spec()->set_top(top);
-    if (updated.spec().groups() > 0) updated.mutable_spec()->set_groups(1 + top % 5);
+    world_->ChangeResult(updated.mutable_spec());
     machine_->Update(std::move(updated), world_->now_us(), actions).IgnoreError();
   });
 }

@@ -26,8 +26,8 @@ class SimulatedDriver {
   // What the journal says of a job.
   struct Followed {
     std::vector<Partition> partitions;
-    uint32_t top = 0;
-    uint32_t groups = 0;
+    // Whose result is asked for.
+    JobSpec spec;
     BatchCommitted last;
     bool failed = false;
     bool cancelled = false;
@@ -89,8 +89,8 @@ class SimulatedDriver {
 
     std::vector<int64_t> checked;
     // Of so many keys.
-    uint32_t oracle_top = 0;
-    uint32_t oracle_groups = 0;
+    // What the oracle is of.
+    JobSpec oracle_spec;
     std::unique_ptr<Oracle> oracle;
     uint64_t delivered = 0;
     // The last Folds were those of a merge by changes; by which process, and what they quoted to each worker.

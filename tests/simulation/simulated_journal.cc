@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "jobs/spec/batch_spec.h"
 #include "tests/simulation/simulated_driver.h"
 
 namespace tenfold {
@@ -18,12 +19,10 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
   if (record.has_job_submitted()) {
     const JobSubmitted& submitted = record.job_submitted();
     jobs_[submitted.job_id()].partitions.assign(submitted.partitions().begin(), submitted.partitions().end());
-    jobs_[submitted.job_id()].top = submitted.spec().top();
-    jobs_[submitted.job_id()].groups = submitted.spec().groups();
+    jobs_[submitted.job_id()].spec = submitted.spec();
   } else if (record.has_job_updated()) {
     world_->Hit("step: job updated");
-    jobs_.at(record.job_updated().job_id()).top = record.job_updated().spec().top();
-    jobs_.at(record.job_updated().job_id()).groups = record.job_updated().spec().groups();
+    jobs_.at(record.job_updated().job_id()).spec = record.job_updated().spec();
   } else if (record.has_partitions_added()) {
     world_->Hit("step: partitions added");
     Job& job = jobs_.at(record.partitions_added().job_id());
@@ -97,13 +96,11 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   if (batch.batch() != job.last.batch() + 1) return fail("follows batch ", job.last.batch());
   const auto partitions = static_cast<size_t>(batch.next_offsets_size());
   if (partitions > job.partitions.size()) return fail("has more partitions than are journalled");
-  if (batch.k() != job.top) return fail("is of another top than its job");
-  if (job.oracle == nullptr || partitions != job.checked.size() || job.top != job.oracle_top ||
-      job.groups != job.oracle_groups) {
-    // More partitions, maybe more shards: from the start.
-    JobSpec spec = source.submitted.spec();
-    spec.set_top(job.oracle_top = job.top);
-    spec.set_groups(job.oracle_groups = job.groups);
+  if (!IsResultOf(batch, job.spec)) return fail("is of another result than its job");
+  if (job.oracle == nullptr || partitions != job.checked.size() || !IsResultOf(batch, job.oracle_spec)) {
+    // More partitions, maybe more shards, or another result: from the start.
+    const JobSpec spec = SpecOfBatch(source.submitted.spec(), batch);
+    job.oracle_spec = spec;
     job.oracle = std::make_unique<Oracle>(spec, partitions);
     job.checked.clear();
     for (size_t p = 0; p < partitions; ++p) job.checked.push_back(job.partitions[p].start_offset());

@@ -222,6 +222,17 @@ void SimulatedWorld::MakeResult(JobSpec* spec) {
   MakeHavingCanonical(spec);
 }
 
+void SimulatedWorld::ChangeResult(JobSpec* spec) {
+  if (spec->groups() > 0) spec->set_groups(static_cast<uint32_t>(1 + Draw(6)));
+  // What a scenario says of a result is of measures of its own.
+  if (scenario_ != nullptr || Chance(0.4)) return;
+  Hit("job: another rank, order or condition while it runs");
+  spec->clear_rank();
+  spec->clear_order();
+  spec->clear_having();
+  MakeResult(spec);
+}
+
 SimulatedJob* SimulatedWorld::MakeJob(const std::string& id) {
   SimulatedJob& job = jobs[id];
   job.submitted.set_job_id(id);

@@ -56,6 +56,8 @@ class SimulatedWorld {
   // Goes on to the next event and runs it.
   void RunNext();
 
+  // Has the job's results be of other groups, rank, order or condition, or leaves them as they are.
+  void ChangeResult(JobSpec* spec);
   // A new job, and records at random places of its log.
   SimulatedJob* MakeJob(const std::string& id);
   void AddRecords(SimulatedJob* job, size_t records);

@@ -23,8 +23,11 @@ absl::Status WrongRow() { return absl::DataLossError("a stored row has another n
 }  // namespace
 
 void BoundedTotals::SetRanking(const Ranking& ranking) {
+  const bool has_rows = !shards_.empty();
   ranking_ = ranking;
   Clear();
+  // What the sums are of is compared otherwise, and so is read anew.
+  stale_ = has_rows;
 }
 
 void BoundedTotals::AddRow(const Delta& row) {

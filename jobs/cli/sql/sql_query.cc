@@ -25,6 +25,7 @@ class QueryReader {
   // `number`, if set, is that of a query around this one, and says what ORDER BY and LIMIT would.
   SqlQuery Read(const SqlNode& select, const std::optional<SqlRowNumber>& number) {
     query_.offset = begin_;
+    if (number) number_target_ = number->target;
     if (TextOf(select, "op") != "SETOP_NONE") {
       Problem(begin_,
               "UNION, EXCEPT and INTERSECT are not supported; events of several topics are "
@@ -237,7 +238,7 @@ class QueryReader {
     for (const SqlNode& target : targets) ReadTarget(target);
     // What is wrong with one that is there was told.
     if (query_.measures.empty() && problems_->empty())
-      Problem(begin_, "SELECT has no measure, which is SUM(..) or COUNT(..)");
+      Problem(begin_, "SELECT has no measure, which is SUM(..), COUNT(..), AVG(..) or a quotient of two");
   }
 
   // What SELECT has under this name, if it is no column; else the node itself.
@@ -247,6 +248,19 @@ class QueryReader {
       return node;
     for (const SqlNode& target : targets) {
       if (TextOf(InnerOf(target), "name") == names[0]) return FieldOf(InnerOf(target), "val");
+    }
+    return node;
+  }
+
+  // What SELECT has under this name for a query around it; else the node itself.
+  static const SqlNode& NamedOutside(const SqlNode& node, const SqlNode& targets) {
+    const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
+    if (KindOf(node) != "ColumnRef" || names.empty()) return node;
+    for (const SqlNode& target : targets) {
+      const SqlNode& value = FieldOf(InnerOf(target), "val");
+      const std::vector<std::string> column = NamesOf(FieldOf(InnerOf(value), "fields"));
+      const std::string as = TextOf(InnerOf(target), "name");
+      if (as.empty() ? !column.empty() && column.back() == names.back() : as == names.back()) return value;
     }
     return node;
   }
@@ -268,7 +282,7 @@ class QueryReader {
         has_window = true;
         continue;
       }
-      const SqlText text = Rows().Translate(Named(item, targets), at);
+      const SqlText text = Rows().Translate(number.is_outside ? NamedOutside(item, targets) : Named(item, targets), at);
       const auto key =
           std::ranges::find_if(query_.keys, [&text](const SqlQuery::Key& each) { return each.text.text == text.text; });
       if (query_.group) return Problem(at, "a group is one expression; several are one as concat(a, '/', b)");
@@ -294,7 +308,11 @@ class QueryReader {
   void ReadTarget(const SqlNode& target) {
     const SqlNode& value = FieldOf(InnerOf(target), "val");
     const size_t at = OffsetOf(target, begin_);
-    if (IsWindow(value) || IsRowNumber(value)) return;
+    if (IsWindow(value)) return;
+    if (IsRowNumber(value)) {
+      if (&target != number_target_) Problem(at, "rows are numbered once");
+      return;
+    }
     if (IsMeasure(value) && !InnerOf(value).contains("over")) {
       MeasureOf(value, at, TextOf(InnerOf(target), "name"));
       return;
@@ -326,13 +344,15 @@ class QueryReader {
     }
     // A key that is wrong was told.
     const bool all_keys = std::ranges::none_of(query_.keys, [](const SqlQuery::Key& key) { return key.text.text.empty(); });
-    if (!is_key && all_keys) Problem(at, "this is neither in GROUP BY nor SUM(..) or COUNT(..)");
+    if (!is_key && all_keys)
+      Problem(at, "this is neither in GROUP BY nor a measure, SUM(..), COUNT(..), AVG(..) or a quotient of two");
   }
 
   static constexpr char kNoMeasure[] =
-      "a measure is SUM(..), COUNT(..), AVG(..) or a quotient of two, as SUM(a) / COUNT(*): what is computed otherwise "
-      "belongs "
-      "inside, as SUM(0.8 * clicks) for 0.8 * SUM(clicks), which would round twice";
+      "a measure is SUM(..), COUNT(..), AVG(..) or a quotient of two, as SUM(a) / COUNT(*), which is null where it divides "
+      "by 0 "
+      "and keeps its decimals: what is computed otherwise belongs inside, as SUM(0.8 * clicks) for 0.8 * SUM(clicks), which "
+      "would round twice";
 
   // The text of a measure; nullopt if the node is none, which was told.
   std::optional<SqlText> MeasureText(const SqlNode& node, size_t at) {
@@ -483,7 +503,7 @@ class QueryReader {
       return "";
     }
     if (query_.measures.empty()) return "";
-    Problem(at, "ORDER BY begins with the measure that ranks, SUM(..) or COUNT(..) or its name");
+    Problem(at, "ORDER BY begins with the measure that ranks, SUM(..), COUNT(..), AVG(..), a quotient of two, or its name");
     return "";
   }
 
@@ -491,6 +511,8 @@ class QueryReader {
   const size_t begin_;
   std::vector<SqlProblem>* const problems_;
   bool generating_ = false;
+  // The item of a SELECT that numbers its rows, if one does.
+  const SqlNode* number_target_ = nullptr;
   // The names that SELECT gives, and those of the keys in it.
   std::set<std::string> aliases_;
   std::set<std::string> shown_keys_;
@@ -506,7 +528,10 @@ SqlQuery ReadSqlQuery(const SqlNode& select, const std::map<std::string, SqlTabl
   while (first->contains("larg")) first = &FieldOf(*first, "larg");
   const SqlNode& targets = FieldOf(*first, "targetList");
   const size_t begin = targets.is_array() && !targets.empty() ? OffsetOf(targets[0], 0) : 0;
+  const size_t before = problems->size();
   const std::optional<SqlRowNumber> number = ReadSqlRowNumber(select, begin, problems);
+  // What is no top of groups is not read as something else, too.
+  if (!number && problems->size() > before) return {};
   return QueryReader(tables, begin, problems).Read(number ? *number->select : select, number);
 }
 

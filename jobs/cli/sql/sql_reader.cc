@@ -379,6 +379,10 @@ void AddHint(std::string_view sql, SqlProblem* problem) {
   const std::string upper = absl::AsciiStrToUpper(std::string(sql));
   if (absl::StrContains(upper, "'CONNECTOR'") || absl::StrContains(upper, "'FORMAT'"))
     problem->message += "; names of options stand without quotes, as in WITH (format = 'json'), and there is no connector";
+  if (absl::StrContains(problem->message, "must have an alias")) problem->message += "; write ) AS t";
+  if (absl::StrContains(upper, "QUALIFY"))
+    problem->message += "; a query around ROW_NUMBER() keeps the first rows, by WHERE n <= 10";
+  if (absl::StrContains(upper, "EMIT CHANGES")) problem->message += "; results come with every batch, without EMIT";
   if (absl::StrContains(upper, "CREATE STREAM")) problem->message += "; a topic is a CREATE TABLE";
   if (absl::StrContains(upper, "WINDOW TUMBLING") || absl::StrContains(upper, "WINDOW HOPPING"))
     problem->message += "; windows are FROM TUMBLE(clicks, at, INTERVAL '1 day') and HOP(..)";

@@ -1,8 +1,12 @@
 #include "jobs/cli/sql/sql_row_number.h"
 
 #include <algorithm>
+#include <initializer_list>
+#include <map>
+#include <string_view>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "common/limits.h"
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
@@ -18,9 +22,16 @@ constexpr char kForm[] =
 // The query that is all of FROM; nullptr if it is something else.
 const SqlNode* QueryInFrom(const SqlNode& select) {
   const SqlNode& from = FieldOf(select, "fromClause");
-  const bool one = from.is_array() && from.size() == 1 && KindOf(from[0]) == "RangeSubselect";
-  const SqlNode& query = one ? InnerOf(FieldOf(InnerOf(from[0]), "subquery")) : FieldOf(select, "");
-  return one && TextOf(query, "op") == "SETOP_NONE" ? &query : nullptr;
+  if (!from.is_array() || from.size() != 1 || KindOf(from[0]) != "RangeSubselect") return nullptr;
+  const SqlNode& query = InnerOf(FieldOf(InnerOf(from[0]), "subquery"));
+  return TextOf(query, "op") == "SETOP_NONE" ? &query : nullptr;
+}
+
+// What a target is called in the query around it.
+std::string OutputName(const SqlNode& target) {
+  const std::string as = TextOf(InnerOf(target), "name");
+  const std::vector<std::string> column = NamesOf(FieldOf(InnerOf(FieldOf(InnerOf(target), "val")), "fields"));
+  return !as.empty() || column.empty() ? as : column.back();
 }
 
 // The item that is ROW_NUMBER(); nullptr if none is.
@@ -42,71 +53,131 @@ class RowNumberReader {
       return std::nullopt;
     }
     const SqlNode* const numbered = QueryInFrom(outer);
-    if (numbered == nullptr || NumberOf(*numbered) == nullptr) return std::nullopt;
-    read_.target = NumberOf(*numbered);
-    read_.over = &FieldOf(InnerOf(FieldOf(InnerOf(*read_.target), "val")), "over");
-    name_ = TextOf(InnerOf(*read_.target), "name");
-    if (name_.empty())
-      Problem(OffsetOf(*read_.target, begin_), "ROW_NUMBER() needs a name, by AS n, that WHERE n <= k asks for");
-    if (read_.over->contains("name") || read_.over->contains("refname") || HasFrame(*read_.over))
-      Problem(OffsetOf(*read_.target, begin_), "ROW_NUMBER() is OVER (PARTITION BY .. ORDER BY ..), and nothing else");
-    read_.select = numbered;
-    if (const SqlNode* const rows = QueryInFrom(*numbered)) {
-      RefuseParts(*numbered, {"whereClause", "groupClause", "havingClause"},
-                  "the SELECT of ROW_NUMBER() over another SELECT");
-      CheckTargets(*numbered, *rows, read_.target);
-      read_.select = rows;
+    if (numbered == nullptr) return std::nullopt;
+    if (NumberOf(*numbered) == nullptr) {
+      RefuseOthers(*numbered);
+      return std::nullopt;
     }
-    RefuseParts(outer, {"groupClause", "havingClause", "limitCount", "limitOffset", "distinctClause", "withClause"},
-                "the query around ROW_NUMBER()");
-    RefuseParts(*numbered, {"limitCount", "limitOffset", "sortClause", "distinctClause", "withClause"},
-                "the SELECT of ROW_NUMBER()");
-    RefuseParts(*read_.select, {"limitCount", "limitOffset", "sortClause", "distinctClause", "withClause"},
-                "the SELECT whose rows are numbered");
-    CheckTargets(outer, *numbered, nullptr);
+    ReadNumber(*NumberOf(*numbered));
+    read_.select = numbered;
+    RefuseParts(outer, {"groupClause", "havingClause"});
+    RefuseParts(outer, kOfNone);
+    RefuseParts(*numbered, {"sortClause", "limitCount"});
+    CheckNames(outer, *numbered);
+    if (const SqlNode* const rows = QueryInFrom(*numbered)) {
+      read_.select = rows;
+      read_.is_outside = true;
+      RefuseParts(*numbered, {"whereClause", "groupClause", "havingClause"});
+      RefuseParts(*numbered, kOfNone);
+      RefuseParts(*rows, {"sortClause", "limitCount"});
+      CheckNames(*numbered, *rows);
+    }
     ReadLimit(outer);
-    if (!FieldOf(outer, "sortClause").is_null())
-      Problem(OffsetOf(FieldOf(outer, "sortClause")[0], begin_),
-              "groups come by name, and the keys of each by rank, without ORDER BY");
+    CheckOrder(FieldOf(outer, "sortClause"));
     return read_;
   }
 
  private:
   void Problem(size_t offset, std::string message) { problems_->push_back({offset, std::move(message)}); }
 
-  // Whether a window has a frame of its own; 0x422 and such are the default's bits.
-  static bool HasFrame(const SqlNode& over) {
-    constexpr int64_t kNonDefault = 1;
-    const SqlNode& options = FieldOf(over, "frameOptions");
-    return options.is_number_integer() && (options.get<int64_t>() & kNonDefault) != 0;
+  // A query of the result of another one, but for that of numbered rows, and other functions of windows.
+  void RefuseOthers(const SqlNode& select) {
+    for (const SqlNode& target : FieldOf(select, "targetList")) {
+      const SqlNode& call = InnerOf(FieldOf(InnerOf(target), "val"));
+      if (!call.contains("over")) continue;
+      return Problem(
+          OffsetOf(target, begin_),
+          fmt::format("{} OVER is not supported; {}", absl::AsciiStrToUpper(SqlName(FieldOf(call, "funcname"))), kForm));
+    }
+    if (select.contains("groupClause"))
+      Problem(
+          begin_,
+          fmt::format("a query of what another one has counted is not supported, but for the top of each group; {}", kForm));
   }
 
-  void RefuseParts(const SqlNode& select, std::initializer_list<const char*> parts, const char* where) {
+  void ReadNumber(const SqlNode& target) {
+    const size_t at = OffsetOf(target, begin_);
+    const SqlNode& call = InnerOf(FieldOf(InnerOf(target), "val"));
+    read_.target = &target;
+    read_.over = &FieldOf(call, "over");
+    name_ = TextOf(InnerOf(target), "name");
+    if (name_.empty()) Problem(at, "ROW_NUMBER() needs a name, by AS n, that WHERE n <= k asks for");
+    bool plain = !read_.over->contains("name") && !read_.over->contains("refname") && !HasFrame(*read_.over);
+    for (const char* part :
+         {"args", "agg_filter", "agg_order", "agg_distinct", "agg_star", "agg_within_group", "func_variadic"})
+      plain = plain && !call.contains(part);
+    if (!plain) Problem(at, "ROW_NUMBER() is OVER (PARTITION BY .. ORDER BY ..), and nothing else");
+  }
+
+  // Whether a window says which of its rows count, as PostgreSQL's parser marks it in the lowest bit.
+  static bool HasFrame(const SqlNode& over) {
+    const SqlNode& options = FieldOf(over, "frameOptions");
+    return options.is_number_integer() && (options.get<int64_t>() & 1) != 0;
+  }
+
+  // What no query has that others are around, or that is around others; of the one that is read as a job it is told there.
+  static constexpr std::initializer_list<const char*> kOfNone = {"limitCount",   "limitOffset", "distinctClause",
+                                                                 "withClause",   "intoClause",  "lockingClause",
+                                                                 "windowClause", "valuesLists"};
+
+  void RefuseParts(const SqlNode& select, std::initializer_list<const char*> parts) {
+    static const std::map<std::string_view, std::string_view> kWords = {
+        {"whereClause", "WHERE"},        {"groupClause", "GROUP BY"}, {"havingClause", "HAVING"},
+        {"sortClause", "ORDER BY"},      {"limitCount", "LIMIT"},     {"limitOffset", "OFFSET"},
+        {"distinctClause", "DISTINCT"},  {"withClause", "WITH"},      {"intoClause", "INTO"},
+        {"lockingClause", "FOR UPDATE"}, {"windowClause", "WINDOW"},  {"valuesLists", "VALUES"}};
     for (const char* const part : parts) {
       const SqlNode& node = FieldOf(select, part);
       if (node.is_null()) continue;
       Problem(OffsetOf(node.is_array() && !node.empty() ? node[0] : node, begin_),
-              fmt::format("{} has it, which is not supported; {}", where, kForm));
+              fmt::format("{} does not stand here; {}", kWords.at(part), kForm));
     }
   }
 
-  // All that a query around another one selects are columns of that.
-  void CheckTargets(const SqlNode& select, const SqlNode& of, const SqlNode* but) {
+  // All that a query around another one selects are columns of that, under their names.
+  void CheckNames(const SqlNode& select, const SqlNode& of) {
+    const SqlNode& alias = FieldOf(InnerOf(FieldOf(select, "fromClause")[0]), "alias");
+    if (alias.contains("colnames"))
+      Problem(begin_, fmt::format("the columns of {} keep their names; write AS in the query in it",
+                                  Shown(TextOf(alias, "aliasname"))));
     for (const SqlNode& target : FieldOf(select, "targetList")) {
-      if (&target == but) continue;
+      if (&target == read_.target) continue;
+      const size_t at = OffsetOf(target, begin_);
       const SqlNode& value = FieldOf(InnerOf(target), "val");
       const SqlNode& fields = FieldOf(InnerOf(value), "fields");
-      const bool star = fields.is_array() && !fields.empty() && KindOf(fields.back()) == "A_Star";
+      if (fields.is_array() && !fields.empty() && KindOf(fields.back()) == "A_Star") continue;
       const std::vector<std::string> names = NamesOf(fields);
-      const std::string name = names.empty() ? "" : names.back();
-      const auto is_it = [&name](const SqlNode& each) {
-        const std::vector<std::string> column = NamesOf(FieldOf(InnerOf(FieldOf(InnerOf(each), "val")), "fields"));
-        const std::string as = TextOf(InnerOf(each), "name");
-        return as.empty() ? !column.empty() && column.back() == name : as == name;
-      };
+      const std::string name = KindOf(value) != "ColumnRef" || names.empty() ? "" : names.back();
       const SqlNode& inner = FieldOf(of, "targetList");
-      if (star || (KindOf(value) == "ColumnRef" && std::any_of(inner.begin(), inner.end(), is_it))) continue;
-      Problem(OffsetOf(target, begin_), "the query around ROW_NUMBER() selects what the query in it has, or *");
+      if (name.empty() ||
+          std::none_of(inner.begin(), inner.end(), [&name](const SqlNode& each) { return OutputName(each) == name; })) {
+        Problem(at, IsRowNumber(value) ? "rows are numbered once"
+                                       : "the query around ROW_NUMBER() selects what the query in it has, or *");
+      } else if (OutputName(target) != name) {
+        Problem(at, "the query around ROW_NUMBER() leaves names as they are; write AS in the query in it");
+      }
+    }
+  }
+
+  // The order that a result has: what rows are numbered within, and then their number.
+  void CheckOrder(const SqlNode& order) {
+    std::vector<std::string> names;
+    for (const SqlNode& item : FieldOf(*read_.over, "partitionClause")) {
+      const std::vector<std::string> name = NamesOf(FieldOf(InnerOf(item), "fields"));
+      names.push_back(name.empty() ? "" : name.back());
+    }
+    names.push_back(name_);
+    size_t next = 0;
+    for (const SqlNode& item : order) {
+      const SqlNode& by = InnerOf(item);
+      const std::vector<std::string> name = NamesOf(FieldOf(InnerOf(FieldOf(by, "node")), "fields"));
+      const bool ascending = TextOf(by, "sortby_dir") == "SORTBY_DEFAULT" || TextOf(by, "sortby_dir") == "SORTBY_ASC";
+      if (ascending && next < names.size() && !name.empty() && name.back() == names[next]) {
+        ++next;
+        continue;
+      }
+      return Problem(OffsetOf(FieldOf(by, "node"), begin_),
+                     "groups come by name, and the keys of each by rank; ORDER BY may say that, and nothing else");
     }
   }
 
@@ -121,9 +192,11 @@ class RowNumberReader {
                        names.back() == name_ && number.is_number_integer();
     if (known) read_.top = number.get<int64_t>() - (op == "<" ? 1 : 0);
     if (!known || (op == "=" && read_.top != 1))
-      return Problem(OffsetOf(where, begin_),
-                     fmt::format("the query around ROW_NUMBER() keeps the first rows, by WHERE {} <= 10",
-                                 name_.empty() ? "n" : Shown(name_)));
+      return Problem(
+          OffsetOf(where, begin_),
+          fmt::format("the query around ROW_NUMBER() keeps the first rows, by WHERE {} <= 10 alone; other conditions "
+                      "stand in WHERE and HAVING of the query in it",
+                      name_.empty() ? "n" : Shown(name_)));
     if (read_.top < 1 || read_.top > int64_t{kMaxTop})
       Problem(OffsetOf(*read_.limit, begin_), fmt::format("a group has 1 to {} keys", kMaxTop));
   }

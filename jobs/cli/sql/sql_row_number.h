@@ -17,6 +17,8 @@ struct SqlRowNumber {
   // The item of a SELECT that is ROW_NUMBER(), and the window that it is OVER.
   const SqlNode* target = nullptr;
   const SqlNode* over = nullptr;
+  // It stands in a query around `select`, so that its names are those that `select` gives.
+  bool is_outside = false;
   // What is compared with the number, and how many are kept.
   const SqlNode* limit = nullptr;
   int64_t top = 0;

@@ -145,6 +145,13 @@ class Query {
       if (const std::optional<int> exit_code = session_.Status(&status)) return exit_code;
       PrintError(fmt::format("{} of {} records are bad: {}", batch.bad_records(), batch.records(), BadText(status)));
     }
+    const auto is_cut = [](const FinalWindow& final) { return final.groups_cut(); };
+    // A table says so itself, and so do lines of JSON.
+    if (options_.form == Form::kCsv && (batch.groups_cut() || std::ranges::any_of(finals_, is_cut)))
+      PrintError(
+          fmt::format("there are more groups; the result has the first {} by name, and groups = '200' in the table's "
+                      "WITH allows more",
+                      spec_.groups()));
     if (batch.late_records() > 0)
       PrintError(fmt::format("{} of {} records are late", batch.late_records(), batch.records()));
     if (batch.has_window() && !IsClosed(batch.window() - 1)) {

@@ -158,7 +158,7 @@ TEST(PlanTest, AMeasureIsAnAggregateOrAQuotientOfTwo) {
   EXPECT_THAT(MeasureProblemOf("n"), HasSubstr("is no measure; write sum(number), count()"));
   EXPECT_THAT(MeasureProblemOf("0.8 * sum(n)"), HasSubstr("what is computed stands within it, as in sum(0.8 * x)"));
   EXPECT_THAT(MeasureProblemOf("sum(n) + 1"), HasSubstr("computes with an aggregate"));
-  EXPECT_THAT(MeasureProblemOf("sum(n) / 3"), HasSubstr("is no measure"));
+  EXPECT_THAT(MeasureProblemOf("sum(n) / 3"), HasSubstr("it stands within it, as in sum(x / 2) @ 3"));
   EXPECT_THAT(MeasureProblemOf("sum(n) / (count() - 1)"), HasSubstr("so that it may be negative @ (count() - 1)"));
   EXPECT_THAT(MeasureProblemOf("(sum(n) + z) / count()"), HasSubstr("where a quotient may have a number alone @ z"));
   EXPECT_THAT(MeasureProblemOf("(sum(n) + 1e-10) / count()"), HasSubstr("must be a multiple of 1e-9"));

@@ -324,7 +324,7 @@ GeneralFold RandomFold::Draw() {
     for (uint32_t parts = 1 + Below(4) / 3 * Below(3); parts > 0; --parts)
       fold.add_key(Pick({Text(depth), Text(1), "t", "u", Number(1), "b", "at"}));
     if (Below(4) == 0) fold.set_group(Pick({Text(1), "u", "i", "b"}));
-    if (Below(4) == 0) fold.set_key_bytes(1 + Below(20));
+    if (Below(4) == 0) fold.set_key_bytes(9 + Below(20));
     for (uint32_t measures = Often() ? 1 : 2 + Below(3); measures > 0; --measures) {
       Measure* const measure = fold.add_measures();
       measure->set_name(absl::StrCat("score", measures));

@@ -149,12 +149,21 @@ top: 7
   const std::string from = " FROM clicks GROUP BY page, site HAVING COUNT(*) >= 3";
   const std::string over = ", ROW_NUMBER() OVER (PARTITION BY site ORDER BY s DESC) AS n";
   ExpectSame(kClicks + ("SELECT * FROM (" + rows + over + from + ") AS t WHERE n <= 7"), yaml);
-  ExpectSame(kClicks + ("SELECT site, t.page, s FROM (" + rows + over + from + ") AS t WHERE t.n < 8"), yaml);
+  ExpectSame(kClicks + ("SELECT site, t.page, s FROM (" + rows + over + from + ") AS t WHERE t.n < 8 ORDER BY site, n"),
+             yaml);
   ExpectSame(kClicks + ("SELECT * FROM (SELECT *" + over + " FROM (" + rows + from + ") g) AS t WHERE n <= 7"), yaml);
   ExpectSame(
       kClicks + ("SELECT * FROM (" + rows + ", ROW_NUMBER() OVER (PARTITION BY left(page, 2) ORDER BY SUM(clicks) DESC) n" +
                  from + ") AS t WHERE n <= 7"),
       yaml);
+}
+
+TEST(SqlReaderTest, AQueryAroundAnotherOneKnowsTheNamesThatItGives) {
+  ExpectSame(
+      std::string(kClicks) +
+          "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY ms ORDER BY s) AS n FROM (SELECT page AS ms, ms AS "
+          "page, SUM(clicks) AS s FROM clicks GROUP BY clicks.page, clicks.ms) g) AS t WHERE n <= 7",
+      std::string(kFields) + "group: page\nkey: ms\nmeasures: {s: sum(clicks)}\norder: ascending\ntop: 7\n");
 }
 
 TEST(SqlReaderTest, AWindowIsAGroupThatEachResultIsOf) {
@@ -181,8 +190,24 @@ TEST(SqlReaderTest, RefusesOtherNumbersOfRows) {
       {"SELECT * FROM (" + rows + from + ") t WHERE n > 3", "keeps the first rows, by WHERE n <= 10"},
       {"SELECT * FROM (" + rows + from + ") t WHERE n = 2", "keeps the first rows, by WHERE n <= 10"},
       {"SELECT * FROM (" + rows + from + ") t WHERE n <= 0", "a group has 1 to 1000 keys"},
-      {"SELECT * FROM (" + rows + from + ") t WHERE n <= 3 LIMIT 5", "the query around ROW_NUMBER() has it"},
-      {"SELECT * FROM (" + rows + from + ") t WHERE n <= 3 ORDER BY ms", "groups come by name"},
+      {"SELECT * FROM (" + rows + from + ") t WHERE n <= 3 LIMIT 5", "LIMIT does not stand here"},
+      {"SELECT * FROM (" + rows + from + ") t WHERE n <= 3 ORDER BY s DESC", "groups come by name"},
+      {"SELECT * FROM (SELECT page, SUM(clicks) AS s, RANK() OVER (ORDER BY s) AS n FROM clicks GROUP BY page) t WHERE n <= "
+       "3",
+       "RANK OVER is not supported; the top of each group is"},
+      {"SELECT page, AVG(s) AS a FROM (SELECT page, ms, SUM(clicks) AS s FROM clicks GROUP BY page, ms) t GROUP BY page "
+       "ORDER BY a LIMIT 3",
+       "a query of what another one has counted is not supported"},
+      {"SELECT * FROM (" + rows + from + ") AS t(n, page, s, ms) WHERE n <= 3", "the columns of t keep their names"},
+      {"SELECT * INTO x FROM (" + rows + from + ") t WHERE n <= 3", "INTO does not stand here"},
+      {"SELECT page AS url FROM (" + rows + from + ") t WHERE n <= 3", "leaves names as they are"},
+      {"SELECT * FROM (" + rows + ", ROW_NUMBER() OVER (ORDER BY s) AS m" + from + ") t WHERE n <= 3",
+       "rows are numbered once"},
+      {"SELECT * FROM (SELECT page, ms, SUM(clicks) AS s, ROW_NUMBER() FILTER (WHERE ms > 1) OVER (PARTITION BY ms ORDER BY "
+       "s) "
+       "AS n" +
+           from + ") t WHERE n <= 3",
+       "and nothing else"},
       {"SELECT page, s + 1 FROM (" + rows + from + ") t WHERE n <= 3", "selects what the query in it has, or *"},
       {"SELECT * FROM (SELECT page, SUM(clicks) AS s, ROW_NUMBER() OVER (PARTITION BY ms ORDER BY s) AS n FROM clicks "
        "GROUP BY page) t WHERE n <= 3",

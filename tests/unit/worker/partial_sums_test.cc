@@ -83,6 +83,17 @@ TEST_F(PartialSumsTest, TellsTheEntriesThatChanged) {
   EXPECT_THAT(Sums(reply.updates().entries()), UnorderedElementsAre(Pair("b", 21)));
 }
 
+TEST_F(PartialSumsTest, ReadsItsRowsAnewForAnotherRanking) {
+  FoldRequest highest;
+  highest.mutable_highest()->set_depth(1);
+  Fold(highest, 0, {{"a", 1, 5}, {"b", 1, 9}});
+  sums_->SetRanking({.sums = 1, .by = 0, .ascending = true, .quotient = {}});
+  ASSERT_TRUE(sums_->SetShards({{"job", 0}}).ok());
+  const FoldReply reply = Fold(highest, 1, {{"c", 1, 7}});
+  EXPECT_THAT(Sums(reply.highest().entries()), UnorderedElementsAre(Pair("a", 5)));
+  EXPECT_TRUE(FromProto(reply.highest().floor()) == -7) << "what ranks is negated where the lowest come first";
+}
+
 // The schedule: the driver has all entries at or above 10; then the worker's memory gets short, so that keys leave it and
 // the floor rises above 10; then one that left changes. Saying what is in memory would leave it out.
 TEST_F(PartialSumsTest, TellsTheHighestWhereAnEntryThatTheDriverKnowsLeftMemory) {
