@@ -197,7 +197,8 @@ void Driver::OpenSinks(const JournalledJob& job, JobParts* parts) {
     });
   };
   parts->sinks = std::make_shared<JobSinks>(
-      JobSinks::Options{job.job_id, job.spec, job.sinks_after, &options_.places, std::move(forked)}, journal_.get());
+      JobSinks::Options{job.job_id, job.spec, job.first_result, job.sinks_after, &options_.places, std::move(forked)},
+      journal_.get());
   if (job.last_batch.batch() > 0) parts->sinks->OnCommitted(job.last_batch.batch(), job.partitions);
 }
 

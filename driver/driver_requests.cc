@@ -120,8 +120,8 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
         JobUpdated updated;
         updated.set_job_id(job.job_id);
         *updated.mutable_spec() = spec;
-        const std::vector<uint64_t> after =
-            JobSinks::After({job.job_id, job.spec, job.sinks_after, nullptr, nullptr}, spec, job.last_batch.batch());
+        const std::vector<uint64_t> after = JobSinks::After(
+            {job.job_id, job.spec, job.first_result, job.sinks_after, nullptr, nullptr}, spec, job.last_batch.batch());
         updated.mutable_sinks_after()->Add(after.begin(), after.end());
         std::string id = job.job_id;
         updating_[id].push_back(promise);
@@ -234,11 +234,13 @@ absl::StatusOr<JobStatus> Driver::GetStatus(const GetStatusRequest& request) {
 
 absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, const std::function<bool()>& is_cancelled) {
   std::string job_id;
+  ResultSpec first_result;
   const auto look = [&](ClusterMachine*, int64_t, Actions*) -> absl::StatusOr<GetBatchReply> {
     const absl::StatusOr<const JobMachine*> machine = FindJob(job_id.empty() ? request.job() : job_id);
     if (!machine.ok()) return machine.status();
     const JournalledJob& job = (*machine)->job();
     job_id = job.job_id;
+    first_result = job.first_result;
     GetBatchReply reply;
     reply.set_job(job.spec.name());
     *reply.mutable_spec() = WithoutSecrets(job.spec);
@@ -270,6 +272,7 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id, wanted);
     if (!batch.ok()) return batch.status();
     *reply->mutable_batch() = *std::move(batch);
+    if (!reply->batch().has_result()) *reply->mutable_batch()->mutable_result() = first_result;
   }
   // An update may have changed what the result is, since the batch.
   *reply->mutable_spec() = SpecOfBatch(std::move(*reply->mutable_spec()), reply->batch());

@@ -20,6 +20,7 @@ JournalledJob::JournalledJob(const JobSubmitted& submitted, int64_t submitted_at
       driver_brokers(std::move(brokers_of_driver)),
       submitted_at_us(submitted_at),
       spec(submitted.spec()),
+      first_result(ResultSpecOf(submitted.spec())),
       partitions(submitted.partitions().begin(), submitted.partitions().end()) {
   for (const Partition& partition : partitions) next_offsets.push_back(partition.start_offset());
 }
@@ -38,6 +39,7 @@ void JournalledJob::Apply(const JournalRecord& record) {
       break;
     case JournalRecord::kBatchCommitted:
       last_batch = record.batch_committed();
+      if (!last_batch.has_result()) *last_batch.mutable_result() = first_result;
       lineage = LineageOf(last_batch);
       std::copy(last_batch.next_offsets().begin(), last_batch.next_offsets().end(), next_offsets.begin());
       break;

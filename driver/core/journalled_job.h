@@ -64,6 +64,8 @@ struct JournalledJob {
   const int64_t submitted_at_us;
 
   JobSpec spec;
+  // What batches were made by that do not say it: only later ones could be of another result than at the submission.
+  const ResultSpec first_result;
   // As in JobUpdated; empty before the first.
   std::vector<uint64_t> sinks_after;
   // In index order.

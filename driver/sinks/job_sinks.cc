@@ -72,6 +72,7 @@ JobSinks::JobSinks(const Options& options, Journal* journal)
       job_id_(options.job_id),
       spec_(options.spec),
       form_(ResultFormOf(options.spec)),
+      first_result_(options.first_result),
       journal_(journal),
       forked_(options.forked) {
   for (const Sink& sink : options.spec.sinks()) {
@@ -177,8 +178,7 @@ absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
     }
     const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, next);
     if (!batch.ok()) return batch.status();
-    const std::vector<std::string> lines = BatchLines(job_, partitions, *batch, FormOfBatch(form_, spec_, *batch));
-    absl::Status status = feed->target->Append(absl::StrJoin(lines, "\n"), stop);
+    absl::Status status = feed->target->Append(absl::StrJoin(LinesOf(*batch, partitions), "\n"), stop);
     if (!status.ok()) return status;
     FaultPoint("driver.sink_appended");
     // Noted before the driver is told, since batches that every sink has may then be trimmed.
@@ -190,14 +190,18 @@ absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
   return absl::OkStatus();
 }
 
+std::vector<std::string> JobSinks::LinesOf(BatchCommitted batch, const std::vector<Partition>& partitions) const {
+  if (!batch.has_result()) *batch.mutable_result() = first_result_;
+  return BatchLines(job_, partitions, batch, FormOfBatch(form_, spec_, batch));
+}
+
 std::string JobSinks::FindFork(const SinkTarget::Last& last, uint64_t committed,
                                const std::vector<Partition>& partitions) const {
   if (last.batch > committed)
     return absl::StrCat("has batch ", last.batch, " of the job, and the journal ends at batch ", committed);
   const absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id_, last.batch);
   // One that is no longer kept cannot be compared.
-  if (!batch.ok() || SaysTheSame(last.line, BatchLines(job_, partitions, *batch, FormOfBatch(form_, spec_, *batch)).back()))
-    return "";
+  if (!batch.ok() || SaysTheSame(last.line, LinesOf(*batch, partitions).back())) return "";
   return absl::StrCat("has another batch ", last.batch, " of the job than the journal");
 }
 

@@ -28,6 +28,8 @@ class JobSinks {
   struct Options {
     std::string job_id;
     JobSpec spec;
+    // What batches were made by that do not say it.
+    ResultSpec first_result;
     // As in JobUpdated: entry i is of the spec's sink i, which gets the batches after this one; may be empty.
     std::vector<uint64_t> after;
     // Outlives the object.
@@ -78,11 +80,15 @@ class JobSinks {
   std::string FindFork(const SinkTarget::Last& last, uint64_t committed, const std::vector<Partition>& partitions) const;
   void Tell(Feed* feed, const absl::Status& status);
 
+  // All lines of a batch, as it was made.
+  std::vector<std::string> LinesOf(BatchCommitted batch, const std::vector<Partition>& partitions) const;
+
   const std::string job_;
   const std::string job_id_;
-  // No update of a job changes it.
+  // Of some time while the job runs; a batch says what of it was otherwise.
   const JobSpec spec_;
   const ResultForm form_;
+  const ResultSpec first_result_;
   Journal* const journal_;
   const std::function<void(const std::string& sink, const std::string& knows)> forked_;
 

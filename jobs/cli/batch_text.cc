@@ -113,8 +113,19 @@ void KeepGroup(const std::string& group, GetBatchReply* reply) {
 
 std::vector<std::string> LinesOfGroup(const std::string& group, const std::vector<std::string>& lines) {
   std::vector<std::string> of_group;
+  // The offsets of a result stand in its last line.
+  nlohmann::ordered_json kept;
   for (const std::string& line : lines) {
-    if (nlohmann::json::parse(line).at("group") == group) of_group.push_back(line);
+    nlohmann::ordered_json read = nlohmann::ordered_json::parse(line);
+    const bool is_last = read.contains("offsets");
+    const nlohmann::ordered_json offsets = is_last ? read["offsets"] : nlohmann::ordered_json();
+    if (read.at("group") == group) kept = std::move(read);
+    if (!is_last) continue;
+    if (!kept.is_null()) {
+      kept["offsets"] = offsets;
+      of_group.push_back(kept.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    }
+    kept = nullptr;
   }
   return of_group;
 }

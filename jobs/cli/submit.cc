@@ -90,7 +90,10 @@ void TellChanges(const JobSpec& before, const JobSpec& after) {
     PrintError(
         fmt::format("{} is {} from the next batch on, with the state as it is; it was {}", key, shown(now), shown(old)));
   }
-  if (same) PrintError("nothing changes: the job has this spec already");
+  const bool has_secrets = !after.source().properties().empty();
+  if (same)
+    PrintError(has_secrets ? "nothing that may be shown changes; secrets among the properties are not compared"
+                           : "nothing changes: the job has this spec already");
 }
 
 }  // namespace

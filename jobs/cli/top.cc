@@ -156,16 +156,19 @@ int ShowWindow(const CliGlobals& globals, const Options& options) {
     *reply.mutable_batch()->add_finals() = shown;
     // What is asked for is in this window.
     reply.mutable_batch()->clear_groups();
+    reply.mutable_batch()->set_groups_cut(false);
+    // An update may have changed what the result is, since.
+    const ResultForm as_made = ResultFormOf(reply.spec());
     if (const std::optional<int> exit_code = RefuseGroup(options, reply)) return *exit_code;
     if (options.output == OutputFormat::kJson) {
       const std::vector<Partition> partitions(reply.partitions().begin(), reply.partitions().end());
-      const std::vector<std::string> lines = FinalLines(reply.job(), partitions, reply.batch(), form);
+      const std::vector<std::string> lines = FinalLines(reply.job(), partitions, reply.batch(), as_made);
       PrintData(fmt::format("{}\n", fmt::join(options.group ? LinesOfGroup(*options.group, lines) : lines, "\n")));
     } else {
       if (options.group) KeepGroup(*options.group, &reply);
       PrintData(fmt::format("{}, final with batch {} of {}{}: {}\n{}", reply.job(), reply.batch().batch(),
                             FormatTime(reply.batch().published_at_us()), shown.decreed() ? ", by decree" : "", name,
-                            TableOf(reply.batch().finals(0), form)));
+                            TableOf(reply.batch().finals(0), as_made)));
     }
     return kExitOk;
   }

@@ -14,7 +14,6 @@ ResultSpec ResultSpecOf(const JobSpec& spec) {
 }
 
 bool IsResultOf(const BatchCommitted& batch, const JobSpec& spec) {
-  // One without a result is of a journal that could not say another one.
   return batch.k() == spec.top() &&
          (!batch.has_result() || google::protobuf::util::MessageDifferencer::Equals(batch.result(), ResultSpecOf(spec)));
 }

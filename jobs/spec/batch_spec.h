@@ -10,7 +10,8 @@ namespace tenfold {
 // What a batch keeps of the spec that it is made by, beside `k`.
 ResultSpec ResultSpecOf(const JobSpec& spec);
 
-// Whether a batch of this spec would have the same result at the same offsets.
+// Whether a batch of this spec would have the same result at the same offsets. One that does not say what it was made by is
+// taken for one of this spec.
 bool IsResultOf(const BatchCommitted& batch, const JobSpec& spec);
 
 // The job's spec as it was for the batch.

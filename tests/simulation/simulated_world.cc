@@ -302,7 +302,8 @@ void SimulatedWorld::MakeRandom(SimulatedJob* job) {
     if (p % 2 == 1 && !general.others().empty()) partition->set_source(1);
   }
   AddRecords(job, Draw(400));
-  if (Chance(0.15)) MakeEnds(job);
+  // What is left of windows at the end is most of what an end brings with it.
+  if (Chance(general.has_window() ? 0.5 : 0.15)) MakeEnds(job);
 }
 
 }  // namespace tenfold

@@ -282,7 +282,9 @@ class QueryReader {
         has_window = true;
         continue;
       }
-      const SqlText text = Rows().Translate(number.is_outside ? NamedOutside(item, targets) : Named(item, targets), at);
+      const SqlNode& named = number.is_outside ? NamedOutside(item, targets) : Named(item, targets);
+      if (number.is_outside && &named == &item) return Problem(at, "PARTITION BY names a column that the query in FROM has");
+      const SqlText text = Rows().Translate(named, at);
       const auto key =
           std::ranges::find_if(query_.keys, [&text](const SqlQuery::Key& each) { return each.text.text == text.text; });
       if (query_.group) return Problem(at, "a group is one expression; several are one as concat(a, '/', b)");
@@ -293,6 +295,10 @@ class QueryReader {
     }
     if (query_.from.window && !has_window)
       Problem(OffsetOf(*number.target, begin_), "PARTITION BY has no window_start: keys are ranked within a window");
+    if (query_.group && number.ordered_group != nullptr && query_.group->column != nullptr &&
+        query_.group->column->type != "text")
+      Problem(OffsetOf(*number.ordered_group, begin_),
+              "groups are ordered by their text, which is another order than that of this column");
     if (query_.group && query_.keys.empty())
       Problem(query_.group->offset, "GROUP BY has nothing beside the group, so that there is nothing to rank in it");
   }

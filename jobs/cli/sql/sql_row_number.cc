@@ -42,6 +42,17 @@ const SqlNode* NumberOf(const SqlNode& select) {
   return nullptr;
 }
 
+// Whether a query has a column of this name for the one around it.
+bool Gives(const SqlNode& select, const std::string& name) {
+  for (const SqlNode& target : FieldOf(select, "targetList")) {
+    const SqlNode& fields = FieldOf(InnerOf(FieldOf(InnerOf(target), "val")), "fields");
+    const bool is_star = fields.is_array() && !fields.empty() && KindOf(fields.back()) == "A_Star";
+    const SqlNode* const inner = is_star ? QueryInFrom(select) : nullptr;
+    if (OutputName(target) == name || (inner != nullptr && Gives(*inner, name))) return true;
+  }
+  return false;
+}
+
 class RowNumberReader {
  public:
   RowNumberReader(size_t begin, std::vector<SqlProblem>* problems) : begin_(begin), problems_(problems) {}
@@ -64,7 +75,9 @@ class RowNumberReader {
     RefuseParts(outer, kOfNone);
     RefuseParts(*numbered, {"sortClause", "limitCount"});
     CheckNames(outer, *numbered);
-    if (const SqlNode* const rows = QueryInFrom(*numbered)) {
+    // One that counts for itself reads a topic, or a union.
+    const SqlNode* const rows = numbered->contains("groupClause") ? nullptr : QueryInFrom(*numbered);
+    if (rows != nullptr) {
       read_.select = rows;
       read_.is_outside = true;
       RefuseParts(*numbered, {"whereClause", "groupClause", "havingClause"});
@@ -148,9 +161,7 @@ class RowNumberReader {
       if (fields.is_array() && !fields.empty() && KindOf(fields.back()) == "A_Star") continue;
       const std::vector<std::string> names = NamesOf(fields);
       const std::string name = KindOf(value) != "ColumnRef" || names.empty() ? "" : names.back();
-      const SqlNode& inner = FieldOf(of, "targetList");
-      if (name.empty() ||
-          std::none_of(inner.begin(), inner.end(), [&name](const SqlNode& each) { return OutputName(each) == name; })) {
+      if (name.empty() || !Gives(of, name)) {
         Problem(at, IsRowNumber(value) ? "rows are numbered once"
                                        : "the query around ROW_NUMBER() selects what the query in it has, or *");
       } else if (OutputName(target) != name) {
@@ -166,6 +177,8 @@ class RowNumberReader {
       const std::vector<std::string> name = NamesOf(FieldOf(InnerOf(item), "fields"));
       names.push_back(name.empty() ? "" : name.back());
     }
+    const auto is_window = [](const std::string& name) { return name == "window_start" || name == "window_end"; };
+    std::stable_partition(names.begin(), names.end(), is_window);
     names.push_back(name_);
     size_t next = 0;
     for (const SqlNode& item : order) {
@@ -173,6 +186,7 @@ class RowNumberReader {
       const std::vector<std::string> name = NamesOf(FieldOf(InnerOf(FieldOf(by, "node")), "fields"));
       const bool ascending = TextOf(by, "sortby_dir") == "SORTBY_DEFAULT" || TextOf(by, "sortby_dir") == "SORTBY_ASC";
       if (ascending && next < names.size() && !name.empty() && name.back() == names[next]) {
+        if (!is_window(names[next]) && next + 1 < names.size()) read_.ordered_group = &FieldOf(by, "node");
         ++next;
         continue;
       }
@@ -188,8 +202,9 @@ class RowNumberReader {
     const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(FieldOf(condition, "lexpr")), "fields"));
     const SqlNode& number = FieldOf(FieldOf(InnerOf(FieldOf(condition, "rexpr")), "ival"), "ival");
     read_.limit = &FieldOf(condition, "rexpr");
-    const bool known = KindOf(where) == "A_Expr" && (op == "<=" || op == "<" || op == "=") && !names.empty() &&
-                       names.back() == name_ && number.is_number_integer();
+    const bool known = KindOf(where) == "A_Expr" && TextOf(condition, "kind") == "AEXPR_OP" &&
+                       (op == "<=" || op == "<" || op == "=") && !names.empty() && names.back() == name_ &&
+                       number.is_number_integer();
     if (known) read_.top = number.get<int64_t>() - (op == "<" ? 1 : 0);
     if (!known || (op == "=" && read_.top != 1))
       return Problem(

@@ -19,6 +19,8 @@ struct SqlRowNumber {
   const SqlNode* over = nullptr;
   // It stands in a query around `select`, so that its names are those that `select` gives.
   bool is_outside = false;
+  // Where the query around it orders by what rows are numbered within; nullptr if it does not.
+  const SqlNode* ordered_group = nullptr;
   // What is compared with the number, and how many are kept.
   const SqlNode* limit = nullptr;
   int64_t top = 0;
