@@ -259,7 +259,9 @@ absl::Status JobSums::Answer(const FoldRequest& request, FoldReply* reply) {
 
 absl::StatusOr<LookUpReply> JobSums::LookUp(const LookUpRequest& request) {
   if (!has_windows()) return all_.LookUp(request);
-  Window* const window = request.has_window() ? Find(request.window()) : nullptr;
+  // As long as no record had a time there is no window, and nothing in it; a Fold is answered so, too.
+  if (!request.has_window()) return LookUpReply();
+  Window* const window = Find(request.window());
   if (window == nullptr) return absl::FailedPreconditionError("the worker has no sums of the window asked for");
   return window->sums.LookUp(request);
 }

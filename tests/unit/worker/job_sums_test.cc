@@ -164,6 +164,14 @@ TEST_P(JobSumsTest, ALookUpIsOfAWindowThatAFoldHasAskedFor) {
   EXPECT_EQ(reply->entries_size(), 1);
 }
 
+TEST_P(JobSumsTest, WithoutAWindowThereIsNothing) {
+  LookUpRequest request;
+  request.mutable_range();
+  const absl::StatusOr<LookUpReply> reply = sums().LookUp(request);
+  ASSERT_TRUE(reply.ok()) << "a driver that has to see all entries asks for them before any record had a time";
+  EXPECT_EQ(reply->entries_size(), 0);
+}
+
 // In memory, and within so little of it that keys are read from the store.
 INSTANTIATE_TEST_SUITE_P(Memory, JobSumsTest, testing::Values(0, 3'000));
 
