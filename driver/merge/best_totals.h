@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +15,7 @@
 
 #include "common/number/ranking.h"
 #include "common/number/units.h"
+#include "common/table/totals.h"
 #include "driver/merge/partial.h"
 
 namespace tenfold {
@@ -33,8 +33,9 @@ struct ResultRules {
 
   // Whether every total has to be seen, as partials bound nothing of what is asked.
   bool NeedsAll() const { return groups > 0 || ranking.quotient.has_value(); }
-  // The order of a result.
-  bool Precedes(const Partial& a, const Partial& b) const;
+  // The order of a result, and whether a key may be in it.
+  bool Precedes(const TotalEntry& a, const TotalEntry& b) const;
+  bool MayBeIn(const TotalEntry& total) const;
 };
 
 // The best of one group.
@@ -48,8 +49,8 @@ class BestTotals {
  public:
   BestTotals(size_t k, std::shared_ptr<const ResultRules> rules) : k_(k), rules_(std::move(rules)) {}
 
-  // Takes the total of a key, as Partial has it, that was not taken before.
-  void Take(std::string_view key, Units sum, std::span<const Units> sums);
+  // Takes the total of a key that was not taken before; where a quotient ranks its `sum` may be any number.
+  void Take(TotalEntry total);
 
   // Of a result without groups: whether there are k, and then the lowest of them.
   bool is_full() const { return rules_->groups == 0 && !best_.empty() && best_.begin()->second.size() == k_; }

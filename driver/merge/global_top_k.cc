@@ -207,7 +207,7 @@ void GlobalTopK::BoundCandidates() {
 void GlobalTopK::Settle(uint32_t id) {
   Candidate& candidate = candidates_[id];
   candidate.settled = true;
-  best_.Take(candidate.key, candidate.total, candidate.sums);
+  best_.Take({.key = candidate.key, .sum = candidate.total, .sums = candidate.sums});
 }
 
 void GlobalTopK::SettleAsked() {

@@ -24,8 +24,10 @@ Entry ToEntry(const Partial& partial, const Ranking& ranking) {
   return entry;
 }
 
-std::vector<Units> AllSums(Units sum, const std::vector<Units>& sums, const Ranking& ranking) {
-  return sums.empty() ? std::vector<Units>{ranking.Turned(sum)} : sums;
+TotalEntry ViewOf(const Partial& partial) { return {.key = partial.key, .sum = partial.sum, .sums = partial.sums}; }
+
+Partial ToPartial(const TotalEntry& total) {
+  return {.key = std::string(total.key), .sum = total.sum, .sums = {total.sums.begin(), total.sums.end()}};
 }
 
 void AddSums(const std::vector<Units>& added, std::vector<Units>* sums) {

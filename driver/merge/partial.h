@@ -6,6 +6,7 @@
 
 #include "common/number/ranking.h"
 #include "common/number/units.h"
+#include "common/table/totals.h"
 #include "state.pb.h"
 
 namespace tenfold {
@@ -23,8 +24,9 @@ Units RankedSum(const Entry& entry, const Ranking& ranking);
 // The entry has as many sums as the ranking says.
 Partial ToPartial(const Entry& entry, const Ranking& ranking);
 Entry ToEntry(const Partial& partial, const Ranking& ranking);
-// Every sum of a row of which this is known.
-std::vector<Units> AllSums(Units sum, const std::vector<Units>& sums, const Ranking& ranking);
+// The same as a view, and the other way round.
+TotalEntry ViewOf(const Partial& partial);
+Partial ToPartial(const TotalEntry& total);
 
 // Adds sums to others, modulo 2^128.
 void AddSums(const std::vector<Units>& added, std::vector<Units>* sums);

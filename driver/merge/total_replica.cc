@@ -76,22 +76,10 @@ bool TotalReplica::Add(size_t worker, const Entries& entries) {
 
 void TotalReplica::Complete(size_t worker, const Composition& composition) { parts_.at(worker) = {composition, false}; }
 
-bool TotalReplica::Precedes(const TotalEntry& a, const TotalEntry& b) const {
-  if (a.sum != b.sum) return a.sum > b.sum;
-  const std::strong_ordering exactly = rules_.ranking.Compare(a.sums, b.sums);
-  return exactly == 0 ? a.key < b.key : exactly < 0;
-}
-
-bool TotalReplica::MayBeIn(const TotalEntry& entry) const {
-  if (rules_.condition == nullptr) return true;
-  const Units only = rules_.ranking.Turned(entry.sum);
-  return rules_.condition(entry.sums.empty() ? std::span(&only, 1) : entry.sums);
-}
-
 std::vector<Partial> TotalReplica::HighestOf(const Totals& totals, size_t k) const {
   const Totals::Top highest = totals.Highest(k, std::nullopt, 0, rules_.condition, rules_.least);
   std::vector<TotalEntry> top = highest.entries;
-  const auto precedes = [this](const TotalEntry& a, const TotalEntry& b) { return Precedes(a, b); };
+  const auto precedes = [this](const TotalEntry& a, const TotalEntry& b) { return rules_.Precedes(a, b); };
   if (highest.floor && top.size() == k && *highest.floor == top.back().sum) {
     // Totals left out some keys with what the k-th is ranked by; those that come first belong in the result.
     const Units tied = top.back().sum;
@@ -104,7 +92,7 @@ std::vector<Partial> TotalReplica::HighestOf(const Totals& totals, size_t k) con
       some.clear();
       from = totals.AtOrAbove(tied, from, kPartBytes, &some);
       for (const TotalEntry& entry : some) {
-        if (entry.sum == tied && MayBeIn(entry)) first.push_back(entry);
+        if (entry.sum == tied && rules_.MayBeIn(entry)) first.push_back(entry);
       }
       if (first.size() < wanted) continue;
       std::nth_element(first.begin(), first.begin() + static_cast<ptrdiff_t>(wanted) - 1, first.end(), precedes);
@@ -114,8 +102,7 @@ std::vector<Partial> TotalReplica::HighestOf(const Totals& totals, size_t k) con
   }
   std::ranges::sort(top, precedes);
   std::vector<Partial> partials;
-  for (const TotalEntry& entry : top)
-    partials.push_back({std::string(entry.key), entry.sum, {entry.sums.begin(), entry.sums.end()}});
+  for (const TotalEntry& entry : top) partials.push_back(ToPartial(entry));
   return partials;
 }
 

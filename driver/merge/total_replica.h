@@ -67,9 +67,6 @@ class TotalReplica {
 
   // The totals of a group, framed; nullptr if it does not count.
   Totals* TotalsOf(std::string_view group);
-  // The order of a result, and whether a key may be in it.
-  bool Precedes(const TotalEntry& a, const TotalEntry& b) const;
-  bool MayBeIn(const TotalEntry& entry) const;
   std::vector<Partial> HighestOf(const Totals& totals, size_t k) const;
 
   const ResultRules rules_;

@@ -106,9 +106,8 @@ class FormReader {
       return fmt::format("{} is not supported as a measure; write {}", Quoted(tree.text), kMeasureForms);
     if (IsCall(tree, "avg")) return "avg stands alone; in a quotient write sum(..) and count()";
     if (tree.kind == Kind::kCall && HasAggregate(tree)) {
-      return "computes with an aggregate; what is computed stands within it, as in sum(0.8 * x), so that it is exact. Or "
-             "write "
-             "a quotient, like sum(a) / count()";
+      return "computes with an aggregate; what is computed stands within it, as in sum(0.8 * x), so that it is exact. "
+             "Or write a quotient, like sum(a) / count()";
     }
     if (tree.kind == Kind::kNumber) return "is a number beside an aggregate; it stands within it, as in sum(x / 2)";
     const std::string instead(WriteInPlaceOf(tree.text));

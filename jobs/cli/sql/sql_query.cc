@@ -257,10 +257,7 @@ class QueryReader {
     const std::vector<std::string> names = NamesOf(FieldOf(InnerOf(node), "fields"));
     if (KindOf(node) != "ColumnRef" || names.empty()) return node;
     for (const SqlNode& target : targets) {
-      const SqlNode& value = FieldOf(InnerOf(target), "val");
-      const std::vector<std::string> column = NamesOf(FieldOf(InnerOf(value), "fields"));
-      const std::string as = TextOf(InnerOf(target), "name");
-      if (as.empty() ? !column.empty() && column.back() == names.back() : as == names.back()) return value;
+      if (SqlOutputName(target) == names.back()) return FieldOf(InnerOf(target), "val");
     }
     return node;
   }

@@ -27,13 +27,6 @@ const SqlNode* QueryInFrom(const SqlNode& select) {
   return TextOf(query, "op") == "SETOP_NONE" ? &query : nullptr;
 }
 
-// What a target is called in the query around it.
-std::string OutputName(const SqlNode& target) {
-  const std::string as = TextOf(InnerOf(target), "name");
-  const std::vector<std::string> column = NamesOf(FieldOf(InnerOf(FieldOf(InnerOf(target), "val")), "fields"));
-  return !as.empty() || column.empty() ? as : column.back();
-}
-
 // The item that is ROW_NUMBER(); nullptr if none is.
 const SqlNode* NumberOf(const SqlNode& select) {
   for (const SqlNode& target : FieldOf(select, "targetList")) {
@@ -48,7 +41,7 @@ bool Gives(const SqlNode& select, const std::string& name) {
     const SqlNode& fields = FieldOf(InnerOf(FieldOf(InnerOf(target), "val")), "fields");
     const bool is_star = fields.is_array() && !fields.empty() && KindOf(fields.back()) == "A_Star";
     const SqlNode* const inner = is_star ? QueryInFrom(select) : nullptr;
-    if (OutputName(target) == name || (inner != nullptr && Gives(*inner, name))) return true;
+    if (SqlOutputName(target) == name || (inner != nullptr && Gives(*inner, name))) return true;
   }
   return false;
 }
@@ -164,7 +157,7 @@ class RowNumberReader {
       if (name.empty() || !Gives(of, name)) {
         Problem(at, IsRowNumber(value) ? "rows are numbered once"
                                        : "the query around ROW_NUMBER() selects what the query in it has, or *");
-      } else if (OutputName(target) != name) {
+      } else if (SqlOutputName(target) != name) {
         Problem(at, "the query around ROW_NUMBER() leaves names as they are; write AS in the query in it");
       }
     }
@@ -223,6 +216,12 @@ class RowNumberReader {
 };
 
 }  // namespace
+
+std::string SqlOutputName(const SqlNode& target) {
+  const std::string as = TextOf(InnerOf(target), "name");
+  const std::vector<std::string> column = NamesOf(FieldOf(InnerOf(FieldOf(InnerOf(target), "val")), "fields"));
+  return !as.empty() || column.empty() ? as : column.back();
+}
 
 bool IsRowNumber(const SqlNode& node) {
   return KindOf(node) == "FuncCall" && SqlName(FieldOf(InnerOf(node), "funcname")) == "row_number" &&

@@ -26,6 +26,9 @@ struct SqlRowNumber {
   int64_t top = 0;
 };
 
+// What an item of a SELECT is called in a query around it; empty if nothing.
+std::string SqlOutputName(const SqlNode& target);
+
 // Whether a call is ROW_NUMBER().
 bool IsRowNumber(const SqlNode& node);
 

@@ -38,7 +38,7 @@ TEST(BestTotalsTest, QuotientsThatLookAlikeAreComparedExactly) {
   const std::vector<std::pair<std::string, std::vector<Units>>> totals = {
       {"a", {kMuch, kMuch}}, {"b", {7, 7}}, {"z", {kMuch + 1, kMuch}}, {"low", {kMuch - 1, kMuch}}};
   BestTotals best(3, rules);
-  for (const auto& [key, sums] : totals) best.Take(key, sums[0], sums);
+  for (const auto& [key, sums] : totals) best.Take({.key = key, .sum = sums[0], .sums = sums});
   EXPECT_THAT(Keys(best.TakeAll()[0].top), ElementsAre("z", "a", "b"));
 }
 
@@ -70,7 +70,7 @@ TEST(BestTotalsTest, GroupsAreTheFirstByNameWhetherTheirKeysAreRankedOrNot) {
     std::string frame;
     AppendKeyPart(group, &frame);
     AppendKeyPart(key, &frame);
-    best.Take(frame, sum, {});
+    best.Take({.key = frame, .sum = sum, .sums = {}});
   };
   take("c", "x", 9);
   EXPECT_FALSE(best.is_cut());
