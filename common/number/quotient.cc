@@ -40,7 +40,7 @@ bool AreSmall(const Quotient& quotient, std::span<const Units> sums) {
 }  // namespace
 
 bool Quotient::HasValue(std::span<const Units> sums) const {
-  // What another process sent may lack some.
+  // The sums another process sent may be fewer than the job has.
   const auto lacks = [&](const std::optional<size_t>& sum) { return sum && (*sum >= sums.size() || sums[*sum] == 0); };
   if (dividend >= sums.size() || divisor >= sums.size() || lacks(dividend_present) || lacks(divisor_present)) return false;
   return AreSmall(*this, sums) ? sums[divisor] + divisor_added > 0 : PartsOf(*this, sums).divisor > 0;

@@ -6,7 +6,7 @@ namespace tenfold {
 
 bool RowMeasure::HasValue(std::span<const Units> sums) const {
   if (quotient) return quotient->HasValue(sums);
-  // What another process sent may lack some.
+  // The sums another process sent may be fewer than the job has.
   return sum < sums.size() && (!present || (*present < sums.size() && sums[*present] != 0));
 }
 
