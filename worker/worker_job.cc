@@ -138,9 +138,11 @@ absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPl
   sums_.SetRows(MeasuresOf(request.spec()).ranking.OfPartials(), request.spec().fold().general().window().panes());
   sums_.SetLimit(options_.memory().totals_bytes);
   sums_.EndScan();
+  if (!sums_.TakesAway() && !plan->leave.empty()) {
+    sums_.ReadAnew();
+    plan->leave.clear();
+  }
   for (const uint32_t shard : plan->leave) {
-    // The sums of windows are made anew.
-    if (sums_.has_windows()) break;
     if (const absl::StatusOr<Uint128> left = ScanIntoTotals(shard, -1); !left.ok()) return left.status();
   }
   if (absl::Status dropped = DropShards(*plan); !dropped.ok()) return dropped;
@@ -198,8 +200,7 @@ absl::Status WorkerJob::CreateShards(const AssignRequest& request, JobCore::Assi
       if (state.id().shard() != 0) break;
       const absl::StatusOr<Units> score = ParseUnits(initial.score());
       if (!score.ok()) return score.status();
-      rows.push_back({initial.key(), 1, *score});
-      digest += DigestTerm(initial.key(), 1, *score);
+      digest += DigestTerm(rows.emplace_back(Delta{.key = initial.key(), .count = 1, .sum = *score}));
     }
     *state.mutable_digest() = ToProto(digest);
     create.push_back({state, std::move(rows)});
@@ -234,7 +235,7 @@ absl::StatusOr<Uint128> WorkerJob::ScanPanes(uint32_t shard, std::map<uint64_t, 
   absl::StatusOr<Uint128> digest = options_.store->Scan(Key(shard), [this, panes, &fits, sums = &sums_](const Delta& row) {
     fits = row.key.size() > RowPane::kBytes && row.others.size() + 1 == sums->ranking().sums;
     if (!fits) return false;
-    (*panes)[RowPane::Of(row.key).number()] += DigestTerm(row.key, row.count, row.sum, row.others);
+    (*panes)[RowPane::Of(row.key).number()] += DigestTerm(row);
     return !stopping_;
   });
   if (!fits) return absl::DataLossError("a stored row is none of the job's windows");
@@ -253,7 +254,7 @@ absl::StatusOr<Uint128> WorkerJob::ScanIntoTotals(uint32_t shard, int sign) {
         if (sign < 0) {
           others.clear();
           for (const Units other : row.others) others.push_back(negative(other));
-          sums->AddRow({row.key, 0 - row.count, negative(row.sum), others});
+          sums->AddRow({.key = row.key, .count = 0 - row.count, .sum = negative(row.sum), .others = others});
         }
         return !stopping_;
       });

@@ -47,9 +47,12 @@ Uint128 DigestFactor(size_t m) {
   return factors[m];
 }
 
-Uint128 DigestTerm(std::string_view key, uint64_t count, Units sum, std::span<const Units> others) {
-  Uint128 row = kDigestCountFactor * count + kDigestSumFactor * static_cast<Uint128>(sum);
-  for (size_t i = 0; i < others.size(); ++i) row += DigestFactor(i + 2) * static_cast<Uint128>(others[i]);
+Uint128 DigestTerm(std::string_view key, uint64_t count, Units sum, std::span<const Units> others, HeightSet heights) {
+  Uint128 row = kDigestCountFactor * count;
+  if (!heights.Has(0)) row += kDigestSumFactor * static_cast<Uint128>(sum);
+  for (size_t i = 0; i < others.size(); ++i) {
+    if (!heights.Has(i + 1)) row += DigestFactor(i + 2) * static_cast<Uint128>(others[i]);
+  }
   return RowHash(key) * row;
 }
 

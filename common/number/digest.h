@@ -1,5 +1,6 @@
 // R4's digest of a state: the sum over its rows of h * (c0*count + c1*sum + c2*second sum + ...), mod 2^128. It is linear in
-// count and sums, so a delta updates the digest without the row's old value. Pure.
+// count and sums, so a delta updates the digest without the row's old value. Heights among the sums are left out, as what a
+// delta adds to one depends on it; the row has the sum of the same numbers beside it. Pure.
 //
 // The frame of a row is its pane, 8 bytes little endian and 0, then the key's bytes.
 // h = high64 * 2^64 + low64 of the frame's XXH3-128 (seed 0, default secret), with its lowest bit set. count is
@@ -11,6 +12,7 @@
 #include <span>
 #include <string_view>
 
+#include "common/number/height.h"
 #include "common/number/units.h"
 
 namespace tenfold {
@@ -24,6 +26,7 @@ inline constexpr Uint128 kDigestSumFactor = (Uint128{0xd803c6197732d00c} << 64) 
 Uint128 DigestFactor(size_t m);
 
 // Returns what a delta of a key, or its whole row, adds to the digest. `others` are the sums behind the first.
-Uint128 DigestTerm(std::string_view key, uint64_t count, Units sum, std::span<const Units> others = {});
+Uint128 DigestTerm(std::string_view key, uint64_t count, Units sum, std::span<const Units> others = {},
+                   HeightSet heights = {});
 
 }  // namespace tenfold

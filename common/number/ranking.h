@@ -1,5 +1,5 @@
-// What the keys of a job are ranked by: one of the sums of their rows, or a quotient of two, from the highest down or from
-// the lowest up. Pure.
+// What the keys of a job are ranked by: one of the sums or heights of their rows, or a quotient of two sums, from the
+// highest down or from the lowest up. Pure.
 #pragma once
 
 #include <compare>
@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "common/number/height.h"
 #include "common/number/quotient.h"
 #include "common/number/units.h"
 
@@ -18,16 +19,22 @@ struct Ranking {
   size_t sums = 1;
   // Which of them ranks.
   size_t by = 0;
-  // Whether the lowest comes first.
+  // Whether the lowest comes first; of heights the lowest one, which is that of the highest min(x).
   bool ascending = false;
   // Set where a quotient ranks. A worker's sums, and bounds of them, say nothing of it, so what compares partials goes by
   // the sum `by`, which is as good as any.
   std::optional<Quotient> quotient = {};
+  // Which of the sums are heights.
+  HeightSet heights = {};
 
   bool operator==(const Ranking&) const = default;
 
   // What partials are compared by.
-  Ranking OfPartials() const { return {.sums = sums, .by = by, .ascending = ascending, .quotient = {}}; }
+  Ranking OfPartials() const { return {.sums = sums, .by = by, .ascending = ascending, .quotient = {}, .heights = heights}; }
+  // Whether a height ranks: then a total is no sum of partials.
+  bool IsByHeight() const { return !quotient && heights.Has(by); }
+  // What sum m of two partials, or of a total and what is added to it, is together.
+  Units Join(size_t m, Units a, Units b) const { return Joined(heights.Has(m), a, b); }
 
   // What a row is ranked by, the highest first: the sum, or its negative. A sum may be any number, as a peer or a damaged
   // file may give it, so it is negated modulo 2^128.

@@ -93,8 +93,11 @@ TotalEntry Totals::EntryAt(size_t index) const {
 
 Delta Totals::RowAt(uint32_t index, Units* one) const {
   const std::span<const Units> sums = SumsAt(index, one);
-  return {keys_.key(index), static_cast<uint64_t>(blocks_[index / kFanOut]->counts[index % kFanOut]), sums[0],
-          sums.subspan(1)};
+  return {.key = keys_.key(index),
+          .count = static_cast<uint64_t>(blocks_[index / kFanOut]->counts[index % kFanOut]),
+          .heights = ranking_.heights,
+          .sum = sums[0],
+          .others = sums.subspan(1)};
 }
 
 void Totals::AddBlock() {
@@ -145,17 +148,13 @@ void Totals::AddAt(size_t index, const Delta& delta) {
   const Units before = ValueAt(index);
   present_ -= row_count != 0;
   row_count += static_cast<int64_t>(delta.count);
-  // Added as unsigned numbers, since a peer or a damaged file may give any.
-  const auto add = [](Units added, Units* sum) {
-    *sum = static_cast<Units>(static_cast<Uint128>(*sum) + static_cast<Uint128>(added));
-  };
   Units* const value = &block.values[index % kFanOut];
-  add(ranking_.Of(delta.sum, delta.others), value);
+  *value = Joined(false, *value, ranking_.Of(delta.sum, delta.others));
   if (ranking_.sums > 1) {
     Units* const sums = row_sums_[index / kFanOut].get() + index % kFanOut * ranking_.sums;
-    add(delta.sum, &sums[0]);
-    for (size_t m = 1; m < ranking_.sums; ++m) add(delta.others[m - 1], &sums[m]);
-    if (ranking_.quotient) *value = ranking_.OfTotal({sums, ranking_.sums});
+    sums[0] = ranking_.Join(0, sums[0], delta.sum);
+    for (size_t m = 1; m < ranking_.sums; ++m) sums[m] = ranking_.Join(m, sums[m], delta.others[m - 1]);
+    if (ranking_.quotient || !ranking_.heights.empty()) *value = ranking_.OfTotal({sums, ranking_.sums});
   }
   present_ += row_count != 0;
   UpdateMaxima(index, before);
@@ -305,9 +304,8 @@ Uint128 Totals::Digest() const {
   Uint128 digest = 0;
   Units one = 0;
   for (uint32_t index = 0; index < keys_.size(); ++index) {
-    const Delta row = RowAt(index, &one);
     // The term of an absent row is 0.
-    digest += DigestTerm(row.key, row.count, row.sum, row.others);
+    digest += DigestTerm(RowAt(index, &one));
   }
   return digest;
 }

@@ -37,7 +37,8 @@ class Totals {
   explicit Totals(const Ranking& ranking) : ranking_(ranking) {}
 
   // Adds a delta or, when a shard joins the sums, a whole row; when a shard leaves, its rows with count and sums negated,
-  // modulo 2^64 and 2^128. A key whose count becomes 0 is absent, as no row of the owned shards has it.
+  // modulo 2^64 and 2^128, which takes no heights away. A key whose count becomes 0 is absent, as no row of the owned shards
+  // has it.
   void Add(const Delta& delta);
   // Adds every delta.
   void Add(std::span<const Delta> deltas);

@@ -33,7 +33,8 @@ void Candidates::AddTo(uint32_t id, const Partial& partial) {
   if (__builtin_add_overflow(candidate.total, partial.sum, &candidate.total))
     candidate.total = std::numeric_limits<Units>::max();
   if (candidate.sums.empty()) other_bytes_ += partial.sums.size() * sizeof(Units);
-  AddSums(partial.sums, &candidate.sums);
+  JoinSums(partial.sums, ranking_, &candidate.sums);
+  if (ranking_.IsByHeight()) candidate.total = ranking_.OfTotal(candidate.sums);
 }
 
 void Candidates::MarkOnly(const std::vector<uint32_t>& ids) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "common/number/ranking.h"
 #include "common/number/units.h"
 #include "common/table/key_seed.h"
 #include "driver/merge/merge_memory.h"
@@ -21,7 +22,7 @@ namespace tenfold {
 
 struct Candidate {
   std::string key;
-  // The sum of the partials known so far, of what ranks, and of all sums where rows have several.
+  // What ranks of the partials known so far, together, and all sums where rows have several.
   Units total = 0;
   std::vector<Units> sums = {};
   // An upper bound of the total; that of the present round once the round's entries are there.
@@ -43,7 +44,8 @@ class Candidates {
   // The id of no candidate.
   static constexpr uint32_t kNone = Candidate::kNone;
 
-  explicit Candidates(std::shared_ptr<MergeMemory> memory) : memory_(std::move(memory)) {}
+  Candidates(std::shared_ptr<MergeMemory> memory, const Ranking& ranking)
+      : ranking_(ranking.OfPartials()), memory_(std::move(memory)) {}
 
   Candidate& operator[](uint32_t id) { return candidates_[id]; }
   const Candidate& operator[](uint32_t id) const { return candidates_[id]; }
@@ -81,6 +83,7 @@ class Candidates {
   // What a candidate takes beside its key: itself, its place in the map, and in the lists of ids.
   static constexpr size_t kCandidateBytes = 168;
 
+  const Ranking ranking_;
   // By id. A deque, because `ids_` and look-ups have views of the keys.
   std::deque<Candidate> candidates_;
   absl::flat_hash_map<std::string_view, uint32_t, SeededHash> ids_;

@@ -34,7 +34,7 @@ GlobalTopK::GlobalTopK(size_t k, size_t workers, std::shared_ptr<MergeMemory> me
       rules_(std::make_shared<const ResultRules>(std::move(rules))),
       workers_(workers),
       unanswered_(workers),
-      candidates_(std::move(memory)),
+      candidates_(std::move(memory), rules_->ranking),
       best_(k, rules_) {
   CHECK_GT(k, 0u);
   CHECK_GT(workers, 0u);
@@ -181,6 +181,7 @@ std::vector<GlobalTopK::Question> GlobalTopK::Asked(std::vector<Question> questi
 
 // Computes the upper bound of every open candidate. One that every worker with a floor has sent is exact.
 void GlobalTopK::BoundCandidates() {
+  if (rules_->ranking.IsByHeight()) return BoundHeights();
   std::vector<Units> floors;
   size_t with_floor = 0;
   for (const Worker& worker : workers_) {
@@ -200,6 +201,26 @@ void GlobalTopK::BoundCandidates() {
     if (sent == with_floor) missing = 0;
     if (__builtin_add_overflow(candidate.total, missing, &candidate.bound)) candidate.bound = kMaxUnits;
     if (sent == with_floor) Settle(id);
+  }
+  std::erase_if(open_, [&](uint32_t id) { return candidates_[id].settled; });
+}
+
+void GlobalTopK::BoundHeights() {
+  std::vector<bool> has_sent;
+  for (const uint32_t id : open_) {
+    Candidate& candidate = candidates_[id];
+    has_sent.assign(workers_.size(), false);
+    candidates_.ForEachSender(id, [&](uint32_t worker) { has_sent[worker] = true; });
+    candidate.bound = candidate.total;
+    bool is_exact = true;
+    for (size_t w = 0; w < workers_.size(); ++w) {
+      const std::optional<Units>& floor = workers_[w].floor;
+      if (has_sent[w] || !floor) continue;
+      is_exact = false;
+      // Where the lowest height comes first, what others have can only take the total further back.
+      if (!rules_->ranking.ascending) candidate.bound = std::max(candidate.bound, *floor);
+    }
+    if (is_exact) Settle(id);
   }
   std::erase_if(open_, [&](uint32_t id) { return candidates_[id].settled; });
 }
@@ -262,7 +283,10 @@ std::vector<GlobalTopK::Question> GlobalTopK::LookUp(std::vector<uint32_t> ids) 
 }
 
 std::vector<GlobalTopK::Question> GlobalTopK::SecondRound() {
-  const std::vector<Units> thresholds = SecondRoundThresholds(LeastKthTotal(), Floors());
+  const std::optional<Units> least = LeastKthTotal();
+  const std::vector<Units> thresholds = rules_->ranking.IsByHeight()
+                                            ? std::vector<Units>(workers_.size(), least.value_or(kMinUnits))
+                                            : SecondRoundThresholds(least, Floors());
   std::vector<Question> questions;
   for (size_t w = 0; w < workers_.size(); ++w) {
     std::optional<Units>& floor = workers_[w].floor;
@@ -323,7 +347,11 @@ void GlobalTopK::Finish() {
   if (best_.is_full() && !rules_->NeedsAll()) result_.kth_total = best_.lowest();
   const std::optional<Units> least = LeastKthTotal();
   result_.SetBest(best_.TakeAll(), best_.is_cut(), *rules_);
-  result_.unseen_bound = UnseenBound(Floors());
+  result_.unseen_bound = UnseenBound();
+  if (rules_->ranking.IsByHeight()) {
+    result_.next_thresholds.assign(workers_.size(), least);
+    return;
+  }
   std::vector<Units> depth_bounds;
   for (const Worker& worker : workers_) depth_bounds.push_back(worker.depth_bound);
   result_.next_thresholds = NextThresholds(least, std::move(depth_bounds));
@@ -331,9 +359,13 @@ void GlobalTopK::Finish() {
 
 // Checks the stop rule of R7 with a lower bound of T, which is safe, as a higher T would stop as well.
 bool GlobalTopK::IsDecided() const {
-  const std::optional<Units> unseen = UnseenBound(Floors());
+  const std::optional<Units> unseen = UnseenBound();
   const std::optional<Units> least = LeastKthTotal();
   return !unseen || (least && *unseen < *least);
+}
+
+std::optional<Units> GlobalTopK::UnseenBound() const {
+  return rules_->ranking.IsByHeight() ? HighestFloor(Floors()) : tenfold::UnseenBound(Floors());
 }
 
 std::optional<Units> GlobalTopK::LeastKthTotal() const {

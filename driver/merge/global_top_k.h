@@ -12,6 +12,10 @@
 // again in slices of the keys, by hash, one slice after the other; a slice that is still too large is divided again. Every
 // key above a floor is in one of them, so the result is the same, for more traffic.
 //
+// Where a height ranks a total is the highest of its partials, or the lowest where the lowest height comes first: U is the
+// highest floor then, the second round asks for all at or above T0, and a candidate's bound is the highest of what was sent
+// and of the floors of the others, or the lowest of what was sent (rule M of the job language).
+//
 // Where partials bound nothing of what is asked (ResultRules::NeedsAll) the second round asks for everything.
 #pragma once
 
@@ -118,6 +122,8 @@ class GlobalTopK {
   void AddFound(size_t worker, const std::vector<Partial>& found);
   std::vector<Question> Asked(std::vector<Question> questions);
   void BoundCandidates();
+  // The same where a height ranks.
+  void BoundHeights();
   void Settle(uint32_t id);
   // Settles what was looked up, and drops what can no longer be in the result.
   void SettleAsked();
@@ -131,6 +137,8 @@ class GlobalTopK {
   std::vector<Question> NextSlice();
   void ForgetCandidates();
   void Finish();
+  // U; unset if everything was sent.
+  std::optional<Units> UnseenBound() const;
   bool IsDecided() const;
   // A lower bound of the k-th total; unset while it has none, as fewer than k totals are exact.
   std::optional<Units> LeastKthTotal() const;

@@ -30,11 +30,9 @@ Partial ToPartial(const TotalEntry& total) {
   return {.key = std::string(total.key), .sum = total.sum, .sums = {total.sums.begin(), total.sums.end()}};
 }
 
-void AddSums(const std::vector<Units>& added, std::vector<Units>* sums) {
+void JoinSums(const std::vector<Units>& added, const Ranking& ranking, std::vector<Units>* sums) {
   if (sums->size() < added.size()) sums->resize(added.size());
-  for (size_t m = 0; m < added.size(); ++m) {
-    (*sums)[m] = static_cast<Units>(static_cast<Uint128>((*sums)[m]) + static_cast<Uint128>(added[m]));
-  }
+  for (size_t m = 0; m < added.size(); ++m) (*sums)[m] = ranking.Join(m, (*sums)[m], added[m]);
 }
 
 }  // namespace tenfold

@@ -28,7 +28,7 @@ Entry ToEntry(const Partial& partial, const Ranking& ranking);
 TotalEntry ViewOf(const Partial& partial);
 Partial ToPartial(const TotalEntry& total);
 
-// Adds sums to others, modulo 2^128.
-void AddSums(const std::vector<Units>& added, std::vector<Units>* sums);
+// Joins the sums of a partial to those of others, of which there may be none yet.
+void JoinSums(const std::vector<Units>& added, const Ranking& ranking, std::vector<Units>* sums);
 
 }  // namespace tenfold

@@ -34,6 +34,14 @@ Units FloorTarget(Units total) { return 1 + (total - 1) / 4 * 3; }
 
 }  // namespace
 
+std::optional<Units> HighestFloor(std::span<const std::optional<Units>> floors) {
+  std::optional<Units> highest;
+  for (const std::optional<Units>& floor : floors) {
+    if (floor) highest = std::max(highest.value_or(kMinUnits), *floor);
+  }
+  return highest;
+}
+
 Units PositivePart(const std::optional<Units>& floor) { return std::max<Units>(floor.value_or(0), 0); }
 
 Units BoundedSum(std::span<const Units> values) {
@@ -46,15 +54,11 @@ Units BoundedSum(std::span<const Units> values) {
 
 std::optional<Units> UnseenBound(std::span<const std::optional<Units>> floors) {
   // The maximum is reached where the floor is highest: its negative part is all that the sum of the positive parts lacks.
-  std::optional<Units> highest;
+  const std::optional<Units> highest = HighestFloor(floors);
+  if (!highest || *highest < 0) return highest;
   std::vector<Units> positive;
-  for (const std::optional<Units>& floor : floors) {
-    if (!floor) continue;
-    highest = std::max(highest.value_or(kMinUnits), *floor);
-    positive.push_back(PositivePart(floor));
-  }
-  if (!highest) return std::nullopt;
-  return *highest < 0 ? *highest : BoundedSum(positive);
+  for (const std::optional<Units>& floor : floors) positive.push_back(PositivePart(floor));
+  return BoundedSum(positive);
 }
 
 std::vector<Units> SecondRoundThresholds(std::optional<Units> kth_total, std::span<const std::optional<Units>> floors) {

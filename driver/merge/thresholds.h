@@ -14,13 +14,17 @@
 
 namespace tenfold {
 
+// Returns the highest floor; unset if every worker sent all it has. Where a height ranks this is U: a total is one of its
+// partials, and a partial that is absent is none, not 0 (rule M of the job language).
+std::optional<Units> HighestFloor(std::span<const std::optional<Units>> floors);
+
 // Returns max(floor, 0), or 0 if the floor is unset.
 Units PositivePart(const std::optional<Units>& floor);
 
 // Returns the sum of numbers that are not negative, saturated at the greatest number, which as a bound is right.
 Units BoundedSum(std::span<const Units> values);
 
-// Returns U; unset if every worker sent all it has.
+// Returns U where sums rank; unset if every worker sent all it has.
 std::optional<Units> UnseenBound(std::span<const std::optional<Units>> floors);
 
 // Returns the thresholds of the second round, with which every key with a total of at least `kth_total` is sent by some

@@ -60,7 +60,7 @@ bool TotalReplica::Add(size_t worker, const Entries& entries) {
     left = left.subspan(others);
     for (size_t m = 0; m < others; ++m) rest[m] = FromProto(entry.others(static_cast<int>(m)));
     const std::string_view group = rules_.groups == 0 ? "" : FirstPartOf(entry.key());
-    deltas[group].push_back({entry.key(), 1, FromProto(entry.sum()), rest});
+    deltas[group].push_back({.key = entry.key(), .count = 1, .sum = FromProto(entry.sum()), .others = rest});
   }
   for (const auto& [group, of_group] : deltas) {
     if (Totals* const totals = TotalsOf(group)) totals->Add(of_group);

@@ -42,13 +42,12 @@ std::string BadText(const std::map<std::pair<BadReason, std::string>, uint64_t>&
 }
 
 // `all_seen`: every total was, so that there is nothing to prove.
-std::string ProofText(const TopKProof& proof, const Ranking& ranking, bool all_seen) {
+std::string ProofText(const TopKProof& proof, const JobMeasures& of, bool all_seen) {
   if (all_seen) return fmt::format("the totals of all keys were seen; {} entries came for it", proof.entries());
-  const auto text = [&](const Int128& total) { return FormatUnits(ranking.Turned(FromProto(total))); };
+  const auto text = [&](const Int128& total) { return FormatUnits(of.RankedNumber(FromProto(total))); };
   const std::string kth = proof.has_kth_total() ? text(proof.kth_total()) : "none, as fewer keys are ranked";
-  const std::string bound = proof.has_unseen_bound()
-                                ? (ranking.ascending ? "at least " : "at most ") + text(proof.unseen_bound())
-                                : "none, as every entry was seen";
+  const std::string bound = proof.has_unseen_bound() ? (of.ascending ? "at least " : "at most ") + text(proof.unseen_bound())
+                                                     : "none, as every entry was seen";
   return fmt::format("last rank's score {}; unseen scores {}; {} round{}, {} entries", kth, bound, proof.rounds(),
                      proof.rounds() == 1 ? "" : "s", proof.entries());
 }
@@ -109,9 +108,9 @@ std::string FactsText(const JobStatus& status) {
     rows.push_back({"late", fmt::format("{} of the records", batch.late_records())});
   }
   const JobSpec spec = SpecOfBatch(status.spec(), batch);
-  const Ranking ranking = MeasuresOf(spec).ranking;
-  const bool all_seen = ranking.quotient.has_value() || !spec.fold().general().group().empty();
-  rows.push_back({"proof", ProofText(batch.proof(), ranking, all_seen)});
+  const JobMeasures of = MeasuresOf(spec);
+  const bool all_seen = of.ranking.quotient.has_value() || !spec.fold().general().group().empty();
+  rows.push_back({"proof", ProofText(batch.proof(), of, all_seen)});
   return FormatTable(rows, {});
 }
 

@@ -124,7 +124,9 @@ class Trial {
       return present && event.units[*present] == 0 ? std::string("null") : FormatUnits(event.units[sum]);
     };
     for (const RowMeasure& measure : form_.measures.measures) {
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", measure.name, added(measure.sum, measure.present));
+      // Behind a height is the number itself.
+      const size_t sum = measure.sum + (measure.is_height() ? 1 : 0);
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", measure.name, added(sum, measure.present));
       // Of an average what is divided by says whether there was a number.
       if (measure.quotient) text += " / " + added(measure.quotient->divisor, measure.quotient->divisor_present);
     }

@@ -5,6 +5,7 @@
 
 #include "common/limits.h"
 #include "common/number/decimal.h"
+#include "common/number/height.h"
 #include "common/number/units.h"
 #include "common/text/framed_key.h"
 #include "common/text/utf8.h"
@@ -76,6 +77,22 @@ Rows ScaleTimestamps(TimestampUnit unit, Rows rows, Column* column) {
     }
   });
   return others;
+}
+
+// Makes numbers what they contribute to a height, and returns those of the rows that can.
+Rows ToContributions(bool negative, Rows nulls, Rows rows, std::array<int64_t, Column::kRows>* units) {
+  Rows sound = 0;
+  ForRows(rows, [&](size_t row) {
+    int64_t* const of = &(*units)[row];
+    const bool null = (nulls >> row & 1) != 0;
+    sound |= Rows{null || *of != kNoContribution} << row;
+    if (null) {
+      *of = kNoContribution;
+    } else if (negative && *of != kNoContribution) {
+      *of = -*of;
+    }
+  });
+  return sound;
 }
 
 }  // namespace
@@ -226,10 +243,14 @@ Rows BlockDecoder::MakeUnits(Rows rows) {
     if (computed != sum.value) value = &evaluator_.Evaluate(plan_->values.nodes[*sum.value], rows);
     computed = sum.value;
     rows &= ~value->unfit;
-    if (sum.kind == PlannedSum::Kind::kValue) {
-      rows &= ~(ToUnits(*value, count_, units) & ~value->nulls);
-    } else {
+    if (sum.kind == PlannedSum::Kind::kPresent) {
       units->fill(kUnitsPerOne);
+    } else {
+      rows &= ~(ToUnits(*value, count_, units) & ~value->nulls);
+    }
+    if (sum.kind == PlannedSum::Kind::kHighest || sum.kind == PlannedSum::Kind::kLowest) {
+      rows = ToContributions(sum.kind == PlannedSum::Kind::kLowest, value->nulls, rows, units);
+      continue;
     }
     ForRows(rows & value->nulls, [units](size_t row) { (*units)[row] = 0; });
     if (!sum.is_divisor) continue;

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "common/limits.h"
+#include "common/number/height.h"
 #include "common/number/units.h"
 #include "common/text/framed_key.h"
 #include "fmt/format.h"
@@ -184,15 +185,16 @@ bool GeneralDecoder::MakeKey(std::string* key) {
 bool GeneralDecoder::MakeUnits() {
   for (const PlannedSum& sum : plan_->sums) {
     const bool null = sum.value && IsNull(values_[*sum.value]);
-    if (null || sum.kind != PlannedSum::Kind::kValue) {
-      units_.push_back(null ? 0 : kUnitsPerOne);
+    const bool is_height = sum.kind == PlannedSum::Kind::kHighest || sum.kind == PlannedSum::Kind::kLowest;
+    if (null || (sum.kind != PlannedSum::Kind::kValue && !is_height)) {
+      units_.push_back(!null ? kUnitsPerOne : is_height ? kNoContribution : 0);
       continue;
     }
     const std::optional<int64_t> units = std::get<Fraction>(values_[*sum.value]).ToUnits();
     const std::string& subject = value_subjects_[*sum.value];
-    if (!units) return Bad(BAD_NUMBER_OUT_OF_RANGE, subject);
+    if (!units || (is_height && *units == kNoContribution)) return Bad(BAD_NUMBER_OUT_OF_RANGE, subject);
     if (sum.is_divisor && *units < 0) return Bad(BAD_NEGATIVE_DIVISOR, subject);
-    units_.push_back(*units);
+    units_.push_back(sum.kind == PlannedSum::Kind::kLowest ? -*units : *units);
   }
   return true;
 }

@@ -41,12 +41,15 @@ namespace tenfold {
 //   BAD_NULL_KEY        [group, part of the key] it is null
 //   BAD_EMPTY_KEY       the key has one part, beside its group, of no bytes
 //   BAD_KEY_TOO_LONG    it is over the plan's key_bytes
-//   BAD_NUMBER_OUT_OF_RANGE  [measure] what it adds does not fit 64 bits of units of 1e-9
+//   BAD_NUMBER_OUT_OF_RANGE  [measure] what it adds does not fit 64 bits of units of 1e-9, or of max or min is the least
+//   that
+//                 does
 //   BAD_NEGATIVE_DIVISOR  [measure] what it adds to the divisor, so rounded, is below 0
 struct Contribution {
   struct Event {
     std::string_view key;
-    // What it adds to each sum of its key's row (Plan::sums), in units of 1e-9; what is counted is one.
+    // What it adds to each sum of its key's row (Plan::sums), in units of 1e-9; what is counted is one. Of heights what it
+    // contributes (common/number/height.h).
     std::span<const int64_t> units;
   };
 

@@ -10,6 +10,8 @@ bool IsAggregate(const Formula& formula) {
   return formula.kind == Formula::Kind::kDo && (formula.name == "sum" || formula.name == "count");
 }
 
+BigInt TwoToThe63() { return BigInt(1) << 63; }
+
 Rational ConstantOf(const Formula& formula) {
   Names none;
   return std::get<Datum>(Compute(formula, &none)).number();
@@ -31,10 +33,29 @@ Aggregate ReadPart(const Formula& formula) {
 
 }  // namespace
 
+RowSums::RowSums(const std::vector<MeasureOfRow>& measures) {
+  for (const MeasureOfRow& measure : measures) {
+    for (const Aggregate& part : measure.parts) {
+      is_highest_.resize(part.sum + part.sums());
+      is_highest_[part.sum] = part.is_max || part.is_min;
+    }
+  }
+}
+
+void RowSums::Add(const std::vector<BigInt>& added, std::vector<BigInt>* sums) const {
+  sums->resize(added.size());
+  for (size_t m = 0; m < added.size(); ++m) {
+    BigInt& sum = (*sums)[m];
+    sum = is_highest_[m] ? std::max(sum, added[m]) : BigInt(sum + added[m]);
+  }
+}
+
 std::optional<Rational> MeasureOfRow::ValueOf(const std::vector<BigInt>& sums) const {
   for (const Aggregate& part : parts) {
-    if (part.has_present && sums[part.sum + 1] == 0) return std::nullopt;
+    if (part.has_present && sums[part.sum + part.sums() - 1] == 0) return std::nullopt;
   }
+  if (parts[0].is_max) return Rational(sums[parts[0].sum] - TwoToThe63());
+  if (parts[0].is_min) return Rational(TwoToThe63() - sums[parts[0].sum]);
   const auto total = [&](const Aggregate& part) { return Rational(sums[part.sum]) + part.added * 1'000'000'000; };
   if (parts.size() == 1) return total(parts[0]);
   if (total(parts[1]) == 0) return std::nullopt;
@@ -55,6 +76,8 @@ std::vector<MeasureOfRow> ReadMeasures(const Fold& fold) {
     } else if (formula.name == "/") {
       measure.parts = {ReadPart(formula.parts[0]), ReadPart(formula.parts[1])};
       measure.parts[1].divides = !measure.parts[1].counts;
+    } else if (formula.name == "max" || formula.name == "min") {
+      measure.parts.push_back({.is_max = formula.name == "max", .is_min = formula.name == "min", .of = formula.parts[0]});
     } else {
       measure.parts.push_back(ReadPart(formula));
     }
@@ -64,7 +87,7 @@ std::vector<MeasureOfRow> ReadMeasures(const Fold& fold) {
     }
     for (Aggregate& part : measure.parts) {
       part.sum = sums;
-      sums += part.has_present ? 2 : 1;
+      sums += part.sums();
     }
   }
   return measures;

@@ -453,6 +453,11 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
       if (units > std::numeric_limits<int64_t>::max() || units < std::numeric_limits<int64_t>::min())
         return bad(BAD_NUMBER_OUT_OF_RANGE, name);
       if (part->divides && units < 0) return bad(BAD_NEGATIVE_DIVISOR, name);
+      if (part->is_max || part->is_min) {
+        const BigInt half = BigInt(1) << 63;
+        if (units == -half) return bad(BAD_NUMBER_OUT_OF_RANGE, name);
+        event.units.push_back(null ? BigInt(0) : part->is_max ? BigInt(half + units) : BigInt(half - units));
+      }
       event.units.push_back(units);
       if (part->has_present) event.units.push_back(present);
     }

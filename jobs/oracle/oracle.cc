@@ -34,12 +34,14 @@ Uint128 Modulo128(const BigInt& units) {
 }
 
 // R4's term of a row, of whose key the pane is a part in a job with windows.
-Uint128 RowDigest(const std::string& key, uint64_t count, const std::vector<BigInt>& sums) {
+Uint128 RowDigest(const std::string& key, uint64_t count, const std::vector<BigInt>& sums, const oracle::RowSums& form) {
   const std::string frame = std::string(8, '\0') + key;
   const XXH128_hash_t hash = XXH3_128bits(frame.data(), frame.size());
   const Uint128 odd = (Uint128{hash.high64} << 64) | hash.low64 | 1;
   Uint128 row = kDigestCountFactor * count;
-  for (size_t m = 1; m <= sums.size(); ++m) row += (m == 1 ? kDigestSumFactor : DigestFactor(m)) * Modulo128(sums[m - 1]);
+  for (size_t m = 1; m <= sums.size(); ++m) {
+    if (!form.IsHighest(m - 1)) row += (m == 1 ? kDigestSumFactor : DigestFactor(m)) * Modulo128(sums[m - 1]);
+  }
   return odd * row;
 }
 
@@ -60,6 +62,7 @@ std::string DigestText(const Digest& digest) { return fmt::format("{:016x}{:016x
 
 Oracle::Oracle(const JobSpec& spec, size_t partitions)
     : rule_(spec),
+      row_sums_(oracle::ReadMeasures(spec.fold())),
       shards_(std::min<size_t>(kShards, partitions)),
       records_(partitions),
       filtered_(partitions),
@@ -146,17 +149,12 @@ void Oracle::AddRow(size_t partition, std::string_view key, const std::vector<Bi
   auto row = rows.find(key);
   if (row == rows.end()) row = rows.emplace(key, Row{}).first;
   ++row->second.count;
-  row->second.sums.resize(units.size());
-  for (size_t m = 0; m < units.size(); ++m) row->second.sums[m] += units[m];
+  row_sums_.Add(units, &row->second.sums);
 }
 
 void Oracle::AddToWindows(size_t partition, const std::string& key, const std::vector<BigInt>& units, int64_t time_us) {
   const std::vector<int64_t> windows = windows_->Windows(partition, time_us);
-  for (const int64_t window : windows) {
-    std::vector<BigInt>& sums = in_window_[window][key];
-    sums.resize(units.size());
-    for (size_t m = 0; m < units.size(); ++m) sums[m] += units[m];
-  }
+  for (const int64_t window : windows) row_sums_.Add(units, &in_window_[window][key]);
   // A state keeps the record in a row of its last window and the first that it is in: z + 2^46 in 6 bytes, and how many
   // before a it has passed in 2.
   const int64_t last = windows_->LastWindow(time_us);
@@ -288,10 +286,8 @@ Oracle::Result Oracle::Compute() const {
   for (const auto& rows : shards_) {
     Uint128 digest = 0;
     for (const auto& [key, row] : rows) {
-      std::vector<BigInt>& total = totals[key];
-      total.resize(row.sums.size());
-      for (size_t m = 0; m < row.sums.size(); ++m) total[m] += row.sums[m];
-      digest += RowDigest(key, row.count, row.sums);
+      row_sums_.Add(row.sums, &totals[key]);
+      digest += RowDigest(key, row.count, row.sums, row_sums_);
     }
     result.digests.push_back(ToMessage(digest));
   }

@@ -110,6 +110,7 @@ class Oracle {
   size_t key_field_ = 0;
   std::vector<Term> terms_;
   oracle::ResultRule rule_;
+  const oracle::RowSums row_sums_;
   // Entry s is shard s: its rows by key.
   std::vector<std::map<std::string, Row, std::less<>>> shards_;
   // Counted by partition index.

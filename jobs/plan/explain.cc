@@ -34,10 +34,9 @@ class Explainer {
     const RowMeasure& ranked = of.measures[of.ranked];
     if (!spec_.having().empty()) Line("having", fmt::format("{}; other keys are not ranked", spec_.having()));
     const std::string& group = spec_.fold().general().group();
-    Line("result",
-         fmt::format("{}the {} keys with the {} {}{}, equal ones by key; every {} ms while caught up",
-                     group.empty() ? "" : "for each group ", spec_.top(), of.ranking.ascending ? "lowest" : "highest",
-                     ranked.name, ranked.nullable() ? " that is not null" : "", spec_.batch_interval_ms()));
+    Line("result", fmt::format("{}the {} keys with the {} {}{}, equal ones by key; every {} ms while caught up",
+                               group.empty() ? "" : "for each group ", spec_.top(), of.ascending ? "lowest" : "highest",
+                               ranked.name, ranked.nullable() ? " that is not null" : "", spec_.batch_interval_ms()));
     if (!group.empty())
       Line("groups",
            fmt::format("the first {} by name that have any key; a result says whether there are more", spec_.groups()));

@@ -1,6 +1,7 @@
 #include "jobs/plan/having.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/text/shown_text.h"
@@ -20,7 +21,7 @@ class LeastFinder {
     if (node.op == Op::kAnd) {
       for (const uint32_t part : node.arguments) Take(part);
     }
-    const bool ascending = measures_.ranking.ascending;
+    const bool ascending = measures_.ascending;
     // Whether the measure, or the constant, is the larger of both.
     const bool greater = node.op == Op::kGreater || node.op == Op::kGreaterOrEqual;
     const bool less = node.op == Op::kLess || node.op == Op::kLessOrEqual;
@@ -49,9 +50,11 @@ class LeastFinder {
     if (negated) node = &plan_.nodes[node->arguments[0]];
     if (node->op != Op::kConstant || !std::holds_alternative<Fraction>(node->constant)) return;
     const std::optional<int64_t> units = std::get<Fraction>(node->constant).ToUnits();
-    if (!units) return;
+    // The least of all is none that can be negated.
+    if (!units || *units == std::numeric_limits<int64_t>::min()) return;
     // The constant may lie between two units.
-    const Units bound = measures_.ranking.Turned(negated ? -Units{*units} : Units{*units}) - 1;
+    const RowMeasure& ranked = measures_.measures[measures_.ranked];
+    const Units bound = measures_.ranking.Turned(ranked.SumOf(negated ? -*units : *units)) - 1;
     least_ = least_ ? std::max(*least_, bound) : bound;
   }
 

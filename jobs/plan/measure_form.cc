@@ -15,11 +15,13 @@ using Kind = Expression::Kind;
 
 bool IsCall(const Expression& tree, std::string_view name) { return tree.kind == Kind::kCall && tree.text == name; }
 
+// Whether it is one that a quotient is made of.
 bool IsAggregate(const Expression& tree) { return IsCall(tree, "sum") || IsCall(tree, "count"); }
+bool IsExtreme(const Expression& tree) { return IsCall(tree, "max") || IsCall(tree, "min"); }
 
-// Whether an aggregate, which a quotient is made of, stands anywhere in the tree.
+// Whether an aggregate stands anywhere in the tree.
 bool HasAggregate(const Expression& tree) {
-  if (IsAggregate(tree) || IsCall(tree, "avg")) return true;
+  if (IsAggregate(tree) || IsExtreme(tree) || IsCall(tree, "avg")) return true;
   for (const Expression& part : tree.arguments) {
     if (HasAggregate(part)) return true;
   }
@@ -36,7 +38,13 @@ class FormReader {
       if (tree.arguments.size() != 1) return Refuse(tree, ArgumentsText(tree));
       form.is_average = true;
       form.dividend.argument = tree.arguments[0];
-      form.divisor = {.counts = true, .argument = tree.arguments[0], .added = 0};
+      form.divisor = {.kind = Aggregate::Kind::kCount, .argument = tree.arguments[0], .added = 0};
+      return form;
+    }
+    if (IsExtreme(tree)) {
+      if (tree.arguments.size() != 1) return Refuse(tree, ArgumentsText(tree));
+      form.dividend.kind = tree.text == "max" ? Aggregate::Kind::kMax : Aggregate::Kind::kMin;
+      form.dividend.argument = tree.arguments[0];
       return form;
     }
     if (IsCall(tree, "/") && HasAggregate(tree)) {
@@ -92,8 +100,8 @@ class FormReader {
       Refuse(tree, NoAggregateText(tree));
       return false;
     }
-    part->counts = tree.text == "count";
-    if (tree.arguments.size() > 1 || (!part->counts && tree.arguments.empty())) {
+    if (tree.text == "count") part->kind = Aggregate::Kind::kCount;
+    if (tree.arguments.size() > 1 || (!part->counts() && tree.arguments.empty())) {
       Refuse(tree, ArgumentsText(tree));
       return false;
     }
@@ -102,8 +110,7 @@ class FormReader {
   }
 
   static std::string NoAggregateText(const Expression& tree) {
-    if (IsCall(tree, "min") || IsCall(tree, "max"))
-      return fmt::format("{} is not supported as a measure; write {}", Quoted(tree.text), kMeasureForms);
+    if (IsExtreme(tree)) return fmt::format("{} stands alone; in a quotient write sum(..) and count()", tree.text);
     if (IsCall(tree, "avg")) return "avg stands alone; in a quotient write sum(..) and count()";
     if (tree.kind == Kind::kCall && HasAggregate(tree)) {
       return "computes with an aggregate; what is computed stands within it, as in sum(0.8 * x), so that it is exact. "

@@ -1,5 +1,6 @@
 #include "jobs/plan/measures.h"
 
+#include "common/number/height.h"
 #include "jobs/plan/measure_form.h"
 
 namespace tenfold {
@@ -10,9 +11,20 @@ bool RowMeasure::HasValue(std::span<const Units> sums) const {
   return sum < sums.size() && (!present || (*present < sums.size() && sums[*present] != 0));
 }
 
+Units RowMeasure::NumberOf(Units of_row) const {
+  if (!is_height()) return of_row;
+  const Units contributed = ContributionOf(of_row);
+  return kind == Kind::kMax ? contributed : static_cast<Units>(0 - static_cast<Uint128>(contributed));
+}
+
+Units RowMeasure::SumOf(int64_t units) const {
+  if (!is_height()) return units;
+  return Units{kind == Kind::kMax ? units : -units} - kNoContribution;
+}
+
 std::optional<Fraction> RowMeasure::ValueOf(std::span<const Units> sums) const {
   if (!HasValue(sums)) return std::nullopt;
-  return quotient ? quotient->ValueOf(sums) : Fraction::OfUnits(sums[sum]);
+  return quotient ? quotient->ValueOf(sums) : Fraction::OfUnits(NumberOf(sums[sum]));
 }
 
 std::optional<std::string> RowMeasure::TextOf(std::span<const Units> sums) const {
@@ -28,6 +40,10 @@ void SetSums(const Measure& measure, size_t* sums, RowMeasure* made) {
   MeasureProblem problem;
   const std::optional<MeasureForm> form = parsed.expression ? ReadMeasureForm(*parsed.expression, &problem) : std::nullopt;
   made->sum = (*sums)++;
+  if (form && form->dividend.is_height()) {
+    made->kind = form->dividend.kind == Aggregate::Kind::kMax ? RowMeasure::Kind::kMax : RowMeasure::Kind::kMin;
+    ++*sums;
+  }
   // Of an average the divisor says whether there was any number.
   const bool average = form && form->is_average;
   if (measure.nullable() && !average) made->present = (*sums)++;
@@ -46,16 +62,24 @@ void SetSums(const Measure& measure, size_t* sums, RowMeasure* made) {
 JobMeasures MeasuresOf(const JobSpec& spec) {
   JobMeasures of;
   size_t sums = 0;
+  HeightSet heights = {};
   for (const Measure& measure : spec.fold().general().measures()) {
     RowMeasure& made = of.measures.emplace_back();
     made.name = measure.name();
     SetSums(measure, &sums, &made);
+    if (made.is_height()) heights.Add(made.sum);
     if (measure.name() == spec.rank()) of.ranked = of.measures.size() - 1;
   }
   if (of.measures.empty()) of.measures.push_back({.name = kScoreMeasure});
   if (sums == 0) sums = 1;
   const RowMeasure& ranked = of.measures[of.ranked];
-  of.ranking = {.sums = sums, .by = ranked.sum, .ascending = spec.order() == ORDER_ASCENDING, .quotient = ranked.quotient};
+  of.ascending = spec.order() == ORDER_ASCENDING;
+  // The height of min(x) falls as x rises.
+  of.ranking = {.sums = sums,
+                .by = ranked.sum,
+                .ascending = of.ascending != (ranked.kind == RowMeasure::Kind::kMin),
+                .quotient = ranked.quotient,
+                .heights = heights};
   return of;
 }
 

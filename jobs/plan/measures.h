@@ -17,13 +17,20 @@ namespace tenfold {
 
 struct RowMeasure {
   std::string name;
-  // Which of a row's sums it is, or of a quotient its dividend.
+  // Which of a row's sums it is, or of a quotient its dividend; of max(x) and min(x) the height, and that of all x is behind
+  // it.
   size_t sum = 0;
+  enum class Kind { kSum, kMax, kMin };
+  Kind kind = Kind::kSum;
   // Of one that may be null: which sum counts the values that were not.
   std::optional<size_t> present = {};
   // Set if it is one.
   std::optional<Quotient> quotient = {};
 
+  bool is_height() const { return kind != Kind::kSum; }
+  // The number of a sum or a height, and the other way round.
+  Units NumberOf(Units of_row) const;
+  Units SumOf(int64_t units) const;
   // Whether it may be null.
   bool nullable() const { return present.has_value() || quotient.has_value(); }
   // Whether it has a value by the sums of a row, and is not null.
@@ -43,6 +50,14 @@ struct JobMeasures {
   size_t ranked = 0;
   // The same for rows.
   Ranking ranking;
+  // Whether the lowest number comes first.
+  bool ascending = false;
+
+  // The number, in units of 1e-9, by which a row is ranked that has this in the order of the ranking (Ranking::Of); not
+  // where a quotient ranks.
+  Units RankedNumber(Units of_row) const {
+    return measures.empty() ? ranking.Turned(of_row) : measures[ranked].NumberOf(ranking.Turned(of_row));
+  }
 };
 
 JobMeasures MeasuresOf(const JobSpec& spec);

@@ -300,18 +300,25 @@ class PlanMaker {
       plan_->sums.push_back({.kind = PlannedSum::Kind::kPresent, .value = measure.divisor_summed});
   }
 
-  // Adds the sum of an aggregate, and its value if it has an argument; `*summed` is that of a sum. False if it is refused.
+  // Adds the sum of an aggregate, with its height if it has one, and its value if it has an argument; `*summed` is that of
+  // what is summed. False if it is refused.
   bool AddAggregate(const Aggregate& aggregate, const std::string& path, std::optional<size_t>* summed) {
     PlannedSum sum;
+    using Kind = PlannedSum::Kind;
     if (aggregate.argument) {
       const std::optional<uint32_t> node =
-          check_.Check(*aggregate.argument, path, aggregate.counts ? std::nullopt : std::optional(kNumber));
+          check_.Check(*aggregate.argument, path, aggregate.counts() ? std::nullopt : std::optional(kNumber));
       if (!node) return false;
       sum.value = plan_->values.nodes.size();
-      sum.kind = aggregate.counts ? PlannedSum::Kind::kPresent : PlannedSum::Kind::kValue;
-      if (!aggregate.counts) *summed = sum.value;
+      sum.kind = aggregate.counts() ? Kind::kPresent : Kind::kValue;
+      if (!aggregate.counts()) *summed = sum.value;
       plan_->values.nodes.push_back(*node);
       plan_->measure_of_value.push_back(plan_->measures.size() - 1);
+    }
+    if (aggregate.is_height()) {
+      plan_->heights.Add(plan_->sums.size());
+      const Kind height = aggregate.kind == Aggregate::Kind::kMax ? Kind::kHighest : Kind::kLowest;
+      plan_->sums.push_back({.kind = height, .value = sum.value});
     }
     plan_->sums.push_back(sum);
     return true;

@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/limits.h"
+#include "common/number/height.h"
 #include "job_spec.pb.h"
 #include "jobs/plan/field_place.h"
 #include "jobs/plan/function.h"
@@ -65,7 +66,7 @@ struct PlanStep {
   std::vector<uint32_t> nodes;
 };
 
-// A sum of a row: what a record adds to it, which is 0 where its value is null.
+// A sum of a row: what a record adds to it, which is 0 where its value is null; or a height.
 struct PlannedSum {
   enum class Kind {
     // One, whatever the value is, or without one.
@@ -74,6 +75,10 @@ struct PlannedSum {
     kValue,
     // One unless the value is null.
     kPresent,
+    // A height: the value, or its negative, and kNoContribution where it is null. What is not above -2^63 units makes the
+    // record bad.
+    kHighest,
+    kLowest,
   };
   Kind kind = Kind::kOne;
   // Which of the values it is of.
@@ -127,6 +132,8 @@ struct Plan {
   std::vector<PlannedMeasure> measures;
   // The sums of a row in their order; and for each value the index of the measure that it is of.
   std::vector<PlannedSum> sums;
+  // Which of them are heights.
+  HeightSet heights = {};
   std::vector<size_t> measure_of_value;
   // Whether it reads keys, timestamps or headers of records.
   bool reads_parts = false;

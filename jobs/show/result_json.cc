@@ -19,9 +19,9 @@ std::string FormatTime(int64_t time_us) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMicros(time_us), absl::UTCTimeZone());
 }
 
-nlohmann::ordered_json ProofJson(const TopKProof& proof, const Ranking& ranking) {
+nlohmann::ordered_json ProofJson(const TopKProof& proof, const JobMeasures& of) {
   using Json = nlohmann::ordered_json;
-  const auto text = [&](const Int128& total) { return Json(FormatUnits(ranking.Turned(FromProto(total)))); };
+  const auto text = [&](const Int128& total) { return Json(FormatUnits(of.RankedNumber(FromProto(total)))); };
   return {{"kth_total", proof.has_kth_total() ? text(proof.kth_total()) : Json()},
           {"unseen_bound", proof.has_unseen_bound() ? text(proof.unseen_bound()) : Json()},
           {"rounds", proof.rounds()},
@@ -132,7 +132,7 @@ template <typename Result>
 void AddLines(const Json& begin, const Result& result, const ResultForm& form, std::vector<std::string>* lines) {
   const auto add = [&](Json line, const auto& top) {
     line["top"] = TopJson(top, form);
-    line["proof"] = ProofJson(result.proof(), form.measures.ranking);
+    line["proof"] = ProofJson(result.proof(), form.measures);
     lines->push_back(Dumped(line));
   };
   if (!form.has_group) return add(begin, result.top());

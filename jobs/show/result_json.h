@@ -74,7 +74,7 @@ std::string WindowText(int64_t window, const PaneCalendar& calendar);
 bool SaysTheSame(const std::string& line, const std::string& other);
 
 // Returns the proof with totals in R1's text form, as sums of what ranks; null where it has none.
-nlohmann::ordered_json ProofJson(const TopKProof& proof, const Ranking& ranking = {});
+nlohmann::ordered_json ProofJson(const TopKProof& proof, const JobMeasures& of = {});
 
 // Returns a time, given in microseconds since 1970, as RFC 3339 UTC with milliseconds.
 std::string FormatTime(int64_t time_us);

@@ -213,9 +213,9 @@ Json JobStatusJson(const JobStatus& status) {
     json["sinks"].push_back(
         {{"sink", sink.sink()}, {"delivered_batch", sink.delivered_batch()}, {"problem", sink.problem()}});
   }
-  json["proof"] = status.batch() == 0 ? Json()
-                                      : ProofJson(status.last_batch().proof(),
-                                                  MeasuresOf(SpecOfBatch(status.spec(), status.last_batch())).ranking);
+  json["proof"] = status.batch() == 0
+                      ? Json()
+                      : ProofJson(status.last_batch().proof(), MeasuresOf(SpecOfBatch(status.spec(), status.last_batch())));
   json["spec"] = SpecJson(status.spec());
   return json;
 }

@@ -103,10 +103,19 @@ class FoldRuleChecker {
     MakeCanonical(spec.mutable_fold()->mutable_general());
     const JobMeasures of = MeasuresOf(spec);
     if (of.ranking.sums > kMaxSums)
-      Violation("measures",
-                fmt::format("have {} sums in a row, of which a quotient takes two to four; at most {} are allowed",
-                            of.ranking.sums, kMaxSums));
-    has_quotient_ = std::ranges::any_of(of.measures, [](const RowMeasure& measure) { return measure.quotient.has_value(); });
+      Violation(
+          "measures",
+          fmt::format("have {} sums in a row, of which a quotient takes two to four, max and min two or three; at most "
+                      "{} are allowed",
+                      of.ranking.sums, kMaxSums));
+    first_is_sum_ = !of.measures[0].quotient && !of.measures[0].is_height();
+    for (const RowMeasure& measure : of.measures) {
+      if (measure.is_height() && fold_.general().window().panes() > 1)
+        Violation(
+            "measures." + measure.name,
+            "is a max or min, from which nothing can be taken as a window slides on; it goes with tumbling windows, or "
+            "without windows");
+    }
     first_may_be_null_ = of.measures[0].nullable();
   }
 
@@ -360,9 +369,9 @@ class FoldRuleChecker {
     if (!fold_.initial().empty() && fold_.has_general() && fold_.general().measures_size() > 1) {
       Violation("initial", "is for jobs of one measure; this one has several");
     }
-    if (!fold_.initial().empty() && has_quotient_)
-      Violation("initial", "is for a sum or a count; the measure is a quotient");
-    if (!fold_.initial().empty() && first_may_be_null_ && !has_quotient_) {
+    if (!fold_.initial().empty() && !first_is_sum_)
+      Violation("initial", "is for a sum or a count; the measure is another one");
+    if (!fold_.initial().empty() && first_may_be_null_ && first_is_sum_) {
       Violation("initial", "is for a measure that is never null; write coalesce(value, 0) in its sum", "source");
     }
     const std::string* last = nullptr;
@@ -389,8 +398,8 @@ class FoldRuleChecker {
   std::string source_ = "source";
   // Whether the first measure is a sum of what may be null.
   bool first_may_be_null_ = false;
-  // Whether a measure is a quotient.
-  bool has_quotient_ = false;
+  // Whether the first measure is a sum or a count.
+  bool first_is_sum_ = true;
   std::vector<SpecViolation> violations_;
 };
 

@@ -28,10 +28,12 @@ BadReason SimulatedFoldTask::Add(const Record& record, size_t source, PaneClock*
   } else if (contribution.late) {
     partition->set_late(partition->late() + 1);
   }
+  const GeneralDecoder* const general = decoders_.at(source).general();
+  const HeightSet heights = general == nullptr ? HeightSet() : general->plan().heights;
   for (const Contribution::Event& event : contribution.events) {
     std::string row_key;
     if (contribution.pane) contribution.pane->Append(&row_key);
-    table->AddCopy(row_key.append(event.key), event.units);
+    table->AddCopy(row_key.append(event.key), event.units, heights);
   }
   return BAD_NONE;
 }
@@ -99,7 +101,7 @@ FoldOutcome SimulatedFoldTask::Fold(const std::vector<JobCore::ShardRange>& rang
       continue;
     }
     Uint128 digest = FromProto(shard.state.digest());
-    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum, delta.others);
+    for (const Delta& delta : shard.deltas) digest += DigestTerm(delta);
     *shard.state.mutable_digest() = ToProto(digest);
   }
   return outcome;

@@ -41,7 +41,7 @@ absl::Status SimulatedStore::Create(std::span<const NewShard> shards) {
     CHECK(!shards_.contains(key));
     Shard& made = shards_[key].emplace_back();
     made.state = shard.state;
-    for (const Delta& row : shard.rows) made.rows[std::string(row.key)].Add(row.count, row.sum, row.others);
+    for (const Delta& row : shard.rows) made.rows[std::string(row.key)].Add(row);
   }
   return absl::OkStatus();
 }
@@ -60,9 +60,7 @@ absl::Status SimulatedStore::Commit(std::span<const Update> updates, WalMode wal
     shard.state = *update.state;
     if (!update.drop_below.empty())
       shard.rows.erase(shard.rows.begin(), shard.rows.lower_bound(std::string(update.drop_below)));
-    for (const Delta& delta : update.deltas) {
-      shard.rows[std::string(delta.key)].Add(delta.count, delta.sum, delta.others);
-    }
+    for (const Delta& delta : update.deltas) shard.rows[std::string(delta.key)].Add(delta);
     if (history.size() > kHistory) history.pop_front();
   }
   return absl::OkStatus();
@@ -79,7 +77,7 @@ absl::Status SimulatedStore::AddRows(const ShardKey& shard, std::span<const std:
   for (size_t i = 0; i < keys.size(); ++i) {
     const auto row = rows.find(std::string(keys[i]));
     if (row == rows.end()) continue;
-    sums[i].Add(row->second.count, row->second.sum, row->second.others);
+    sums[i].Add(row->second.RowOf(""));
   }
   return absl::OkStatus();
 }
@@ -97,10 +95,11 @@ bool SimulatedStore::Damage(bool sly, const std::function<bool(const ShardState&
     if (shard.rows.empty() || !fits(shard.state)) continue;
     auto row = shard.rows.begin();
     std::advance(row, static_cast<std::ptrdiff_t>(Draw(random, shard.rows.size())));
-    const auto digest = [&row] { return DigestTerm(row->first, row->second.count, row->second.sum, row->second.others); };
+    const auto digest = [&row] { return DigestTerm(row->second.RowOf(row->first)); };
     const Uint128 before = digest();
-    // Any of its sums.
+    // Any of its sums; of a height only RocksDB's checksums tell.
     const uint64_t which = Draw(random, 1 + row->second.others.size());
+    if (row->second.heights.Has(which)) continue;
     (which == 0 ? row->second.sum : row->second.others[which - 1]) ^= Units{1} << Draw(random, 40);
     if (sly) {
       const Uint128 after = digest();

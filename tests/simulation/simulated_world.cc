@@ -137,6 +137,11 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
     if (Chance(0.2)) measure("late", "sum(record.timestamp - from_unix_ms(0))");
     if (Chance(0.2)) measure("marked", "count(record.headers[\"h\"])");
     if (Chance(0.3)) {
+      Hit("job: a highest or lowest number");
+      measure("most", Chance(0.5) ? "max(minutes)" : "max(nullif(like, 0))");
+      if (Chance(0.5)) measure("least", Chance(0.5) ? "min(clicks - minutes)" : "min(nullif(clicks, 3))");
+    }
+    if (Chance(0.3)) {
       Hit("job: a quotient");
       // Some records add a negative number to the divisor, and are bad.
       measure("rate", Chance(0.4)   ? "(sum(clicks) + 2) / (count() + 1)"
@@ -184,7 +189,10 @@ void SimulatedWorld::MakeWindow(GeneralFold* fold, int64_t* idle_us) {
   FoldWindow* const window = fold->mutable_window();
   constexpr int64_t kSecond = 1'000'000;
   window->set_unit(PANE_FIXED);
-  window->set_panes(Chance(0.5) ? 1 : static_cast<uint32_t>(2 + Draw(4)));
+  const bool has_heights = std::ranges::any_of(fold->measures(), [](const Measure& measure) {
+    return measure.expression().starts_with("max(") || measure.expression().starts_with("min(");
+  });
+  window->set_panes(has_heights || Chance(0.5) ? 1 : static_cast<uint32_t>(2 + Draw(4)));
   window->set_pane_us(Chance(0.5) ? 5 * kSecond : 12 * kSecond);
   window->set_lateness_us(static_cast<int64_t>(Draw(3)) * 8 * kSecond);
   window->set_ahead_us(Chance(0.2) ? kSecond : 60 * kSecond);
@@ -205,7 +213,7 @@ void SimulatedWorld::MakeResult(JobSpec* spec) {
   }
   // Where few keys may be in a result, or nearly all are equally low, all are asked for, in slices if need be, and each part
   // of an answer costs a message.
-  if (spec->order() == ORDER_ASCENDING || measures.size() > 1) part_bytes = std::max<size_t>(part_bytes, 400);
+  if (spec->order() == ORDER_ASCENDING || measures.size() > 1) part_bytes = std::max<size_t>(part_bytes, 4'000);
   // Of a group, or where a quotient may rank, all keys are asked for in each batch if there is no memory for their totals.
   if (spec->groups() > 0 || measures.size() > 2) part_bytes = std::max<size_t>(part_bytes, 20'000);
   if (!Chance(0.3)) return;

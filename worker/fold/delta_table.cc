@@ -5,21 +5,22 @@
 
 namespace tenfold {
 
-void DeltaTable::SetSums(size_t sums) {
+void DeltaTable::SetSums(size_t sums, HeightSet heights) {
+  heights_ = heights;
   if (sums - 1 == others_) return;
   others_ = sums - 1;
   pending_others_.resize(others_ * KeyTable::kBlock);
 }
 
-void DeltaTable::AddCopy(std::string_view key, std::span<const int64_t> units) {
-  SetSums(units.size());
+void DeltaTable::AddCopy(std::string_view key, std::span<const int64_t> units, HeightSet heights) {
+  SetSums(units.size(), heights);
   copies_[pending_].assign(key);
   std::ranges::copy(units.subspan(1), pending_others_.begin() + static_cast<std::ptrdiff_t>(pending_ * others_));
   Add(copies_[pending_], units[0]);
 }
 
-void DeltaTable::AddBlock(uint64_t rows, const KeyBlock& keys, std::span<const UnitBlock> units) {
-  SetSums(units.size());
+void DeltaTable::AddBlock(uint64_t rows, const KeyBlock& keys, std::span<const UnitBlock> units, HeightSet heights) {
+  SetSums(units.size(), heights);
   KeyBlock wanted;
   std::array<size_t, KeyTable::kBlock> row_of;
   size_t count = 0;
@@ -32,11 +33,15 @@ void DeltaTable::AddBlock(uint64_t rows, const KeyBlock& keys, std::span<const U
   Find({wanted.data(), count}, indexes.data());
   for (size_t i = 0; i < count; ++i) {
     Amount& amount = amounts_[indexes[i]];
-    amount.sum += units[0][row_of[i]];
+    amount.sum = With(heights.Has(0), amount.sum, units[0][row_of[i]]);
     ++amount.count;
   }
   for (size_t m = 0; m < others_; ++m) {
-    for (size_t i = 0; i < count; ++i) other_sums_[indexes[i] * others_ + m] += units[m + 1][row_of[i]];
+    const bool is_height = heights.Has(m + 1);
+    for (size_t i = 0; i < count; ++i) {
+      Units& sum = other_sums_[indexes[i] * others_ + m];
+      sum = With(is_height, sum, units[m + 1][row_of[i]]);
+    }
   }
 }
 
@@ -52,12 +57,15 @@ void DeltaTable::AddPending() {
   Find({pending_keys_.data(), pending_}, indexes.data());
   for (size_t i = 0; i < pending_; ++i) {
     Amount& amount = amounts_[indexes[i]];
-    amount.sum += pending_units_[i];
+    amount.sum = With(heights_.Has(0), amount.sum, pending_units_[i]);
     ++amount.count;
   }
   if (others_ > 0) {
     for (size_t i = 0; i < pending_; ++i) {
-      for (size_t m = 0; m < others_; ++m) other_sums_[indexes[i] * others_ + m] += pending_others_[i * others_ + m];
+      for (size_t m = 0; m < others_; ++m) {
+        Units& sum = other_sums_[indexes[i] * others_ + m];
+        sum = With(heights_.Has(m + 1), sum, pending_others_[i * others_ + m]);
+      }
     }
   }
   pending_ = 0;
@@ -68,8 +76,11 @@ std::vector<Delta> DeltaTable::Deltas() {
   std::vector<Delta> deltas;
   deltas.reserve(amounts_.size());
   for (uint32_t index = 0; index < amounts_.size(); ++index) {
-    deltas.push_back({keys_.key(index), amounts_[index].count, amounts_[index].sum,
-                      std::span(other_sums_).subspan(index * others_, others_)});
+    deltas.push_back({.key = keys_.key(index),
+                      .count = amounts_[index].count,
+                      .heights = heights_,
+                      .sum = amounts_[index].sum,
+                      .others = std::span(other_sums_).subspan(index * others_, others_)});
   }
   return deltas;
 }

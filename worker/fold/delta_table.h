@@ -2,6 +2,7 @@
 // each shard and fold; used by one thread at a time.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/number/height.h"
 #include "common/number/units.h"
 #include "common/table/delta.h"
 #include "common/table/key_table.h"
@@ -25,12 +27,13 @@ class DeltaTable {
     pending_units_[pending_] = units;
     if (++pending_ == KeyTable::kBlock) AddPending();
   }
-  // The same for all sums of a job, and a key that need not stay valid. All contributions have as many.
-  void AddCopy(std::string_view key, std::span<const int64_t> units);
+  // The same for all sums of a job, some of which may be heights, and a key that need not stay valid. All contributions are
+  // of the same sums.
+  void AddCopy(std::string_view key, std::span<const int64_t> units, HeightSet heights);
   // The same for a bit of `rows` each: the contribution of a row is keys[row], with units[m][row] for each sum m.
   using KeyBlock = std::array<std::string_view, KeyTable::kBlock>;
   using UnitBlock = std::array<int64_t, KeyTable::kBlock>;
-  void AddBlock(uint64_t rows, const KeyBlock& keys, std::span<const UnitBlock> units);
+  void AddBlock(uint64_t rows, const KeyBlock& keys, std::span<const UnitBlock> units, HeightSet heights);
   // Adds the pending contributions, many at a time.
   void AddPending();
 
@@ -58,12 +61,18 @@ class DeltaTable {
     uint64_t count = 0;
   };
 
-  void SetSums(size_t sums);
+  void SetSums(size_t sums, HeightSet heights);
+  // What a sum is together with a contribution.
+  static Units With(bool is_height, Units sum, int64_t units) {
+    return is_height ? std::max(sum, HeightOf(units)) : sum + units;
+  }
   // Finds the amounts of keys, of which there are at most kBlock, and has them and their other sums ready.
   void Find(std::span<const std::string_view> keys, uint32_t* indexes);
 
   // How many sums rows have beside the first.
   size_t others_ = 0;
+  // Which of all are heights.
+  HeightSet heights_;
   KeyBlock pending_keys_;
   UnitBlock pending_units_;
   // `others_` for each pending contribution.

@@ -125,7 +125,7 @@ FoldOutcome FoldThread::MakeOutcome(const FoldOptions& options) {
       AddToPanes(options.closed_through, &shard.deltas, &range.state);
     } else {
       Uint128 digest = FromProto(range.state.digest());
-      for (const Delta& delta : shard.deltas) digest += DigestTerm(delta.key, delta.count, delta.sum, delta.others);
+      for (const Delta& delta : shard.deltas) digest += DigestTerm(delta);
       *range.state.mutable_digest() = ToProto(digest);
     }
     shard.state = range.state;

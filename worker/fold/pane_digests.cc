@@ -22,7 +22,7 @@ void AddToPanes(std::optional<int64_t> closed_through, std::vector<Delta>* delta
   std::optional<uint64_t> last;
   Uint128* of_last = nullptr;
   std::erase_if(*deltas, [&](const Delta& delta) {
-    const Uint128 term = DigestTerm(delta.key, delta.count, delta.sum, delta.others);
+    const Uint128 term = DigestTerm(delta);
     all += term;
     const RowPane pane = RowPane::Of(delta.key);
     const bool is_closed = closed_through && pane.last() <= *closed_through;

@@ -136,7 +136,7 @@ std::optional<std::string> RecordFold::AddTaken(bool exact, Cursor* cursor) {
     if (block.filtered != 0) {
       cursor->state->set_filtered(cursor->state->filtered() + static_cast<uint64_t>(std::popcount(block.filtered)));
     }
-    cursor->table->AddBlock(block.folded, block.keys, block.units);
+    cursor->table->AddBlock(block.folded, block.keys, block.units, decoder_->general()->plan().heights);
     alone &= ~(block.filtered | block.folded);
   }
   for (; alone != 0 && !failure; alone &= alone - 1) {
@@ -178,7 +178,7 @@ std::optional<std::string> RecordFold::AddTakenToWindows(const DecodedBlock* blo
       ++late;
     }
   }
-  if (folded != 0) cursor->table->AddBlock(folded, keys, block->units);
+  if (folded != 0) cursor->table->AddBlock(folded, keys, block->units, decoder_->general()->plan().heights);
   if (filtered != 0) state->set_filtered(state->filtered() + filtered);
   if (late != 0) state->set_late(state->late() + late);
   if (clock.max_time_us()) state->set_max_time_us(*clock.max_time_us());
@@ -197,7 +197,7 @@ std::optional<std::string> RecordFold::AddAlone(size_t taken, bool exact, PaneCl
   }
   for (const Contribution::Event& event : contribution.events) {
     const std::string_view key = contribution.pane ? RowKey(taken, *contribution.pane, event.key) : event.key;
-    cursor->table->AddCopy(key, event.units);
+    cursor->table->AddCopy(key, event.units, decoder_->general()->plan().heights);
   }
   return std::nullopt;
 }

@@ -11,6 +11,12 @@ bool DecodeRow(const rocksdb::Slice& row, DecodedRow* decoded) {
   std::string_view rest = row.ToStringView();
   Units wide_count = 0;
   if (!DecodeUnits(&rest, &wide_count)) return false;
+  decoded->heights = {};
+  if (wide_count < 0) {
+    if (wide_count < -Units{std::numeric_limits<uint64_t>::max()}) return false;
+    decoded->heights = HeightSet(static_cast<uint64_t>(-wide_count));
+    if (!DecodeUnits(&rest, &wide_count)) return false;
+  }
   if (wide_count < 0 || wide_count > Units{std::numeric_limits<uint64_t>::max()}) return false;
   decoded->count = static_cast<uint64_t>(wide_count);
   decoded->size = 0;
@@ -31,13 +37,11 @@ class AddDelta : public rocksdb::AssociativeMergeOperator {
     if (!DecodeRow(delta, &row)) return false;
     if (before != nullptr) {
       DecodedRow old;
-      if (!DecodeRow(*before, &old) || old.size != row.size) return false;
+      if (!DecodeRow(*before, &old) || old.size != row.size || old.heights != row.heights) return false;
       row.count += old.count;
-      // Added as unsigned numbers, since values from a damaged file may overflow.
-      for (size_t m = 0; m < row.size; ++m)
-        row.sums[m] = static_cast<Units>(static_cast<Uint128>(row.sums[m]) + static_cast<Uint128>(old.sums[m]));
+      for (size_t m = 0; m < row.size; ++m) row.sums[m] = Joined(row.heights.Has(m), row.sums[m], old.sums[m]);
     }
-    const EncodedRow sum(row.count, row.sums[0], row.others());
+    const EncodedRow sum(row.row());
     after->assign(sum.slice().data(), sum.slice().size());
     return true;
   }

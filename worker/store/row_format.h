@@ -6,11 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string_view>
 
 #include "common/limits.h"
+#include "common/number/height.h"
 #include "common/number/units.h"
+#include "common/table/delta.h"
 #include "rocksdb/slice.h"
 
 namespace rocksdb {
@@ -24,35 +25,40 @@ inline constexpr std::string_view kStateKey("\0", 1);
 // Tag and pane: how many bytes it has, then these, big endian. The pane is 0.
 inline constexpr std::string_view kRowPrefix("\1\0", 2);
 
-// The encoded value of a row, count and then sums, of which there are at most kMaxSums. A delta has the same form.
+// The encoded value of a row: which sums are heights, as a negative number, unless none is; count; and the sums, of which
+// there are at most kMaxSums. A delta has the same form.
 class EncodedRow {
  public:
-  EncodedRow(uint64_t count, Units sum, std::span<const Units> others) : size_(EncodeUnits(count, bytes_)) {
-    size_ += EncodeUnits(sum, bytes_ + size_);
-    for (const Units other : others) size_ += EncodeUnits(other, bytes_ + size_);
+  explicit EncodedRow(const Delta& row) : size_(row.heights.empty() ? 0 : EncodeUnits(-Units{row.heights.bits()}, bytes_)) {
+    size_ += EncodeUnits(row.count, bytes_ + size_);
+    size_ += EncodeUnits(row.sum, bytes_ + size_);
+    for (const Units other : row.others) size_ += EncodeUnits(other, bytes_ + size_);
   }
   // Of the object.
   rocksdb::Slice slice() const { return {bytes_, size_}; }
 
  private:
-  char bytes_[(1 + kMaxSums) * kMaxEncodedUnits];
+  char bytes_[(2 + kMaxSums) * kMaxEncodedUnits];
   size_t size_;
 };
 
 // The values of a row.
 struct DecodedRow {
+  HeightSet heights = {};
   uint64_t count = 0;
   // How many of the sums there are, at least one.
   size_t size = 0;
   std::array<Units, kMaxSums> sums;
 
-  std::span<const Units> others() const { return {sums.data() + 1, size - 1}; }
+  Delta row() const {
+    return {.key = {}, .count = count, .heights = heights, .sum = sums[0], .others = {sums.data() + 1, size - 1}};
+  }
 };
 
 // False if it is no row.
 bool DecodeRow(const rocksdb::Slice& row, DecodedRow* decoded);
 
-// Adds deltas to rows.
+// Adds deltas to rows, and joins their heights.
 std::shared_ptr<rocksdb::MergeOperator> MakeRowMerge();
 
 }  // namespace tenfold

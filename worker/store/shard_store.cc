@@ -9,17 +9,14 @@
 
 namespace tenfold {
 
-void ShardStore::RowSum::Add(uint64_t more, Units first, std::span<const Units> rest) {
-  // Added as unsigned numbers, since values from a damaged file may overflow.
-  const auto add = [](Units added, Units* to) {
-    *to = static_cast<Units>(static_cast<Uint128>(*to) + static_cast<Uint128>(added));
-  };
+void ShardStore::RowSum::Add(const Delta& row) {
   // Rows of a job have as many sums. Where they do not, the sum has more than any row, which whoever reads it sees.
-  const bool uneven = count != 0 && others.size() != rest.size();
-  others.resize(uneven ? kMaxSums : rest.size());
-  count += more;
-  add(first, &sum);
-  for (size_t i = 0; i < rest.size(); ++i) add(rest[i], &others[i]);
+  const bool uneven = count != 0 && (others.size() != row.others.size() || heights != row.heights);
+  others.resize(uneven ? kMaxSums : row.others.size());
+  heights = row.heights;
+  count += row.count;
+  sum = Joined(heights.Has(0), sum, row.sum);
+  for (size_t i = 0; i < row.others.size(); ++i) others[i] = Joined(heights.Has(i + 1), others[i], row.others[i]);
 }
 
 absl::StatusOr<Uint128> ShardStore::Scan(const ShardKey& shard, const Row& row) const {
@@ -28,7 +25,7 @@ absl::StatusOr<Uint128> ShardStore::Scan(const ShardKey& shard, const Row& row) 
   Uint128 digest = 0;
   while ((*rows)->Next()) {
     const Delta& found = (*rows)->row();
-    digest += DigestTerm(found.key, found.count, found.sum, found.others);
+    digest += DigestTerm(found);
     if (!row(found)) {
       return absl::CancelledError(absl::StrCat("the scan of shard ", shard.second, " was ended"));
     }
@@ -66,14 +63,12 @@ void MergedRows::Advance(RowCursor* cursor) {
 bool MergedRows::Next() {
   if (heap_.empty() || !status_.ok()) return false;
   buffer_.assign(heap_.front()->key());
-  sum_.count = 0;
-  sum_.sum = 0;
-  sum_.others.clear();
+  sum_.Clear();
   while (!heap_.empty() && heap_.front()->key() == buffer_) {
     std::pop_heap(heap_.begin(), heap_.end(), Later);
     RowCursor* const cursor = heap_.back();
     heap_.pop_back();
-    sum_.Add(cursor->row().count, cursor->row().sum, cursor->row().others);
+    sum_.Add(cursor->row());
     Advance(cursor);
   }
   row_ = sum_.RowOf(buffer_);

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/number/height.h"
 #include "common/number/units.h"
 #include "common/table/delta.h"
 #include "job_spec.pb.h"
@@ -77,11 +78,20 @@ class ShardStore {
   // cannot be read.
   struct RowSum {
     uint64_t count = 0;
+    HeightSet heights = {};
     Units sum = 0;
     std::vector<Units> others;
 
-    void Add(uint64_t more, Units first, std::span<const Units> rest);
-    Delta RowOf(std::string_view key) const { return {key, count, sum, others}; }
+    // Adds the values of a row, whatever its key is.
+    void Add(const Delta& row);
+    void Clear() {
+      count = 0;
+      sum = 0;
+      others.clear();
+    }
+    Delta RowOf(std::string_view key) const {
+      return {.key = key, .count = count, .heights = heights, .sum = sum, .others = others};
+    }
   };
   virtual absl::Status AddRows(const ShardKey& shard, std::span<const std::string_view> keys,
                                std::span<RowSum> sums) const = 0;

@@ -179,7 +179,8 @@ class FamilyRows : public RowCursor {
     if (!well_formed_) return false;
     key.remove_prefix(kRowPrefix.size());
     if (!end_.empty() && key >= end_) return false;
-    row_ = {key, decoded_.count, decoded_.sums[0], decoded_.others()};
+    row_ = decoded_.row();
+    row_.key = key;
     return true;
   }
   absl::Status status() const override {
@@ -213,8 +214,7 @@ class RowWriter {
   void Merge(rocksdb::ColumnFamilyHandle* family, const Delta& delta) {
     key_.resize(kRowPrefix.size());
     key_.append(delta.key);
-    const EncodedRow row(delta.count, delta.sum, delta.others);
-    Note(batch_.Merge(family, key_, row.slice()));
+    Note(batch_.Merge(family, key_, EncodedRow(delta).slice()));
   }
   rocksdb::Status Write(rocksdb::DB* db, WalMode wal) {
     if (!status_.ok()) return status_;
@@ -507,7 +507,7 @@ absl::Status StateStore::AddRows(const ShardKey& shard, std::span<const std::str
         return absl::DataLossError(fmt::format("{}: it holds a row of no known form", action));
       }
       rows[i].Reset();
-      sums[begin + i].Add(row.count, row.sums[0], row.others());
+      sums[begin + i].Add(row.row());
     }
   }
   return absl::OkStatus();

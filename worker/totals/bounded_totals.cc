@@ -62,6 +62,11 @@ void BoundedTotals::Clear() {
   stale_ = false;
 }
 
+void BoundedTotals::ReadAnew() {
+  Clear();
+  stale_ = true;
+}
+
 uint64_t BoundedTotals::Keys() const {
   if (complete() && !stale_) return totals_.size();
   uint64_t rows = 0;
@@ -181,6 +186,14 @@ absl::Status BoundedTotals::Add(std::span<const std::span<const Delta>> shards) 
 }
 
 void BoundedTotals::RaiseBounds(std::span<const Delta* const> deltas, std::vector<std::string_view>* reached) {
+  if (ranking_.IsByHeight()) {
+    // A total is what is added, or what it was, which is below F where it was anything: so it has reached F only if what is
+    // added has.
+    for (const Delta* delta : deltas) {
+      if (ranking_.Of(delta->sum, delta->others) >= *held_from_) reached->push_back(delta->key);
+    }
+    return;
+  }
   if (*held_from_ <= 0) {
     for (const Delta* delta : deltas) reached->push_back(delta->key);
     return;

@@ -4,7 +4,8 @@
 // every bound of the keys left out is a true bound. Used by one thread at a time.
 //
 // A key is known to be below F without reading it as long as its upper bound (worker/totals/upper_bounds.h) is below F. So
-// a changed key costs a read only if it is not held and comes near to F. Of a limit of L bytes 3/8 are for held keys
+// a changed key costs a read only if it is not held and comes near to F. (Where a height ranks, only what is added has to be
+// looked at.) Of a limit of L bytes 3/8 are for held keys
 // and 1/2 for bounds. When there are too many held keys F is raised until those that stay fill 1/32 of L: the higher
 // F is, the fewer keys come near it.
 #pragma once
@@ -49,10 +50,13 @@ class BoundedTotals {
   // Gives up what is beyond the limit, at once. What AtOrAbove has answered in part does not go on.
   void Shrink();
 
-  // A row of a shard that joins the sums or, with count and sums negated, leaves them. SetShards has to follow.
+  // A row of a shard that joins the sums or, with count and sums negated, leaves them, which a height cannot. SetShards has
+  // to follow.
   void AddRow(const Delta& row);
   // The sums are those of these shards now, which the store has. If they are too many to be in memory, reads them all.
   absl::Status SetShards(std::vector<ShardKey> shards);
+  // What is in memory is of no use any more: the next SetShards reads all rows of its shards.
+  void ReadAnew();
   // The sums are those of no shard from now on.
   void Clear();
   // Reads nothing of the store until the next question, so that shards may be dropped.

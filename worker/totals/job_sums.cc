@@ -23,7 +23,7 @@ constexpr int64_t kNone = std::numeric_limits<int64_t>::min();
 
 // Deltas with each key once. The sums are what they are views of.
 std::vector<Delta> SumsOfKeys(std::span<const Delta> deltas, std::map<std::string_view, ShardStore::RowSum>* sums) {
-  for (const Delta& delta : deltas) (*sums)[delta.key].Add(delta.count, delta.sum, delta.others);
+  for (const Delta& delta : deltas) (*sums)[delta.key].Add(delta);
   std::vector<Delta> once;
   for (const auto& [key, sum] : *sums) once.push_back(sum.RowOf(key));
   return once;
@@ -114,7 +114,8 @@ absl::Status JobSums::BeginNewest(std::span<const std::span<const Delta>> shards
 }
 
 absl::StatusOr<bool> JobSums::Move(Window* window, int64_t number) {
-  if (2 * std::abs(number - window->number) >= window_panes_) return false;
+  // No height is taken away.
+  if (2 * std::abs(number - window->number) >= window_panes_ || !ranking().heights.empty()) return false;
   const size_t most = limit_ == 0 ? std::numeric_limits<size_t>::max() : limit_ / kMovedPart;
   size_t bytes = 0;
   std::list<std::map<std::string, ShardStore::RowSum, std::less<>>> moved(shards_.size());
@@ -128,11 +129,11 @@ absl::StatusOr<bool> JobSums::Move(Window* window, int64_t number) {
       }
       // One that leaves is taken away.
       if (enters) {
-        found->second.Add(row.count, row.sum, row.others);
+        found->second.Add(row);
       } else {
         std::vector<Units> others(row.others.begin(), row.others.end());
         for (Units& other : others) other = -other;
-        found->second.Add(0 - row.count, -row.sum, others);
+        found->second.Add({.key = row.key, .count = 0 - row.count, .sum = -row.sum, .others = others});
       }
       return bytes <= most && !options_.stop();
     });

@@ -39,6 +39,10 @@ class JobSums {
 
   // As PartialSums has them. In a job with windows rows are read from the store once a window is asked for.
   void AddRow(const Delta& row) { all_.AddRow(row); }
+  // Whether rows of a shard that leaves are taken away by AddRow: no height is, and the sums of windows are made anew. Else
+  // ReadAnew has the next SetShards read all of its shards.
+  bool TakesAway() const { return !has_windows() && ranking().heights.empty(); }
+  void ReadAnew() { all_.ReadAnew(); }
   void EndScan();
   absl::Status SetShards(std::vector<ShardKey> shards);
   void ForgetChanges();

@@ -45,8 +45,8 @@ void KeptChanges::Add(std::span<const Delta> deltas) {
     added_.resize(keys_.size() * sums);
     for (size_t i = 0; i < block.size(); ++i) {
       const size_t at = indexes[i] * sums;
-      added_[at] += block[i].sum;
-      for (size_t m = 1; m < sums; ++m) added_[at + m] += block[i].others[m - 1];
+      added_[at] = ranking_.Join(0, added_[at], block[i].sum);
+      for (size_t m = 1; m < sums; ++m) added_[at + m] = ranking_.Join(m, added_[at + m], block[i].others[m - 1]);
     }
     const size_t bytes = keys_.size() * (kBytesPerKey + (sums - 1) * 2 * sizeof(Units)) + keys_.key_bytes();
     if (keys_.size() > max_keys_ || bytes > max_bytes_) return Forget();

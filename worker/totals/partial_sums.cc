@@ -82,13 +82,19 @@ absl::Status PartialSums::AnswerHighest(const WantHighest& wanted, Highest* high
   return absl::OkStatus();
 }
 
+bool PartialSums::MayHaveBeen(Units at_or_above, Units sum, Units added) const {
+  if (!ranking().IsByHeight()) return sum - added >= at_or_above;
+  // A height only rises. One that is what was added may have been any lower one, which comes before where the lowest does.
+  return ranking().ascending && added == sum;
+}
+
 bool PartialSums::AnswerUpdates(Units at_or_above, Updates* updates) {
   if (!kept_changes_.known() || totals_.drops() != drops_at_base_ || !totals_.HoldsFrom(at_or_above)) return false;
   bool fits = true;
   kept_changes_.ForEach([&](std::string_view key, Units added) {
     const std::optional<TotalEntry> entry = totals_.FindHeld(key);
     // A key that is not in memory was not there at the base either: then as now it is below all that the driver has.
-    if (!entry || (entry->sum < at_or_above && entry->sum - added < at_or_above)) return;
+    if (!entry || (entry->sum < at_or_above && !MayHaveBeen(at_or_above, entry->sum, added))) return;
     fits &= static_cast<size_t>(updates->entries_size()) < MaxReplyEntries(totals_.ranking());
     if (fits) AddTotal(*entry, totals_.ranking(), updates->mutable_entries());
   });

@@ -52,6 +52,8 @@ class PartialSums {
 
   // A row of a shard that joins the sums or, with count and sums negated, leaves them. SetShards has to follow.
   void AddRow(const Delta& row) { totals_.AddRow(row); }
+  // The next SetShards reads all rows of its shards.
+  void ReadAnew() { totals_.ReadAnew(); }
   // Reads nothing of the store until the next question, so that shards may be dropped.
   void EndScan() { totals_.EndScan(); }
   // The sums are those of these shards now, which the store has.
@@ -81,6 +83,8 @@ class PartialSums {
   absl::Status AnswerHighest(const WantHighest& wanted, Highest* highest);
   // False, and nothing is added, if the changed entries are not known or are too many for a reply.
   bool AnswerUpdates(Units at_or_above, Updates* updates);
+  // Whether a sum below this, to which that much was added, may have been at or above it before.
+  bool MayHaveBeen(Units at_or_above, Units sum, Units added) const;
   absl::Status FindKeys(const Keys& wanted, LookUpReply* reply);
   absl::Status FindRange(const EntryRange& range, LookUpReply* reply);
 

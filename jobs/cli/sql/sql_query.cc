@@ -352,7 +352,8 @@ class QueryReader {
   }
 
   static constexpr char kNoMeasure[] =
-      "a measure is SUM(..), COUNT(..), AVG(..) or a quotient of two, as SUM(a) / COUNT(*), which is null where it divides "
+      "a measure is SUM(..), COUNT(..), AVG(..), MAX(..), MIN(..) or a quotient of two, as SUM(a) / COUNT(*), which is null "
+      "where it divides "
       "by 0 "
       "and keeps its decimals: what is computed otherwise belongs inside, as SUM(0.8 * clicks) for 0.8 * SUM(clicks), which "
       "would round twice";
@@ -389,9 +390,8 @@ class QueryReader {
       Problem(at, fmt::format("{}(DISTINCT ..) is not supported: distinct counts of partitions do not add up", shown));
       return std::nullopt;
     }
-    if (function != "sum" && function != "count" && function != "avg") {
-      Problem(at, fmt::format("{} is not supported{}; there are SUM, COUNT and AVG", shown,
-                              function == "min" || function == "max" ? " yet" : ""));
+    if (function != "sum" && function != "count" && function != "avg" && function != "max" && function != "min") {
+      Problem(at, fmt::format("{} is not supported; there are SUM, COUNT, AVG, MAX and MIN", shown));
       return std::nullopt;
     }
     if (call.contains("over") || call.contains("func_variadic") || call.contains("agg_within_group") ||

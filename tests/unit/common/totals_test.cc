@@ -61,7 +61,9 @@ class Model {
   std::map<std::string, std::pair<int64_t, Units>> rows_;
 };
 
-Delta Of(std::string_view key, int64_t count, Units sum) { return {key, static_cast<uint64_t>(count), sum}; }
+Delta Of(std::string_view key, int64_t count, Units sum) {
+  return {.key = key, .count = static_cast<uint64_t>(count), .sum = sum};
+}
 
 // Checks all that Highest promises, against the model.
 void CheckHighest(const Totals& totals, const Model& model, size_t depth, std::optional<Units> threshold,
@@ -113,10 +115,10 @@ TEST(TotalsTest, HighestAreInOrderAndTheFloorIsTheNextOne) {
 TEST(TotalsTest, RanksByAnyOfSeveralSumsInEitherOrderAndByACondition) {
   Totals totals({.sums = 3, .by = 2, .ascending = true});
   const std::vector<Units> a = {5, 30}, b = {6, 10}, c = {7, 20}, d = {8, 40};
-  totals.Add({"a", 1, 1, a});
-  totals.Add({"b", 1, 2, b});
-  totals.Add({"c", 1, 3, c});
-  totals.Add({"d", 1, 4, d});
+  totals.Add({.key = "a", .count = 1, .sum = 1, .others = a});
+  totals.Add({.key = "b", .count = 1, .sum = 2, .others = b});
+  totals.Add({.key = "c", .count = 1, .sum = 3, .others = c});
+  totals.Add({.key = "d", .count = 1, .sum = 4, .others = d});
   const Totals::Top top = totals.Highest(2, std::nullopt, 0);
   EXPECT_EQ(Rows(top.entries), (std::vector<Row>{{"b", -10}, {"c", -20}}));
   EXPECT_TRUE(*top.floor == -30);

@@ -21,11 +21,15 @@ namespace tenfold {
 namespace {
 
 constexpr Units kOne = kUnitsPerOne;
-constexpr size_t kSums = 8;
+constexpr size_t kSums = 13;
 
 // The sums of a row are those of `score`, of `liked`, of how often `liked` is not null, of `events`, of `rate` that and
-// five, divided by `events` and three, and of `mean` of `liked`.
+// five, divided by `events` and three, of `mean` of `liked`; then the height of `most`, the sum of the same numbers, how
+// many there were, and of `least` its height and the sum. A height is 2^63 units more than the number, or than its negative.
 using Sums = std::vector<Units>;
+
+constexpr Units kHalf = Units{1} << 63;
+bool IsHighest(size_t m) { return m == 8 || m == 11; }
 
 struct Condition {
   const char* text;
@@ -43,6 +47,8 @@ const std::vector<Condition>& Conditions() {
       {"score / liked > 0", [](const Sums& s) { return s[2] != 0 && s[1] != 0 && (s[0] > 0) == (s[1] > 0) && s[0] != 0; }},
       {"rate >= 1.25", [](const Sums& s) { return (s[4] + 5 * kOne) * 4 >= (s[5] + 3 * kOne) * 5; }},
       {"mean > 0 or mean is null", [](const Sums& s) { return s[7] == 0 || s[6] > 0; }},
+      {"most >= 1", [](const Sums& s) { return s[10] != 0 && s[8] - kHalf >= kOne; }},
+      {"least < -0.5 and events >= 2", [](const Sums& s) { return kHalf - s[11] < -kOne / 2 && s[3] >= 2 * kOne; }},
       {"events > 1000", [](const Sums&) { return false; }}};
   return *conditions;
 }
@@ -51,13 +57,13 @@ class RankedMerge {
  public:
   explicit RankedMerge(uint64_t seed) : random_(seed) {
     condition_ = &Conditions()[Draw(Conditions().size())];
-    by_ = std::vector<std::string>{"score", "liked", "events", "rate", "mean"}[Draw(5)];
+    by_ = std::vector<std::string>{"score", "liked", "events", "rate", "mean", "most", "least"}[Draw(7)];
     groups_ = Draw(4) == 0 ? 1 + Draw(4) : 0;
     const std::string yaml = std::string(
                                  "name: j\nsource:\n  kafka: {topics: [t]}\n  format: {json: {}}\n"
                                  "  fields: {p: {text: p}, n: {decimal: n}, l: {decimal: l, nullable: true}}\n"
                                  "key: p\nmeasures: {score: sum(n), liked: sum(l), events: count(), "
-                                 "rate: (sum(n) + 5) / (count() + 3), mean: avg(l)}\n") +
+                                 "rate: (sum(n) + 5) / (count() + 3), mean: avg(l), most: max(l), least: min(n)}\n") +
                              (groups_ > 0 ? "group: left(p, 2)\ngroups: " + std::to_string(groups_) + "\n" : "") +
                              "rank: " + by_ + "\norder: " + (Draw(2) == 0 ? "descending" : "ascending") + "\n" +
                              (*condition_->text == '\0' ? "" : "having: " + std::string(condition_->text) + "\n");
@@ -131,18 +137,32 @@ class RankedMerge {
       const bool null = Draw(3) == 0;
       const Units scored = (Units{static_cast<int64_t>(Draw(9))} - 3) * kOne / 2;
       const Units not_null = null ? 0 : kOne;
-      const Sums event = {scored, liked * not_null, not_null, kOne, scored, kOne, liked * not_null, not_null};
+      const Sums event = {scored,
+                          liked * not_null,
+                          not_null,
+                          kOne,
+                          scored,
+                          kOne,
+                          liked * not_null,
+                          not_null,
+                          null ? 0 : kHalf + liked * kOne,
+                          liked * not_null,
+                          not_null,
+                          kHalf - scored,
+                          scored};
       auto& [count, sums] = added[key];
       ++count;
       sums.resize(kSums);
       totals_[key].resize(kSums);
       for (size_t m = 0; m < kSums; ++m) {
-        sums[m] += event[m];
-        totals_[key][m] += event[m];
+        for (Units* sum : {&sums[m], &totals_[key][m]}) *sum = IsHighest(m) ? std::max(*sum, event[m]) : *sum + event[m];
       }
     }
     std::vector<Delta> deltas;
-    for (const auto& [key, row] : added) deltas.push_back({key, row.first, row.second[0], std::span(row.second).subspan(1)});
+    for (const auto& [key, row] : added) {
+      const auto& [count, sums] = row;
+      deltas.push_back({.key = key, .count = count, .sum = sums[0], .others = std::span(sums).subspan(1)});
+    }
     worker.composition[0].set_next_offset(worker.composition[0].next_offset() + 1);
     const std::span<const Delta> shard = deltas;
     ASSERT_TRUE(worker.sums->Add({&shard, 1}).ok());
@@ -171,6 +191,8 @@ class RankedMerge {
   std::pair<Units, Units> RankedOf(const Sums& sums) const {
     if (by_ == "rate") return {sums[4] + 5 * kOne, sums[5] + 3 * kOne};
     if (by_ == "mean") return {sums[6], sums[7]};
+    if (by_ == "most") return {sums[8] - kHalf, sums[10] == 0 ? 0 : 1};
+    if (by_ == "least") return {kHalf - sums[11], 1};
     return {sums[by_ == "score" ? 0 : by_ == "liked" ? 1 : 3], by_ == "liked" && sums[2] == 0 ? 0 : 1};
   }
 

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/number/height.h"
+#include "common/number/units.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "jobs/decode/block_decoder.h"
@@ -20,13 +22,17 @@
 namespace tenfold {
 namespace {
 
-std::string Said(const Contribution& made) {
+void AppendUnits(int64_t units, bool is_height, std::string* said) {
+  absl::StrAppend(said, " ", is_height ? FormatUnits(HeightOf(units) * kUnitsPerOne) : absl::StrCat(units));
+}
+
+std::string Said(const Contribution& made, const Plan& plan) {
   if (made.reason != BAD_NONE) return absl::StrCat(BadReason_Name(made.reason), " ", std::string(made.subject));
   if (made.filtered) return "filtered";
   std::string said;
   for (const Contribution::Event& event : made.events) {
     absl::StrAppend(&said, said.empty() ? "" : ", ", std::string(event.key));
-    for (const int64_t units : event.units) absl::StrAppend(&said, " ", units);
+    for (size_t m = 0; m < event.units.size(); ++m) AppendUnits(event.units[m], plan.heights.Has(m), &said);
   }
   return said;
 }
@@ -43,14 +49,14 @@ std::string Said(const oracle::Contributed& made) {
 }
 
 // What the block decoder says of the records; nothing of those that it leaves.
-std::vector<std::string> SaidOfBlock(BlockDecoder& decoder, const std::vector<Record>& records) {
+std::vector<std::string> SaidOfBlock(BlockDecoder& decoder, const std::vector<Record>& records, const Plan& plan) {
   const DecodedBlock& block = decoder.Decode(records);
   std::vector<std::string> said(records.size());
   for (size_t i = 0; i < records.size(); ++i) {
     if ((block.filtered >> i & 1) != 0) said[i] = "filtered";
     if ((block.folded >> i & 1) == 0) continue;
     said[i] += std::string(block.keys[i]);
-    for (const auto& units : block.units) absl::StrAppend(&said[i], " ", units[i]);
+    for (size_t m = 0; m < block.units.size(); ++m) AppendUnits(block.units[m][i], plan.heights.Has(m), &said[i]);
   }
   return said;
 }
@@ -74,7 +80,7 @@ void CompareBlocks(uint64_t seed, const GeneralFold& fold, RandomFold* random, u
       records.push_back(
           {.value = values[i], .topic = "t-1", .partition = 3, .offset = static_cast<int64_t>(i), .parts = &parts[i]});
     }
-    const std::vector<std::string> said = SaidOfBlock(decoder, records);
+    const std::vector<std::string> said = SaidOfBlock(decoder, records, *plan);
     for (size_t i = 0; i < records.size(); ++i) {
       const oracle::Contributed expected = oracle.Read("t-1", 3, records[i].offset, values[i], &parts[i]);
       *sound += expected.reason == BAD_NONE;
@@ -125,7 +131,7 @@ TEST(GeneralFoldTest, InABlockNullHidesNothingThatIsWrong) {
   ASSERT_TRUE(BlockDecoder::Suits(*plan));
   BlockDecoder decoder(plan);
   const std::vector<Record> records = {{.value = "x||abc"}, {.value = "x||1"}, {.value = "x|2|1"}};
-  EXPECT_EQ(SaidOfBlock(decoder, records), (std::vector<std::string>{"", "x 0", "x 3000000000"}));
+  EXPECT_EQ(SaidOfBlock(decoder, records, *plan), (std::vector<std::string>{"", "x 0", "x 3000000000"}));
 }
 
 // TENFOLD_FOLD_SEEDS sets how many folds are drawn.
@@ -147,7 +153,7 @@ TEST(GeneralFoldTest, DecoderAndOracleAgreeOnRandomFolds) {
           decoder.Decode({.value = record, .topic = "t-1", .partition = 3, .offset = offset, .parts = &parts});
       ++reasons[made.reason];
       filtered += made.filtered;
-      ASSERT_EQ(Said(made), Said(oracle.Read("t-1", 3, offset, record, &parts)))
+      ASSERT_EQ(Said(made, decoder.plan()), Said(oracle.Read("t-1", 3, offset, record, &parts)))
           << "seed " << seed << " offset " << offset << "\nrecord " << record << "\n"
           << fold.DebugString();
     }

@@ -129,14 +129,13 @@ TEST(PlanTest, NumbersThatMayHaveTooManyDigitsAreRefusedUnlessTheyAreRounded) {
 TEST(PlanTest, AllProblemsAreToldAtOnce) {
   GeneralFold fold = BasicFold();
   fold.set_where("n");
-  fold.mutable_measures(0)->set_expression("min(n)");
+  fold.mutable_measures(0)->set_expression("min(n) / count()");
   fold.set_key(0, "l");
   Let* const let = fold.add_let();
   let->set_name("v");
   let->set_expression("nope");
-  EXPECT_THAT(Problems(fold),
-              ElementsAre(HasSubstr("let.v: 'nope' is no field"), HasSubstr("where: is a number"),
-                          HasSubstr("key: is a list"), HasSubstr("measures.score: 'min' is not supported as a measure")));
+  EXPECT_THAT(Problems(fold), ElementsAre(HasSubstr("let.v: 'nope' is no field"), HasSubstr("where: is a number"),
+                                          HasSubstr("key: is a list"), HasSubstr("measures.score: min stands alone")));
 }
 
 // What is wrong with a measure, and the part of it that is meant; "" if nothing is.
@@ -165,7 +164,11 @@ TEST(PlanTest, AMeasureIsAnAggregateOrAQuotientOfTwo) {
   EXPECT_THAT(MeasureProblemOf("avg(n) / count()"), HasSubstr("avg stands alone"));
   EXPECT_THAT(MeasureProblemOf("avg()"), HasSubstr("avg has 0 arguments"));
   EXPECT_THAT(MeasureProblemOf("sum(n) / sum(t)"), HasSubstr("@ t"));
-  EXPECT_THAT(MeasureProblemOf("max(n)"), HasSubstr("'max' is not supported as a measure"));
+  EXPECT_EQ(MeasureProblemOf("max(n)"), "");
+  EXPECT_THAT(MeasureProblemOf("max()"), HasSubstr("max has 0 arguments"));
+  EXPECT_THAT(MeasureProblemOf("max(t)"), HasSubstr("@ t"));
+  EXPECT_THAT(MeasureProblemOf("max(n) / count()"), HasSubstr("max stands alone"));
+  EXPECT_THAT(MeasureProblemOf("max(n) + 1"), HasSubstr("computes with an aggregate"));
 }
 
 TEST(PlanTest, ARowHasASumForEachAggregateAndForEachThatMayBeNull) {
@@ -181,6 +184,8 @@ TEST(PlanTest, ARowHasASumForEachAggregateAndForEachThatMayBeNull) {
   EXPECT_EQ(sums("count(z)"), 1u);
   EXPECT_EQ(sums("avg(n)"), 2u);
   EXPECT_EQ(sums("avg(z)"), 2u) << "how many were not null is what it is divided by";
+  EXPECT_EQ(sums("max(n)"), 2u) << "its height, and the sum by which the digest tells rows apart";
+  EXPECT_EQ(sums("min(z)"), 3u);
   EXPECT_EQ(sums("sum(z) / count()"), 3u);
   EXPECT_EQ(sums("sum(z) / sum(z)"), 4u);
 }

@@ -330,7 +330,8 @@ GeneralFold RandomFold::Draw() {
       measure->set_name(absl::StrCat("score", measures));
       measure->set_expression(
           Often() ? absl::StrCat("sum(", Number(depth), ")")
-                  : Pick({"count()", "count(n)", "count(u)", "sum(nullif(n, 5))", absl::StrCat("avg(", Number(1), ")"),
+                  : Pick({"count()", "count(n)", "count(u)", "sum(nullif(n, 5))", absl::StrCat("max(", Number(1), ")"),
+                          absl::StrCat("min(", Number(1), ")"), "min(n)", absl::StrCat("avg(", Number(1), ")"),
                           "sum(n) / count()", absl::StrCat("sum(", Number(1), ") / sum(", Number(1), ")"),
                           "(sum(m) - 2.5) / (count(u) + 1)", "(3 + count()) / (sum(abs(n)) + 0.5)"}));
     }

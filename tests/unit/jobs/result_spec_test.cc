@@ -89,7 +89,8 @@ TEST(ResultSpecTest, AnInitialScoreIsForASumOfOneKeyPart) {
   const std::string head = std::string(kFold).substr(0, std::string(kFold).find("measures"));
   const auto errors = [&](const std::string& rest) { return Errors(head + rest + "initial: {a: 1}\n", &spec); };
   EXPECT_THAT(errors("score: n\ngroup: p\n"), ElementsAre(HasSubstr("is for keys of one part, without a group")));
-  EXPECT_THAT(errors("measures: {m: avg(n)}\n"), ElementsAre(HasSubstr("the measure is a quotient")));
+  EXPECT_THAT(errors("measures: {m: avg(n)}\n"), ElementsAre(HasSubstr("the measure is another one")));
+  EXPECT_THAT(errors("measures: {m: max(n)}\n"), ElementsAre(HasSubstr("the measure is another one")));
 }
 
 TEST(ResultSpecTest, ARowHasAtMostSoManySums) {
@@ -99,7 +100,8 @@ TEST(ResultSpecTest, ARowHasAtMostSoManySums) {
   for (int i = 0; i < 8; ++i) many += "m" + std::to_string(i) + ": sum(l) / sum(l), ";
   EXPECT_THAT(Errors(head + "measures: {" + many + "}\n", &spec), IsEmpty());
   EXPECT_THAT(Errors(head + "measures: {" + many + "one: count()}\n", &spec),
-              ElementsAre(HasSubstr("have 33 sums in a row, of which a quotient takes two to four; at most 32")));
+              ElementsAre(HasSubstr(
+                  "have 33 sums in a row, of which a quotient takes two to four, max and min two or three; at most 32")));
 }
 
 TEST(ResultSpecTest, AResultIsLimited) {
@@ -151,6 +153,29 @@ TEST(ResultSpecTest, KeysWhoseConditionHasNoValueAreNotRanked) {
   EXPECT_TRUE(holds("having: 1 / (events - 1) <> 7\n", {5 * one, 0, 0, 3 * one}));
 }
 
+TEST(ResultSpecTest, TheHighestAndTheLowestAreReadFromTheirHeights) {
+  JobSpec spec;
+  const std::string head = std::string(kFold).substr(0, std::string(kFold).find("measures"));
+  EXPECT_THAT(Errors(head + "measures: {most: max(n), least: min(l)}\nrank: least\norder: ascending\n", &spec), IsEmpty());
+  const JobMeasures of = MeasuresOf(spec);
+  EXPECT_EQ(of.ranking, (Ranking{.sums = 5, .by = 2, .heights = HeightSet(0b101)}));
+  EXPECT_TRUE(of.ascending);
+  const Units one = kUnitsPerOne;
+  const std::vector<Units> sums = {HeightOf(-kUnitsPerOne / 2), -3 * one, HeightOf(7 * kUnitsPerOne), 0, one};
+  EXPECT_EQ(of.measures[0].TextOf(sums), "-0.5");
+  EXPECT_EQ(of.measures[1].TextOf(sums), "-7") << "the height of a lowest number is that of its negative";
+  EXPECT_TRUE(of.RankedNumber(sums[2]) == -7 * one);
+  EXPECT_EQ(of.measures[1].TextOf(std::vector<Units>{0, 0, 0, 0, 0}), std::nullopt) << "none was there";
+}
+
+TEST(ResultSpecTest, AHighestGoesWithTumblingWindowsAndNotWithSlidingOnes) {
+  JobSpec spec;
+  const std::string head = std::string(kFold).substr(0, std::string(kFold).find("measures")) + "measures: {m: max(n)}\n";
+  EXPECT_THAT(Errors(head + "window: {tumbling: 1h, lateness: 1m}\n", &spec), IsEmpty());
+  EXPECT_THAT(Errors(head + "window: {sliding: {size: 2h, every: 1h}, lateness: 1m}\n", &spec),
+              ElementsAre(HasSubstr("measures.m: is a max or min, from which nothing can be taken as a window slides on")));
+}
+
 TEST(ResultSpecTest, ABoundOfWhatRanksIsFoundWhereTheConditionSaysOne) {
   JobSpec spec;
   const auto least = [&](const std::string& rest) -> std::optional<Units> {
@@ -168,6 +193,18 @@ TEST(ResultSpecTest, ABoundOfWhatRanksIsFoundWhereTheConditionSaysOne) {
   EXPECT_TRUE(least("order: ascending\nhaving: score < -5\n") == five);
   EXPECT_TRUE(least("order: ascending\nhaving: score > 5\n") == std::nullopt);
   EXPECT_TRUE(least("rank: events\nhaving: score > 7 and events = 5\n") == five);
+  const std::string head = std::string(kFold).substr(0, std::string(kFold).find("measures"));
+  const auto of_height = [&](const std::string& measure, const std::string& rest) -> std::optional<Units> {
+    EXPECT_THAT(Errors(head + "measures: {m: " + measure + "}\n" + rest, &spec), IsEmpty());
+    std::vector<PlanProblem> problems;
+    return LeastRanked(spec, *MakeHavingPlan(spec, &problems));
+  };
+  const Units middle = Units{1} << 63;
+  EXPECT_TRUE(of_height("max(n)", "having: m > 5\n") == middle + five);
+  EXPECT_TRUE(of_height("max(n)", "order: ascending\nhaving: m <= 5\n") == -middle - five - 2);
+  EXPECT_TRUE(of_height("min(n)", "order: ascending\nhaving: m < -5\n") == middle + five);
+  EXPECT_TRUE(of_height("min(n)", "having: m >= 5\n") == -middle + five);
+  EXPECT_TRUE(of_height("min(n)", "having: m < 5\n") == std::nullopt);
 }
 
 }  // namespace

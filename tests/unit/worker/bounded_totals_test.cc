@@ -45,7 +45,7 @@ class MapStore : public ShardStore {
     for (size_t i = 0; i < keys.size(); ++i) {
       const auto row = shards.at(shard.second).find(std::string(keys[i]));
       if (row == shards.at(shard.second).end()) continue;
-      sums[i].Add(row->second.count, row->second.sum, row->second.others);
+      sums[i].Add(row->second.RowOf(""));
     }
     return absl::OkStatus();
   }
@@ -84,6 +84,15 @@ struct Load {
   double skew = 1;
   // Rows have a second sum, by which they are ranked, the lowest first.
   bool second = false;
+  // Rows have a height, by which they are ranked, and the sum of the same numbers. The highest comes first, or the lowest.
+  bool height = false;
+  bool lowest = false;
+
+  Ranking ranking() const {
+    if (second) return {.sums = 2, .by = 1, .ascending = true};
+    if (!height) return {};
+    return {.sums = 2, .by = 0, .ascending = lowest, .heights = HeightSet(1)};
+  }
 };
 
 // Totals within a limit far below what they need, beside sums by brute force.
@@ -91,7 +100,7 @@ class Fixture {
  public:
   Fixture(const Load& load, uint64_t seed, size_t limit)
       : load_(load), random_(seed), totals_(&store_, [] { return false; }) {
-    if (load_.second) totals_.SetRanking({.sums = 2, .by = 1, .ascending = true});
+    totals_.SetRanking(load_.ranking());
     totals_.SetLimit(limit);
   }
 
@@ -104,14 +113,19 @@ class Fixture {
       for (const auto& [key, row] : store_.shards[shard]) {
         std::vector<Units> others;
         for (const Units other : row.others) others.push_back(sign * other);
-        totals_.AddRow({key, sign < 0 ? 0 - row.count : row.count, sign * row.sum, others});
+        totals_.AddRow({.key = key,
+                        .count = sign < 0 ? 0 - row.count : row.count,
+                        .heights = row.heights,
+                        .sum = sign * row.sum,
+                        .others = others});
       }
     };
     const auto has = [](const std::vector<uint32_t>& shards, uint32_t shard) {
       return std::find(shards.begin(), shards.end(), shard) != shards.end();
     };
     for (const uint32_t shard : owned_) {
-      if (!has(owned, shard)) scan(shard, -1);
+      if (!has(owned, shard) && load_.height) totals_.ReadAnew();
+      if (!has(owned, shard) && !load_.height) scan(shard, -1);
     }
     for (const uint32_t shard : owned) {
       if (!has(owned_, shard)) scan(shard, 1);
@@ -130,7 +144,13 @@ class Fixture {
       const auto shard = static_cast<size_t>(Draw(static_cast<int>(owned_.size())));
       Delta& delta = deltas[shard][key];
       delta.count += 1;
-      delta.sum += (load_.low + Draw(load_.high - load_.low + 1)) * load_.scale;
+      const Units added = (load_.low + Draw(load_.high - load_.low + 1)) * load_.scale;
+      if (load_.height) {
+        delta.heights = HeightSet(1);
+        delta.sum = std::max(delta.sum, HeightOf(static_cast<int64_t>(added)));
+      } else {
+        delta.sum += added;
+      }
     }
     std::vector<std::vector<Delta>> sorted;
     std::deque<Units> others;
@@ -143,8 +163,9 @@ class Fixture {
           delta.others = {&others.emplace_back(-delta.sum), 1};
           delta.sum = 7 * delta.sum;
         }
+        if (load_.height) delta.others = {&others.emplace_back(1), 1};
         of_shard.push_back(delta);
-        store_.shards[owned_[i]][key].Add(delta.count, delta.sum, delta.others);
+        store_.shards[owned_[i]][key].Add(delta);
       }
     }
     const std::vector<std::span<const Delta>> spans(sorted.begin(), sorted.end());
@@ -157,8 +178,15 @@ class Fixture {
     for (const uint32_t shard : owned_) {
       const auto rows = store_.shards.find(shard);
       if (rows == store_.shards.end()) continue;
-      for (const auto& [key, row] : rows->second) exact[key] += load_.second ? -row.others[0] : row.sum;
+      for (const auto& [key, row] : rows->second) {
+        if (load_.height) {
+          exact[key] = std::max(exact[key], row.sum);
+        } else {
+          exact[key] += load_.second ? -row.others[0] : row.sum;
+        }
+      }
     }
+    for (auto& [key, sum] : exact) sum = load_.lowest ? -sum : sum;
     return exact;
   }
 
@@ -214,7 +242,7 @@ class Fixture {
       const auto row = exact.find(names[i]);
       ASSERT_EQ((*found)[i].has_value(), row != exact.end()) << names[i];
       if (row == exact.end()) continue;
-      ASSERT_TRUE((*found)[i]->sum == (load_.second ? 7 : 1) * row->second) << names[i];
+      ASSERT_TRUE((*found)[i]->sum == (load_.second ? 7 : load_.lowest ? -1 : 1) * row->second) << names[i];
       ASSERT_TRUE(!load_.second || (*found)[i]->others[0] == -row->second) << names[i];
     }
   }
@@ -247,6 +275,7 @@ class Fixture {
   }
 
   bool HasSums(const TotalEntry& entry) const {
+    if (load_.height) return entry.sums.size() == 2 && load_.ranking().Turned(entry.sums[0]) == entry.sum;
     if (!load_.second) return entry.sums.empty();
     return entry.sums.size() == 2 && entry.sums[0] == 7 * entry.sum && entry.sums[1] == -entry.sum;
   }
@@ -294,7 +323,9 @@ INSTANTIATE_TEST_SUITE_P(Loads, BoundedTotalsTest,
                                          Load{"Signs", 1000, -5, 5}, Load{"Negatives", 1000, -9, -1},
                                          Load{"Positives", 1000, 1, 1000}, Load{"Skewed", 3000, 1, 100, 1'000'000'000, 4},
                                          Load{"Sinking", 1000, -100, 10}, Load{"SecondSums", 1000, -50, 1000, 1, 2, true},
-                                         Load{"Large", 1000, -3, 50, Units{1} << 100}),
+                                         Load{"Large", 1000, -3, 50, Units{1} << 100},
+                                         Load{"Highest", 1000, -500, 500, 1, 1, false, true},
+                                         Load{"Lowest", 1000, -500, 500, 1, 1, false, true, true}),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(BoundedTotalsTest, WithoutALimitNothingIsReadFromTheStore) {
@@ -359,7 +390,7 @@ TEST(BoundedTotalsTest, FallingCandidatesAreReplacedByThoseOutside) {
     std::map<std::string, Units> fall;
     for (const TotalEntry& entry : top->entries) fall.emplace(entry.key, -2 * entry.sum);
     for (const auto& [key, sum] : fall) {
-      deltas.push_back({key, 1, sum});
+      deltas.push_back({.key = key, .count = 1, .sum = sum});
       fixture.store_.shards[0][key].count += 1;
       fixture.store_.shards[0][key].sum += sum;
     }

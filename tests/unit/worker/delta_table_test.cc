@@ -154,7 +154,7 @@ TEST(DeltaTableTest, AddsUpSeveralSumsOfAKey) {
   DeltaTable table;
   for (int64_t i = 0; i < 1000; ++i) {
     const std::array<int64_t, 3> units = {i, -i, 1};
-    table.AddCopy(i % 2 == 0 ? "even" : "odd", units);
+    table.AddCopy(i % 2 == 0 ? "even" : "odd", units, {});
   }
   const std::vector<Delta> deltas = table.Deltas();
   ASSERT_EQ(deltas.size(), 2u);
@@ -206,6 +206,34 @@ TEST(DeltaTableTest, EqualsAnOrderedMapOnRandomRecords) {
       ++i;
     }
     table.Clear();
+  }
+}
+
+TEST(DeltaTableTest, KeepsTheHighestOfAHeightWhicheverWayRecordsCome) {
+  // The height comes first, the sum of the same numbers behind it.
+  const HeightSet heights(1);
+  DeltaTable alone;
+  DeltaTable blocks;
+  DeltaTable::KeyBlock keys;
+  std::vector<DeltaTable::UnitBlock> units(2);
+  const std::array<int64_t, 4> numbers = {-7, kNoContribution, -3, -9};
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const int64_t summed = numbers[i] == kNoContribution ? 0 : numbers[i];
+    const std::array<int64_t, 2> contribution = {numbers[i], summed};
+    alone.AddCopy(i == 1 ? "null" : "key", contribution, heights);
+    keys[i] = i == 1 ? "null" : "key";
+    units[0][i] = numbers[i];
+    units[1][i] = summed;
+  }
+  blocks.AddBlock(0b1111, keys, units, heights);
+  for (DeltaTable* table : {&alone, &blocks}) {
+    const std::vector<Delta> deltas = table->Deltas();
+    ASSERT_EQ(deltas.size(), 2u);
+    EXPECT_EQ(deltas[0].key, "key");
+    EXPECT_TRUE(deltas[0].heights == heights);
+    EXPECT_TRUE(ContributionOf(deltas[0].sum) == -3);
+    EXPECT_TRUE(deltas[0].others[0] == -19);
+    EXPECT_TRUE(deltas[1].sum == 0) << "the height of no number";
   }
 }
 

@@ -44,27 +44,27 @@ TEST(KeptChangesTest, TellsWhatWasAddedSinceTheCompositionQuoted) {
   kept.Quote(At(1, 7), At(1, 7));
   ASSERT_TRUE(kept.known());
   EXPECT_THAT(Told(kept), IsEmpty());
-  Add(&kept, {{"a", 1, 3}, {"b", 2, -4}});
-  Add(&kept, {{"a", 1, 2}});
+  Add(&kept, {{.key = "a", .count = 1, .sum = 3}, {.key = "b", .count = 2, .sum = -4}});
+  Add(&kept, {{.key = "a", .count = 1, .sum = 2}});
   EXPECT_THAT(Told(kept), ElementsAre(Pair("a", 5), Pair("b", -4)));
 }
 
 TEST(KeptChangesTest, KeepsWhatTheDriverDidNotGet) {
   KeptChanges kept;
   kept.Quote(At(1, 7), At(1, 7));
-  Add(&kept, {{"a", 1, 3}});
+  Add(&kept, {{.key = "a", .count = 1, .sum = 3}});
   kept.Quote(At(1, 7), At(2, 7));
-  Add(&kept, {{"a", 1, 1}, {"b", 1, 1}});
+  Add(&kept, {{.key = "a", .count = 1, .sum = 1}, {.key = "b", .count = 1, .sum = 1}});
   EXPECT_THAT(Told(kept), ElementsAre(Pair("a", 4), Pair("b", 1)));
 }
 
 TEST(KeptChangesTest, ForgetsWhatTheDriverHas) {
   KeptChanges kept;
   kept.Quote(At(1, 7), At(1, 7));
-  Add(&kept, {{"a", 1, 3}});
+  Add(&kept, {{.key = "a", .count = 1, .sum = 3}});
   kept.Quote(At(2, 7), At(2, 7));
   ASSERT_TRUE(kept.known());
-  Add(&kept, {{"b", 1, 1}});
+  Add(&kept, {{.key = "b", .count = 1, .sum = 1}});
   EXPECT_THAT(Told(kept), ElementsAre(Pair("b", 1)));
 }
 
@@ -75,7 +75,7 @@ TEST(KeptChangesTest, SaysThatItDoesNotKnowAnyOtherComposition) {
   kept.Quote({}, {});
   EXPECT_FALSE(kept.known()) << "nothing was quoted";
   kept.Quote(At(2, 7), At(2, 7));
-  Add(&kept, {{"a", 1, 3}});
+  Add(&kept, {{.key = "a", .count = 1, .sum = 3}});
   kept.Quote(At(2, 6), At(3, 7));
   EXPECT_FALSE(kept.known());
   kept.Quote(At(2, 7), At(3, 7));
@@ -93,26 +93,26 @@ TEST(KeptChangesTest, ForgetsWhenTheSumsChangeOtherwise) {
 TEST(KeptChangesTest, TellsAKeyToWhichNothingWasAdded) {
   KeptChanges kept;
   kept.Quote(At(1, 7), At(1, 7));
-  Add(&kept, {{"new", 1, 0}, {"", 1, 1}});
+  Add(&kept, {{.key = "new", .count = 1, .sum = 0}, {.key = "", .count = 1, .sum = 1}});
   EXPECT_THAT(Told(kept), ElementsAre(Pair("", 1), Pair("new", 0)));
 }
 
 TEST(KeptChangesTest, TellsInParts) {
   KeptChanges kept;
   kept.Quote(At(1, 7), At(1, 7));
-  for (int i = 0; i < 100; ++i) Add(&kept, {{std::to_string(i), 1, i}});
+  for (int i = 0; i < 100; ++i) Add(&kept, {{.key = std::to_string(i), .count = 1, .sum = i}});
   for (const size_t bytes : {1u, 50u, 1700u}) EXPECT_EQ(Told(kept, bytes).size(), 100u) << bytes;
 }
 
 TEST(KeptChangesTest, GivesUpBeyondItsLimitUntilThePresentIsQuoted) {
   KeptChanges kept(2);
   kept.Quote(At(1, 7), At(1, 7));
-  Add(&kept, {{"a", 1, 1}, {"b", 1, 1}});
+  Add(&kept, {{.key = "a", .count = 1, .sum = 1}, {.key = "b", .count = 1, .sum = 1}});
   EXPECT_TRUE(kept.known());
-  Add(&kept, {{"c", 1, 1}});
+  Add(&kept, {{.key = "c", .count = 1, .sum = 1}});
   EXPECT_FALSE(kept.known());
   kept.Quote(At(2, 7), At(2, 7));
-  Add(&kept, {{"c", 1, 1}});
+  Add(&kept, {{.key = "c", .count = 1, .sum = 1}});
   EXPECT_THAT(Told(kept), ElementsAre(Pair("c", 1)));
 }
 
@@ -120,9 +120,9 @@ TEST(KeptChangesTest, GivesUpBeyondItsBytes) {
   KeptChanges kept;
   kept.SetLimit(1000);
   kept.Quote(At(1, 7), At(1, 7));
-  Add(&kept, {{std::string(500, 'a'), 1, 1}});
+  Add(&kept, {{.key = std::string(500, 'a'), .count = 1, .sum = 1}});
   EXPECT_TRUE(kept.known());
-  Add(&kept, {{std::string(500, 'b'), 1, 1}});
+  Add(&kept, {{.key = std::string(500, 'b'), .count = 1, .sum = 1}});
   EXPECT_FALSE(kept.known());
 }
 

@@ -77,8 +77,9 @@ class PartialSumsTest : public ::testing::Test {
 TEST_F(PartialSumsTest, TellsTheEntriesThatChanged) {
   FoldRequest highest;
   highest.mutable_highest()->set_depth(2);
-  Fold(highest, 0, {{"a", 1, 50}, {"b", 1, 20}, {"c", 1, 5}});
-  const FoldReply reply = Fold(Updates(1), 1, {{"b", 1, 1}, {"c", 1, 1}});
+  Fold(highest, 0,
+       {{.key = "a", .count = 1, .sum = 50}, {.key = "b", .count = 1, .sum = 20}, {.key = "c", .count = 1, .sum = 5}});
+  const FoldReply reply = Fold(Updates(1), 1, {{.key = "b", .count = 1, .sum = 1}, {.key = "c", .count = 1, .sum = 1}});
   ASSERT_TRUE(reply.has_updates());
   EXPECT_THAT(Sums(reply.updates().entries()), UnorderedElementsAre(Pair("b", 21)));
 }
@@ -86,10 +87,10 @@ TEST_F(PartialSumsTest, TellsTheEntriesThatChanged) {
 TEST_F(PartialSumsTest, ReadsItsRowsAnewForAnotherRanking) {
   FoldRequest highest;
   highest.mutable_highest()->set_depth(1);
-  Fold(highest, 0, {{"a", 1, 5}, {"b", 1, 9}});
+  Fold(highest, 0, {{.key = "a", .count = 1, .sum = 5}, {.key = "b", .count = 1, .sum = 9}});
   sums_->SetRanking({.sums = 1, .by = 0, .ascending = true, .quotient = {}});
   ASSERT_TRUE(sums_->SetShards({{"job", 0}}).ok());
-  const FoldReply reply = Fold(highest, 1, {{"c", 1, 7}});
+  const FoldReply reply = Fold(highest, 1, {{.key = "c", .count = 1, .sum = 7}});
   EXPECT_THAT(Sums(reply.highest().entries()), UnorderedElementsAre(Pair("a", 5)));
   EXPECT_TRUE(FromProto(reply.highest().floor()) == -7) << "what ranks is negated where the lowest come first";
 }
@@ -102,13 +103,13 @@ TEST_F(PartialSumsTest, TellsTheHighestWhereAnEntryThatTheDriverKnowsLeftMemory)
   std::vector<std::string> names;
   for (int i = 0; i < 5'000; ++i) names.push_back(fmt::format("key{:04}", i));
   std::vector<Delta> all;
-  for (int i = 0; i < 5'000; ++i) all.push_back({names[static_cast<size_t>(i)], 1, Units{20 + i}});
+  for (int i = 0; i < 5'000; ++i) all.push_back({.key = names[static_cast<size_t>(i)], .count = 1, .sum = Units{20 + i}});
   Fold(highest, 0, all);
-  const FoldReply before = Fold(Updates(1), 1, {{names[7], 1, 1}});
+  const FoldReply before = Fold(Updates(1), 1, {{.key = names[7], .count = 1, .sum = 1}});
   ASSERT_TRUE(before.has_updates()) << "while there is memory it knows what changed";
   EXPECT_THAT(Sums(before.updates().entries()), UnorderedElementsAre(Pair(names[7], 28)));
 
-  const FoldReply after = Fold(Updates(2), 2, {{names[7], 1, 1}}, /*memory=*/64 << 10);
+  const FoldReply after = Fold(Updates(2), 2, {{.key = names[7], .count = 1, .sum = 1}}, /*memory=*/64 << 10);
   EXPECT_FALSE(after.has_updates()) << "key0007 changed, is above 10 and no longer in memory";
   ASSERT_TRUE(after.has_highest());
   EXPECT_EQ(Sums(after.highest().entries()).begin()->first, names[4'998]);

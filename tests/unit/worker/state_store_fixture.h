@@ -40,7 +40,7 @@ class ShardFold {
   StateStore::NewShard NewShard() const {
     StateStore::NewShard shard;
     shard.state = state_;
-    for (const auto& [key, row] : rows_) shard.rows.push_back({key, row.first, row.second});
+    for (const auto& [key, row] : rows_) shard.rows.push_back({.key = key, .count = row.first, .sum = row.second});
     return shard;
   }
 
@@ -67,7 +67,7 @@ class ShardFold {
     }
     deltas_.clear();
     for (const auto& [key, row] : batch_) {
-      deltas_.push_back({key, row.first, row.second});
+      deltas_.push_back({.key = key, .count = row.first, .sum = row.second});
       rows_[key].first += row.first;
       rows_[key].second += row.second;
       digest_ += DigestTerm(key, row.first, row.second);

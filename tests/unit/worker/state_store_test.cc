@@ -190,7 +190,10 @@ TEST_F(StateStoreTest, RowsComeInKeyOrder) {
   Open();
   StateStore::NewShard shard = ShardFold("job", 0).NewShard();
   const std::string zero(1, '\0');
-  shard.rows = {{zero, 1, 1}, {"a", 1, 2}, {"b", 1, 3}, {"\xc3\xa9", 1, 4}};
+  shard.rows = {{.key = zero, .count = 1, .sum = 1},
+                {.key = "a", .count = 1, .sum = 2},
+                {.key = "b", .count = 1, .sum = 3},
+                {.key = "\xc3\xa9", .count = 1, .sum = 4}};
   ASSERT_TRUE(store_->Create({&shard, 1}).ok());
   std::vector<std::string> keys;
   ASSERT_TRUE(store_
@@ -297,7 +300,9 @@ StateStore::NewShard WideShard(const ShardKey& shard, std::vector<std::string>* 
   wide.rows.clear();
   std::mt19937_64 random(5);
   for (int i = 10'000; i < 20'000; ++i) keys->push_back("key" + std::to_string(i));
-  for (const std::string& key : *keys) wide.rows.push_back({key, 1, static_cast<int64_t>(random())});
+  for (const std::string& key : *keys) {
+    wide.rows.push_back({.key = key, .count = 1, .sum = static_cast<int64_t>(random())});
+  }
   return wide;
 }
 

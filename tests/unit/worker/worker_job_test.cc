@@ -144,12 +144,22 @@ TEST_F(WorkerJobTest, WithoutShardsItHoldsNoFoldTask) {
 
 TEST_F(WorkerJobTest, AnswersWithTheEntriesThatChangedWhereTheDriverKnowsTheOthers) {
   ASSERT_TRUE(job_->Handle(Assign({0})).ok());
-  const FoldReply all = Fold({{"low", 1, 4}, {"same", 1, 20}, {"falls", 1, 30}, {"rises", 1, 9}, {"high", 1, 40}}, nullptr);
+  const FoldReply all = Fold({{.key = "low", .count = 1, .sum = 4},
+                              {.key = "same", .count = 1, .sum = 20},
+                              {.key = "falls", .count = 1, .sum = 30},
+                              {.key = "rises", .count = 1, .sum = 9},
+                              {.key = "high", .count = 1, .sum = 40}},
+                             nullptr);
   EXPECT_TRUE(all.has_highest());
   EXPECT_THAT(Sums(all), SizeIs(5));
   // Twice, as the driver may have lost the reply.
   for (int lost = 0; lost < 2; ++lost) {
-    const FoldReply changed = Fold({{"low", 1, 1}, {"falls", 1, -15}, {"rises", 1, 1}, {"high", 1, 2}, {"new", 1, 6}}, &all);
+    const FoldReply changed = Fold({{.key = "low", .count = 1, .sum = 1},
+                                    {.key = "falls", .count = 1, .sum = -15},
+                                    {.key = "rises", .count = 1, .sum = 1},
+                                    {.key = "high", .count = 1, .sum = 2},
+                                    {.key = "new", .count = 1, .sum = 6}},
+                                   &all);
     EXPECT_TRUE(changed.has_updates());
     if (lost == 0) {
       EXPECT_THAT(Sums(changed), UnorderedElementsAre(Pair("falls", 15), Pair("rises", 10), Pair("high", 42)));
@@ -162,9 +172,9 @@ TEST_F(WorkerJobTest, AnswersWithTheEntriesThatChangedWhereTheDriverKnowsTheOthe
 
 TEST_F(WorkerJobTest, AnswersWithAllEntriesWhereItDoesNotKnowTheCompositionQuoted) {
   ASSERT_TRUE(job_->Handle(Assign({0})).ok());
-  const FoldReply all = Fold({{"key", 1, 4}}, nullptr);
-  Fold({{"key", 1, 4}}, nullptr);
-  const FoldReply reply = Fold({{"other", 1, 4}}, &all);
+  const FoldReply all = Fold({{.key = "key", .count = 1, .sum = 4}}, nullptr);
+  Fold({{.key = "key", .count = 1, .sum = 4}}, nullptr);
+  const FoldReply reply = Fold({{.key = "other", .count = 1, .sum = 4}}, &all);
   EXPECT_TRUE(reply.has_highest());
   EXPECT_THAT(Sums(reply), UnorderedElementsAre(Pair("key", 8), Pair("other", 4)));
 }
@@ -181,7 +191,7 @@ class ManyKeysTest : public WorkerJobTest {
   // A delta of one record with this sum for each key.
   std::vector<Delta> Deltas(Units sum) const {
     std::vector<Delta> deltas;
-    for (const std::string& name : names_) deltas.push_back({name, 1, sum});
+    for (const std::string& name : names_) deltas.push_back({.key = name, .count = 1, .sum = sum});
     return deltas;
   }
 
