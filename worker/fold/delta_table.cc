@@ -31,11 +31,7 @@ void DeltaTable::AddBlock(uint64_t rows, const KeyBlock& keys, std::span<const U
   }
   std::array<uint32_t, KeyTable::kBlock> indexes;
   Find({wanted.data(), count}, indexes.data());
-  for (size_t i = 0; i < count; ++i) {
-    Amount& amount = amounts_[indexes[i]];
-    amount.sum = With(heights.Has(0), amount.sum, units[0][row_of[i]]);
-    ++amount.count;
-  }
+  AddToFirst({indexes.data(), count}, [&](size_t i) { return units[0][row_of[i]]; });
   for (size_t m = 0; m < others_; ++m) {
     const bool is_height = heights.Has(m + 1);
     for (size_t i = 0; i < count; ++i) {
@@ -52,14 +48,27 @@ void DeltaTable::Find(std::span<const std::string_view> keys, uint32_t* indexes)
   for (size_t i = 0; i < keys.size(); ++i) __builtin_prefetch(&amounts_[indexes[i]], 1);
 }
 
+template <typename UnitsOf>
+void DeltaTable::AddToFirst(std::span<const uint32_t> indexes, const UnitsOf& units_of) {
+  const auto add = [&](auto with) {
+    for (size_t i = 0; i < indexes.size(); ++i) {
+      Amount& amount = amounts_[indexes[i]];
+      amount.sum = with(amount.sum, units_of(i));
+      ++amount.count;
+    }
+  };
+  // Which of both is decided once for all, as this is done for every event.
+  if (heights_.Has(0)) {
+    add([](Units sum, int64_t units) { return With(true, sum, units); });
+  } else {
+    add([](Units sum, int64_t units) { return With(false, sum, units); });
+  }
+}
+
 void DeltaTable::AddPending() {
   std::array<uint32_t, KeyTable::kBlock> indexes;
   Find({pending_keys_.data(), pending_}, indexes.data());
-  for (size_t i = 0; i < pending_; ++i) {
-    Amount& amount = amounts_[indexes[i]];
-    amount.sum = With(heights_.Has(0), amount.sum, pending_units_[i]);
-    ++amount.count;
-  }
+  AddToFirst({indexes.data(), pending_}, [this](size_t i) { return pending_units_[i]; });
   if (others_ > 0) {
     for (size_t i = 0; i < pending_; ++i) {
       for (size_t m = 0; m < others_; ++m) {

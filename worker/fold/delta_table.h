@@ -66,6 +66,9 @@ class DeltaTable {
   static Units With(bool is_height, Units sum, int64_t units) {
     return is_height ? std::max(sum, HeightOf(units)) : sum + units;
   }
+  // Counts a contribution for each of the keys, and adds what `units_of` has for it to its first sum.
+  template <typename UnitsOf>
+  void AddToFirst(std::span<const uint32_t> indexes, const UnitsOf& units_of);
   // Finds the amounts of keys, of which there are at most kBlock, and has them and their other sums ready.
   void Find(std::span<const std::string_view> keys, uint32_t* indexes);
 
