@@ -7,6 +7,7 @@
 #include "common/limits.h"
 #include "glog/logging.h"
 #include "jobs/decode/text_functions.h"
+#include "jobs/decode/time_functions.h"
 #include "jobs/plan/field_value.h"
 #include "xxhash.h"
 
@@ -232,6 +233,12 @@ bool Evaluator::ComputeBetween(const PlanNode& node, Value* value) {
   return true;
 }
 
+bool Evaluator::TakeTime(int64_t us, Value* value) {
+  if (us < 0 || us >= kTimestampEnd) return Fail(BAD_NUMBER_OUT_OF_RANGE);
+  *value = Timestamp{us};
+  return true;
+}
+
 // Operations whose value is null where an argument is.
 bool Evaluator::ComputeStrict(const PlanNode& node, const std::vector<Value>& arguments, Value* value) {
   *value = Null();
@@ -281,6 +288,16 @@ bool Evaluator::ComputeStrict(const PlanNode& node, const std::vector<Value>& ar
       if (!time) return Fail(BAD_NUMBER_OUT_OF_RANGE);
       *value = *time;
       return true;
+    }
+    case Op::kDatePart:
+      *value = DatePart(static_cast<TimeUnit>(node.index), std::get<Timestamp>(arguments[0]).us, *node.calendar);
+      return true;
+    case Op::kDateTrunc:
+      return TakeTime(DateTrunc(static_cast<TimeUnit>(node.index), std::get<Timestamp>(arguments[0]).us, *node.calendar),
+                      value);
+    case Op::kTime: {
+      const std::optional<int64_t> us = ReadTime(TextOf(arguments[0]), TextOf(node.constant));
+      return us ? TakeTime(*us, value) : Fail(BAD_WRONG_ARGUMENT);
     }
     default:
       return std::holds_alternative<Fraction>(arguments[0]) ? ComputeNumber(node, arguments, value)

@@ -43,6 +43,8 @@ class Evaluator {
   bool Compute(uint32_t node, Value* value);
   bool ComputeStrict(const PlanNode& node, const std::vector<Value>& arguments, Value* value);
   bool ComputeNumber(const PlanNode& node, const std::vector<Value>& arguments, Value* value);
+  // Takes a time, in microseconds, unless it is none that there is.
+  bool TakeTime(int64_t us, Value* value);
   bool ComputeText(const PlanNode& node, const std::vector<Value>& arguments, Value* value);
   bool ComputePattern(const PlanNode& node, const std::string& text, Value* value);
   bool ComputeAndOr(const PlanNode& node, Value* value);

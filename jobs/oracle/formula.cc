@@ -365,7 +365,8 @@ class Computer {
     if (name == "<=") return Make(Compared(values[0], values[1]) <= 0);
     if (name == ">") return Make(Compared(values[0], values[1]) > 0);
     if (name == ">=") return Make(Compared(values[0], values[1]) >= 0);
-    Answer answer = CallFunction(name, values);
+    const bool of_time = name == "date_part" || name == "date_trunc" || name == "time";
+    Answer answer = of_time ? CallTimeFunction(name, values, *names_) : CallFunction(name, values);
     if (const auto* trouble = std::get_if<Trouble>(&answer)) {
       trouble_ = *trouble;
       return {};

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "job_spec.pb.h"
 #include "state.pb.h"
 
 namespace tenfold::oracle {
@@ -53,6 +54,8 @@ struct Names {
   std::map<std::string, Datum> computed;
   // The values of tables by their keys.
   const std::map<std::string, std::map<std::string, std::string>>* tables = nullptr;
+  // By their names.
+  const std::map<std::string, ZoneClock>* zones = nullptr;
 };
 
 // Why a formula has no value.
@@ -74,5 +77,8 @@ std::string FormOf(const Datum& datum);
 
 // Does what a function or operator of more than one meaning does not: those that have all their arguments, none null.
 std::variant<Datum, Trouble> CallFunction(const std::string& name, const std::vector<Datum>& arguments);
+// The same of date_part, date_trunc and time.
+std::variant<Datum, Trouble> CallTimeFunction(const std::string& name, const std::vector<Datum>& arguments,
+                                              const Names& names);
 
 }  // namespace tenfold::oracle

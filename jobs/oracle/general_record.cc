@@ -96,6 +96,7 @@ GeneralRecords::GeneralRecords(const GeneralFold& fold, size_t source) : fold_(f
     std::map<std::string, std::string>& values = tables_[table.name()];
     for (int i = 0; i < table.keys_size(); ++i) values[table.keys(i)] = table.values_size() > i ? table.values(i) : "";
   }
+  for (const ZoneClock& zone : fold.zones()) zones_[zone.name()] = zone;
   for (const Let& let : fold.let()) lets_[let.name()] = ParseFormula(let.expression());
   if (!fold_.time().empty()) time_.push_back(ParseFormula(fold_.time()));
   if (fold.has_explode()) list_.push_back(ParseFormula(fold.explode().list()));
@@ -308,7 +309,8 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
                          {"record.offset", {Rational(offset)}}},
               .lets = &lets_,
               .computed = {},
-              .tables = &tables_};
+              .tables = &tables_,
+              .zones = &zones_};
   std::set<std::string> converted;
   // Converts what the formulas name. Returns the trouble with it.
   const auto convert = [&](const std::vector<Formula>& formulas) {

@@ -69,6 +69,7 @@ class GeneralRecords {
   std::vector<Formula> list_;
   std::vector<Formula> element_where_;
   std::map<std::string, std::map<std::string, std::string>> tables_;
+  std::map<std::string, ZoneClock> zones_;
   std::vector<Formula> key_;
   std::vector<MeasureOfRow> measures_;
 };

@@ -25,6 +25,9 @@ class WindowAssignment {
   std::vector<int64_t> Windows(size_t partition, int64_t time_us) const;
   // The window with the highest number that covers the time.
   int64_t LastWindow(int64_t time_us) const;
+  // The instant at which pane `pane` begins, at which window `pane` ends; and the pane that an instant is in.
+  int64_t Begin(int64_t pane) const;
+  int64_t PaneAt(int64_t time_us) const;
 
   // The first window that covers the latest time of all partitions; nullopt without one.
   std::optional<int64_t> Newest() const;
@@ -32,9 +35,6 @@ class WindowAssignment {
   std::optional<int64_t> Passed(const std::set<size_t>& ended) const;
 
  private:
-  // The instant at which pane `pane` begins, at which window `pane` ends.
-  int64_t Begin(int64_t pane) const;
-  int64_t PaneAt(int64_t time_us) const;
   int64_t FirstDay(int64_t pane) const;
 
   const FoldWindow window_;

@@ -156,6 +156,7 @@ void ExpressionCheck::BoundDigits(PlanNode* node) const {
     case Op::kLength:
     case Op::kHash64:
     case Op::kSecondsBetween:
+    case Op::kDatePart:
       node->digits = {.whole = kIntegerDigits.whole, .scale = 6};
       break;
     case Op::kNumber:

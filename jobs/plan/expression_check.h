@@ -28,6 +28,8 @@ class ExpressionCheck {
   void AddLet(const std::string& name, uint32_t let) { lets_[name] = let; }
   // Has expressions know a table, which has values to look up or keys alone.
   void AddTable(const std::string& name, uint32_t table, bool has_values) { tables_[name] = {table, has_values}; }
+  // Has expressions know what the clocks of a time zone say.
+  void AddZone(const ZoneClock& zone) { zones_[zone.name()] = &zone; }
   // Has expressions know from now on what a list is exploded to.
   void SetElement(const std::string& name, ValueType type) { element_ = {name, type}; }
   // Has expressions know a name of which a problem was reported, so that its uses are not reported too.
@@ -88,6 +90,8 @@ class ExpressionCheck {
   const Table* FindTable(const Expression& tree);
   bool SetPattern(const Expression& tree, PlanNode* node);
   bool SetReplacement(const Expression& tree, PlanNode* node);
+  // Sets what a function takes of a time, a format of times, or the calendar of a time zone.
+  bool SetTimeConstant(char letter, const Expression& tree, PlanNode* node);
   std::optional<int> WholeConstant(const Expression& tree, int least, int most, std::string_view what);
 
   // Refuses the tree. Returns nullopt.
@@ -104,6 +108,7 @@ class ExpressionCheck {
   absl::flat_hash_map<std::string, size_t> columns_;
   absl::flat_hash_map<std::string, uint32_t> lets_;
   absl::flat_hash_map<std::string, Table> tables_;
+  absl::flat_hash_map<std::string, const ZoneClock*> zones_;
   std::optional<std::pair<std::string, ValueType>> element_;
   absl::flat_hash_set<std::string> broken_;
   absl::flat_hash_map<std::string, std::string_view> elsewhere_;

@@ -84,13 +84,17 @@ enum class Op : uint8_t {
   kUrlParam,
   kUrlDecode,
   kFromUnixMs,
+  kTime,
+  kDatePart,
+  kDateTrunc,
 };
 
 struct Function {
   std::string_view name;
   Op op;
-  // A letter for each parameter: t text, n number, s what has a text form, r a regular expression and w a replacement for
-  // it, which are text constants, i a whole constant. After | they may be left out; before * one may be there any number of
+  // A letter for each parameter: t text, n number, m timestamp, s what has a text form, r a regular expression, w a
+  // replacement for it, u a unit of time, z a time zone and f a format of times, which are text constants, i a whole
+  // constant. After | they may be left out; before * one may be there any number of
   // times, at least once.
   std::string_view parameters;
   ValueType result;

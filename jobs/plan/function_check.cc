@@ -7,9 +7,25 @@
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
 #include "jobs/plan/expression_check.h"
+#include "jobs/plan/pane_calendar.h"
 #include "jobs/plan/pattern.h"
+#include "jobs/plan/time_units.h"
 
 namespace tenfold {
+namespace {
+
+constexpr char kZoneText[] = "a time zone must be a text in quotes, like \"Europe/Berlin\"";
+
+// Sets the calendar by which a node's unit of time is computed in a zone.
+void SetCalendar(const ZoneClock& zone, PlanNode* node) {
+  FoldWindow window;
+  window.set_unit(CalendarUnitOf(static_cast<TimeUnit>(node->index)));
+  window.set_utc_offset_s(zone.utc_offset_s());
+  *window.mutable_changes() = zone.changes();
+  node->calendar = std::make_shared<PaneCalendar>(std::move(window));
+}
+
+}  // namespace
 
 using Kind = Expression::Kind;
 using enum ValueType;
@@ -50,21 +66,53 @@ ExpressionCheck::Node ExpressionCheck::CheckFunction(const Expression& tree, con
       node.index = *value;
       continue;
     }
-    const Node checked = CheckTree(argument, letter == 'n' ? kNumber : kText);
+    if (letter == 'u' || letter == 'f' || letter == 'z') {
+      if (!SetTimeConstant(letter, argument, &node)) return std::nullopt;
+      continue;
+    }
+    const ValueType wanted = letter == 'n' ? kNumber : letter == 'm' ? kTimestamp : kText;
+    const Node checked = CheckTree(argument, wanted);
     if (!checked) return std::nullopt;
     const ValueType type = At(*checked).type;
     const bool list = type == kTextList || type == kNumberList;
-    if (letter == 's' ? list : type != (letter == 'n' ? kNumber : kText)) {
+    if (letter == 's' ? list : type != wanted) {
       return Refuse(argument, fmt::format("is {}; {} takes {} here: {}", TypeName(type), function.name,
-                                          letter == 'n'   ? "a number"
-                                          : letter == 's' ? "no list"
-                                                          : "a text",
-                                          function.signature));
+                                          letter == 's' ? "no list" : TypeName(wanted), function.signature));
     }
     node.nullable |= At(*checked).nullable;
     node.arguments.push_back(*checked);
   }
   return Add(tree, std::move(node));
+}
+
+bool ExpressionCheck::SetTimeConstant(char letter, const Expression& tree, PlanNode* node) {
+  const bool truncates = node->op == Op::kDateTrunc;
+  const auto refuse = [&](std::string why) {
+    Refuse(tree, std::move(why));
+    return false;
+  };
+  if (letter == 'u') {
+    const std::optional<TimeUnit> unit = tree.kind == Kind::kText ? TimeUnitOf(tree.text, truncates) : std::nullopt;
+    if (!unit)
+      return refuse(fmt::format("{} is no unit that {} has, which are, in quotes, {}", Quoted(tree.text),
+                                truncates ? "date_trunc" : "date_part", TimeUnitNames(truncates)));
+    node->index = static_cast<int>(*unit);
+    // Without a zone it is UTC.
+    SetCalendar(ZoneClock(), node);
+    return true;
+  }
+  if (tree.kind != Kind::kText) return refuse(letter == 'f' ? "the format must be a text in quotes" : kZoneText);
+  if (letter == 'f') {
+    node->constant = tree.text;
+    const std::string problem = TimeFormatProblem(tree.text);
+    return problem.empty() || refuse(fmt::format("the format {} {}", Quoted(tree.text), problem));
+  }
+  const auto zone = zones_.find(tree.text);
+  if (zone == zones_.end())
+    return refuse(fmt::format("{} is no time zone that this system knows; they have names like Europe/Berlin and UTC",
+                              Quoted(tree.text)));
+  SetCalendar(*zone->second, node);
+  return true;
 }
 
 const ExpressionCheck::Table* ExpressionCheck::FindTable(const Expression& tree) {

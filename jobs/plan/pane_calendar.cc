@@ -48,10 +48,14 @@ PaneCalendar::PaneCalendar(FoldWindow window) : window_(std::move(window)) {
   }
 }
 
-int64_t PaneCalendar::DayOf(int64_t us) const {
+const PaneCalendar::Stretch& PaneCalendar::StretchAt(int64_t us) const {
   const auto behind = std::upper_bound(stretches_.begin() + 1, stretches_.end(), us,
                                        [](int64_t instant, const Stretch& stretch) { return instant < stretch.begin_us; });
-  const Stretch& stretch = *(behind - 1);
+  return *(behind - 1);
+}
+
+int64_t PaneCalendar::DayOf(int64_t us) const {
+  const Stretch& stretch = StretchAt(us);
   return std::max(stretch.day_before, FloorOf(us + stretch.offset_us, kDay));
 }
 

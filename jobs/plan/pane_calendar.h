@@ -32,6 +32,11 @@ class PaneCalendar {
   };
   Times TimesOf(int64_t window) const;
 
+  // The date in the time zone that an instant is of, in days since 1970: once it has begun it is never an earlier one again.
+  int64_t DayOf(int64_t us) const;
+  // How far the zone's clock is ahead of UTC at an instant, in microseconds.
+  int64_t OffsetAt(int64_t us) const { return StretchAt(us).offset_us; }
+
  private:
   // A stretch of time in which the distance from UTC is the same.
   struct Stretch {
@@ -41,7 +46,7 @@ class PaneCalendar {
     int64_t day_before = 0;
   };
 
-  int64_t DayOf(int64_t us) const;
+  const Stretch& StretchAt(int64_t us) const;
   int64_t BeginOfDay(int64_t day) const;
   int64_t PaneOfDay(int64_t day) const;
   int64_t FirstDayOf(int64_t pane) const;

@@ -33,6 +33,7 @@ class PlanMaker {
       check_.AddElsewhere(measure.name(), "it is a measure, and a condition on measures stands in having");
     for (const Field& field : fold_.fields()) AddField(field);
     for (const LookupTable& table : fold_.tables()) AddTable(table);
+    for (const ZoneClock& zone : fold_.zones()) check_.AddZone(zone);
     const std::vector<const Let*> of_element = AddRecordLets();
     // A record has one time, whatever its elements are, which nothing knows yet.
     if (fold_.has_window()) {
@@ -396,6 +397,26 @@ void OrderAs(const Fields& first, Fields* fields) {
 
 }  // namespace
 
+std::vector<std::string> NamedZones(const GeneralFold& fold) {
+  std::set<std::string> names;
+  const auto add = [&names](auto& self, const Expression& tree) -> void {
+    const bool of_time = tree.kind == Expression::Kind::kCall && (tree.text == "date_part" || tree.text == "date_trunc");
+    if (of_time && tree.arguments.size() == 3 && tree.arguments[2].kind == Expression::Kind::kText)
+      names.insert(tree.arguments[2].text);
+    for (const Expression& part : tree.arguments) self(self, part);
+  };
+  const auto add_text = [&](const std::string& text) {
+    if (text.find("date_") == std::string::npos) return;
+    if (const ParsedExpression parsed = ParseExpression(text); parsed.expression) add(add, *parsed.expression);
+  };
+  for (const std::string* text : {&fold.time(), &fold.where(), &fold.explode().list(), &fold.group()}) add_text(*text);
+  for (const SourceRecords& other : fold.others()) add_text(other.time());
+  for (const Let& let : fold.let()) add_text(let.expression());
+  for (const std::string& key : fold.key()) add_text(key);
+  for (const Measure& measure : fold.measures()) add_text(measure.expression());
+  return {names.begin(), names.end()};
+}
+
 bool MakeCanonical(GeneralFold* fold) {
   std::vector<PlanProblem> problems;
   std::vector<std::shared_ptr<const Plan>> plans;
@@ -409,6 +430,7 @@ bool MakeCanonical(GeneralFold* fold) {
   if (fold->has_explode()) rewrite(fold->mutable_explode()->mutable_list());
   for (Let& let : *fold->mutable_let()) rewrite(let.mutable_expression());
   std::ranges::sort(*fold->mutable_tables(), {}, &LookupTable::name);
+  std::ranges::sort(*fold->mutable_zones(), {}, &ZoneClock::name);
   if (!fold->group().empty()) rewrite(fold->mutable_group());
   for (std::string& key : *fold->mutable_key()) rewrite(&key);
   for (int i = 0; i < fold->measures_size(); ++i) {

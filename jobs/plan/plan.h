@@ -44,10 +44,13 @@ struct PlanNode {
   bool nullable = false;
   // Indexes into Plan::nodes, all lower than its own.
   std::vector<uint32_t> arguments;
-  // Of a field, let or table; the group of kRegexExtract, the digits of kRound, the exponent of kPow.
+  // Of a field, let or table; the group of kRegexExtract, the digits of kRound, the exponent of kPow, the TimeUnit of
+  // kDatePart and kDateTrunc.
   int index = 0;
   Value constant;
   std::shared_ptr<const RE2> pattern;
+  // Of kDatePart and kDateTrunc.
+  std::shared_ptr<const PaneCalendar> calendar;
 
   // A bound of a number M / (D * 10^scale): |M| < 10^whole * 10^scale, D < 10^divisor.
   struct Digits {
@@ -152,6 +155,9 @@ struct PlanProblem {
 // Returns the plan of the first source of a fold (jobs/plan/sources.h has the others), or nullptr with every problem
 // appended.
 std::shared_ptr<const Plan> MakePlan(const GeneralFold& fold, std::vector<PlanProblem>* problems);
+
+// The time zones that a fold's expressions name, each once, in order.
+std::vector<std::string> NamedZones(const GeneralFold& fold);
 
 // Rewrites a fold in its canonical form: expressions as ExpressionText has them, and a field for every column of a delimited
 // format that expressions name. False if it has no plan.

@@ -336,6 +336,7 @@ void FoldReader::Settle(Fold* fold) {
     Problem(score_->node.offset, score_->path, "stands beside measures; write it as one of them, score: sum(..)");
   }
   for (const auto& [name, text] : measures_) add_measure(name, text.node.text);
+  SetZones(general);
 }
 
 void FoldReader::SettleTime(const std::optional<Text>& text, std::string* time) {

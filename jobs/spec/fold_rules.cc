@@ -29,6 +29,8 @@ namespace {
 constexpr size_t kMaxFieldNameBytes = 100;
 constexpr size_t kMaxSeparatorBytes = 16;
 constexpr size_t kMaxZoneBytes = 100;
+// Zones that expressions name.
+constexpr size_t kMaxZones = 16;
 // Panes that windows wait for late records of.
 constexpr int64_t kMaxOpenPanes = 4096;
 
@@ -62,6 +64,7 @@ class FoldRuleChecker {
       return Violation("sources", fmt::format("has {} sources; {} are allowed", SourceCount(general), kMaxSources));
     for (size_t source = 0; source < SourceCount(general); ++source) CheckRecords(general, source);
     CheckWindow(general);
+    CheckZones(general);
     CheckTables(general);
     if (general.has_explode()) {
       CheckExpressionName("explode." + general.explode().name(), general.explode().name());
@@ -253,17 +256,36 @@ class FoldRuleChecker {
       Violation("window.lateness", fmt::format("keeps over {} windows open; let windows begin less often", kMaxOpenPanes));
     }
     if (window.ahead_us() <= 0 || window.ahead_us() > kTimestampEnd) Violation("window.ahead", "is above 0");
+    if (!IsClock(window.zone(), window.utc_offset_s(), window.changes()) || (fixed && !window.zone().empty()))
+      Violation("window.zone", "has changes of the clock that no zone has");
+  }
+
+  // Whether a zone's clock may say that.
+  template <typename Changes>
+  static bool IsClock(const std::string& name, int32_t utc_offset_s, const Changes& changes) {
     // Clocks differ from UTC by less than a day and are changed by less.
     constexpr int32_t kMostOffset = 26 * 3600;
     const auto is_sound = [](int32_t offset) { return offset >= -kMostOffset && offset <= kMostOffset; };
-    bool sound = is_sound(window.utc_offset_s()) && static_cast<size_t>(window.changes_size()) <= kMaxZoneChanges;
+    bool sound = is_sound(utc_offset_s) && static_cast<size_t>(changes.size()) <= kMaxZoneChanges;
     int64_t last = 0;
-    for (const ZoneChange& change : window.changes()) {
+    for (const ZoneChange& change : changes) {
       sound &= is_sound(change.utc_offset_s()) && change.from_s() > last && change.from_s() < kTimestampEnd / 1'000'000;
       last = change.from_s();
     }
-    if (!sound || window.zone().size() > kMaxZoneBytes || (fixed && !window.zone().empty()))
-      Violation("window.zone", "has changes of the clock that no zone has");
+    return sound && name.size() <= kMaxZoneBytes;
+  }
+
+  // The plan says which of those that are named are not there.
+  void CheckZones(const GeneralFold& general) {
+    const std::vector<std::string> named = NamedZones(general);
+    CheckCount("let", static_cast<int>(named.size()), kMaxZones, "time zones, with those of other expressions");
+    std::string_view last;
+    for (const ZoneClock& zone : general.zones()) {
+      const bool in_order = std::ranges::binary_search(named, zone.name()) && zone.name() > last;
+      if (!in_order || !IsClock(zone.name(), zone.utc_offset_s(), zone.changes()))
+        Violation("time zones", fmt::format("have {} out of order, or clocks that no zone has", Quoted(zone.name())));
+      last = zone.name();
+    }
   }
 
   void CheckCount(std::string path, int count, size_t most, std::string_view what) {

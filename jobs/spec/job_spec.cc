@@ -367,7 +367,9 @@ std::string GeneralDifference(const GeneralFold& before, const GeneralFold& afte
   if (!std::ranges::equal(before.let(), after.let(), equals)) return "let";
   if (before.group() != after.group()) return "group";
   if (!std::ranges::equal(before.key(), after.key())) return "key";
-  return before.key_bytes() == after.key_bytes() ? "measures" : "limits.key_bytes";
+  if (before.key_bytes() != after.key_bytes()) return "limits.key_bytes";
+  // Nothing else is left: the same expressions then know other clocks.
+  return std::ranges::equal(before.measures(), after.measures(), equals) ? "time zones" : "measures";
 }
 
 // Returns why the text cannot be parsed as YAML at all, and where; "" if it can.

@@ -8,6 +8,7 @@
 #include "common/text/duration.h"
 #include "fmt/format.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/plan.h"
 
 namespace tenfold {
 namespace {
@@ -78,14 +79,14 @@ std::string SetWindowLength(const WindowLength& size, const WindowLength& every,
   return set(size.us / every.us, PANE_FIXED, every.us);
 }
 
-bool SetWindowZone(const std::string& name, FoldWindow* window) {
+std::optional<ZoneClock> ReadZone(const std::string& name) {
   absl::TimeZone zone;
-  if (name.empty() || !absl::LoadTimeZone(name, &zone)) return false;
-  window->set_zone(name);
-  window->clear_changes();
+  if (name.empty() || !absl::LoadTimeZone(name, &zone)) return std::nullopt;
+  ZoneClock clock;
+  clock.set_name(name);
   const absl::Time begin = absl::UnixEpoch();
   int32_t offset = zone.At(begin).offset;
-  window->set_utc_offset_s(offset);
+  clock.set_utc_offset_s(offset);
   absl::TimeZone::CivilTransition transition;
   for (absl::Time time = begin; zone.NextTransition(time, &transition);) {
     time = zone.At(transition.to).trans;
@@ -96,10 +97,26 @@ bool SetWindowZone(const std::string& name, FoldWindow* window) {
     const int32_t after = zone.At(time).offset;
     if (after == offset) continue;
     offset = after;
-    ZoneChange* const change = window->add_changes();
+    ZoneChange* const change = clock.add_changes();
     change->set_from_s(absl::ToUnixSeconds(time));
     change->set_utc_offset_s(offset);
   }
+  return clock;
+}
+
+void SetZones(GeneralFold* fold) {
+  fold->clear_zones();
+  for (const std::string& name : NamedZones(*fold)) {
+    if (std::optional<ZoneClock> zone = ReadZone(name)) *fold->add_zones() = *std::move(zone);
+  }
+}
+
+bool SetWindowZone(const std::string& name, FoldWindow* window) {
+  std::optional<ZoneClock> clock = ReadZone(name);
+  if (!clock) return false;
+  window->set_zone(name);
+  window->set_utc_offset_s(clock->utc_offset_s());
+  window->mutable_changes()->Swap(clock->mutable_changes());
   return true;
 }
 

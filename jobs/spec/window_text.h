@@ -25,7 +25,11 @@ std::optional<WindowLength> ParseWindowLength(std::string_view text);
 // `size` for tumbling windows. Returns why not, to follow the key that is wrong in *key, or nothing.
 std::string SetWindowLength(const WindowLength& size, const WindowLength& every, bool zoned, FoldWindow* window);
 
-// Sets the zone of a calendar's windows by what the system knows of it until 2200. False for a name that it does not know.
+// What the system knows of a time zone until 2200; nullopt for a name that it does not know.
+std::optional<ZoneClock> ReadZone(const std::string& name);
+// Has the fold know the clocks of the time zones that its expressions name, of those that the system knows.
+void SetZones(GeneralFold* fold);
+// Sets the zone of a calendar's windows. False for a name that the system does not know.
 bool SetWindowZone(const std::string& name, FoldWindow* window);
 
 // What the window's size and its panes' length are in a spec: "1d", "90s".

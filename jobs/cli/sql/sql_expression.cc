@@ -18,8 +18,8 @@ namespace {
 // SQL's names of functions that ours have others for.
 const std::map<std::string, std::string>& FunctionNames() {
   static const auto* const names = new std::map<std::string, std::string>{
-      {"btrim", "trim"}, {"ceiling", "ceil"},     {"char_length", "length"},   {"character_length", "length"},
-      {"power", "pow"},  {"substr", "substring"}, {"string_to_array", "split"}};
+      {"btrim", "trim"}, {"ceiling", "ceil"},     {"char_length", "length"},    {"character_length", "length"},
+      {"power", "pow"},  {"substr", "substring"}, {"string_to_array", "split"}, {"strptime", "time"}};
   return *names;
 }
 
@@ -29,9 +29,8 @@ const std::map<std::string, std::string>& Refusals() {
       {"now", "a result is a function of the records, which know no present time"},
       {"current_timestamp", "a result is a function of the records, which know no present time"},
       {"random", "a result is a function of the records"},
-      {"extract", "take a part of the text with LEFT or SUBSTRING"},
-      {"date_part", "take a part of the text with LEFT or SUBSTRING"},
-      {"date_trunc", "TUMBLE and HOP cut time; else take a part of the text with LEFT"},
+      {"timezone",
+       "AT TIME ZONE stands in EXTRACT(hour FROM t AT TIME ZONE 'Europe/Berlin'); and there is date_trunc(unit, t, zone)"},
       {"tumble", "windows are FROM TUMBLE(table, column, INTERVAL '1 day')"},
       {"tumble_start", "windows are FROM TUMBLE(table, column, INTERVAL '1 day'), and window_start is their begin"},
       {"tumble_end", "windows are FROM TUMBLE(table, column, INTERVAL '1 day'), and window_end is their end"},
@@ -382,7 +381,12 @@ SqlText SqlExpressions::Call(const SqlNode& node, size_t at) {
     values.erase(0);
     return SqlText().Add(absl::StrCat("lookup(", table[0], ", "), at).Add(List(values, ", ", at)).Add(")");
   }
+  if (name == "extract" || name == "date_part") return DatePart(arguments, at);
   if (name.starts_with("regexp_")) return Pattern(name, arguments, at);
+  if (name == "to_timestamp" && arguments.is_array() && arguments.size() == 2) {
+    Problem(at, "TO_TIMESTAMP of a text is not supported: write strptime(text, '%Y-%m-%d %H:%M:%S')");
+    return {};
+  }
   if (name == "to_timestamp") return SqlText().Add("from_unix_ms(1000 * ", at).Add(List(arguments, ", ", at)).Add(")");
   if (name == "greatest" || name == "least") return Extreme(name, arguments, at);
   if (name == "concat") {
@@ -401,6 +405,19 @@ SqlText SqlExpressions::Call(const SqlNode& node, size_t at) {
   }
   if (const auto ours = FunctionNames().find(name); ours != FunctionNames().end()) name = ours->second;
   return Function(name, arguments, at);
+}
+
+SqlText SqlExpressions::DatePart(const SqlNode& arguments, size_t at) {
+  SqlText text;
+  if (!arguments.is_array() || arguments.size() != 2) return Function("date_part", arguments, at);
+  const SqlNode& time = InnerOf(arguments[1]);
+  // What the clock shows in a zone.
+  const bool zoned = KindOf(arguments[1]) == "FuncCall" && SqlName(FieldOf(time, "funcname")) == "timezone" &&
+                     FieldOf(time, "args").is_array() && FieldOf(time, "args").size() == 2;
+  text.Add("date_part(", at).Add(Translate(arguments[0], at)).Add(", ");
+  if (!zoned) return text.Add(Translate(arguments[1], at)).Add(")");
+  const SqlNode& parts = FieldOf(time, "args");
+  return text.Add(Translate(parts[1], at)).Add(", ").Add(Translate(parts[0], at)).Add(")");
 }
 
 SqlText SqlExpressions::Pattern(const std::string& name, const SqlNode& arguments, size_t at) {

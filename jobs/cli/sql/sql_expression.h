@@ -58,6 +58,8 @@ class SqlExpressions {
   SqlText Operation(const SqlNode& expression, size_t at);
   SqlText Comparison(const SqlNode& expression, const std::string& op, size_t at);
   SqlText Call(const SqlNode& call, size_t at);
+  // EXTRACT and date_part.
+  SqlText DatePart(const SqlNode& arguments, size_t at);
   SqlText Pattern(const std::string& name, const SqlNode& arguments, size_t at);
   // The text, if there is room for it.
   SqlText Bounded(SqlText text, size_t at);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
 #include "jobs/plan/plan.h"
+#include "jobs/spec/window_text.h"
 
 namespace tenfold {
 namespace {
@@ -85,7 +86,12 @@ std::string RandomFold::Number(int depth) {
   if (depth == 0) return Pick({"n", "m", "i", "w", "2", "0", "0.25", "1e-9", "3", "7.5", "90s"});
   const auto n = [&] { return Number(depth - 1); };
   const auto t = [&] { return Text(depth - 1); };
-  switch (Below(22)) {
+  switch (Below(23)) {
+    case 22:
+      return absl::StrCat("date_part(\"",
+                          Pick({"second", "minute", "hour", "day", "week", "month", "quarter", "year", "dow", "isodow",
+                                "doy", "isoyear", "epoch"}),
+                          "\", ", Time(depth - 1), Zone(), ")");
     case 0:
       return absl::StrCat("(", n(), " + ", n(), ")");
     case 1:
@@ -229,14 +235,24 @@ std::string RandomFold::Condition(int depth) {
 
 std::string RandomFold::Time(int depth) {
   if (depth == 0) return Below(6) == 0 ? "record.timestamp" : "at";
-  switch (Below(4)) {
+  switch (Below(6)) {
     case 0:
       return absl::StrCat("from_unix_ms(", Number(depth - 1), ")");
+    case 4:
+      return absl::StrCat("date_trunc(\"", Pick({"second", "minute", "hour", "day", "week", "month", "quarter", "year"}),
+                          "\", ", Time(depth - 1), Zone(), ")");
+    case 5:
+      return absl::StrCat("time(", Pick({Text(depth - 1), "concat(\"2020-02-29 1\", i)", "concat(t, \"1 Feb 2024\")"}), ", ",
+                          Pick({"\"%Y-%m-%d\"", "\"%Y-%m-%d %H\"", "\"%d %b %Y\"", "\"a%%%Y%m%d%H%M%S.%f%z\""}), ")");
     case 1:
       return absl::StrCat("(", Time(depth - 1), Pick({" + ", " - "}), Pick({"5m", "250ms", "1d", "n", "i"}), ")");
     default:
       return "at";
   }
+}
+
+std::string RandomFold::Zone() {
+  return Pick({"", "", ", \"Europe/Berlin\"", ", \"America/Sao_Paulo\"", ", \"Asia/Kathmandu\"", ", \"Pacific/Apia\""});
 }
 
 RecordParts RandomFold::DrawParts() {
@@ -335,6 +351,7 @@ GeneralFold RandomFold::Draw() {
                           "sum(n) / count()", absl::StrCat("sum(", Number(1), ") / sum(", Number(1), ")"),
                           "(sum(m) - 2.5) / (count(u) + 1)", "(3 + count()) / (sum(abs(n)) + 0.5)"}));
     }
+    SetZones(&fold);
     if (MakeCanonical(&fold)) return fold;
   }
 }

@@ -33,6 +33,8 @@ class RandomFold {
   std::string Text(int depth);
   std::string Condition(int depth);
   std::string Time(int depth);
+  // A third argument of functions of times, or none.
+  std::string Zone();
   std::string JsonValue(const Field& field);
 
   std::mt19937_64 random_;

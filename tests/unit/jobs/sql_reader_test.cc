@@ -426,6 +426,22 @@ std::string Repeated(const std::string& part, size_t times) {
   return text;
 }
 
+TEST(SqlReaderTest, PartsOfTimesAreThoseOfSql) {
+  ExpectSame(std::string(kClicks) + R"(
+SELECT EXTRACT(hour FROM at AT TIME ZONE 'Europe/Berlin') AS hour, date_trunc('day', at, 'Asia/Tokyo'),
+       SUM(date_part('epoch', at)) AS s
+FROM clicks WHERE EXTRACT(dow FROM at) > 0 GROUP BY 1, 2 ORDER BY s DESC LIMIT 3)",
+             std::string(kFields) + R"(where: date_part("dow", from_unix_ms(ms)) > 0
+key:
+  - date_part("hour", from_unix_ms(ms), "Europe/Berlin")
+  - date_trunc("day", from_unix_ms(ms), "Asia/Tokyo")
+measures: {s: 'sum(date_part("epoch", from_unix_ms(ms)))'}
+top: 3
+)");
+  EXPECT_THAT(Wrong("SELECT at AT TIME ZONE 'Europe/Berlin', COUNT(*) AS n FROM clicks GROUP BY 1 ORDER BY n DESC LIMIT 3"),
+              HasSubstr("there is date_trunc(unit, t, zone)"));
+}
+
 TEST(SqlReaderTest, HostileTextsAreRefused) {
   std::string sums = "SELECT sum(0)";
   for (int i = 1; i < 4'000; ++i) sums += ",sum(" + std::to_string(i) + ")";
