@@ -134,6 +134,8 @@ void Driver::LogJob(const JournalRecord& record, const ClusterMachine& cluster) 
   };
   if (record.has_job_submitted()) LOG(INFO) << name(record.job_submitted().job_id()) << " is submitted";
   if (record.has_job_updated()) LOG(INFO) << name(record.job_updated().job_id()) << " is updated";
+  if (record.has_job_paused()) LOG(INFO) << name(record.job_paused().job_id()) << " is paused";
+  if (record.has_job_resumed()) LOG(INFO) << name(record.job_resumed().job_id()) << " goes on";
   if (record.has_job_cancelled()) LOG(INFO) << name(record.job_cancelled().job_id()) << " is cancelled";
   if (record.has_job_finished()) LOG(INFO) << name(record.job_finished().job_id()) << " is finished";
   if (record.has_job_failed())
@@ -146,7 +148,7 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
   if (record.has_job_updated()) {
     const std::string& id = record.job_updated().job_id();
     const JobMachine* job = cluster->FindJob(id);
-    std::deque<Journalled>& waiting = updating_[id];
+    std::deque<Journalled>& waiting = changing_[id];
     if (job == nullptr || waiting.empty()) return;
     // The sinks' files are then free for the new ones.
     EndLater(id, TakeReplaced(*job), [this, id, journalled = waiting.front()] {
@@ -160,12 +162,19 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
     });
     waiting.pop_front();
   }
+  if (record.has_job_paused() || record.has_job_resumed()) {
+    std::deque<Journalled>& waiting =
+        changing_[record.has_job_paused() ? record.job_paused().job_id() : record.job_resumed().job_id()];
+    if (waiting.empty()) return;
+    waiting.front()->set_value(absl::OkStatus());
+    waiting.pop_front();
+  }
   if (record.has_job_failed() || record.has_job_cancelled() || record.has_job_finished()) {
     const std::string& id = record.has_job_failed()      ? record.job_failed().job_id()
                             : record.has_job_cancelled() ? record.job_cancelled().job_id()
                                                          : record.job_finished().job_id();
-    for (const Journalled& waiting : updating_[id]) waiting->set_value(absl::FailedPreconditionError("the job is over"));
-    updating_.erase(id);
+    for (const Journalled& waiting : changing_[id]) waiting->set_value(absl::FailedPreconditionError("the job is over"));
+    changing_.erase(id);
   }
   if (!record.has_job_submitted()) return;
   const std::string& id = record.job_submitted().job_id();

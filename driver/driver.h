@@ -62,6 +62,7 @@ class Driver {
   absl::StatusOr<SubmitReply> Submit(const SubmitRequest& request);
   absl::StatusOr<UpdateReply> Update(const UpdateRequest& request);
   absl::StatusOr<CancelReply> Cancel(const CancelRequest& request);
+  absl::StatusOr<SetPausedReply> SetPaused(const SetPausedRequest& request);
   absl::StatusOr<ListJobsReply> ListJobs();
   absl::StatusOr<JobStatus> GetStatus(const GetStatusRequest& request);
   absl::StatusOr<GetBatchReply> GetBatch(const GetBatchRequest& request, const std::function<bool()>& is_cancelled);
@@ -131,6 +132,9 @@ class Driver {
   absl::StatusOr<std::vector<Partition>> Resolve(const JobSpec& spec);
   // How to reach the spec's Kafka.
   LogConfig LogOf(const JobSpec& spec) const;
+  // Has the cluster ask for a change of a job to be journalled, which `journalled` is told then. Returns the job's id.
+  absl::StatusOr<std::string> Change(ClusterMachine* cluster, std::string job_id, JournalRecord change,
+                                     const Journalled& journalled, int64_t now_us, Actions* actions);
   // Waits for the record of a request. UNAVAILABLE, saying why, if the driver stops, or waits for its own disk.
   absl::Status Await(std::future<absl::Status> journalled) const;
   absl::StatusOr<const JobMachine*> FindJob(const std::string& job) const;
@@ -153,8 +157,8 @@ class Driver {
   // Callers that wait until the record that makes or ends the job is journalled, by job id.
   std::map<std::string, std::vector<Journalled>> submitting_;
   std::map<std::string, std::vector<Journalled>> cancelling_;
-  // Callers of Update, by job id, in the records' order.
-  std::map<std::string, std::deque<Journalled>> updating_;
+  // Callers of Update and SetPaused, by job id, in the records' order.
+  std::map<std::string, std::deque<Journalled>> changing_;
   // By job id, the last thread that ends parts of it, which waits for the one before.
   std::map<std::string, std::shared_future<void>> ending_;
 

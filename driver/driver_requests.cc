@@ -117,23 +117,49 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
         // The job may be another one by now.
         if (const std::string wrong = CheckUpdate(job.spec, spec); !wrong.empty())
           return absl::FailedPreconditionError(wrong);
-        JobUpdated updated;
+        JournalRecord change;
+        JobUpdated& updated = *change.mutable_job_updated();
         updated.set_job_id(job.job_id);
         *updated.mutable_spec() = spec;
         const std::vector<uint64_t> after = JobSinks::After(
             {job.job_id, job.spec, job.first_result, job.sinks_after, nullptr, nullptr}, spec, job.last_batch.batch());
         updated.mutable_sinks_after()->Add(after.begin(), after.end());
-        std::string id = job.job_id;
-        updating_[id].push_back(promise);
-        if (absl::Status update = cluster->Update(std::move(updated), now_us, actions); !update.ok()) {
-          updating_[id].pop_back();
-          return update;
-        }
-        return id;
+        return Change(cluster, job.job_id, std::move(change), promise, now_us, actions);
       });
   if (!job_id.ok()) return job_id.status();
   if (absl::Status updated = Await(promise->get_future()); !updated.ok()) return updated;
   UpdateReply reply;
+  reply.set_job_id(*job_id);
+  return reply;
+}
+
+absl::StatusOr<std::string> Driver::Change(ClusterMachine* cluster, std::string job_id, JournalRecord change,
+                                           const Journalled& journalled, int64_t now_us, Actions* actions) {
+  changing_[job_id].push_back(journalled);
+  if (absl::Status changed = cluster->Change(std::move(change), now_us, actions); !changed.ok()) {
+    changing_[job_id].pop_back();
+    return changed;
+  }
+  return job_id;
+}
+
+absl::StatusOr<SetPausedReply> Driver::SetPaused(const SetPausedRequest& request) {
+  const CallSlot slot(&waiting_calls_);
+  if (!slot.status().ok()) return slot.status();
+  const auto promise = std::make_shared<std::promise<absl::Status>>();
+  const absl::StatusOr<std::string> job_id =
+      Ask<std::string>([&](ClusterMachine* cluster, int64_t now_us, Actions* actions) -> absl::StatusOr<std::string> {
+        const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
+        if (!job.ok()) return job.status();
+        const std::string& id = (*job)->job().job_id;
+        JournalRecord change;
+        (request.paused() ? *change.mutable_job_paused()->mutable_job_id()
+                          : *change.mutable_job_resumed()->mutable_job_id()) = id;
+        return Change(cluster, id, std::move(change), promise, now_us, actions);
+      });
+  if (!job_id.ok()) return job_id.status();
+  if (absl::Status changed = Await(promise->get_future()); !changed.ok()) return changed;
+  SetPausedReply reply;
   reply.set_job_id(*job_id);
   return reply;
 }

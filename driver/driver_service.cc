@@ -26,6 +26,10 @@ grpc::Status DriverServiceImpl::Cancel(grpc::ServerContext*, const CancelRequest
   return Forward([&] { return driver_->Cancel(*request); }, reply);
 }
 
+grpc::Status DriverServiceImpl::SetPaused(grpc::ServerContext*, const SetPausedRequest* request, SetPausedReply* reply) {
+  return Forward([&] { return driver_->SetPaused(*request); }, reply);
+}
+
 grpc::Status DriverServiceImpl::ListJobs(grpc::ServerContext*, const ListJobsRequest*, ListJobsReply* reply) {
   return Forward([&] { return driver_->ListJobs(); }, reply);
 }

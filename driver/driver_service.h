@@ -15,6 +15,7 @@ class DriverServiceImpl final : public DriverService::Service {
   grpc::Status Submit(grpc::ServerContext* context, const SubmitRequest* request, SubmitReply* reply) override;
   grpc::Status Update(grpc::ServerContext* context, const UpdateRequest* request, UpdateReply* reply) override;
   grpc::Status Cancel(grpc::ServerContext* context, const CancelRequest* request, CancelReply* reply) override;
+  grpc::Status SetPaused(grpc::ServerContext* context, const SetPausedRequest* request, SetPausedReply* reply) override;
   grpc::Status ListJobs(grpc::ServerContext* context, const ListJobsRequest* request, ListJobsReply* reply) override;
   grpc::Status GetStatus(grpc::ServerContext* context, const GetStatusRequest* request, JobStatus* reply) override;
   grpc::Status GetBatch(grpc::ServerContext* context, const GetBatchRequest* request, GetBatchReply* reply) override;

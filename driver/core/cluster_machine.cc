@@ -26,6 +26,10 @@ const std::string& JobIdOf(const JournalRecord& record) {
       return record.batch_committed().job_id();
     case JournalRecord::kJobUpdated:
       return record.job_updated().job_id();
+    case JournalRecord::kJobPaused:
+      return record.job_paused().job_id();
+    case JournalRecord::kJobResumed:
+      return record.job_resumed().job_id();
     case JournalRecord::kJobFailed:
       return record.job_failed().job_id();
     case JournalRecord::kJobFinished:
@@ -277,17 +281,17 @@ absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* acti
   return absl::OkStatus();
 }
 
-absl::Status ClusterMachine::Update(JobUpdated updated, int64_t now_us, Actions* actions) {
+absl::Status ClusterMachine::Change(JournalRecord change, int64_t now_us, Actions* actions) {
   NotePause(now_us);
-  JobMachine* job = Find(updated.job_id());
-  if (job == nullptr) return absl::NotFoundError(absl::StrCat("there is no job ", updated.job_id()));
+  JobMachine* job = Find(JobIdOf(change));
+  if (job == nullptr) return absl::NotFoundError(absl::StrCat("there is no job ", JobIdOf(change)));
   if (job->job().IsOver()) {
     return absl::FailedPreconditionError(absl::StrCat("job ", job->name(),
                                                       job->job().finished ? " is finished" : " has failed",
                                                       ", and does not go on; cancel it and submit it anew"));
   }
   const Planning planning(this, actions);
-  job->Update(std::move(updated), now_us, actions);
+  job->Change(std::move(change), now_us, actions);
   return absl::OkStatus();
 }
 

@@ -50,7 +50,7 @@ class ClusterMachine {
   absl::Status Submit(const JobSubmitted& submitted, Actions* actions);
   // NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has failed; else it has the spec when its record is
   // journalled.
-  absl::Status Update(JobUpdated updated, int64_t now_us, Actions* actions);
+  absl::Status Change(JournalRecord change, int64_t now_us, Actions* actions);
   // NOT_FOUND if there is no such job.
   absl::Status Cancel(const std::string& job, Actions* actions);
 

@@ -75,6 +75,12 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       spec_attempt_ = ++attempt_number_;
       next_start_us_ = live ? now_us : 0;
       break;
+    case JournalRecord::kJobPaused:
+      SetWaiting({}, now_us);
+      break;
+    case JournalRecord::kJobResumed:
+      next_start_us_ = live ? now_us : 0;
+      break;
     case JournalRecord::kJobFailed:
     case JournalRecord::kJobFinished:
       merge_->Close();
@@ -136,8 +142,8 @@ void JobMachine::Cancel(Actions* actions) {
   Append(std::move(record), actions);
 }
 
-void JobMachine::Update(JobUpdated updated, int64_t now_us, Actions* actions) {
-  updates_.push_back(std::move(updated));
+void JobMachine::Change(JournalRecord change, int64_t now_us, Actions* actions) {
+  changes_.push_back(std::move(change));
   if (CanDecide()) EndAttempt({}, now_us, now_us);
   Advance(now_us, actions);
 }
@@ -151,10 +157,9 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
   if (job_.failed || job_.finished) return;
   if (!forked_.empty()) return Fail(forked_, actions);
   if (attempt_.phase == PHASE_IDLE) {
-    if (!updates_.empty()) {
-      JournalRecord record;
-      *record.mutable_job_updated() = std::move(updates_.front());
-      updates_.pop_front();
+    if (!changes_.empty()) {
+      JournalRecord record = std::move(changes_.front());
+      changes_.pop_front();
       return Append(std::move(record), actions);
     }
     if (job_.IsComplete()) {
@@ -178,7 +183,7 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
       for (Partition& partition : found) *added->add_partitions() = std::move(partition);
       return Append(std::move(record), actions);
     }
-    if (now_us >= next_start_us_) BeginAttempt(now_us, actions);
+    if (!job_.IsPaused() && now_us >= next_start_us_) BeginAttempt(now_us, actions);
   }
   if (search_.Begin(now_us)) actions->push_back(FindPartitions{job_.job_id});
   AssignOutsideAttempt(actions);
@@ -208,7 +213,7 @@ void JobMachine::AssignOutsideAttempt(Actions* actions) {
 int64_t JobMachine::NextTimeUs() const {
   if (appending_ || job_.IsOver()) return kNever;
   int64_t next = search_.NextTimeUs();
-  if (attempt_.phase == PHASE_IDLE) next = std::min(next, next_start_us_);
+  if (attempt_.phase == PHASE_IDLE && !job_.IsPaused()) next = std::min(next, next_start_us_);
   return std::min(next, acks_.NextTimeUs());
 }
 
@@ -480,12 +485,14 @@ JobState JobMachine::state() const {
   if (job_.cancelled) return JOB_CANCELLED;
   if (job_.failed) return JOB_FAILED;
   if (job_.finished) return JOB_FINISHED;
+  if (job_.IsPaused()) return JOB_PAUSED;
   return waiting_.kind() == WAITING_NOT || waiting_.kind() == WAITING_STUCK ? JOB_RUNNING : JOB_WAITING;
 }
 
 JobStatus JobMachine::Status() const {
   JobStatus status = job_.Status();
   status.set_state(state());
+  if (job_.IsPaused()) status.set_paused_at_us(job_.paused_at_us);
   if (!job_.IsOver() && waiting_.kind() != WAITING_NOT) *status.mutable_waiting() = waiting_;
   status.set_lag(lag());
   status.set_records_per_second(records_per_second_);

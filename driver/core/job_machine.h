@@ -62,8 +62,9 @@ class JobMachine {
   void OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_us, Actions* actions);
   // `who` knows another batch of the job than the journal has (driver/core/lineage.h), so that the job stops.
   void OnForked(const std::string& who, const std::string& knows, int64_t now_us, Actions* actions);
-  // The user gives the job another spec. Asks for the record that does so to be journalled, once nothing else is under way.
-  void Update(JobUpdated updated, int64_t now_us, Actions* actions);
+  // The user gives the job another spec, pauses it or has it go on, which is what the record says. Asks for it to be
+  // journalled, once nothing else is under way; an attempt that is ends.
+  void Change(JournalRecord change, int64_t now_us, Actions* actions);
   // The user cancels the job. Asks for the record that ends it to be journalled.
   void Cancel(Actions* actions);
 
@@ -164,8 +165,8 @@ class JobMachine {
   // A record is on its way to the journal; nothing else is decided until it is there.
   bool appending_ = false;
   bool cancel_asked_ = false;
-  // Updates that are asked for and not under way to the journal yet.
-  std::deque<JobUpdated> updates_;
+  // Changes that are asked for and not under way to the journal yet.
+  std::deque<JournalRecord> changes_;
 
   Attempt attempt_;
   uint64_t attempt_number_ = 0;

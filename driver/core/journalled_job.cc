@@ -47,6 +47,12 @@ void JournalledJob::Apply(const JournalRecord& record) {
       spec = record.job_updated().spec();
       sinks_after.assign(record.job_updated().sinks_after().begin(), record.job_updated().sinks_after().end());
       break;
+    case JournalRecord::kJobPaused:
+      if (!IsPaused()) paused_at_us = std::max<int64_t>(1, record.time_us());
+      break;
+    case JournalRecord::kJobResumed:
+      paused_at_us = 0;
+      break;
     case JournalRecord::kJobFailed:
       failed = true;
       failure = record.job_failed().reason();

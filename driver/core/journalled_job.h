@@ -27,6 +27,7 @@ struct JournalledJob {
   void Apply(const JournalRecord& record);
 
   bool IsOver() const { return failed || cancelled || finished; }
+  bool IsPaused() const { return paused_at_us != 0; }
   // Where the job ends in a partition; the maximum if it goes on for ever.
   int64_t EndOf(uint32_t partition) const {
     return partitions[partition].has_end_offset() ? partitions[partition].end_offset() : std::numeric_limits<int64_t>::max();
@@ -80,6 +81,8 @@ struct JournalledJob {
   std::vector<int64_t> next_offsets;
   bool failed = false;
   bool cancelled = false;
+  // Since when it makes no batches, in microseconds of Unix time; 0 if it does.
+  int64_t paused_at_us = 0;
   bool finished = false;
   std::string failure;
 };

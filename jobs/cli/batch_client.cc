@@ -168,7 +168,8 @@ BatchClient::Outcome BatchClient::CheckJob() {
     exit_code_ = kExitOk;
     return Outcome::kFailed;
   }
-  const std::string reason = job.state() == JOB_WAITING ? Headline(job) : "";
+  const bool stands = job.state() == JOB_WAITING || job.state() == JOB_PAUSED;
+  const std::string reason = stands ? Headline(job) : "";
   if (!reason.empty() && reason != waiting_reason_) PrintError(reason);
   waiting_reason_ = reason;
   return Outcome::kNone;

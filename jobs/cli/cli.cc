@@ -21,6 +21,8 @@ void AddVerbs(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   AddStatus(app, globals, run);
   AddTop(app, globals, run);
   AddVerify(app, globals, run);
+  AddPause(app, globals, run);
+  AddResume(app, globals, run);
   AddCancel(app, globals, run);
   AddWorkers(app, globals, run);
   AddSql(app, globals, run);

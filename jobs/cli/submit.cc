@@ -1,4 +1,4 @@
-// The verbs validate, submit and cancel.
+// The verbs validate, submit, pause, resume and cancel.
 #include "jobs/cli/submit.h"
 
 #include <memory>
@@ -67,9 +67,18 @@ int Cancel(const CliGlobals& globals, const Options& options) {
   return kExitOk;
 }
 
-}  // namespace
-
-namespace {
+int SetPaused(const CliGlobals& globals, const Options& options, bool paused) {
+  SetPausedRequest request;
+  request.set_job(options.job);
+  request.set_paused(paused);
+  SetPausedReply reply;
+  const grpc::Status status = AskTwice(globals, kDriverTimeout, [&](DriverService::Stub* driver, auto* context) {
+    return driver->SetPaused(context, request, &reply);
+  });
+  if (!status.ok()) return ReportError(globals, status);
+  PrintData(JobIdLine(options.output, options.job, reply.job_id()));
+  return kExitOk;
+}
 
 // Says what an update changed, a sentence for each key of the spec.
 void TellChanges(const JobSpec& before, const JobSpec& after) {
@@ -146,6 +155,26 @@ void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
       "format, fields, time, window, tables, where, let, explode, group, key, score or measures, initial and key_bytes");
   AddOutputOption(verb, &options->output);
   verb->callback([=] { *run = [=] { return Submit(*globals, *options); }; });
+}
+
+void AddPause(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand(
+      "pause", "have a job make no batches until it is resumed; its results and its state stay; prints its job id");
+  verb->add_option("JOB", options->job, "the job's name")->required();
+  AddOutputOption(verb, &options->output);
+  verb->footer(
+      "What comes meanwhile is folded once the job is resumed, so the topics have to keep it. A pause lasts whatever is\n"
+      "started again. An update of a paused job holds from the resume on.");
+  verb->callback([=] { *run = [=] { return SetPaused(*globals, *options, true); }; });
+}
+
+void AddResume(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app->add_subcommand("resume", "have a paused job go on where it stopped; prints its job id");
+  verb->add_option("JOB", options->job, "the job's name")->required();
+  AddOutputOption(verb, &options->output);
+  verb->callback([=] { *run = [=] { return SetPaused(*globals, *options, false); }; });
 }
 
 void AddCancel(CLI::App* app, const CliGlobals* globals, RunVerb* run) {

@@ -23,6 +23,8 @@ void AddTry(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddList(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddStatus(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddTop(CLI::App* app, const CliGlobals* globals, RunVerb* run);
+void AddPause(CLI::App* app, const CliGlobals* globals, RunVerb* run);
+void AddResume(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddCancel(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddWorkers(CLI::App* app, const CliGlobals* globals, RunVerb* run);
 void AddVerify(CLI::App* app, const CliGlobals* globals, RunVerb* run);

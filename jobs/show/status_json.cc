@@ -153,6 +153,12 @@ std::string Headline(const JobStatus& status) {
       return fmt::format("{} failed because {}", status.job(), status.failure());
     case JOB_CANCELLED:
       return fmt::format("{} is cancelled", status.job());
+    case JOB_PAUSED:
+      return fmt::format("{} is paused since {}{}; tenfold resume {} has it go on", status.job(),
+                         FormatTime(status.paused_at_us()),
+                         status.batch() == 0 ? ", before its first batch" : fmt::format(", after batch {}", status.batch()),
+                         status.job()) +
+             BadRecordsText(status) + SinksText(status);
     case JOB_FINISHED:
       return fmt::format("{} is finished: {} records, up to where its spec ends it, are in batch {}", status.job(),
                          status.last_batch().records(), status.batch()) +

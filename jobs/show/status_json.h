@@ -15,7 +15,7 @@ std::string DumpJson(const nlohmann::ordered_json& json);
 
 // Returns the time, or null for 0.
 nlohmann::ordered_json OptionalTime(int64_t time_us);
-// Returns "waiting", "running", "failed" or "cancelled".
+// Returns "waiting", "running", "paused", "failed", "cancelled" or "finished".
 std::string StateName(JobState state);
 // Returns the name of a reason, for example "wrong_field_count".
 std::string ReasonName(BadReason reason);

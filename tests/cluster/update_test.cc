@@ -106,6 +106,43 @@ TEST_F(UpdateTest, AnotherRankOrderAndConditionHoldFromTheNextBatchOnWhileWorker
   EXPECT_TRUE(absl::StrContains(same.err, "nothing changes: the job has this spec already")) << same.err;
 }
 
+// Another job of the same topic shows that there is something to fold, and workers that do.
+TEST_F(UpdateTest, APausedJobStaysAsItIsWhateverIsStartedAgainAndThenGoesOn) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const uint64_t before = cluster_.WaitCaughtUp(job_.name).value().at("batch");
+  const CliResult paused = cluster_.RunCli({"pause", job_.name});
+  ASSERT_EQ(paused.exit_code, kExitOk) << paused.err;
+  EXPECT_EQ(paused.out, cluster_.JobStatus(job_.name).value().at("job_id").get<std::string>() + "\n");
+  Job other = job_;
+  other.name = "other";
+  ASSERT_OK(cluster_.Submit(other));
+  ASSERT_OK(ProduceSample(job_.topics[0], 3, /*seed=*/2, 300));
+  ASSERT_OK(cluster_.WaitCaughtUp(other.name).status());
+  ASSERT_OK(cluster_.driver().Kill());
+  ASSERT_OK(cluster_.worker(0).Kill());
+  ASSERT_OK(cluster_.driver().Start());
+  ASSERT_OK(cluster_.worker(0).Start());
+  ASSERT_OK(ProduceSample(job_.topics[0], 3, /*seed=*/3, 300));
+  ASSERT_OK(cluster_.WaitCaughtUp(other.name).status());
+
+  const absl::StatusOr<json> status = cluster_.JobStatus(job_.name);
+  ASSERT_OK(status.status());
+  EXPECT_EQ(status->at("state"), "paused");
+  EXPECT_EQ(status->at("batch"), before);
+  const CliResult shown = cluster_.RunCli({"status", job_.name});
+  EXPECT_TRUE(absl::StrContains(shown.out, "is paused since 20")) << shown.out;
+  EXPECT_TRUE(absl::StrContains(shown.out, absl::StrCat("after batch ", before, "; tenfold resume "))) << shown.out;
+  EXPECT_EQ(cluster_.RunCli({"top", job_.name}).exit_code, kExitOk);
+  EXPECT_EQ(cluster_.RunCli({"verify", job_.name}).exit_code, kExitOk);
+
+  EXPECT_EQ(cluster_.RunCli({"resume", job_.name}).exit_code, kExitOk);
+  EXPECT_EQ(cluster_.RunCli({"resume", job_.name}).exit_code, kExitOk) << "it goes on already";
+  ASSERT_OK(cluster_.VerifyPublished(job_.name));
+  const CliResult unknown = cluster_.RunCli({"pause", "none"});
+  EXPECT_NE(unknown.exit_code, kExitOk);
+  EXPECT_TRUE(absl::StrContains(unknown.err, "there is no job none")) << unknown.err;
+}
+
 TEST_F(UpdateTest, ASinkThatIsAddedGetsTheBatchesFromThereOnAndOthersMissNone) {
   ASSERT_NO_FATAL_FAILURE(Start());
   const uint64_t before = cluster_.WaitCaughtUp(job_.name).value().at("batch");

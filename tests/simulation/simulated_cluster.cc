@@ -160,7 +160,11 @@ void SimulatedCluster::RareFault() {
   auto& [id, job] = *std::next(world_.jobs.begin(), static_cast<std::ptrdiff_t>(world_.Draw(world_.jobs.size())));
   SimulatedDriver* driver = AnyDriver();
   SimulatedWorker* worker = AnyWorker();
-  switch (world_.Draw(7)) {
+  switch (world_.Draw(8)) {
+    case 7:
+      driver->SetPaused(id, true);
+      world_.At(static_cast<int64_t>(world_.Draw(15'000)), [this, paused = id] { Resume(paused); });
+      return;
     case 5:
       return driver->Update(id, static_cast<uint32_t>(1 + world_.Draw(10)));
     case 0:
@@ -193,6 +197,13 @@ void SimulatedCluster::RareFault() {
       world_.Hit("fault: job cancelled");
       return driver->Cancel(id, 0);
   }
+}
+
+// Asked again and again, as the driver may end, or get an older journal, before it has done so.
+void SimulatedCluster::Resume(const std::string& job_id) {
+  SimulatedDriver* const driver = AnyDriver();
+  if (driver->Listens() && driver->followed(job_id).paused) driver->SetPaused(job_id, false);
+  world_.At(500, [this, job_id] { Resume(job_id); });
 }
 
 SimulatedDriver* SimulatedCluster::AnyDriver() {

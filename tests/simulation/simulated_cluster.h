@@ -32,6 +32,7 @@ class SimulatedCluster {
 
   void Fault();
   void RareFault();
+  void Resume(const std::string& job_id);
   SimulatedWorker* AnyWorker() { return workers_[world_.Draw(workers_.size())].get(); }
   // One that is not stopped.
   SimulatedDriver* AnyDriver();

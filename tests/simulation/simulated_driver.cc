@@ -144,12 +144,21 @@ void SimulatedDriver::Update(const std::string& job_id, uint32_t top) {
   Later(0, [this, job_id, top](Actions* actions) {
     const JobMachine* job = machine_->FindJob(job_id);
     if (job == nullptr || job->state() == JOB_FAILED) return;
-    JobUpdated updated;
+    JournalRecord change;
+    JobUpdated& updated = *change.mutable_job_updated();
     updated.set_job_id(job_id);
     *updated.mutable_spec() = job->job().spec;
     updated.mutable_spec()->set_top(top);
     world_->ChangeResult(updated.mutable_spec());
-    machine_->Update(std::move(updated), world_->now_us(), actions).IgnoreError();
+    machine_->Change(std::move(change), world_->now_us(), actions).IgnoreError();
+  });
+}
+
+void SimulatedDriver::SetPaused(const std::string& job_id, bool paused) {
+  Later(0, [this, job_id, paused](Actions* actions) {
+    JournalRecord change;
+    (paused ? *change.mutable_job_paused()->mutable_job_id() : *change.mutable_job_resumed()->mutable_job_id()) = job_id;
+    if (machine_->FindJob(job_id) != nullptr) machine_->Change(std::move(change), world_->now_us(), actions).IgnoreError();
   });
 }
 

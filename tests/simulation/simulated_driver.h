@@ -31,6 +31,7 @@ class SimulatedDriver {
     BatchCommitted last;
     bool failed = false;
     bool cancelled = false;
+    bool paused = false;
     bool finished = false;
   };
 
@@ -58,6 +59,7 @@ class SimulatedDriver {
   void Cancel(const std::string& job_id, int64_t delay_ms);
   // Gives the job another top.
   void Update(const std::string& job_id, uint32_t top);
+  void SetPaused(const std::string& job_id, bool paused);
 
   const Followed& followed(const std::string& job_id) const;
   // Whether the last batch has all there is, or the job is over, or it waits for what will not come and says so.

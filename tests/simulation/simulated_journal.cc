@@ -23,6 +23,11 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
   } else if (record.has_job_updated()) {
     world_->Hit("step: job updated");
     jobs_.at(record.job_updated().job_id()).spec = record.job_updated().spec();
+  } else if (record.has_job_paused()) {
+    world_->Hit("step: job paused");
+    jobs_.at(record.job_paused().job_id()).paused = true;
+  } else if (record.has_job_resumed()) {
+    jobs_.at(record.job_resumed().job_id()).paused = false;
   } else if (record.has_partitions_added()) {
     world_->Hit("step: partitions added");
     Job& job = jobs_.at(record.partitions_added().job_id());
@@ -92,6 +97,7 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
     world_->Fail(absl::StrCat("batch ", batch.batch(), " of ", batch.job_id(), ": ", what...));
   };
   if (job.failed || job.cancelled || job.finished) return fail("follows the end of its job");
+  if (job.paused) return fail("is made while the job is paused");
   if (batch.batch() > job.delivered + world_->limits.sink_backlog) return fail("is made although a sink is too far behind");
   if (batch.batch() != job.last.batch() + 1) return fail("follows batch ", job.last.batch());
   const auto partitions = static_cast<size_t>(batch.next_offsets_size());

@@ -86,10 +86,20 @@ class JobMachineTest : public testing::Test {
   }
   // The user gives the job this spec in place of Submitted's; returns the record that is asked for.
   JournalRecord Update(const JobSpec& spec) {
-    JobUpdated updated;
-    updated.set_job_id("id");
-    *updated.mutable_spec() = spec;
-    job_.Update(std::move(updated), now_us_, &actions_);
+    JournalRecord change;
+    change.mutable_job_updated()->set_job_id("id");
+    *change.mutable_job_updated()->mutable_spec() = spec;
+    return Change(std::move(change));
+  }
+  // The user pauses the job, or has it go on. Returns the record that is asked for.
+  JournalRecord SetPaused(bool paused) {
+    JournalRecord change;
+    (paused ? *change.mutable_job_paused()->mutable_job_id() : *change.mutable_job_resumed()->mutable_job_id()) = "id";
+    return Change(std::move(change));
+  }
+  JournalRecord Change(JournalRecord change) {
+    change.set_time_us(now_us_);
+    job_.Change(std::move(change), now_us_, &actions_);
     return TakeRecord();
   }
 

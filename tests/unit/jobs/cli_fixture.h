@@ -68,6 +68,16 @@ class FakeDriver : public DriverService::Service {
     reply->set_job_id("job-1");
     return ToGrpc(failure);
   }
+  grpc::Status SetPaused(grpc::ServerContext*, const SetPausedRequest* request, SetPausedReply* reply) override {
+    for (JobStatus& job : jobs) {
+      if (job.job() != request->job()) continue;
+      job.set_state(request->paused() ? JOB_PAUSED : JOB_RUNNING);
+      job.set_paused_at_us(request->paused() ? 1'764'331'200'000'000 : 0);
+      reply->set_job_id(job.job_id());
+      return grpc::Status::OK;
+    }
+    return {grpc::StatusCode::NOT_FOUND, "there is no job " + request->job()};
+  }
   grpc::Status Cancel(grpc::ServerContext*, const CancelRequest* request, CancelReply* reply) override {
     cancelled = request->job();
     reply->set_job_id("job-1");

@@ -162,6 +162,22 @@ TEST_F(CliTest, NothingToListIsAnEmptyArray) {
   EXPECT_EQ(out_, "[]\n");
 }
 
+TEST_F(CliTest, APausedJobSaysSinceWhenAndHowItGoesOn) {
+  EXPECT_EQ(Run({"pause", "popularity"}), kExitOk) << err_;
+  EXPECT_EQ(out_, driver_.jobs[0].job_id() + "\n");
+  EXPECT_EQ(Run({"status", "popularity"}), kExitOk) << err_;
+  EXPECT_THAT(out_, StartsWith("popularity is paused since 2025-11-28T12:00:00.000Z, after batch "));
+  EXPECT_THAT(out_, HasSubstr("; tenfold resume popularity has it go on"));
+  EXPECT_EQ(Run({"list"}), kExitOk);
+  EXPECT_THAT(out_, HasSubstr("paused"));
+  EXPECT_EQ(Run({"resume", "popularity", "-o", "json"}), kExitOk);
+  EXPECT_THAT(out_, HasSubstr("\"job_id\""));
+  EXPECT_EQ(Run({"list"}), kExitOk);
+  EXPECT_THAT(out_, HasSubstr("running"));
+  EXPECT_EQ(Run({"resume", "none"}), kExitRefused);
+  EXPECT_THAT(err_, HasSubstr("there is no job none"));
+}
+
 TEST_F(CliTest, CancelGoesByTheJobsId) {
   EXPECT_EQ(Run({"cancel", "popularity"}), kExitOk);
   EXPECT_EQ(driver_.cancelled, "job-1");
