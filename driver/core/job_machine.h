@@ -29,6 +29,7 @@
 #include "driver/core/partition_search.h"
 #include "driver/core/shard_moves.h"
 #include "driver/merge/batch_merge.h"
+#include "jobs/plan/plan.h"
 #include "journal.pb.h"
 #include "waiting.pb.h"
 #include "worker.pb.h"
@@ -76,10 +77,7 @@ class JobMachine {
   // What the rows of its states are, and what ranks.
   const Ranking& ranking() const { return merge_->ranking(); }
   // The most bytes of a key.
-  size_t key_bytes() const {
-    const uint32_t most = job_.spec.fold().general().key_bytes();
-    return most == 0 ? kMaxKeyBytes : most;
-  }
+  size_t key_bytes() const { return KeyBytesOf(job_.spec.fold().general()); }
   JobState state() const;
   // What the job waits for; of kind WAITING_NOT if it does not.
   const Waiting& waiting() const { return waiting_; }

@@ -97,7 +97,12 @@ std::string FactsText(const JobStatus& status) {
   if (const std::string reader = ReaderText(status); !reader.empty()) rows.push_back({"reader", reader});
   rows.push_back({"records", fmt::format("{}, bad ones among them {}", batch.records(),
                                          bad.empty() ? std::to_string(batch.bad_records()) : BadText(bad))});
-  if (!status.spec().fold().general().where().empty())
+  const GeneralFold& general = status.spec().fold().general();
+  const bool filters =
+      general.format().regex().filter_unmatched() || std::ranges::any_of(general.others(), [](const SourceRecords& other) {
+        return other.format().regex().filter_unmatched();
+      });
+  if (!general.where().empty() || filters)
     rows.push_back({"filtered", fmt::format("{} of the records", batch.filtered_records())});
   if (const GeneralFold& fold = status.spec().fold().general(); fold.has_window()) {
     const PaneCalendar calendar(fold.window());

@@ -72,7 +72,8 @@ class Trial {
       text += fmt::format("   bad, {}: {}\n", BadReasonText(made.reason, subject),
                           Printable(BadRecordText(spec_, record.value, made.reason, subject, source)));
     } else if (made.filtered) {
-      text += "   filtered: where is not true\n";
+      text +=
+          made.unmatched ? "   filtered: the pattern of the format does not match it\n" : "   filtered: where is not true\n";
     } else if (made.late) {
       text += fmt::format("   late: all its windows up to {} had passed\n", WindowText(*clock->passed(), *form_.calendar));
     } else {

@@ -8,6 +8,7 @@
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
 #include "jobs/plan/field_value.h"
+#include "jobs/plan/plan.h"
 
 namespace tenfold {
 namespace {
@@ -58,11 +59,13 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
         if (!fold.format().has_json()) return std::string("a field in quotes does not end as RFC 4180 has it");
         if (value.starts_with(kByteOrderMark)) return std::string("it begins with a byte order mark, which JSON must not");
         return std::string("it is no JSON (RFC 8259), is nested too deep, or has a field twice");
+      case BAD_UNMATCHED_RECORD:
+        return std::string("the pattern of the format does not match it as a whole");
       case BAD_EMPTY_KEY:
         return std::string("its key is empty");
       case BAD_KEY_TOO_LONG:
         return fmt::format(
-            "its key has more than {} bytes{}", fold.key_bytes() == 0 ? kMaxKeyBytes : fold.key_bytes(),
+            "its key has more than {} bytes{}", KeyBytesOf(fold),
             fold.group().empty() && fold.key_size() < 2 ? "" : ", with its group and two for each of its parts");
       case BAD_NEGATIVE_DIVISOR:
         return fmt::format("{} adds a negative number to the divisor", subject);

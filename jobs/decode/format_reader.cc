@@ -18,20 +18,26 @@ FormatReader::FormatReader(const Plan& plan) : index_(plan.fields.size()) {
   }
   if (plan.format.has_json()) {
     json_ = std::make_unique<JsonReader>(paths);
-  } else {
+  } else if (plan.format.has_regex()) {
+    regex_ = std::make_unique<RegexReader>(plan.format.regex(), columns);
+  } else if (!plan.format.has_text()) {
     delimited_ = std::make_unique<DelimitedReader>(plan.format.delimited(), std::move(columns));
   }
 }
 
 void FormatReader::Clear() {
-  if (json_ != nullptr) return json_->Clear();
-  delimited_->Clear();
+  if (json_ != nullptr) json_->Clear();
+  if (delimited_ != nullptr) delimited_->Clear();
 }
 
 BadReason FormatReader::Read(std::string_view value, std::span<RawValue> values) {
   if (value.empty()) return BAD_EMPTY_RECORD;
   if (value.size() > kMaxRecordBytes) return BAD_RECORD_TOO_LARGE;
-  return json_ != nullptr ? json_->Read(value, values) : delimited_->Read(value, values);
+  if (json_ != nullptr) return json_->Read(value, values);
+  if (delimited_ != nullptr) return delimited_->Read(value, values);
+  if (regex_ != nullptr) return regex_->Read(value, values);
+  for (RawValue& text : values) text = {.kind = RawValue::Kind::kBytes, .text = value};
+  return BAD_NONE;
 }
 
 }  // namespace tenfold

@@ -12,6 +12,7 @@
 #include "jobs/decode/delimited_format.h"
 #include "jobs/decode/json_format.h"
 #include "jobs/decode/record.h"
+#include "jobs/decode/regex_format.h"
 #include "jobs/plan/plan.h"
 #include "state.pb.h"
 
@@ -34,9 +35,10 @@ class FormatReader {
  private:
   size_t size_ = 0;
   std::vector<size_t> index_;
-  // One of them is set.
+  // One of them is set, unless the whole value is each of the values.
   std::unique_ptr<DelimitedReader> delimited_;
   std::unique_ptr<JsonReader> json_;
+  std::unique_ptr<RegexReader> regex_;
 };
 
 }  // namespace tenfold

@@ -74,7 +74,9 @@ const Contribution& GeneralDecoder::Decode(const Record& record, PaneClock* cloc
   evaluator_.Begin();
   reader_.Clear();
   if (const BadReason reason = reader_.Read(record.value, raw_); reason != BAD_NONE) {
-    Bad(reason, "");
+    contribution_.unmatched = reason == BAD_UNMATCHED_RECORD && plan_->format.regex().filter_unmatched();
+    contribution_.filtered = contribution_.unmatched;
+    if (!contribution_.filtered) Bad(reason, "");
     return contribution_;
   }
   const bool windows = plan_->calendar != nullptr;

@@ -22,7 +22,8 @@ namespace tenfold {
 
 // A record has the first of these that holds, in this order, and then it adds nothing; `subject` is what is in brackets:
 //   BAD_EMPTY_RECORD, BAD_RECORD_TOO_LARGE  as in `jobs/decode/decoder.h`
-//   BAD_WRONG_FIELD_COUNT, BAD_MALFORMED_RECORD  what its format's reader says of it
+//   BAD_WRONG_FIELD_COUNT, BAD_MALFORMED_RECORD, BAD_UNMATCHED_RECORD  what its format's reader says of it; but where the
+//                 format filters what its pattern does not match, that is filtered, and has no time
 // then step by step, time, where, the list that is exploded, and for each of its elements the parts of where that keep
 //   elements, key, and the measures together: first of the fields that a step is the first to need,
 //   [field]       in the order of the plan BAD_FIELD_MISSING (null, without a default, and not nullable),
@@ -57,6 +58,8 @@ struct Contribution {
   // "amount", or "where", "key[1]", "measures.score".
   std::string_view subject;
   bool filtered = false;
+  // It is filtered as the pattern of its format does not match it.
+  bool unmatched = false;
   bool late = false;
   // In a job with windows, which row of each key it goes to.
   std::optional<RowPane> pane;

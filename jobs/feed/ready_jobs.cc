@@ -23,6 +23,7 @@ constexpr SpecText kSpecs[] = {
 SampleKind KindOf(std::string_view job) {
   if (job == "hot-today") return SampleKind::kJson;
   if (job == "pages-by-country") return SampleKind::kVisits;
+  if (job == "slow-endpoints") return SampleKind::kRequests;
   return job == "word-count" ? SampleKind::kText : SampleKind::kDelimited;
 }
 

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "absl/time/time.h"
 #include "fmt/format.h"
 #include "glog/logging.h"
 
@@ -53,6 +54,8 @@ std::string SampleEvents::Next(int64_t now_ms) {
       return NextText();
     case SampleKind::kVisits:
       return NextVisit();
+    case SampleKind::kRequests:
+      return NextRequest(now_ms);
   }
   return "";
 }
@@ -74,7 +77,7 @@ std::string SampleEvents::NextText() {
     text += text.empty() ? "" : " ";
     text += kWords[word];
   }
-  return fmt::format(R"({{"text":"{}"}})", text);
+  return text;
 }
 
 std::string SampleEvents::NextVisit() {
@@ -88,6 +91,22 @@ std::string SampleEvents::NextVisit() {
   const uint32_t half_ms = 20 + Below(&random_, 2000);
   if (Below(&random_, 10) > 0) visit += fmt::format(R"(,"ms":{}{})", half_ms / 2, half_ms % 2 == 0 ? "" : ".5");
   return visit + "}";
+}
+
+std::string SampleEvents::NextRequest(int64_t now_ms) {
+  const uint32_t page = 1 + Below(&random_, pages_);
+  const uint32_t host = Below(&random_, 254);
+  const bool posts = Below(&random_, 8) == 0;
+  const std::string query = Below(&random_, 4) == 0 ? fmt::format("?x={}", Below(&random_, 100)) : "";
+  const uint32_t status = Below(&random_, 50) == 0 ? 503 : Below(&random_, 20) == 0 ? 404 : 200;
+  // The higher its number, the more often a page takes long.
+  const bool slow = Below(&random_, 2 * uint64_t{pages_}) < page;
+  const uint32_t half_ms = slow ? 900 + Below(&random_, 4000) : 4 + Below(&random_, 900);
+  const std::string at = absl::FormatTime("%d/%b/%Y:%H:%M:%S %z", absl::FromUnixMillis(now_ms - Below(&random_, kLatestMs)),
+                                          absl::UTCTimeZone());
+  return fmt::format(R"(203.0.113.{} - - [{}] "{} /page{}{} HTTP/1.1" {} {} "-" "curl/7.88.1" {}{})", 1 + host, at,
+                     posts ? "POST" : "GET", page, query, status, 100 + Below(&random_, 20'000), half_ms / 2,
+                     half_ms % 2 == 0 ? "" : ".5");
 }
 
 std::string SampleEvents::NextDelimited() {

@@ -14,10 +14,13 @@ enum class SampleKind {
   kDelimited,
   // {"page":"page37","clicks":5,"at":1795876257000}, of some moment of the last seconds.
   kJson,
-  // {"text":"a page and a record of the topic"}: three to twelve words, some of them far more often than others.
+  // "a page and a record of the topic": three to twelve words, some of them far more often than others.
   kText,
   // {"page":"page37","geo":{"country":"DE"},"clicks":5,"ms":212.5}; some without a country, and some without a time.
   kVisits,
+  // A line of a web server's log, in the combined format with the milliseconds that the request took behind it: some pages
+  // are slow more often than others.
+  kRequests,
 };
 
 class SampleEvents {
@@ -35,6 +38,7 @@ class SampleEvents {
   std::string NextJson(int64_t now_ms);
   std::string NextText();
   std::string NextVisit();
+  std::string NextRequest(int64_t now_ms);
 
   const SampleKind kind_;
   std::mt19937_64 random_;

@@ -169,6 +169,33 @@ BadReason GeneralRecords::ReadDelimited(std::string_view value, Values* values) 
   return BAD_NONE;
 }
 
+BadReason GeneralRecords::ReadRegex(std::string_view value, Values* values) const {
+  const RE2 pattern("^(?:" + fold_.format().regex().pattern() + ")$", RE2::Quiet);
+  std::vector<re2::StringPiece> groups(static_cast<size_t>(pattern.NumberOfCapturingGroups()) + 1);
+  // The whole record, whatever `$` may mean in the pattern.
+  const re2::StringPiece record(value.data(), value.size());
+  if (!pattern.Match(record, 0, record.size(), RE2::ANCHOR_BOTH, groups.data(), static_cast<int>(groups.size())))
+    return BAD_UNMATCHED_RECORD;
+  for (const auto& [name, number] : pattern.NamedCapturingGroups()) {
+    const re2::StringPiece& group = groups[static_cast<size_t>(number)];
+    for (const Field& field : fold_.fields()) {
+      if (field.place() == name && group.data() != nullptr)
+        (*values)[field.name()] = {.kind = 't', .text = std::string(group.data(), group.size()), .items = {}};
+    }
+  }
+  return BAD_NONE;
+}
+
+BadReason GeneralRecords::ReadValue(std::string_view value, Values* values) const {
+  if (fold_.format().has_json()) return ReadJson(value, values);
+  if (fold_.format().has_regex()) return ReadRegex(value, values);
+  if (!fold_.format().has_text()) return ReadDelimited(value, values);
+  for (const Field& field : fold_.fields()) {
+    if (field.place() == "value") (*values)[field.name()] = {.kind = 't', .text = std::string(value), .items = {}};
+  }
+  return BAD_NONE;
+}
+
 BadReason GeneralRecords::ReadJson(std::string_view value, Values* values) const {
   const std::optional<JsonNode> root = ReadJsonTree(value);
   if (!root) return BAD_MALFORMED_RECORD;
@@ -301,7 +328,12 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
   if (value.empty()) return bad(BAD_EMPTY_RECORD, "");
   if (value.size() > kMaxRecordBytes) return bad(BAD_RECORD_TOO_LARGE, "");
   Values values;
-  const BadReason malformed = fold_.format().has_json() ? ReadJson(value, &values) : ReadDelimited(value, &values);
+  const BadReason malformed = ReadValue(value, &values);
+  if (malformed == BAD_UNMATCHED_RECORD && fold_.format().regex().filter_unmatched()) {
+    Contributed unmatched;
+    unmatched.filtered = true;
+    return unmatched;
+  }
   if (malformed != BAD_NONE) return bad(malformed, "");
 
   Names names{.fields = {{"record.topic", {std::string(topic)}},

@@ -51,6 +51,9 @@ class GeneralRecords {
   using Values = std::map<std::string, Found>;
 
   BadReason ReadDelimited(std::string_view value, Values* values) const;
+  BadReason ReadRegex(std::string_view value, Values* values) const;
+  // By whatever the format is.
+  BadReason ReadValue(std::string_view value, Values* values) const;
   BadReason ReadJson(std::string_view value, Values* values) const;
   static BadReason Convert(const Field& field, const Found& found, FieldType type, Datum* datum);
   // What is at a place of the record's key, timestamp or headers; nullopt for null.

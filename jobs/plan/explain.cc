@@ -53,17 +53,12 @@ class Explainer {
                      of.ranking.sums == 1 ? "one sum" : fmt::format("{} sums", of.ranking.sums),
                      spec_.fold().initial().empty() ? "" : fmt::format("; {} initial", spec_.fold().initial_size())));
     Line("limits", fmt::format("a record {} bytes, a key {}, a contribution 64 bits in units of 1e-9, a number {} digits",
-                               kMaxRecordBytes, KeyBytes(), kMaxNumberDigits));
+                               kMaxRecordBytes, KeyBytesOf(spec_.fold().general()), kMaxNumberDigits));
     return std::move(text_);
   }
 
  private:
   void Line(std::string_view step, std::string what) { text_ += fmt::format("{:<9}{}\n", step, Printable(what)); }
-
-  size_t KeyBytes() const {
-    const uint32_t most = spec_.fold().general().key_bytes();
-    return most == 0 ? kMaxKeyBytes : most;
-  }
 
   static std::string PositionText(const LogPosition& position) {
     if (position.end()) return "the end that there is at its submission";
@@ -172,6 +167,12 @@ class Explainer {
   void ExplainRecords(const GeneralFold& fold) {
     if (fold.format().has_json()) {
       Line("format", fmt::format("JSON, a value a record, all of it checked, nested at most {} deep", kMaxJsonDepth));
+    } else if (fold.format().has_regex()) {
+      const RegexFormat& regex = fold.format().regex();
+      Line("format", fmt::format("records that {} matches as a whole; others are {}", Quoted(regex.pattern()),
+                                 regex.filter_unmatched() ? "filtered" : "bad"));
+    } else if (fold.format().has_text()) {
+      Line("format", "a text a record, called value");
     } else {
       ExplainDelimited(fold.format().delimited());
     }

@@ -8,6 +8,7 @@
 #include "jobs/plan/expression.h"
 #include "jobs/plan/expression_check.h"
 #include "jobs/plan/measures.h"
+#include "jobs/plan/record_columns.h"
 
 namespace tenfold {
 namespace {
@@ -83,9 +84,8 @@ std::shared_ptr<const Plan> MakeHavingPlan(const JobSpec& spec, std::vector<Plan
   constexpr std::string_view kOfRecords = "having sees the measures alone; a condition on records stands in where";
   for (const Field& field : spec.fold().general().fields()) check.AddElsewhere(field.name(), kOfRecords);
   for (const Let& let : spec.fold().general().let()) check.AddElsewhere(let.name(), kOfRecords);
-  for (const auto* columns : {&spec.fold().format().fields(), &spec.fold().general().format().delimited().fields()}) {
-    for (const std::string& column : *columns) check.AddElsewhere(column, kOfRecords);
-  }
+  for (const std::string& column : spec.fold().format().fields()) check.AddElsewhere(column, kOfRecords);
+  for (const std::string& column : ColumnsOf(spec.fold().general().format())) check.AddElsewhere(column, kOfRecords);
   if (spec.having().empty()) return plan;
   const std::optional<uint32_t> condition = check.Check(spec.having(), "having", ValueType::kBoolean);
   if (!condition) return nullptr;

@@ -15,6 +15,7 @@
 #include "jobs/plan/expression_lexer.h"
 #include "jobs/plan/field_value.h"
 #include "jobs/plan/measure_form.h"
+#include "jobs/plan/record_columns.h"
 #include "jobs/plan/sources.h"
 
 namespace tenfold {
@@ -59,8 +60,8 @@ class PlanMaker {
   void Problem(std::string path, std::string message) { problems_->push_back({std::move(path), 0, 0, std::move(message)}); }
 
   void AddColumns() {
-    const auto& columns = fold_.format().delimited().fields();
-    for (int i = 0; i < columns.size(); ++i) check_.AddColumn(columns[i], static_cast<size_t>(i));
+    columns_ = ColumnsOf(fold_.format());
+    for (size_t i = 0; i < columns_.size(); ++i) check_.AddColumn(columns_[i], i);
   }
 
   void AddField(const Field& field) {
@@ -121,15 +122,12 @@ class PlanMaker {
       return list ? fmt::format("is a list, so that its place ends with [*]: {}[*]", Shown(place))
                   : "is of one value, but its place ends with [*]; a text_list or decimal_list has all";
     }
-    const auto& columns = fold_.format().delimited().fields();
-    const auto found = std::ranges::find(columns, place);
-    if (found == columns.end()) {
-      return fmt::format("{} is no field of the format{}", Quoted(place),
-                         DidYouMean(place, {columns.begin(), columns.end()}));
-    }
+    const auto found = std::ranges::find(columns_, place);
+    if (found == columns_.end())
+      return fmt::format("{} is no field of the format{}", Quoted(place), DidYouMean(place, columns_));
     if (field.type() == FIELD_TEXT_LIST || field.type() == FIELD_DECIMAL_LIST)
-      return "a delimited record has no lists; read a text and cut it with split(text, separator)";
-    planned->place.column = static_cast<size_t>(found - columns.begin());
+      return "only JSON records have lists; read a text and cut it with split(text, separator)";
+    planned->place.column = static_cast<size_t>(found - columns_.begin());
     return "";
   }
 
@@ -232,8 +230,7 @@ class PlanMaker {
   }
 
   bool IsTaken(const std::string& name) {
-    const auto& columns = fold_.format().delimited().fields();
-    return !names_.insert(name).second || std::ranges::find(columns, name) != columns.end();
+    return !names_.insert(name).second || std::ranges::find(columns_, name) != columns_.end();
   }
 
   void AddLet(const Let& let, bool of_element) {
@@ -247,7 +244,7 @@ class PlanMaker {
   }
 
   void AddKey() {
-    if (fold_.key_bytes() > 0) plan_->key_bytes = fold_.key_bytes();
+    plan_->key_bytes = KeyBytesOf(fold_);
     plan_->has_group = !fold_.group().empty();
     if (plan_->has_group) AddKeyPart(fold_.group(), "group");
     for (int i = 0; i < fold_.key_size(); ++i)
@@ -354,6 +351,8 @@ class PlanMaker {
   std::vector<PlanProblem>* const problems_;
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
   ExpressionCheck check_{plan_.get(), problems_};
+  // Of the format.
+  std::vector<std::string> columns_;
   // Of fields and lets.
   std::set<std::string> names_;
   // The element of an exploded list, and the lets that are computed from it.

@@ -130,7 +130,7 @@ struct Plan {
   bool has_group = false;
   // Whether this part of the key is all of it but for the group, so that it must not be empty.
   bool IsWholeKey(size_t part) const { return has_group ? key.nodes.size() == 2 && part == 1 : key.nodes.size() == 1; }
-  // The most bytes of a key as rows have it: with its group, framed if there are several parts.
+  // As KeyBytesOf has it.
   size_t key_bytes = kMaxKeyBytes;
   std::vector<PlannedMeasure> measures;
   // The sums of a row in their order; and for each value the index of the measure that it is of.
@@ -155,6 +155,9 @@ struct PlanProblem {
 // Returns the plan of the first source of a fold (jobs/plan/sources.h has the others), or nullptr with every problem
 // appended.
 std::shared_ptr<const Plan> MakePlan(const GeneralFold& fold, std::vector<PlanProblem>* problems);
+
+// The most bytes of a key as rows have it: with its group, framed if there are several parts.
+inline size_t KeyBytesOf(const GeneralFold& fold) { return fold.key_bytes() == 0 ? kMaxKeyBytes : fold.key_bytes(); }
 
 // The time zones that a fold's expressions name, each once, in order.
 std::vector<std::string> NamedZones(const GeneralFold& fold);

@@ -29,8 +29,22 @@ const std::vector<std::string>& TypeNames() {
 void FoldReader::ReadFormat(const YamlNode& node, const std::string& path) {
   ReadMap(node, path,
           {{"delimited", [this](auto&... at) { ReadDelimited(at...); }},
-           {"json", [this](const YamlNode& value, const std::string& at) {
+           {"json",
+            [this](const YamlNode& value, const std::string& at) {
               sources_.back().format.mutable_json();
+              if (value.kind != YamlNode::Kind::kNull) ReadMap(value, at, {});
+            }},
+           {"regex",
+            [this](auto&... at) {
+              RegexFormat* const format = sources_.back().format.mutable_regex();
+              ReadMap(at..., {{"pattern", [&](auto&... of) { ReadText(of..., format->mutable_pattern()); }},
+                              {"unmatched", [&](auto&... of) {
+                                 if (const auto word = ReadWord(of..., {"bad", "filter"}))
+                                   format->set_filter_unmatched(*word == 1);
+                               }}});
+            }},
+           {"text", [this](const YamlNode& value, const std::string& at) {
+              sources_.back().format.mutable_text();
               if (value.kind != YamlNode::Kind::kNull) ReadMap(value, at, {});
             }}});
   if (node.kind == YamlNode::Kind::kMap && node.items.size() > 1)
@@ -280,8 +294,8 @@ bool FoldReader::IsGeneral() const {
   if (sources_.size() > 1 || !tables_.empty() || explode_ || group_ || key_bytes_) return true;
   const RecordFormat& format = sources_[0].format;
   const DelimitedFormat& delimited = format.delimited();
-  if (format.has_json() || delimited.separator().size() > 1 || delimited.quoted() || delimited.has_null_as() ||
-      delimited.trim() || delimited.strip_bom()) {
+  if (format.has_json() || format.has_regex() || format.has_text() || delimited.separator().size() > 1 ||
+      delimited.quoted() || delimited.has_null_as() || delimited.trim() || delimited.strip_bom()) {
     return true;
   }
   if (!sources_[0].fields.empty() || sources_[0].time || window_given_ || where_ || !lets_.empty() || !measures_.empty() ||

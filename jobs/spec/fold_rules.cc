@@ -20,6 +20,7 @@
 #include "jobs/plan/field_value.h"
 #include "jobs/plan/measures.h"
 #include "jobs/plan/plan.h"
+#include "jobs/plan/record_columns.h"
 #include "jobs/plan/sources.h"
 #include "jobs/spec/score_expression.h"
 
@@ -134,11 +135,20 @@ class FoldRuleChecker {
       case RecordFormat::kDelimited:
         CheckDelimited(general.format().delimited(), kMaxSeparatorBytes);
         break;
+      case RecordFormat::kRegex: {
+        std::string error;
+        if (ReadRecordPattern(general.format().regex(), &error).pattern == nullptr)
+          Violation(source_ + ".format.regex.pattern", std::move(error));
+        break;
+      }
       case RecordFormat::kJson:
+      case RecordFormat::kText:
         break;
       case RecordFormat::KIND_NOT_SET:
-        Violation(source_ + ".format",
-                  "is missing; e.g. {json: {}}, or {delimited: {separator: \"|\", fields: [page, clicks]}}");
+        Violation(
+            source_ + ".format",
+            "is missing; e.g. {json: {}}, {delimited: {separator: \"|\", fields: [page, clicks]}}, {regex: {pattern: '..'}} "
+            "or {text: {}}");
     }
     for (const Field& field : general.fields()) CheckFieldOf(field);
     CheckCount(source_ + ".fields", general.fields_size(), kMaxFields, "fields");
@@ -173,7 +183,7 @@ class FoldRuleChecker {
     const GeneralFold first = FoldOfSource(fold, 0);
     const GeneralFold other = FoldOfSource(fold, source);
     const auto has = [](const GeneralFold& of, const std::string& name) {
-      const auto& columns = of.format().delimited().fields();
+      const std::vector<std::string> columns = ColumnsOf(of.format());
       return std::ranges::find(of.fields(), name, &Field::name) != of.fields().end() ||
              std::ranges::find(columns, name) != columns.end();
     };
@@ -401,7 +411,7 @@ class FoldRuleChecker {
       const std::string& key = initial.key();
       const std::string path = KeyPath("initial", key);
       if (key.empty()) Violation(path, "a key must not be empty");
-      const size_t most = fold_.general().key_bytes() == 0 ? kMaxKeyBytes : fold_.general().key_bytes();
+      const size_t most = KeyBytesOf(fold_.general());
       if (key.size() > most) Violation(path, fmt::format("the key has {} bytes; {} are allowed", key.size(), most));
       if (!IsUtf8(key)) Violation(path, "the key is not UTF-8");
       if (last != nullptr && *last >= key) Violation(path, "keys must be sorted, each once");

@@ -10,19 +10,16 @@
 #include "fmt/format.h"
 #include "jobs/plan/having.h"
 #include "jobs/plan/measures.h"
+#include "jobs/plan/plan.h"
 
 namespace tenfold {
 namespace {
 
-size_t KeyBytesOf(const JobSpec& spec) {
-  const uint32_t most = spec.fold().general().key_bytes();
-  return most == 0 || most > kMaxKeyBytes ? kMaxKeyBytes : most;
-}
-
 // The most that an entry of a result takes.
 size_t EntryBytesOf(const JobSpec& spec) {
   const auto measures = static_cast<size_t>(std::max(spec.fold().general().measures_size(), 1));
-  return KeyBytesOf(spec) + kBytesPerMeasure * measures;
+  // A spec that breaks the rules may say more.
+  return std::min(KeyBytesOf(spec.fold().general()), kMaxKeyBytes) + kBytesPerMeasure * measures;
 }
 
 }  // namespace
@@ -43,12 +40,12 @@ void CheckGroups(const JobSpec& spec, const Violation& violation) {
   if (spec.groups() < 1 || spec.groups() > kMaxGroups)
     return violation("groups", fmt::format("must be a whole number from 1 to {}", kMaxGroups));
   if (const uint32_t most = MostGroups(spec); most > 0 && spec.groups() > most) {
-    violation(
-        "groups",
-        fmt::format("{} tops of {} keys of up to {} bytes with {} measures are more than a result may have; at most {} "
-                    "are allowed, or more where keys are shorter, by a lower key_bytes",
-                    spec.groups(), spec.top(), KeyBytesOf(spec), spec.fold().general().measures_size(), most),
-        "measures");
+    violation("groups",
+              fmt::format(
+                  "{} tops of {} keys of up to {} bytes with {} measures are more than a result may have; at most {} "
+                  "are allowed, or more where keys are shorter, by a lower key_bytes",
+                  spec.groups(), spec.top(), KeyBytesOf(spec.fold().general()), spec.fold().general().measures_size(), most),
+              "measures");
   }
 }
 
@@ -74,7 +71,7 @@ std::vector<SpecViolation> CheckResultRules(const JobSpec& spec) {
     violation("top",
               fmt::format("{} keys of up to {} bytes with {} measures are more than a result may have; at most {} are "
                           "allowed",
-                          spec.top(), KeyBytesOf(spec), of.measures.size(), kMaxResultBytes / entry_bytes),
+                          spec.top(), KeyBytesOf(spec.fold().general()), of.measures.size(), kMaxResultBytes / entry_bytes),
               "measures");
   }
   CheckGroups(spec, violation);

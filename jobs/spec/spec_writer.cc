@@ -49,6 +49,12 @@ Json FieldJson(const Field& field) {
 void AddRecords(const GeneralFold& fold, Json* source) {
   if (fold.format().has_json()) {
     (*source)["format"]["json"] = Json::object();
+  } else if (fold.format().has_text()) {
+    (*source)["format"]["text"] = Json::object();
+  } else if (fold.format().has_regex()) {
+    Json& regex = (*source)["format"]["regex"];
+    regex["pattern"] = fold.format().regex().pattern();
+    if (fold.format().regex().filter_unmatched()) regex["unmatched"] = "filter";
   } else {
     (*source)["format"]["delimited"] = DelimitedJson(fold.format().delimited());
   }

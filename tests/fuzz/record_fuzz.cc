@@ -51,6 +51,16 @@ GeneralFold MakeFold(uint8_t shape) {
     tags->set_nullable(true);
     // Blocks take no lists.
     fold.set_where((shape & 8) != 0 ? "tags is null or n > 0" : "n > -3 or i is null");
+  } else if ((shape & 28) == 28) {
+    // A group may take no part.
+    RegexFormat* const format = fold.mutable_format()->mutable_regex();
+    std::string pattern = "(?s)";
+    for (const Place& place : kPlaces) {
+      const bool optional = place.name == std::string_view("i");
+      pattern += absl::StrCat(pattern.size() > 4 ? "," : "", "(?P<", place.name, ">", optional ? "\\d+)?" : "[^,]*)");
+    }
+    format->set_pattern(std::move(pattern));
+    format->set_filter_unmatched((shape & 32) != 0);
   } else {
     DelimitedFormat* const format = fold.mutable_format()->mutable_delimited();
     format->set_separator((shape & 4) != 0 ? "||" : ",");

@@ -226,17 +226,29 @@ class JobWriter {
     YamlNode format = Map(of.offset);
     const SqlTable::Option* const option = of.FindOption("format");
     const std::string kind = option == nullptr ? "" : option->value;
-    if (kind == "json") {
-      for (const char* of_delimited : {"separator", "fields", "quoting", "null_as", "trim", "bom"}) {
-        if (const SqlTable::Option* const wrong = of.FindOption(of_delimited))
-          Problem(wrong->offset, fmt::format("{} is of delimited records; these are JSON", of_delimited));
+    const auto refuse = [&](const std::vector<const char*>& options, std::string_view of_what) {
+      for (const char* name : options) {
+        const SqlTable::Option* const wrong = of.FindOption(name);
+        if (wrong != nullptr) Problem(wrong->offset, fmt::format("{} is of {}; these are {}", name, of_what, kind));
       }
-      Put("json", Map(option->offset), &format);
+    };
+    if (kind != "delimited" && !kind.empty())
+      refuse({"separator", "fields", "quoting", "null_as", "trim", "bom"}, "delimited records");
+    if (kind != "regex") refuse({"pattern", "unmatched"}, "regex records");
+    if (kind == "json" || kind == "text") {
+      Put(kind, Map(option->offset), &format);
+      return format;
+    }
+    if (kind == "regex") {
+      YamlNode regex = Map(option->offset);
+      for (const char* key : {"pattern", "unmatched"}) PutOption(of, key, &regex);
+      Put("regex", std::move(regex), &format);
       return format;
     }
     if (kind != "delimited") {
       if (option != nullptr)
-        Problem(option->offset, fmt::format("there is no format {}; there are json and delimited", Quoted(kind)));
+        Problem(option->offset,
+                fmt::format("there is no format {}; there are json, delimited, regex and text", Quoted(kind)));
       if (option == nullptr)
         Problem(of.offset,
                 "a table says how its records are read: WITH (format = 'json') or (format = 'delimited', separator = '|')");

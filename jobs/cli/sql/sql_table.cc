@@ -15,11 +15,35 @@ namespace {
 constexpr size_t kMaxNameBytes = 63;
 
 const std::vector<std::string>& OptionNames() {
-  static const auto* const names = new std::vector<std::string>{
-      "ahead",          "allow_compacted", "allow_internal",  "bom",     "brokers",   "fields",    "file",
-      "format",         "group",           "groups",          "idle",    "interval",  "key_bytes", "lateness",
-      "missing_topics", "null_as",         "on_bad_record",   "quoting", "separator", "sinks",     "start",
-      "time",           "topics",          "topics_matching", "trim",    "until",     "wal"};
+  static const auto* const names = new std::vector<std::string>{"ahead",
+                                                                "allow_compacted",
+                                                                "allow_internal",
+                                                                "bom",
+                                                                "brokers",
+                                                                "fields",
+                                                                "file",
+                                                                "format",
+                                                                "group",
+                                                                "groups",
+                                                                "idle",
+                                                                "interval",
+                                                                "key_bytes",
+                                                                "lateness",
+                                                                "missing_topics",
+                                                                "null_as",
+                                                                "on_bad_record",
+                                                                "pattern",
+                                                                "quoting",
+                                                                "separator",
+                                                                "sinks",
+                                                                "start",
+                                                                "time",
+                                                                "topics",
+                                                                "topics_matching",
+                                                                "trim",
+                                                                "unmatched",
+                                                                "until",
+                                                                "wal"};
   return *names;
 }
 

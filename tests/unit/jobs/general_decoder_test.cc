@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "jobs/spec/job_spec.h"
@@ -116,6 +117,38 @@ TEST(GeneralDecoderTest, KeysAreCheckedWhenTheyAreMade) {
   EXPECT_EQ(trial(R"({"page":{"url":""}})"), "BAD_EMPTY_KEY");
   EXPECT_EQ(trial(R"({"page":{"url":")" + std::string(1025, 'x') + R"("}})"), "BAD_KEY_TOO_LONG");
   EXPECT_EQ(trial("{\"x\":\"" + std::string(1 << 20, 'x') + "\"}"), "BAD_RECORD_TOO_LARGE");
+}
+
+TEST(GeneralDecoderTest, APatternMatchesWholeRecordsAndItsGroupsAreFields) {
+  const std::string spec = R"(
+source:
+  kafka: {topics: [events]}
+  format: {regex: {pattern: '(?P<page>\w+)(?: n=(?P<n>-?\d+))?', unmatched: UNMATCHED}}
+  fields: {n: {integer: n, default: 7}}
+key: page
+score: n
+)";
+  Trial bad(absl::StrReplaceAll(spec, {{"UNMATCHED", "bad"}}));
+  EXPECT_EQ(bad("a n=-3"), "a -3000000000");
+  EXPECT_EQ(bad("a"), "a 7000000000") << "a group that took no part";
+  EXPECT_EQ(bad("a n=5 "), "BAD_UNMATCHED_RECORD");
+  EXPECT_EQ(bad("\n"), "BAD_UNMATCHED_RECORD");
+  EXPECT_EQ(bad("\xff"), "BAD_UNMATCHED_RECORD");
+  EXPECT_EQ(bad(""), "BAD_EMPTY_RECORD");
+  EXPECT_EQ(bad("a n=99999999999999999999"), "BAD_NUMBER_OUT_OF_RANGE n");
+  Trial filters(absl::StrReplaceAll(spec, {{"UNMATCHED", "filter"}}));
+  EXPECT_EQ(filters("a n=5 "), "filtered");
+  EXPECT_EQ(filters(""), "BAD_EMPTY_RECORD");
+}
+
+TEST(GeneralDecoderTest, ATextIsItsValue) {
+  Trial trial(R"(
+source: {kafka: {topics: [events]}, format: {text: {}}}
+key: value
+score: length(value)
+)");
+  EXPECT_EQ(trial("a|b"), "a|b 3000000000");
+  EXPECT_EQ(trial("\xff"), "BAD_FIELD_NOT_UTF8 value");
 }
 
 constexpr char kDelimited[] = R"(

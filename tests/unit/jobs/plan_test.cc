@@ -246,7 +246,7 @@ TEST(PlanTest, PlacesAndDefaultsAreChecked) {
   field.set_place("a");
   EXPECT_THAT(problem(field, true), HasSubstr("its place ends with [*]: a[*]"));
   field.set_place("column");
-  EXPECT_THAT(problem(field, false), HasSubstr("a delimited record has no lists"));
+  EXPECT_THAT(problem(field, false), HasSubstr("only JSON records have lists"));
   field.set_type(FIELD_INTEGER);
   field.set_place("colum");
   EXPECT_THAT(problem(field, false), HasSubstr("'colum' is no field of the format (did you mean column?)"));

@@ -312,6 +312,15 @@ GeneralFold RandomFold::Draw() {
     if (Below(5) == 0 && at->unit() == TIMESTAMP_TEXT) at->set_place("record.timestamp");
     if (json) {
       fold.mutable_format()->mutable_json();
+    } else if (Below(3) == 0) {
+      RegexFormat* const format = fold.mutable_format()->mutable_regex();
+      std::vector<std::string> groups;
+      for (const Field& field : fold.fields()) groups.push_back(absl::StrCat("(?P<", field.name(), ">[^;]*)"));
+      // Some take no part, and some patterns do not match across lines.
+      if (Below(2) == 0) groups[2] = "(?:x|(?P<i>[^;]+))?";
+      if (Below(3) == 0) groups[4] = "(?P<u>.*)";
+      format->set_pattern(absl::StrCat(Below(2) == 0 ? "(?s)" : "", absl::StrJoin(groups, ";"), Below(4) == 0 ? "|.*" : ""));
+      format->set_filter_unmatched(Below(2) == 0);
     } else {
       DelimitedFormat* const format = fold.mutable_format()->mutable_delimited();
       format->set_separator(Pick({"|", ";", "||", "\t"}));
@@ -378,6 +387,7 @@ std::string RandomFold::JsonValue(const Field& field) {
 }
 
 std::string RandomFold::DrawRecord(const GeneralFold& fold) {
+  static const std::string kRegexSeparator = ";";
   std::string record;
   if (fold.format().has_json()) {
     const auto of = [&](int i) { return JsonValue(fold.fields(i)); };
@@ -396,18 +406,19 @@ std::string RandomFold::DrawRecord(const GeneralFold& fold) {
     record = absl::StrCat(" {", absl::StrJoin(outer, ", "), "}\n");
   } else {
     const DelimitedFormat& format = fold.format().delimited();
+    const std::string& separator = fold.format().has_regex() ? kRegexSeparator : format.separator();
     std::vector<std::string> fields;
     for (const Field& field : fold.fields()) {
       const bool number = field.type() == FIELD_DECIMAL || field.type() == FIELD_INTEGER || field.unit() != TIMESTAMP_TEXT;
       std::string text = field.type() == FIELD_BOOLEAN && Often() ? Pick({"true", "false"})
                          : number && Often()                      ? Pick(NumberTexts())
                                                                   : Pick(Words());
-      if (Below(8) == 0) text = absl::StrCat("\"", text, "\"\"", format.separator(), "\"");
+      if (Below(8) == 0) text = absl::StrCat("\"", text, "\"\"", separator, "\"");
       if (Below(8) == 0) text = Pick({"NULL", "", " ", "\"", "\" x \" ", "\"x\"y", "\"\""});
       fields.push_back(absl::StrCat(Below(8) == 0 ? " " : "", text, Below(8) == 0 ? "\t\r" : ""));
     }
     if (Below(20) == 0) fields.pop_back();
-    record = absl::StrCat(Below(10) == 0 ? "\xef\xbb\xbf" : "", absl::StrJoin(fields, format.separator()));
+    record = absl::StrCat(Below(10) == 0 ? "\xef\xbb\xbf" : "", absl::StrJoin(fields, separator));
   }
   if (Below(100) == 0) return "";
   // A byte that is changed, or a record that is cut.
