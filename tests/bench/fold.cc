@@ -92,13 +92,16 @@ std::string Answer(const std::vector<LogRecord>& records) {
 }
 
 // The records' format, and whether they are decoded directly or by a plan.
-enum class Format { kDirect, kDelimited, kJson };
+enum class Format { kDirect, kDelimited, kJson, kRegex };
 
 // The same fold by expressions.
 GeneralFold MakeGeneral(Format format) {
   GeneralFold general;
   if (format == Format::kJson) {
     general.mutable_format()->mutable_json();
+  } else if (format == Format::kRegex) {
+    general.mutable_format()->mutable_regex()->set_pattern(
+        R"((?P<page>[^|]*)\|(?P<clicks>[^|]*)\|(?P<minutes>[^|]*)\|(?P<like>[^|]*))");
   } else {
     DelimitedFormat* const delimited = general.mutable_format()->mutable_delimited();
     delimited->set_separator("|");
@@ -161,8 +164,9 @@ int Run(int argc, char** argv) {
   app.add_flag("--fetched", fetched, "They come as the answer to a Fetch");
   Format format = Format::kDirect;
   const std::map<std::string, Format> formats = {
-      {"direct", Format::kDirect}, {"delimited", Format::kDelimited}, {"json", Format::kJson}};
-  app.add_option("--format", format, "direct, or by a plan: delimited, json")->transform(CLI::CheckedTransformer(formats));
+      {"direct", Format::kDirect}, {"delimited", Format::kDelimited}, {"json", Format::kJson}, {"regex", Format::kRegex}};
+  app.add_option("--format", format, "direct, or by a plan: delimited, json, regex")
+      ->transform(CLI::CheckedTransformer(formats));
   CLI11_PARSE(app, argc, argv);
 
   const ZipfKeys draw(pages, exponent);
