@@ -152,6 +152,10 @@ absl::StatusOr<SetPausedReply> Driver::SetPaused(const SetPausedRequest& request
         const absl::StatusOr<const JobMachine*> job = FindJob(request.job());
         if (!job.ok()) return job.status();
         const std::string& id = (*job)->job().job_id;
+        if ((*job)->job().IsPaused() == request.paused() && !(*job)->is_changing() && !(*job)->job().IsOver()) {
+          promise->set_value(absl::OkStatus());
+          return id;
+        }
         JournalRecord change;
         (request.paused() ? *change.mutable_job_paused()->mutable_job_id()
                           : *change.mutable_job_resumed()->mutable_job_id()) = id;
@@ -216,7 +220,7 @@ absl::StatusOr<const JobMachine*> Driver::FindJob(const std::string& job) const 
 
 JobStatus Driver::StatusOf(const JobMachine& job) const {
   JobStatus status = job.Status();
-  if (const std::optional<RocksDisk::Wait> wait = disk_.Waiting(); wait && !job.job().IsOver()) {
+  if (const std::optional<RocksDisk::Wait> wait = disk_.Waiting(); wait && !job.job().IsOver() && !job.job().IsPaused()) {
     status.set_state(JOB_WAITING);
     Waiting* waiting = status.mutable_waiting();
     waiting->Clear();

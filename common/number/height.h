@@ -19,14 +19,17 @@ class HeightSet {
   explicit HeightSet(uint64_t bits) : bits_(bits) {}
   bool operator==(const HeightSet&) const = default;
 
-  void Add(size_t m) { bits_ |= uint64_t{1} << m; }
+  // A spec that breaks the rules may have more, which are none then.
+  void Add(size_t m) { bits_ |= m < kMost ? uint64_t{1} << m : 0; }
   // Whether the m-th is one, from 0 on.
-  bool Has(size_t m) const { return (bits_ >> m & 1) != 0; }
+  bool Has(size_t m) const { return m < kMost && (bits_ >> m & 1) != 0; }
   bool empty() const { return bits_ == 0; }
   // Bit m is of the m-th.
   uint64_t bits() const { return bits_; }
 
  private:
+  static constexpr size_t kMost = 64;
+
   uint64_t bits_ = 0;
 };
 

@@ -48,8 +48,8 @@ class ClusterMachine {
   // ALREADY_EXISTS if the name, or the id, is taken, RESOURCE_EXHAUSTED if there are workers and none has room for a job;
   // else the job exists when its record is journalled.
   absl::Status Submit(const JobSubmitted& submitted, Actions* actions);
-  // NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has failed; else it has the spec when its record is
-  // journalled.
+  // NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has failed or is finished; else it has another spec, is
+  // paused or goes on when the record is journalled.
   absl::Status Change(JournalRecord change, int64_t now_us, Actions* actions);
   // NOT_FOUND if there is no such job.
   absl::Status Cancel(const std::string& job, Actions* actions);

@@ -76,9 +76,10 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       next_start_us_ = live ? now_us : 0;
       break;
     case JournalRecord::kJobPaused:
-      SetWaiting({}, now_us);
-      break;
     case JournalRecord::kJobResumed:
+      SetWaiting({}, now_us);
+      // What was seen before the pause lasted no longer than that.
+      ends_.ForgetTruncated();
       next_start_us_ = live ? now_us : 0;
       break;
     case JournalRecord::kJobFailed:
@@ -183,7 +184,7 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
       for (Partition& partition : found) *added->add_partitions() = std::move(partition);
       return Append(std::move(record), actions);
     }
-    if (!job_.IsPaused() && now_us >= next_start_us_) BeginAttempt(now_us, actions);
+    if (now_us >= next_start_us_) job_.IsPaused() ? LookAtEnds(now_us, actions) : BeginAttempt(now_us, actions);
   }
   if (search_.Begin(now_us)) actions->push_back(FindPartitions{job_.job_id});
   AssignOutsideAttempt(actions);
@@ -213,7 +214,7 @@ void JobMachine::AssignOutsideAttempt(Actions* actions) {
 int64_t JobMachine::NextTimeUs() const {
   if (appending_ || job_.IsOver()) return kNever;
   int64_t next = search_.NextTimeUs();
-  if (attempt_.phase == PHASE_IDLE && !job_.IsPaused()) next = std::min(next, next_start_us_);
+  if (attempt_.phase == PHASE_IDLE) next = std::min(next, next_start_us_);
   return std::min(next, acks_.NextTimeUs());
 }
 
@@ -492,10 +493,10 @@ JobState JobMachine::state() const {
 JobStatus JobMachine::Status() const {
   JobStatus status = job_.Status();
   status.set_state(state());
-  if (job_.IsPaused()) status.set_paused_at_us(job_.paused_at_us);
+  if (state() == JOB_PAUSED) status.set_paused_at_us(job_.paused_at_us);
   if (!job_.IsOver() && waiting_.kind() != WAITING_NOT) *status.mutable_waiting() = waiting_;
   status.set_lag(lag());
-  status.set_records_per_second(records_per_second_);
+  if (!job_.IsPaused()) status.set_records_per_second(records_per_second_);
   for (uint32_t p = 0; p < job_.partitions.size(); ++p) *status.add_partitions() = ends_.Status(p);
   replies_.Fill(&status);
   return status;

@@ -79,6 +79,8 @@ class JobMachine {
   // The most bytes of a key.
   size_t key_bytes() const { return KeyBytesOf(job_.spec.fold().general()); }
   JobState state() const;
+  // Whether changes are asked for that it does not show yet.
+  bool is_changing() const { return appending_ || !changes_.empty(); }
   // What the job waits for; of kind WAITING_NOT if it does not.
   const Waiting& waiting() const { return waiting_; }
   const std::set<std::string>& places() const { return moves_.places(); }
@@ -93,6 +95,8 @@ class JobMachine {
   // Does what can be done now; the last thing every event does.
   void Advance(int64_t now_us, Actions* actions);
   void BeginAttempt(int64_t now_us, Actions* actions);
+  // Of a paused job: asks how far its partitions go, so that its lag can be told.
+  void LookAtEnds(int64_t now_us, Actions* actions);
   void BeginPlan(int64_t now_us, Actions* actions);
   void BeginAssign(int64_t now_us, Actions* actions);
   void BeginFold(int64_t now_us, Actions* actions);

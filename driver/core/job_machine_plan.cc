@@ -15,6 +15,8 @@ namespace tenfold {
 namespace {
 
 constexpr int64_t kRetrySinksUs = 250'000;
+// How often a paused job looks how far its partitions go.
+constexpr int64_t kLookUs = 2'000'000;
 
 }  // namespace
 
@@ -70,7 +72,13 @@ Waiting JobMachine::HeldUp() const {
   return waiting;
 }
 
+void JobMachine::LookAtEnds(int64_t now_us, Actions* actions) {
+  next_start_us_ = now_us + kLookUs;
+  if (!job_.partitions.empty()) actions->push_back(QueryEnds{job_.job_id, ++query_});
+}
+
 void JobMachine::OnEnds(uint64_t query, const Ends& ends, int64_t now_us, Actions* actions) {
+  if (job_.IsPaused() && query == query_ && ends.size() == job_.partitions.size()) return ends_.Take(ends, now_us);
   if (attempt_.phase != PHASE_PLAN || query != query_ || job_.IsOver()) return;
   if (ends.size() != job_.partitions.size()) return EndAttempt({}, now_us, now_us);
   ends_.Take(ends, now_us);

@@ -45,7 +45,9 @@ int RunExplain(const CliGlobals& globals, const Options& options) {
 void AddExplain(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = app->add_subcommand("explain", "show what a job does, from a record to its result");
-  verb->add_option("FILE|JOB", options->file, "a job spec, in YAML; or the name of a job at the driver")->required();
+  verb->add_option("FILE|JOB", options->file,
+                   "a job spec, in YAML, or in SQL if its name ends with .sql; or the name of a job at the driver")
+      ->required();
   verb->callback([=] { *run = [=] { return RunExplain(*globals, *options); }; });
 }
 

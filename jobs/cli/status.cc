@@ -74,7 +74,7 @@ std::string FactsText(const JobStatus& status) {
   if (status.state() != JOB_FAILED) {
     rows.push_back({"lag", fmt::format("{} records", status.lag())});
   }
-  if (status.state() != JOB_FAILED && status.state() != JOB_FINISHED) {
+  if (status.state() != JOB_FAILED && status.state() != JOB_FINISHED && status.state() != JOB_PAUSED) {
     rows.push_back({"rate", fmt::format("{:.0f} records/s", status.records_per_second())});
   }
   if (status.spec().source().allow_compacted()) {
@@ -104,8 +104,8 @@ std::string FactsText(const JobStatus& status) {
       });
   if (!general.where().empty() || filters)
     rows.push_back({"filtered", fmt::format("{} of the records", batch.filtered_records())});
-  if (const GeneralFold& fold = status.spec().fold().general(); fold.has_window()) {
-    const PaneCalendar calendar(fold.window());
+  if (general.has_window()) {
+    const PaneCalendar calendar(general.window());
     rows.push_back(
         {"window", batch.has_window() ? WindowText(batch.window(), calendar) : "none yet, as no record had a time"});
     rows.push_back(

@@ -46,20 +46,24 @@ int Submit(const CliGlobals& globals, const Options& options) {
   if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
   return SubmitSpec(globals, spec, options.update, options.output);
 }
+
+// The id of a job that is there, or what it is called: by its id a request that is sent again means no other job, which the
+// name may be by then.
+std::string IdOf(DriverService::Stub* driver, const std::string& called) {
+  grpc::ClientContext looking;
+  SetDeadline(&looking, kDriverTimeout);
+  GetStatusRequest look;
+  look.set_job(called);
+  JobStatus job;
+  return driver->GetStatus(&looking, look, &job).ok() && job.state() != JOB_CANCELLED ? job.job_id() : called;
+}
+
 int Cancel(const CliGlobals& globals, const Options& options) {
   CancelRequest request;
   request.set_job(options.job);
   CancelReply reply;
   const grpc::Status status = AskTwice(globals, kDriverTimeout, [&](DriverService::Stub* driver, auto* context) {
-    if (request.job() == options.job) {
-      grpc::ClientContext looking;
-      SetDeadline(&looking, kDriverTimeout);
-      GetStatusRequest look;
-      look.set_job(options.job);
-      JobStatus job;
-      // By its id from here on: the name may be another job's when the request is sent again.
-      if (driver->GetStatus(&looking, look, &job).ok() && job.state() != JOB_CANCELLED) request.set_job(job.job_id());
-    }
+    if (request.job() == options.job) request.set_job(IdOf(driver, options.job));
     return driver->Cancel(context, request, &reply);
   });
   if (!status.ok()) return ReportError(globals, status);
@@ -73,6 +77,7 @@ int SetPaused(const CliGlobals& globals, const Options& options, bool paused) {
   request.set_paused(paused);
   SetPausedReply reply;
   const grpc::Status status = AskTwice(globals, kDriverTimeout, [&](DriverService::Stub* driver, auto* context) {
+    if (request.job() == options.job) request.set_job(IdOf(driver, options.job));
     return driver->SetPaused(context, request, &reply);
   });
   if (!status.ok()) return ReportError(globals, status);
@@ -140,7 +145,7 @@ int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, bool updates, Out
 void AddValidate(CLI::App* app, const CliGlobals*, RunVerb* run) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = app->add_subcommand("validate", "check a job spec; needs no driver");
-  verb->add_option("FILE", options->file, "the job spec, in YAML")->required();
+  verb->add_option("FILE", options->file, "the job spec, in YAML, or in SQL if its name ends with .sql")->required();
   AddOutputOption(verb, &options->output);
   verb->callback([options, run] { *run = [options] { return Validate(*options); }; });
 }
@@ -148,7 +153,7 @@ void AddValidate(CLI::App* app, const CliGlobals*, RunVerb* run) {
 void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = app->add_subcommand("submit", "start a job, or change one that runs; prints its job id");
-  verb->add_option("FILE", options->file, "the job spec, in YAML")->required();
+  verb->add_option("FILE", options->file, "the job spec, in YAML, or in SQL if its name ends with .sql")->required();
   verb->add_flag(
       "--update", options->update,
       "give the job of this name the spec from its next batch on: all of it may differ but sources, topics, start, until, "
@@ -160,7 +165,9 @@ void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
 void AddPause(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = app->add_subcommand(
-      "pause", "have a job make no batches until it is resumed; its results and its state stay; prints its job id");
+      "pause",
+      "have a job make no batches until it is resumed, if it is not paused already; its results and its state stay; prints\n"
+      "its job id");
   verb->add_option("JOB", options->job, "the job's name")->required();
   AddOutputOption(verb, &options->output);
   verb->footer(
@@ -171,7 +178,7 @@ void AddPause(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
 
 void AddResume(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = app->add_subcommand("resume", "have a paused job go on where it stopped; prints its job id");
+  CLI::App* verb = app->add_subcommand("resume", "have a job go on where it was paused, if it is; prints its job id");
   verb->add_option("JOB", options->job, "the job's name")->required();
   AddOutputOption(verb, &options->output);
   verb->callback([=] { *run = [=] { return SetPaused(*globals, *options, false); }; });

@@ -118,9 +118,14 @@ const DecodedBlock& BlockDecoder::Decode(std::span<const Record> records) {
   count_ = records.size();
   evaluator_.Begin(count_);
   Rows rows = 0;
+  // In a job with windows these are decoded alone, as they have no time.
+  const bool filters_unmatched = plan_->format.regex().filter_unmatched() && plan_->calendar == nullptr;
+  Rows unmatched = 0;
   for (size_t i = 0; i < records.size(); ++i) {
     const std::span values = std::span(raw_).subspan(i * reader_.size(), reader_.size());
-    rows |= Rows{reader_.Read(records[i].value, values) == BAD_NONE} << i;
+    const BadReason reason = reader_.Read(records[i].value, values);
+    rows |= Rows{reason == BAD_NONE} << i;
+    unmatched |= Rows{filters_unmatched && reason == BAD_UNMATCHED_RECORD} << i;
   }
   block_.filtered = 0;
   if (plan_->calendar != nullptr) rows = ReadTimes(records, rows);
@@ -135,6 +140,7 @@ const DecodedBlock& BlockDecoder::Decode(std::span<const Record> records) {
   rows = MakeKeys(rows);
   rows = ReadFields(plan_->values, records, rows);
   block_.folded = MakeUnits(rows);
+  block_.filtered |= unmatched;
   return block_;
 }
 
@@ -248,7 +254,7 @@ Rows BlockDecoder::MakeUnits(Rows rows) {
     } else {
       rows &= ~(ToUnits(*value, count_, units) & ~value->nulls);
     }
-    if (sum.kind == PlannedSum::Kind::kHighest || sum.kind == PlannedSum::Kind::kLowest) {
+    if (sum.is_height()) {
       rows = ToContributions(sum.kind == PlannedSum::Kind::kLowest, value->nulls, rows, units);
       continue;
     }

@@ -187,7 +187,7 @@ bool GeneralDecoder::MakeKey(std::string* key) {
 bool GeneralDecoder::MakeUnits() {
   for (const PlannedSum& sum : plan_->sums) {
     const bool null = sum.value && IsNull(values_[*sum.value]);
-    const bool is_height = sum.kind == PlannedSum::Kind::kHighest || sum.kind == PlannedSum::Kind::kLowest;
+    const bool is_height = sum.is_height();
     if (null || (sum.kind != PlannedSum::Kind::kValue && !is_height)) {
       units_.push_back(!null ? kUnitsPerOne : is_height ? kNoContribution : 0);
       continue;

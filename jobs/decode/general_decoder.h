@@ -42,9 +42,8 @@ namespace tenfold {
 //   BAD_NULL_KEY        [group, part of the key] it is null
 //   BAD_EMPTY_KEY       the key has one part, beside its group, of no bytes
 //   BAD_KEY_TOO_LONG    it is over the plan's key_bytes
-//   BAD_NUMBER_OUT_OF_RANGE  [measure] what it adds does not fit 64 bits of units of 1e-9, or of max or min is the least
-//   that
-//                 does
+//   BAD_NUMBER_OUT_OF_RANGE  [measure] what it adds does not fit 64 bits of units of 1e-9; the least number that does is
+//                 none of max and min
 //   BAD_NEGATIVE_DIVISOR  [measure] what it adds to the divisor, so rounded, is below 0
 struct Contribution {
   struct Event {

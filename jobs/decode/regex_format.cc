@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "common/text/utf8.h"
 #include "glog/logging.h"
 
 namespace tenfold {
@@ -27,6 +28,7 @@ RegexReader::RegexReader(const RegexFormat& format, std::span<const size_t> colu
 }
 
 BadReason RegexReader::Read(std::string_view value, std::span<RawValue> values) {
+  if (!IsUtf8(value)) return BAD_MALFORMED_RECORD;
   const re2::StringPiece record(value.data(), value.size());
   const auto groups = static_cast<int>(found_.size());
   if (!pattern_.pattern->Match(record, 0, record.size(), RE2::ANCHOR_BOTH, found_.data(), groups))

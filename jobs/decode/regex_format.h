@@ -18,8 +18,8 @@ class RegexReader {
   // `columns[i]`: which column of the format the i-th value that Read returns is. The format has passed the rules.
   RegexReader(const RegexFormat& format, std::span<const size_t> columns);
 
-  // Reads the record into values[i], one for each column; a group that took no part is null. BAD_NONE or
-  // BAD_UNMATCHED_RECORD.
+  // Reads the record into values[i], one for each column; a group that took no part is null. BAD_NONE,
+  // BAD_MALFORMED_RECORD if it is not UTF-8, or BAD_UNMATCHED_RECORD.
   BadReason Read(std::string_view value, std::span<RawValue> values);
 
  private:

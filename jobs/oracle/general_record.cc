@@ -96,6 +96,7 @@ GeneralRecords::GeneralRecords(const GeneralFold& fold, size_t source) : fold_(f
     std::map<std::string, std::string>& values = tables_[table.name()];
     for (int i = 0; i < table.keys_size(); ++i) values[table.keys(i)] = table.values_size() > i ? table.values(i) : "";
   }
+  if (fold_.format().has_regex()) pattern_ = std::make_shared<const RE2>(fold_.format().regex().pattern(), RE2::Quiet);
   for (const ZoneClock& zone : fold.zones()) zones_[zone.name()] = zone;
   for (const Let& let : fold.let()) lets_[let.name()] = ParseFormula(let.expression());
   if (!fold_.time().empty()) time_.push_back(ParseFormula(fold_.time()));
@@ -170,9 +171,9 @@ BadReason GeneralRecords::ReadDelimited(std::string_view value, Values* values) 
 }
 
 BadReason GeneralRecords::ReadRegex(std::string_view value, Values* values) const {
-  const RE2 pattern("^(?:" + fold_.format().regex().pattern() + ")$", RE2::Quiet);
+  if (!IsUtf8(value)) return BAD_MALFORMED_RECORD;
+  const RE2& pattern = *pattern_;
   std::vector<re2::StringPiece> groups(static_cast<size_t>(pattern.NumberOfCapturingGroups()) + 1);
-  // The whole record, whatever `$` may mean in the pattern.
   const re2::StringPiece record(value.data(), value.size());
   if (!pattern.Match(record, 0, record.size(), RE2::ANCHOR_BOTH, groups.data(), static_cast<int>(groups.size())))
     return BAD_UNMATCHED_RECORD;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "job_spec.pb.h"
 #include "jobs/oracle/aggregates.h"
 #include "jobs/oracle/formula.h"
+#include "re2/re2.h"
 #include "state.pb.h"
 
 namespace tenfold::oracle {
@@ -73,6 +75,8 @@ class GeneralRecords {
   std::vector<Formula> element_where_;
   std::map<std::string, std::map<std::string, std::string>> tables_;
   std::map<std::string, ZoneClock> zones_;
+  // Of records that a pattern matches.
+  std::shared_ptr<const RE2> pattern_;
   std::vector<Formula> key_;
   std::vector<MeasureOfRow> measures_;
 };

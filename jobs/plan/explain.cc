@@ -169,7 +169,7 @@ class Explainer {
       Line("format", fmt::format("JSON, a value a record, all of it checked, nested at most {} deep", kMaxJsonDepth));
     } else if (fold.format().has_regex()) {
       const RegexFormat& regex = fold.format().regex();
-      Line("format", fmt::format("records that {} matches as a whole; others are {}", Quoted(regex.pattern()),
+      Line("format", fmt::format("records that {} matches as a whole; others are {}", regex.pattern(),
                                  regex.filter_unmatched() ? "filtered" : "bad"));
     } else if (fold.format().has_text()) {
       Line("format", "a text a record, called value");

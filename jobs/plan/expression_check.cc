@@ -303,8 +303,8 @@ ExpressionCheck::Node ExpressionCheck::CheckCall(const Expression& tree, Wanted 
   if (name == "sum" || name == "count" || name == "avg" || name == "min" || name == "max") {
     if (names_are_ != "field")
       return Refuse(tree, fmt::format("{}(..) stands under measures, with a name; write that name here", name));
-    return Refuse(tree, fmt::format("{}(...) is a measure, no part of an expression; a score is summed as it is, and "
-                                    "measures: {{NAME: {}(..)}} has others",
+    return Refuse(tree, fmt::format("{}(...) is a measure, no part of an expression; write it under measures, as in "
+                                    "measures: {{NAME: {}(..)}}; a score is summed as it is",
                                     name, name));
   }
   if (const std::string_view ours = WriteInPlaceOf(name); !ours.empty())

@@ -33,7 +33,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kSymbols
      {"{", "a list in ( )"},
      {"$", "the name of a field, whose place in a record stands under fields"}}};
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 37> kWords = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 39> kWords = {
     {{"ilike", "lower(text) like \"pattern\""},
      {"rlike", "regex_matches(text, \"pattern\")"},
      {"regexp", "regex_matches(text, \"pattern\")"},
@@ -52,10 +52,12 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 37> kWords =
      {"interval", "a duration, as 1h, 5m and 250ms are"},
      {"desc", "order: descending, a key of the spec"},
      {"asc", "order: ascending, a key of the spec"},
-     {"date_trunc", "left(text, 10) for the day, of a field that reads the same place as a text"},
-     {"date_format", "left(text, 10) for the day, of a field that reads the same place as a text"},
-     {"to_date", "left(text, 10) for the day, of a field that reads the same place as a text"},
-     {"year", "left(text, 4), of a field that reads the same place as a text"},
+     {"extract", "date_part(\"hour\", time)"},
+     {"date_format", "date_trunc(\"day\", time) for the day, and date_part(\"hour\", time) for a part of it"},
+     {"to_date", "date_trunc(\"day\", time)"},
+     {"year", "date_part(\"year\", time)"},
+     {"strptime", "time(text, \"%Y-%m-%d\")"},
+     {"to_timestamp", "time(text, \"%Y-%m-%d\"), or from_unix_ms(number)"},
      {"datediff", "a - b of two timestamps, which gives seconds"},
      {"to_number", "number(text)"},
      {"substr", "substring(text, from, length)"},

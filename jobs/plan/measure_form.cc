@@ -1,5 +1,6 @@
 #include "jobs/plan/measure_form.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -18,6 +19,8 @@ bool IsCall(const Expression& tree, std::string_view name) { return tree.kind ==
 // Whether it is one that a quotient is made of.
 bool IsAggregate(const Expression& tree) { return IsCall(tree, "sum") || IsCall(tree, "count"); }
 bool IsExtreme(const Expression& tree) { return IsCall(tree, "max") || IsCall(tree, "min"); }
+
+bool HasExtreme(const Expression& tree) { return IsExtreme(tree) || std::ranges::any_of(tree.arguments, HasExtreme); }
 
 // Whether an aggregate stands anywhere in the tree.
 bool HasAggregate(const Expression& tree) {
@@ -70,6 +73,10 @@ class FormReader {
 
   // A part of a quotient: an aggregate, or one and a constant.
   bool ReadPart(const Expression& tree, Aggregate* part) {
+    if (HasExtreme(tree) && !IsAggregate(tree)) {
+      Refuse(tree, kExtremesAlone);
+      return false;
+    }
     const bool plus = IsCall(tree, "+");
     if ((!plus && !IsCall(tree, "-")) || !HasAggregate(tree)) return ReadAggregate(tree, part);
     const Expression& left = tree.arguments[0];
@@ -110,7 +117,7 @@ class FormReader {
   }
 
   static std::string NoAggregateText(const Expression& tree) {
-    if (IsExtreme(tree)) return fmt::format("{} stands alone; in a quotient write sum(..) and count()", tree.text);
+    if (!IsAggregate(tree) && HasExtreme(tree)) return kExtremesAlone;
     if (IsCall(tree, "avg")) return "avg stands alone; in a quotient write sum(..) and count()";
     if (tree.kind == Kind::kCall && HasAggregate(tree)) {
       return "computes with an aggregate; what is computed stands within it, as in sum(0.8 * x), so that it is exact. "
@@ -120,6 +127,10 @@ class FormReader {
     const std::string instead(WriteInPlaceOf(tree.text));
     return fmt::format("is no measure; write {}", instead.empty() ? kMeasureForms : instead);
   }
+
+  static constexpr char kExtremesAlone[] =
+      "computes with max or min, which stand alone; what is computed stands within, as in max(a - b), and two measures are "
+      "compared in having";
 
   MeasureProblem* const problem_;
 };

@@ -61,6 +61,9 @@ class PlanMaker {
 
   void AddColumns() {
     columns_ = ColumnsOf(fold_.format());
+    std::string error;
+    if (fold_.format().has_regex() && ReadRecordPattern(fold_.format().regex(), &error).pattern == nullptr)
+      Problem("source.format.regex.pattern", std::move(error));
     for (size_t i = 0; i < columns_.size(); ++i) check_.AddColumn(columns_[i], i);
   }
 
@@ -405,7 +408,6 @@ std::vector<std::string> NamedZones(const GeneralFold& fold) {
     for (const Expression& part : tree.arguments) self(self, part);
   };
   const auto add_text = [&](const std::string& text) {
-    if (text.find("date_") == std::string::npos) return;
     if (const ParsedExpression parsed = ParseExpression(text); parsed.expression) add(add, *parsed.expression);
   };
   for (const std::string* text : {&fold.time(), &fold.where(), &fold.explode().list(), &fold.group()}) add_text(*text);

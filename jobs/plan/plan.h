@@ -84,6 +84,7 @@ struct PlannedSum {
     kLowest,
   };
   Kind kind = Kind::kOne;
+  bool is_height() const { return kind == Kind::kHighest || kind == Kind::kLowest; }
   // Which of the values it is of.
   std::optional<size_t> value;
   // What is negative makes the record bad.

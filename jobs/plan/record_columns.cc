@@ -1,5 +1,10 @@
 #include "jobs/plan/record_columns.h"
 
+#include <set>
+#include <utility>
+
+#include "common/text/shown_text.h"
+#include "fmt/format.h"
 #include "jobs/plan/pattern.h"
 
 namespace tenfold {
@@ -17,12 +22,24 @@ std::vector<std::string> ColumnsOf(const RecordFormat& format) {
 
 RecordPattern ReadRecordPattern(const RegexFormat& format, std::string* error) {
   RecordPattern read;
-  read.pattern = CompilePattern(format.pattern(), error);
-  if (read.pattern == nullptr) return read;
-  for (const auto& [group, name] : read.pattern->CapturingGroupNames()) read.groups.push_back(group);
-  if (!read.groups.empty()) return read;
-  *error = "has no group with a name, like (?P<page>[^ ]+), and so no fields";
-  read.pattern = nullptr;
+  if (format.pattern().empty()) {
+    *error = "is missing; e.g. '(?P<page>[^ ]+) (?P<n>[0-9]+)', whose named groups are the fields";
+    return read;
+  }
+  std::shared_ptr<const RE2> pattern = CompilePattern(format.pattern(), error);
+  if (pattern == nullptr) return read;
+  std::set<std::string> names;
+  for (const auto& [group, name] : pattern->CapturingGroupNames()) {
+    read.groups.push_back(group);
+    if (names.insert(name).second) continue;
+    *error = fmt::format("has two groups of the name {}", Quoted(name));
+    return read;
+  }
+  if (read.groups.empty()) {
+    *error = "has no group with a name, like (?P<page>[^ ]+), and so no fields";
+    return read;
+  }
+  read.pattern = std::move(pattern);
   return read;
 }
 

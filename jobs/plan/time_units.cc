@@ -134,7 +134,7 @@ class TimeReader {
 }  // namespace
 
 std::optional<TimeUnit> TimeUnitOf(std::string_view name, bool truncates) {
-  const auto found = std::ranges::find(kUnits, name, &NamedUnit::name);
+  const auto found = std::ranges::find(kUnits, absl::AsciiStrToLower(std::string(name)), &NamedUnit::name);
   return found == kUnits.end() || (truncates && !found->truncates) ? std::nullopt : std::optional(found->unit);
 }
 

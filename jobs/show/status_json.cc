@@ -169,6 +169,7 @@ std::string Headline(const JobStatus& status) {
 }
 
 std::string ReasonText(const JobStatus& status) {
+  if (status.state() == JOB_PAUSED) return "since " + FormatTime(status.paused_at_us());
   return status.state() == JOB_FAILED ? status.failure() : WaitingText(status.waiting());
 }
 

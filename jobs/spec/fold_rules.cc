@@ -139,6 +139,7 @@ class FoldRuleChecker {
         std::string error;
         if (ReadRecordPattern(general.format().regex(), &error).pattern == nullptr)
           Violation(source_ + ".format.regex.pattern", std::move(error));
+        for (const std::string& name : ColumnsOf(general.format())) CheckColumnName(source_ + ".format.regex.pattern", name);
         break;
       }
       case RecordFormat::kJson:
@@ -357,15 +358,17 @@ class FoldRuleChecker {
     std::set<std::string_view> names;
     for (int i = 0; i < fields.size(); ++i) {
       const std::string item = ItemPath(path, static_cast<size_t>(i));
-      if (!IsFieldName(fields[i]) || fields[i].size() > kMaxFieldNameBytes) {
-        Violation(
-            item,
-            fmt::format("{} is no field name; one has letters, digits and underscores, does not begin with a digit, and is "
-                        "at most {} long",
-                        Quoted(fields[i]), kMaxFieldNameBytes));
-      }
+      CheckColumnName(item, fields[i]);
       if (!names.insert(fields[i]).second) Violation(item, Quoted(fields[i]) + " is listed twice");
     }
+  }
+
+  void CheckColumnName(const std::string& path, const std::string& name) {
+    if (IsFieldName(name) && name.size() <= kMaxFieldNameBytes) return;
+    Violation(path, fmt::format(
+                        "{} is no field name; one has letters, digits and underscores, does not begin with a digit, and is "
+                        "at most {} long",
+                        Quoted(name), kMaxFieldNameBytes));
   }
 
   void CheckKey() {

@@ -238,7 +238,7 @@ class QueryReader {
     for (const SqlNode& target : targets) ReadTarget(target);
     // What is wrong with one that is there was told.
     if (query_.measures.empty() && problems_->empty())
-      Problem(begin_, "SELECT has no measure, which is SUM(..), COUNT(..), AVG(..) or a quotient of two");
+      Problem(begin_, "SELECT has no measure, which is SUM(..), COUNT(..), AVG(..), MAX(..), MIN(..) or a quotient");
   }
 
   // What SELECT has under this name, if it is no column; else the node itself.
@@ -348,11 +348,12 @@ class QueryReader {
     // A key that is wrong was told.
     const bool all_keys = std::ranges::none_of(query_.keys, [](const SqlQuery::Key& key) { return key.text.text.empty(); });
     if (!is_key && all_keys)
-      Problem(at, "this is neither in GROUP BY nor a measure, SUM(..), COUNT(..), AVG(..) or a quotient of two");
+      Problem(at, "this is neither in GROUP BY nor a measure, SUM(..), COUNT(..), AVG(..), MAX(..), MIN(..) or a quotient");
   }
 
   static constexpr char kNoMeasure[] =
-      "a measure is SUM(..), COUNT(..), AVG(..), MAX(..), MIN(..) or a quotient of two, as SUM(a) / COUNT(*), which is null "
+      "a measure is SUM(..), COUNT(..), AVG(..), MAX(..), MIN(..) or a quotient of sums and counts, as SUM(a) / COUNT(*), "
+      "which is null "
       "where it divides "
       "by 0 "
       "and keeps its decimals: what is computed otherwise belongs inside, as SUM(0.8 * clicks) for 0.8 * SUM(clicks), which "
@@ -387,7 +388,10 @@ class QueryReader {
     const std::string function = SqlName(FieldOf(call, "funcname"));
     const std::string shown = absl::AsciiStrToUpper(function);
     if (call.contains("agg_distinct")) {
-      Problem(at, fmt::format("{}(DISTINCT ..) is not supported: distinct counts of partitions do not add up", shown));
+      const bool same = function == "max" || function == "min";
+      Problem(at, same
+                      ? fmt::format("{0}(DISTINCT ..) is {0}(..); leave DISTINCT out", shown)
+                      : fmt::format("{}(DISTINCT ..) is not supported: distinct counts of partitions do not add up", shown));
       return std::nullopt;
     }
     if (function != "sum" && function != "count" && function != "avg" && function != "max" && function != "min") {
@@ -506,7 +510,9 @@ class QueryReader {
       return "";
     }
     if (query_.measures.empty()) return "";
-    Problem(at, "ORDER BY begins with the measure that ranks, SUM(..), COUNT(..), AVG(..), a quotient of two, or its name");
+    Problem(at,
+            "ORDER BY begins with the measure that ranks, SUM(..), COUNT(..), AVG(..), MAX(..), MIN(..), a quotient, or its "
+            "name");
     return "";
   }
 

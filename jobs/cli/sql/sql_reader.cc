@@ -234,7 +234,7 @@ class JobWriter {
     };
     if (kind != "delimited" && !kind.empty())
       refuse({"separator", "fields", "quoting", "null_as", "trim", "bom"}, "delimited records");
-    if (kind != "regex") refuse({"pattern", "unmatched"}, "regex records");
+    if (kind != "regex" && !kind.empty()) refuse({"pattern", "unmatched"}, "regex records");
     if (kind == "json" || kind == "text") {
       Put(kind, Map(option->offset), &format);
       return format;

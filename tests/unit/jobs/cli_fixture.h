@@ -70,7 +70,7 @@ class FakeDriver : public DriverService::Service {
   }
   grpc::Status SetPaused(grpc::ServerContext*, const SetPausedRequest* request, SetPausedReply* reply) override {
     for (JobStatus& job : jobs) {
-      if (job.job() != request->job()) continue;
+      if (job.job() != request->job() && job.job_id() != request->job()) continue;
       job.set_state(request->paused() ? JOB_PAUSED : JOB_RUNNING);
       job.set_paused_at_us(request->paused() ? 1'764'331'200'000'000 : 0);
       reply->set_job_id(job.job_id());

@@ -133,7 +133,7 @@ score: n
   EXPECT_EQ(bad("a"), "a 7000000000") << "a group that took no part";
   EXPECT_EQ(bad("a n=5 "), "BAD_UNMATCHED_RECORD");
   EXPECT_EQ(bad("\n"), "BAD_UNMATCHED_RECORD");
-  EXPECT_EQ(bad("\xff"), "BAD_UNMATCHED_RECORD");
+  EXPECT_EQ(bad("a n=1\xff"), "BAD_MALFORMED_RECORD");
   EXPECT_EQ(bad(""), "BAD_EMPTY_RECORD");
   EXPECT_EQ(bad("a n=99999999999999999999"), "BAD_NUMBER_OUT_OF_RANGE n");
   Trial filters(absl::StrReplaceAll(spec, {{"UNMATCHED", "filter"}}));

@@ -134,8 +134,9 @@ TEST(PlanTest, AllProblemsAreToldAtOnce) {
   Let* const let = fold.add_let();
   let->set_name("v");
   let->set_expression("nope");
-  EXPECT_THAT(Problems(fold), ElementsAre(HasSubstr("let.v: 'nope' is no field"), HasSubstr("where: is a number"),
-                                          HasSubstr("key: is a list"), HasSubstr("measures.score: min stands alone")));
+  EXPECT_THAT(Problems(fold),
+              ElementsAre(HasSubstr("let.v: 'nope' is no field"), HasSubstr("where: is a number"),
+                          HasSubstr("key: is a list"), HasSubstr("measures.score: computes with max or min")));
 }
 
 // What is wrong with a measure, and the part of it that is meant; "" if nothing is.
@@ -167,8 +168,10 @@ TEST(PlanTest, AMeasureIsAnAggregateOrAQuotientOfTwo) {
   EXPECT_EQ(MeasureProblemOf("max(n)"), "");
   EXPECT_THAT(MeasureProblemOf("max()"), HasSubstr("max has 0 arguments"));
   EXPECT_THAT(MeasureProblemOf("max(t)"), HasSubstr("@ t"));
-  EXPECT_THAT(MeasureProblemOf("max(n) / count()"), HasSubstr("max stands alone"));
-  EXPECT_THAT(MeasureProblemOf("max(n) + 1"), HasSubstr("computes with an aggregate"));
+  EXPECT_THAT(MeasureProblemOf("max(n) / count()"), HasSubstr("max or min, which stand alone"));
+  EXPECT_THAT(MeasureProblemOf("(max(n) + 1) / count()"), HasSubstr("max or min, which stand alone"));
+  EXPECT_THAT(MeasureProblemOf("max(n) - min(n)"), HasSubstr("compared in having"));
+  EXPECT_THAT(MeasureProblemOf("max(n) + 1"), HasSubstr("computes with max or min"));
 }
 
 TEST(PlanTest, ARowHasASumForEachAggregateAndForEachThatMayBeNull) {
