@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "common/limits.h"
+#include "fmt/format.h"
+#include "jobs/plan/measures.h"
 #include "jobs/plan/sources.h"
 
 namespace tenfold {
@@ -24,6 +27,9 @@ absl::StatusOr<RecordDecoder> RecordDecoder::Create(const JobSpec& spec, size_t 
 }
 
 absl::StatusOr<std::vector<RecordDecoder>> RecordDecoder::CreateAll(const JobSpec& spec) {
+  // A driver has checked this; what another one sends is no reason to write beyond a row.
+  if (const size_t sums = MeasuresOf(spec).ranking.sums; sums > kMaxSums)
+    return absl::InvalidArgumentError(fmt::format("the job has {} sums in a row; {} are allowed", sums, kMaxSums));
   std::vector<RecordDecoder> decoders;
   for (size_t source = 0; source < SourceCount(spec.fold().general()); ++source) {
     absl::StatusOr<RecordDecoder> decoder = Create(spec, source);

@@ -114,6 +114,19 @@ TEST_F(RecordFoldTest, NothingIsFoldedBehindTheEndOfTheJob) {
   EXPECT_EQ(cursors_[0].records, 2u);
 }
 
+TEST_F(RecordFoldTest, MoreSumsThanARowHasAreRefused) {
+  JobSpec spec;
+  GeneralFold* const fold = spec.mutable_fold()->mutable_general();
+  fold->mutable_format()->mutable_text();
+  fold->add_key("value");
+  for (int i = 0; i < 40; ++i) {
+    Measure* const measure = fold->add_measures();
+    measure->set_name("m" + std::to_string(i));
+    measure->set_expression("max(length(value))");
+  }
+  EXPECT_EQ(RecordFold::Create(spec).status().message(), "the job has 80 sums in a row; 32 are allowed");
+}
+
 TEST_F(RecordFoldTest, ARecordIsReadAsItsSourceSays) {
   JobSpec spec;
   GeneralFold* const fold = spec.mutable_fold()->mutable_general();
