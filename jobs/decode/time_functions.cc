@@ -14,9 +14,8 @@ constexpr int64_t kDaysFromMonday = 3;
 // The rest of a division that is rounded down.
 int64_t FloorMod(int64_t a, int64_t b) { return (a % b + b) % b; }
 
-}  // namespace
-
-Fraction DatePart(TimeUnit unit, int64_t us, const PaneCalendar& calendar) {
+// A part in millionths.
+int64_t PartOf(TimeUnit unit, int64_t us, const PaneCalendar& calendar) {
   const int64_t shown = us + calendar.OffsetAt(us);
   const int64_t day = calendar.DayOf(us);
   const int64_t weekday = FloorMod(day + kDaysFromMonday, kDaysPerWeek);
@@ -29,32 +28,38 @@ Fraction DatePart(TimeUnit unit, int64_t us, const PaneCalendar& calendar) {
   DateOfDays(dated, &year, &month, &day_of_month);
   switch (unit) {
     case TimeUnit::kEpoch:
-      return Fraction(us) * Fraction(1, 1, 6);
+      return us;
     case TimeUnit::kSecond:
-      return Fraction(FloorMod(shown, kMinute)) * Fraction(1, 1, 6);
+      return FloorMod(shown, kMinute);
     case TimeUnit::kMinute:
-      return Fraction(FloorMod(shown, kHour) / kMinute);
+      return (FloorMod(shown, kHour) / kMinute) * kSecond;
     case TimeUnit::kHour:
-      return Fraction(FloorMod(shown, 24 * kHour) / kHour);
+      return (FloorMod(shown, 24 * kHour) / kHour) * kSecond;
     case TimeUnit::kDay:
-      return Fraction(day_of_month);
+      return day_of_month * kSecond;
     case TimeUnit::kWeek:
-      return Fraction((dated - DaysOfDate(year, 1, 1)) / kDaysPerWeek + 1);
+      return ((dated - DaysOfDate(year, 1, 1)) / kDaysPerWeek + 1) * kSecond;
     case TimeUnit::kMonth:
-      return Fraction(month);
+      return month * kSecond;
     case TimeUnit::kQuarter:
-      return Fraction((month - 1) / kMonthsPerQuarter + 1);
+      return ((month - 1) / kMonthsPerQuarter + 1) * kSecond;
     case TimeUnit::kYear:
     case TimeUnit::kIsoYear:
-      return Fraction(year);
+      return year * kSecond;
     case TimeUnit::kWeekday:
-      return Fraction((weekday + 1) % kDaysPerWeek);
+      return ((weekday + 1) % kDaysPerWeek) * kSecond;
     case TimeUnit::kIsoWeekday:
-      return Fraction(weekday + 1);
+      return (weekday + 1) * kSecond;
     case TimeUnit::kDayOfYear:
-      return Fraction(dated - DaysOfDate(year, 1, 1) + 1);
+      return (dated - DaysOfDate(year, 1, 1) + 1) * kSecond;
   }
-  return {};
+  return 0;
+}
+
+}  // namespace
+
+Fraction DatePart(TimeUnit unit, int64_t us, const PaneCalendar& calendar) {
+  return Fraction::OfDecimal(PartOf(unit, us, calendar), 1, 6);
 }
 
 int64_t DateTrunc(TimeUnit unit, int64_t us, const PaneCalendar& calendar) {

@@ -17,11 +17,17 @@ using Answer = std::variant<Datum, Trouble>;
 constexpr int64_t kSecond = 1'000'000;
 constexpr int64_t kDay = 86'400 * kSecond;
 
-Answer Number(Rational number) { return Datum{.is = std::move(number)}; }
+Answer Number(Rational number) {
+  Answer answer;
+  std::get<Datum>(answer).is = std::move(number);
+  return answer;
+}
 Answer Time(const BigInt& us) {
   const std::optional<Instant> instant = InstantOf(Rational(us));
   if (!instant) return Trouble{BAD_NUMBER_OUT_OF_RANGE};
-  return Datum{.is = *instant};
+  Answer answer;
+  std::get<Datum>(answer).is = *instant;
+  return answer;
 }
 
 bool IsLeap(int64_t year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
