@@ -5,6 +5,7 @@
 #include <set>
 
 #include "absl/strings/ascii.h"
+#include "common/text/utf8.h"
 #include "fmt/format.h"
 #include "jobs/plan/pane_calendar.h"
 
@@ -161,6 +162,7 @@ PaneUnit CalendarUnitOf(TimeUnit unit) {
 }
 
 std::string TimeFormatProblem(std::string_view format) {
+  if (!IsUtf8(format)) return "is not UTF-8";
   std::set<char> seen;
   for (size_t i = format.find('%'); i < format.size(); i = format.find('%', i + 2)) {
     const std::string_view directive = format.substr(i, 2);
