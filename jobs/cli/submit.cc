@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "common/process/process.h"
 #include "common/process/random_id.h"
@@ -58,31 +59,29 @@ std::string IdOf(DriverService::Stub* driver, const std::string& called) {
   return driver->GetStatus(&looking, look, &job).ok() && job.state() != JOB_CANCELLED ? job.job_id() : called;
 }
 
-int Cancel(const CliGlobals& globals, const Options& options) {
-  CancelRequest request;
+// Makes a call that is about the job of the options, and prints its id.
+template <typename Reply, typename Request>
+int AskOfJob(const CliGlobals& globals, const Options& options, Request request,
+             grpc::Status (DriverService::Stub::*call)(grpc::ClientContext*, const Request&, Reply*)) {
   request.set_job(options.job);
-  CancelReply reply;
+  Reply reply;
   const grpc::Status status = AskTwice(globals, kDriverTimeout, [&](DriverService::Stub* driver, auto* context) {
     if (request.job() == options.job) request.set_job(IdOf(driver, options.job));
-    return driver->Cancel(context, request, &reply);
+    return (driver->*call)(context, request, &reply);
   });
   if (!status.ok()) return ReportError(globals, status);
   PrintData(JobIdLine(options.output, options.job, reply.job_id()));
   return kExitOk;
 }
 
+int Cancel(const CliGlobals& globals, const Options& options) {
+  return AskOfJob(globals, options, CancelRequest(), &DriverService::Stub::Cancel);
+}
+
 int SetPaused(const CliGlobals& globals, const Options& options, bool paused) {
   SetPausedRequest request;
-  request.set_job(options.job);
   request.set_paused(paused);
-  SetPausedReply reply;
-  const grpc::Status status = AskTwice(globals, kDriverTimeout, [&](DriverService::Stub* driver, auto* context) {
-    if (request.job() == options.job) request.set_job(IdOf(driver, options.job));
-    return driver->SetPaused(context, request, &reply);
-  });
-  if (!status.ok()) return ReportError(globals, status);
-  PrintData(JobIdLine(options.output, options.job, reply.job_id()));
-  return kExitOk;
+  return AskOfJob(globals, options, std::move(request), &DriverService::Stub::SetPaused);
 }
 
 // Says what an update changed, a sentence for each key of the spec.

@@ -1,6 +1,4 @@
 // What the oracle makes of date_part, date_trunc and time.
-#include <array>
-#include <limits>
 #include <set>
 
 #include "absl/strings/ascii.h"

@@ -19,7 +19,7 @@ Units RowMeasure::NumberOf(Units of_row) const {
 
 Units RowMeasure::SumOf(int64_t units) const {
   if (!is_height()) return units;
-  return Units{kind == Kind::kMax ? units : -units} - kNoContribution;
+  return HeightOf(kind == Kind::kMax ? units : -units);
 }
 
 std::optional<Fraction> RowMeasure::ValueOf(std::span<const Units> sums) const {

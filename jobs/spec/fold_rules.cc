@@ -183,15 +183,16 @@ class FoldRuleChecker {
   void CheckDeclared(const GeneralFold& fold, size_t source) {
     const GeneralFold first = FoldOfSource(fold, 0);
     const GeneralFold other = FoldOfSource(fold, source);
-    const auto has = [](const GeneralFold& of, const std::string& name) {
-      const std::vector<std::string> columns = ColumnsOf(of.format());
+    const auto has = [](const GeneralFold& of, const std::vector<std::string>& columns, const std::string& name) {
       return std::ranges::find(of.fields(), name, &Field::name) != of.fields().end() ||
              std::ranges::find(columns, name) != columns.end();
     };
+    const std::vector<std::string> first_columns = ColumnsOf(first.format());
+    const std::vector<std::string> other_columns = ColumnsOf(other.format());
     const std::string path = PathOf(source) + ".fields";
     for (const Field& field : first.fields()) {
       const auto same = std::ranges::find(other.fields(), field.name(), &Field::name);
-      if (!has(other, field.name())) {
+      if (!has(other, other_columns, field.name())) {
         Violation(path, fmt::format("has no {}, which {} has; sources have the same fields", field.name(), PathOf(0)));
       } else if (same != other.fields().end() && same->type() != field.type()) {
         Violation(path + "." + field.name(),
@@ -200,7 +201,7 @@ class FoldRuleChecker {
       }
     }
     for (const Field& field : other.fields()) {
-      if (!has(first, field.name()))
+      if (!has(first, first_columns, field.name()))
         Violation(path + "." + field.name(), fmt::format("is no field of {}; sources have the same fields", PathOf(0)));
     }
   }
