@@ -21,7 +21,7 @@ class HeightSet {
 
   // A spec that breaks the rules may have more, which are none then.
   void Add(size_t m) { bits_ |= m < kMost ? uint64_t{1} << m : 0; }
-  // Whether the m-th is one, from 0 on.
+  // The m-th sum is a height, counted from 0.
   bool Has(size_t m) const { return m < kMost && (bits_ >> m & 1) != 0; }
   bool empty() const { return bits_ == 0; }
   // Bit m is of the m-th.
@@ -33,7 +33,7 @@ class HeightSet {
   uint64_t bits_ = 0;
 };
 
-// What a record contributes to a height: x of max(x), -x of min(x), both in units of 1e-9; or this, where x is null.
+// A record contributes x to the height of max(x) and -x to that of min(x), in units of 1e-9; this where x is null.
 inline constexpr int64_t kNoContribution = std::numeric_limits<int64_t>::min();
 
 inline Units HeightOf(int64_t contribution) { return Units{contribution} - kNoContribution; }
@@ -42,7 +42,7 @@ inline Units ContributionOf(Units height) {
   return static_cast<Units>(static_cast<Uint128>(height) + static_cast<Uint128>(Units{kNoContribution}));
 }
 
-// What two sums, or two heights, are together. Sums are added modulo 2^128, since a peer or a damaged file may give any.
+// Two sums are added modulo 2^128, since a peer or a damaged file may give any; of two heights the higher one counts.
 inline Units Joined(bool are_heights, Units a, Units b) {
   return are_heights ? std::max(a, b) : static_cast<Units>(static_cast<Uint128>(a) + static_cast<Uint128>(b));
 }

@@ -1,5 +1,5 @@
-// What the keys of a job are ranked by: one of the sums or heights of their rows, or a quotient of two sums, from the
-// highest down or from the lowest up. Pure.
+// A job ranks its keys by one of the sums or heights of their rows, or by a quotient of two sums, from the highest down or
+// from the lowest up. Pure.
 #pragma once
 
 #include <compare>
@@ -19,7 +19,7 @@ struct Ranking {
   size_t sums = 1;
   // Which of them ranks.
   size_t by = 0;
-  // Whether the lowest comes first; of heights the lowest one, which is that of the highest min(x).
+  // The lowest comes first; of heights that is the lowest one, which the highest min(x) has.
   bool ascending = false;
   // Set where a quotient ranks. A worker's sums, and bounds of them, say nothing of it, so what compares partials goes by
   // the sum `by`, which is as good as any.
@@ -31,9 +31,9 @@ struct Ranking {
 
   // What partials are compared by.
   Ranking OfPartials() const { return {.sums = sums, .by = by, .ascending = ascending, .quotient = {}, .heights = heights}; }
-  // Whether a height ranks: then a total is no sum of partials.
+  // A height ranks, so that a total is no sum of partials.
   bool IsByHeight() const { return !quotient && heights.Has(by); }
-  // What sum m of two partials, or of a total and what is added to it, is together.
+  // Joins sum m of two partials, or of a total and what is added to it.
   Units Join(size_t m, Units a, Units b) const { return Joined(heights.Has(m), a, b); }
 
   // What a row is ranked by, the highest first: the sum, or its negative. A sum may be any number, as a peer or a damaged

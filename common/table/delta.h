@@ -22,7 +22,7 @@ struct Delta {
   std::span<const Units> others = {};
 };
 
-// What a delta, or a whole row, adds to a state's digest.
+// Returns what a delta, or a whole row, adds to a state's digest.
 inline Uint128 DigestTerm(const Delta& delta) {
   return DigestTerm(delta.key, delta.count, delta.sum, delta.others, delta.heights);
 }

@@ -72,6 +72,9 @@ BadReason ReadInstant(std::string_view text, Instant* instant);
 std::optional<Instant> InstantOf(const Rational& us);
 // The nearest whole number, half to even.
 BigInt Nearest(const Rational& number);
+// The Gregorian calendar.
+bool IsLeap(int64_t year);
+int64_t MonthDays(int64_t year, int64_t month);
 // The text form in keys and concat.
 std::string FormOf(const Datum& datum);
 

@@ -308,14 +308,14 @@ Answer TimeFunction(const std::string& name, const std::vector<Datum>& a) {
   return Datum{.is = *instant};
 }
 
+}  // namespace
+
 // The days of the months before each date are counted one by one.
-bool IsLeap(int year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
-int MonthDays(int year, int month) {
-  constexpr std::array<int, 12> kDays = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+bool IsLeap(int64_t year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
+int64_t MonthDays(int64_t year, int64_t month) {
+  constexpr std::array<int64_t, 12> kDays = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   return kDays[static_cast<size_t>(month) - 1] + (month == 2 && IsLeap(year) ? 1 : 0);
 }
-
-}  // namespace
 
 Answer CallFunction(const std::string& name, const std::vector<Datum>& arguments) {
   if (name == "concat") {

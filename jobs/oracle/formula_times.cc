@@ -1,6 +1,4 @@
 // What the oracle makes of date_part, date_trunc and time.
-#include <set>
-
 #include "absl/strings/ascii.h"
 #include "glog/logging.h"
 #include "jobs/oracle/formula.h"
@@ -28,12 +26,7 @@ Answer Time(const BigInt& us) {
   return answer;
 }
 
-bool IsLeap(int64_t year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
 int64_t YearDays(int64_t year) { return IsLeap(year) ? 366 : 365; }
-int64_t MonthDays(int64_t year, int64_t month) {
-  if (month == 2) return IsLeap(year) ? 29 : 28;
-  return std::set<int64_t>{4, 6, 9, 11}.contains(month) ? 30 : 31;
-}
 
 // The days from 1970 to the first one of a year, counted year by year.
 int64_t DaysBefore(int64_t year) {
