@@ -75,6 +75,9 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
       plan[shard].clear_next_owner();
     }
   }
+  for (const auto& [shard, worker] : called_off_) {
+    if (shard < plan.size() && plan[shard].next_owner() == worker) plan[shard].clear_next_owner();
+  }
   // Without any worker there is nothing to plan.
   const bool nobody = job_->assignment.empty() && input.live.empty();
   if (nobody || SameOwners(plan, job_->assignment)) return std::nullopt;
@@ -94,12 +97,14 @@ void ShardMoves::OnWorkersChanged() {
     const WorkerInfo* info = cluster_->FindLive(entry.first);
     return info == nullptr || info->incarnation != entry.second.incarnation;
   });
-  std::erase_if(doubtful_, [&](const auto& entry) {
+  const auto is_lost = [&](const auto& entry) {
     const bool lost = !cluster_->IsLive(entry.second);
     // It may come back with the same state, which would not have been folded again then.
     if (lost) doubts_.erase(entry.first);
     return lost;
-  });
+  };
+  std::erase_if(doubtful_, is_lost);
+  std::erase_if(called_off_, is_lost);
 }
 
 void ShardMoves::OnFound(const FoundPartitions& found) {
@@ -155,8 +160,8 @@ std::set<std::string> ShardMoves::Preparers() const {
   std::set<std::string> workers;
   for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
     const std::string& worker = job_->assignment[s].next_owner();
-    if (worker.empty() || !acks_->Has(worker) || preparing_.contains(worker) || ready_.contains(s) || acks_->Rests(worker))
-      continue;
+    if (worker.empty() || !acks_->Has(worker) || preparing_.contains(worker) || acks_->Rests(worker)) continue;
+    if (ready_.contains(s) || called_off_.contains({s, worker})) continue;
     workers.insert(worker);
   }
   return workers;
@@ -169,7 +174,7 @@ PrepareRequest ShardMoves::MakePrepare(const std::string& worker, RequestId id, 
   *request.mutable_id() = std::move(id);
   request.set_budget_ms(kPrepareBudgetMs);
   for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
-    if (job_->assignment[s].next_owner() != worker || ready_.contains(s)) continue;
+    if (job_->assignment[s].next_owner() != worker || ready_.contains(s) || called_off_.contains({s, worker})) continue;
     for (const uint32_t p : job_->PartitionsOf(s)) {
       PartitionOffset* target = request.add_targets();
       target->set_partition(p);
@@ -268,9 +273,11 @@ RefoldProgress ShardMoves::Progress(uint32_t shard) const {
 // ---- comparison with the journal ----
 
 void ShardMoves::OnAssignReply(const std::string& worker, const AssignRequest& request, const AssignReply& reply) {
-  std::erase_if(doubtful_, [&](const auto& doubt) {
+  const auto has_dropped = [&](const auto& doubt) {
     return doubt.second == worker && !Lists(request.owned(), doubt.first) && !Lists(request.prepared(), doubt.first);
-  });
+  };
+  std::erase_if(doubtful_, has_dropped);
+  std::erase_if(called_off_, has_dropped);
   for (const ShardPosition& position : reply.shards()) {
     const uint32_t s = position.shard();
     if (s >= job_->assignment.size() || job_->assignment[s].owner() != worker) continue;
@@ -315,6 +322,7 @@ std::string ShardMoves::Doubt(uint32_t shard, const std::string& worker) {
   if (const std::string& owner = job_->assignment[shard].owner(); !owner.empty() && owner != worker) {
     LOG(ERROR) << "job " << job_->spec.name() << ": shard " << shard << " folded again by worker " << worker
                << " has another digest than batch " << job_->last_batch.batch() << "; it stays with worker " << owner;
+    called_off_.insert({shard, worker});
     log_differs_ |= ++doubts_[shard] > 1;
     refolding_ = Refolding::kCompacted;
     return "";

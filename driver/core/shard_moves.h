@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -80,7 +81,8 @@ class ShardMoves {
   // The worker's state of the shard disagrees with the journal: nobody has the shard until the worker has dropped that
   // state, and then it is folded again. Returns why the job has to stop instead, or nothing: the start of the log is gone,
   // or the shard was folded again once already, and what is doubtful is the journal, or a log that was compacted. A next
-  // owner whose state disagrees takes nothing from the owner: the move is called off.
+  // owner whose state disagrees takes nothing from the owner: the move is called off, and the worker is not named again
+  // before it has dropped that state.
   std::string Doubt(uint32_t shard, const std::string& worker);
 
  private:
@@ -137,6 +139,8 @@ class ShardMoves {
   std::set<uint32_t> uncompared_;
   // By shard: the worker that has to drop its state, and how often the shard was doubted.
   std::map<uint32_t, std::string> doubtful_;
+  // Shards with workers whose move was called off, and that have to drop the state that disagreed.
+  std::set<std::pair<uint32_t, std::string>> called_off_;
   std::map<uint32_t, int> doubts_;
   std::set<std::string> places_;
 };

@@ -276,12 +276,19 @@ void SimulatedCluster::BeObeyed() {
     driver->CrashAndBeObeyed();
     return world_.At(8'000, [this] { BeObeyed(); });
   }
-  // A job whose submission was lost with its driver is submitted again.
-  for (auto& [id, job] : world_.jobs) {
-    if (!driver->followed(id).partitions.empty() || driver->IsNameTaken(id)) continue;
+  for (const auto& [id, job] : world_.jobs) world_.At(10'000, [this, id = id] { SubmitWhatWasLost(id); });
+}
+
+void SimulatedCluster::SubmitWhatWasLost(const std::string& job_id) {
+  SimulatedDriver* driver = AnyDriver();
+  if (!driver->followed(job_id).partitions.empty()) return;
+  // The job that has the name may yet be cancelled.
+  if (!driver->IsNameTaken(job_id)) {
+    SimulatedJob& job = world_.jobs.at(job_id);
     job.log.partitions.resize(static_cast<size_t>(job.submitted.partitions_size()));
-    world_.At(10'000, [driver, id = id] { driver->Submit(id, 0); });
+    driver->Submit(job_id, 0);
   }
+  world_.At(10'000, [this, job_id] { SubmitWhatWasLost(job_id); });
 }
 
 void SimulatedCluster::EndFaults() {

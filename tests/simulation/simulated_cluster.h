@@ -44,6 +44,8 @@ class SimulatedCluster {
   void Truncate(SimulatedJob* job, const SimulatedDriver& driver);
   // Starts the driver with a restored journal until no worker refuses it for its epoch, as its sentence says.
   void BeObeyed();
+  // Submits the job again if its submission was lost with its driver.
+  void SubmitWhatWasLost(const std::string& job_id);
   void EndFaults();
   bool IsCaughtUp();
 

@@ -25,7 +25,8 @@ SimulatedWorld::SimulatedWorld(uint64_t seed, std::map<std::string, int>* hits, 
   limits.merge_floor = 0;
   // Enough memory for every job, for none, or for about one.
   if (Chance(0.5)) limits.merge_memory = Chance(0.7) ? 1 : 150'000;
-  limits.least_merge = 300 + Draw(1'500);
+  // Every merge takes as many slices as its keys need in that, each with a message to and fro.
+  limits.least_merge = 1'000 + Draw(1'500);
   if (Chance(0.5)) part_bytes = 1 + Draw(200);
   if (Chance(0.2)) max_kept_changes = 1 + Draw(20);
 }
