@@ -10,7 +10,8 @@ namespace tenfold {
 namespace {
 
 constexpr int64_t kFaultsForMs = 60'000;
-constexpr int64_t kCatchUpWithinMs = 240'000;
+// Long enough for many final windows, each of them merged in slices of a few keys.
+constexpr int64_t kCatchUpWithinMs = 1'200'000;
 constexpr int64_t kHeartbeatMs = 500;
 
 }  // namespace
