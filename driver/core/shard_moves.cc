@@ -161,10 +161,13 @@ std::set<std::string> ShardMoves::Preparers() const {
   for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
     const std::string& worker = job_->assignment[s].next_owner();
     if (worker.empty() || !acks_->Has(worker) || preparing_.contains(worker) || acks_->Rests(worker)) continue;
-    if (ready_.contains(s) || called_off_.contains({s, worker})) continue;
-    workers.insert(worker);
+    if (Prepares(worker, s)) workers.insert(worker);
   }
   return workers;
+}
+
+bool ShardMoves::Prepares(const std::string& worker, uint32_t shard) const {
+  return job_->assignment[shard].next_owner() == worker && !ready_.contains(shard) && !called_off_.contains({shard, worker});
 }
 
 PrepareRequest ShardMoves::MakePrepare(const std::string& worker, RequestId id, int64_t now_us) {
@@ -174,7 +177,7 @@ PrepareRequest ShardMoves::MakePrepare(const std::string& worker, RequestId id, 
   *request.mutable_id() = std::move(id);
   request.set_budget_ms(kPrepareBudgetMs);
   for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
-    if (job_->assignment[s].next_owner() != worker || ready_.contains(s) || called_off_.contains({s, worker})) continue;
+    if (!Prepares(worker, s)) continue;
     for (const uint32_t p : job_->PartitionsOf(s)) {
       PartitionOffset* target = request.add_targets();
       target->set_partition(p);

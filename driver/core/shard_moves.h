@@ -113,6 +113,8 @@ class ShardMoves {
     int64_t total = 0;
   };
 
+  // Whether the worker is to fold the shard up, and can go on with it.
+  bool Prepares(const std::string& worker, uint32_t shard) const;
   // A position of the present Prepare: whether the shard may change hands now, or is doubtful.
   void OnPosition(const ShardPosition& position, const std::string& worker, const PrepareUnderWay& prepare, int64_t now_us,
                   Prepared* prepared);
@@ -139,9 +141,9 @@ class ShardMoves {
   std::set<uint32_t> uncompared_;
   // By shard: the worker that has to drop its state, and how often the shard was doubted.
   std::map<uint32_t, std::string> doubtful_;
+  std::map<uint32_t, int> doubts_;
   // Shards with workers whose move was called off, and that have to drop the state that disagreed.
   std::set<std::pair<uint32_t, std::string>> called_off_;
-  std::map<uint32_t, int> doubts_;
   std::set<std::string> places_;
 };
 

@@ -8,6 +8,21 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
+class JobMovesTest : public JobMachineTest {
+ protected:
+  // After batch 1 worker b is lost; what a has prepared of b's shard has another digest than the journal.
+  void LoseBAndDisagree() {
+    const std::vector<Send<PrepareRequest>> prepares = LoseB();
+    ASSERT_THAT(prepares, SizeIs(1));
+    PrepareReply reply;
+    ShardPosition* position = reply.add_shards();
+    position->set_shard(1);
+    *position->mutable_offsets() = prepares[0].request.targets();
+    position->mutable_digest()->set_high(1);
+    job_.OnReply(prepares[0], reply, now_us_, &actions_);
+  }
+};
+
 TEST_F(JobMachineTest, AShardOfACompactedTopicWaitsForItsOwner) {
   JobSpec spec = Submitted().spec();
   spec.mutable_source()->set_allow_compacted(true);
@@ -39,30 +54,16 @@ TEST_F(JobMachineTest, NoShardMovesBeforeKafkaHasToldWhatItHas) {
   EXPECT_TRUE(moves_where_partitions_begin_at({0, 0}));
 }
 
-TEST_F(JobMachineTest, ANextOwnerThatDisagreesTakesNothingFromTheOwner) {
-  const std::vector<Send<PrepareRequest>> prepares = LoseB();
-  ASSERT_THAT(prepares, SizeIs(1));
-  PrepareReply reply;
-  ShardPosition* position = reply.add_shards();
-  position->set_shard(1);
-  *position->mutable_offsets() = prepares[0].request.targets();
-  position->mutable_digest()->set_high(1);
-  job_.OnReply(prepares[0], reply, now_us_, &actions_);
+TEST_F(JobMovesTest, ANextOwnerThatDisagreesTakesNothingFromTheOwner) {
+  ASSERT_NO_FATAL_FAILURE(LoseBAndDisagree());
   const JournalRecord record = TakeRecord();
   ASSERT_TRUE(record.has_shards_assigned());
   EXPECT_EQ(record.shards_assigned().shards(1).owner(), "b");
   EXPECT_EQ(record.shards_assigned().shards(1).next_owner(), "");
 }
 
-TEST_F(JobMachineTest, ANextOwnerThatDisagreedIsNamedAgainOnlyOnceItHasDroppedItsState) {
-  const std::vector<Send<PrepareRequest>> prepares = LoseB();
-  ASSERT_THAT(prepares, SizeIs(1));
-  PrepareReply reply;
-  ShardPosition* position = reply.add_shards();
-  position->set_shard(1);
-  *position->mutable_offsets() = prepares[0].request.targets();
-  position->mutable_digest()->set_high(1);
-  job_.OnReply(prepares[0], reply, now_us_, &actions_);
+TEST_F(JobMovesTest, ANextOwnerThatDisagreedIsNamedAgainOnlyOnceItHasDroppedItsState) {
+  ASSERT_NO_FATAL_FAILURE(LoseBAndDisagree());
   Take<Send<AssignRequest>>();
   Apply(TakeRecord());
   job_.OnPartitions(found_, now_us_, &actions_);
