@@ -134,6 +134,13 @@ void Driver::LogJob(const JournalRecord& record, const ClusterMachine& cluster) 
   };
   if (record.has_job_submitted()) LOG(INFO) << name(record.job_submitted().job_id()) << " is submitted";
   if (record.has_job_updated()) LOG(INFO) << name(record.job_updated().job_id()) << " is updated";
+  if (record.has_refold_begun()) LOG(INFO) << name(record.refold_begun().job_id()) << " is refolded for another spec";
+  if (record.has_refold_switched())
+    LOG(INFO) << name(record.refold_switched().job_id()) << " has switched to the spec that it was refolded for";
+  if (record.has_refold_ended()) {
+    LOG(ERROR) << name(record.refold_ended().job_id())
+               << " goes on with its spec, as it cannot be refolded: " << record.refold_ended().reason();
+  }
   if (record.has_job_paused()) LOG(INFO) << name(record.job_paused().job_id()) << " is paused";
   if (record.has_job_resumed()) LOG(INFO) << name(record.job_resumed().job_id()) << " goes on";
   if (record.has_job_cancelled()) LOG(INFO) << name(record.job_cancelled().job_id()) << " is cancelled";
@@ -147,24 +154,16 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
   LogJob(record, *cluster);
   if (record.has_job_updated()) {
     const std::string& id = record.job_updated().job_id();
-    const JobMachine* job = cluster->FindJob(id);
     std::deque<Journalled>& waiting = changing_[id];
-    if (job == nullptr || waiting.empty()) return;
-    // The sinks' files are then free for the new ones.
-    EndLater(id, TakeReplaced(*job), [this, id, journalled = waiting.front()] {
-      Post([this, id, journalled](ClusterMachine* cluster_then, int64_t, Actions*) {
-        const JobMachine* updated = cluster_then->FindJob(id);
-        const auto parts = parts_.find(id);
-        if (updated != nullptr && parts != parts_.end() && parts->second.sinks == nullptr)
-          OpenSinks(updated->job(), &parts->second);
-        journalled->set_value(absl::OkStatus());
-      });
-    });
+    if (waiting.empty()) return;
+    ReplaceParts(id, waiting.front());
     waiting.pop_front();
   }
-  if (record.has_job_paused() || record.has_job_resumed()) {
-    std::deque<Journalled>& waiting =
-        changing_[record.has_job_paused() ? record.job_paused().job_id() : record.job_resumed().job_id()];
+  if (record.has_refold_switched()) ReplaceParts(record.refold_switched().job_id(), nullptr);
+  if (record.has_job_paused() || record.has_job_resumed() || record.has_refold_begun()) {
+    std::deque<Journalled>& waiting = changing_[record.has_job_paused()    ? record.job_paused().job_id()
+                                                : record.has_job_resumed() ? record.job_resumed().job_id()
+                                                                           : record.refold_begun().job_id()];
     if (waiting.empty()) return;
     waiting.front()->set_value(absl::OkStatus());
     waiting.pop_front();
@@ -185,6 +184,21 @@ void Driver::OnJournaled(const JournalRecord& record, ClusterMachine* cluster, i
   }
 }
 
+void Driver::ReplaceParts(const std::string& job_id, const Journalled& journalled) {
+  const JobMachine* job = cluster_.FindJob(job_id);
+  if (job == nullptr) return;
+  // The sinks' files are then free for the new ones.
+  EndLater(job_id, TakeReplaced(*job), [this, job_id, journalled] {
+    Post([this, job_id, journalled](ClusterMachine* cluster_then, int64_t, Actions*) {
+      const JobMachine* updated = cluster_then->FindJob(job_id);
+      const auto parts = parts_.find(job_id);
+      if (updated != nullptr && parts != parts_.end() && parts->second.sinks == nullptr)
+        OpenSinks(updated->job(), &parts->second);
+      if (journalled != nullptr) journalled->set_value(absl::OkStatus());
+    });
+  });
+}
+
 absl::Status Driver::OpenJob(const JobMachine& machine) {
   const JournalledJob& job = machine.job();
   if (parts_.contains(job.job_id)) return absl::OkStatus();
@@ -193,10 +207,15 @@ absl::Status Driver::OpenJob(const JobMachine& machine) {
   JobParts& parts = parts_[job.job_id];
   parts.topics = *std::move(topics);
   parts.spec = job.spec;
+  parts.fold = job.fold();
   OpenSinks(job, &parts);
   if (job.last_batch.batch() > 0) parts.topics->SetGroupOffsets(job.partitions, NextOffsetsOf(job.last_batch));
   committed_.Set(job.job_id, job.last_batch.batch());
   return absl::OkStatus();
+}
+
+JobSinks::Options Driver::SinksOf(const JournalledJob& job) {
+  return {job.job_id, job.spec, job.former_specs, job.first_result, job.sinks_after, nullptr, nullptr};
 }
 
 void Driver::OpenSinks(const JournalledJob& job, JobParts* parts) {
@@ -205,9 +224,10 @@ void Driver::OpenSinks(const JournalledJob& job, JobParts* parts) {
       cluster->OnForked(id, sink, knows, now_us, actions);
     });
   };
-  parts->sinks = std::make_shared<JobSinks>(
-      JobSinks::Options{job.job_id, job.spec, job.first_result, job.sinks_after, &options_.places, std::move(forked)},
-      journal_.get());
+  JobSinks::Options options = SinksOf(job);
+  options.places = &options_.places;
+  options.forked = std::move(forked);
+  parts->sinks = std::make_shared<JobSinks>(options, journal_.get());
   if (job.last_batch.batch() > 0) parts->sinks->OnCommitted(job.last_batch.batch(), job.partitions);
 }
 
@@ -218,8 +238,10 @@ Driver::JobParts Driver::TakeReplaced(const JobMachine& machine) {
   if (it == parts_.end()) return {};
   JobParts& parts = it->second;
   const JobSpec before = std::exchange(parts.spec, job.spec);
+  const bool refolded = std::exchange(parts.fold, job.fold()) != job.fold();
   JobParts replaced;
-  if (!std::ranges::equal(before.sinks(), job.spec.sinks(), MessageDifferencer::Equals))
+  // Sinks write what batches are by the specs that they were made by.
+  if (refolded || !std::ranges::equal(before.sinks(), job.spec.sinks(), MessageDifferencer::Equals))
     replaced.sinks = std::move(parts.sinks);
   if (MessageDifferencer::Equals(before.source(), job.spec.source())) return replaced;
   // Where no client can be made of the new spec the parts go, and are opened again when they are needed, with the reason.

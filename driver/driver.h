@@ -81,8 +81,9 @@ class Driver {
     std::shared_ptr<JobTopics> topics;
     // Null while an update replaces them.
     std::shared_ptr<JobSinks> sinks;
-    // The spec that both were made of.
+    // The spec that both were made of, and how many refolds had switched then.
     JobSpec spec;
+    uint32_t fold = 0;
   };
   // What a caller waits for: that its record is journalled, and what it replaces or ends has ended.
   using Journalled = std::shared_ptr<std::promise<absl::Status>>;
@@ -127,6 +128,10 @@ class Driver {
   void OnJournaled(const JournalRecord& record, ClusterMachine* cluster, int64_t now_us, Actions* actions);
   absl::Status OpenJob(const JobMachine& job);
   void OpenSinks(const JournalledJob& job, JobParts* parts);
+  // Has the parts be those of the job's present spec, and then tells `journalled`, if it is not null.
+  void ReplaceParts(const std::string& job_id, const Journalled& journalled);
+  // What sinks are made of, but for where they may write and whom they tell.
+  static JobSinks::Options SinksOf(const JournalledJob& job);
   // Takes what the job's present spec needs anew out of the parts.
   JobParts TakeReplaced(const JobMachine& job);
   absl::StatusOr<std::vector<Partition>> Resolve(const JobSpec& spec);

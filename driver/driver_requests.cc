@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -94,7 +95,8 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
     return (*job)->job().spec;
   });
   if (!before.ok()) return before.status();
-  if (const std::string wrong = CheckUpdate(*before, spec); !wrong.empty()) return absl::FailedPreconditionError(wrong);
+  if (const std::string wrong = CheckUpdate(*before, spec, request.refold()); !wrong.empty())
+    return absl::FailedPreconditionError(wrong);
   const CallSlot slot(&waiting_calls_);
   if (!slot.status().ok()) return slot.status();
   if (!google::protobuf::util::MessageDifferencer::Equals(before->source(), spec.source())) {
@@ -108,6 +110,8 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
     }
     if (const auto resolved = Resolve(present); !resolved.ok()) return resolved.status();
   }
+  bool refolds = false;
+  bool ends_refold = false;
   const auto promise = std::make_shared<std::promise<absl::Status>>();
   const absl::StatusOr<std::string> job_id =
       Ask<std::string>([&](ClusterMachine* cluster, int64_t now_us, Actions* actions) -> absl::StatusOr<std::string> {
@@ -115,21 +119,39 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
         if (!found.ok()) return found.status();
         const JournalledJob& job = (*found)->job();
         // The job may be another one by now.
-        if (const std::string wrong = CheckUpdate(job.spec, spec); !wrong.empty())
+        if (const std::string wrong = CheckUpdate(job.spec, spec, request.refold()); !wrong.empty())
           return absl::FailedPreconditionError(wrong);
+        refolds = !FoldDifference(job.spec, spec).empty();
+        ends_refold = (*found)->refold() != nullptr;
+        const auto under_way = [&](const Refold* refold) {
+          return refold != nullptr && google::protobuf::util::MessageDifferencer::Equals(refold->job().spec, spec);
+        };
+        if (refolds && under_way((*found)->refold()) && !(*found)->has_changes() && !(*found)->is_ending_refold()) {
+          ends_refold = false;
+          promise->set_value(absl::OkStatus());
+          return job.job_id;
+        }
         JournalRecord change;
-        JobUpdated& updated = *change.mutable_job_updated();
-        updated.set_job_id(job.job_id);
-        *updated.mutable_spec() = spec;
-        const std::vector<uint64_t> after = JobSinks::After(
-            {job.job_id, job.spec, job.first_result, job.sinks_after, nullptr, nullptr}, spec, job.last_batch.batch());
-        updated.mutable_sinks_after()->Add(after.begin(), after.end());
+        const auto fill = [&](auto* record, uint64_t last) {
+          record->set_job_id(job.job_id);
+          *record->mutable_spec() = spec;
+          const std::vector<uint64_t> after = JobSinks::After(SinksOf(job), spec, last);
+          record->mutable_sinks_after()->Add(after.begin(), after.end());
+        };
+        if (refolds) {
+          change.mutable_refold_begun()->set_states_id(RefoldStatesId(job.job_id, RandomId()));
+          fill(change.mutable_refold_begun(), std::numeric_limits<uint64_t>::max());
+        } else {
+          fill(change.mutable_job_updated(), job.last_batch.batch());
+        }
         return Change(cluster, job.job_id, std::move(change), promise, now_us, actions);
       });
   if (!job_id.ok()) return job_id.status();
   if (absl::Status updated = Await(promise->get_future()); !updated.ok()) return updated;
   UpdateReply reply;
   reply.set_job_id(*job_id);
+  reply.set_refolds(refolds);
+  reply.set_ends_refold(ends_refold);
   return reply;
 }
 
@@ -249,6 +271,7 @@ absl::StatusOr<ListJobsReply> Driver::ListJobs() {
       job.clear_partitions();
       job.clear_shards();
       job.clear_sinks();
+      if (job.has_refold()) job.mutable_refold()->clear_spec();
     }
     return reply;
   });
@@ -265,6 +288,8 @@ absl::StatusOr<JobStatus> Driver::GetStatus(const GetStatusRequest& request) {
 absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, const std::function<bool()>& is_cancelled) {
   std::string job_id;
   ResultSpec first_result;
+  // The batch that is asked for, where it is not the last.
+  std::optional<BatchCommitted> other;
   const auto look = [&](ClusterMachine*, int64_t, Actions*) -> absl::StatusOr<GetBatchReply> {
     const absl::StatusOr<const JobMachine*> machine = FindJob(job_id.empty() ? request.job() : job_id);
     if (!machine.ok()) return machine.status();
@@ -273,10 +298,13 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     first_result = job.first_result;
     GetBatchReply reply;
     reply.set_job(job.spec.name());
-    *reply.mutable_spec() = WithoutSecrets(job.spec);
+    *reply.mutable_batch() = other ? *other : job.last_batch;
+    JobSpec spec = job.SpecOf(reply.batch());
+    // Its log is read as the present spec says, whatever a refold has changed.
+    *spec.mutable_source() = job.spec.source();
+    *reply.mutable_spec() = WithoutSecrets(spec);
     reply.set_brokers(job.brokers());
     reply.mutable_partitions()->Add(job.partitions.begin(), job.partitions.end());
-    *reply.mutable_batch() = job.last_batch;
     reply.set_lag((*machine)->lag());
     (*machine)->ends().AddStuck(reply.mutable_stuck());
     return reply;
@@ -301,8 +329,14 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
   if (reply->batch().batch() != wanted) {
     absl::StatusOr<BatchCommitted> batch = journal_->ReadBatch(job_id, wanted);
     if (!batch.ok()) return batch.status();
-    *reply->mutable_batch() = *std::move(batch);
-    if (!reply->batch().has_result()) *reply->mutable_batch()->mutable_result() = first_result;
+    other = *std::move(batch);
+    if (!other->has_result()) *other->mutable_result() = first_result;
+    if (other->fold() != reply->batch().fold()) {
+      // A refold has changed what the job folds, since the batch.
+      reply = Ask<GetBatchReply>(look);
+      if (!reply.ok()) return reply;
+    }
+    *reply->mutable_batch() = *std::move(other);
   }
   // An update may have changed what the result is, since the batch.
   *reply->mutable_spec() = SpecOfBatch(std::move(*reply->mutable_spec()), reply->batch());

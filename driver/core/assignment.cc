@@ -90,7 +90,7 @@ std::vector<ShardAssignment> PlanAssignment(const AssignmentInput& input) {
     }
   }
 
-  while (input.can_refold && loads.Count(loads.Most()) - loads.Count(loads.Least()) > 1) {
+  while (input.balances && input.can_refold && loads.Count(loads.Most()) - loads.Count(loads.Least()) > 1) {
     const std::string from = loads.Most();
     const std::string to = loads.Least();
     // Moves the last shard, so that the first ones, which have the initial scores, move least.

@@ -24,6 +24,8 @@ struct AssignmentInput {
   std::set<uint32_t> fresh;
   // Whether shards can be folded again from the start offsets. If not, no shard moves.
   bool can_refold = true;
+  // Whether shards move for the balance alone.
+  bool balances = true;
   // Shards whose state disagreed with the journal. They have no owner until the worker has dropped that state.
   std::set<uint32_t> doubtful;
 };

@@ -48,8 +48,8 @@ class AssignmentAcks {
     uint64_t assignment = 0;
   };
 
-  const ClusterView* const cluster_;
-  const JournalledJob* const job_;
+  const ClusterView* cluster_;
+  const JournalledJob* job_;
   // By worker id.
   std::map<std::string, Acknowledged> acknowledged_;
   std::set<std::string> asked_;

@@ -50,6 +50,8 @@ BatchCommitted MakeBatchRecord(const JournalledJob& job, const Attempt& attempt,
   BatchCommitted batch;
   batch.set_job_id(job.job_id);
   batch.set_batch(job.last_batch.batch() + 1);
+  batch.set_fold(job.fold());
+  if (job.closed_until_us) batch.set_closed_until_us(*job.closed_until_us);
   batch.set_k(job.spec.top());
   *batch.mutable_result() = ResultSpecOf(job.spec);
   std::vector<int64_t> next_offsets(job.partitions.size());

@@ -30,6 +30,12 @@ const std::string& JobIdOf(const JournalRecord& record) {
       return record.job_paused().job_id();
     case JournalRecord::kJobResumed:
       return record.job_resumed().job_id();
+    case JournalRecord::kRefoldBegun:
+      return record.refold_begun().job_id();
+    case JournalRecord::kRefoldSwitched:
+      return record.refold_switched().job_id();
+    case JournalRecord::kRefoldEnded:
+      return record.refold_ended().job_id();
     case JournalRecord::kJobFailed:
       return record.job_failed().job_id();
     case JournalRecord::kJobFinished:
@@ -38,6 +44,23 @@ const std::string& JobIdOf(const JournalRecord& record) {
       return record.job_cancelled().job_id();
     default:
       return none;
+  }
+}
+
+// Whether workers may have other states to keep than before the record, or states of other shards.
+bool ChangesStates(const JournalRecord& record) {
+  switch (record.kind_case()) {
+    case JournalRecord::kShardsAssigned:
+    case JournalRecord::kJobUpdated:
+    case JournalRecord::kRefoldBegun:
+    case JournalRecord::kRefoldSwitched:
+    case JournalRecord::kRefoldEnded:
+    case JournalRecord::kJobFailed:
+    case JournalRecord::kJobFinished:
+    case JournalRecord::kJobCancelled:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -86,6 +109,7 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
     case JournalRecord::kJobSubmitted: {
       const JobSubmitted& submitted = record.job_submitted();
       submitting_.erase(submitted.spec().name());
+      job_of_states_[submitted.job_id()] = submitted.job_id();
       jobs_[submitted.job_id()] = std::make_unique<JobMachine>(&cluster_, submitted, record.time_us());
       return;
     }
@@ -105,6 +129,7 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
     }
     return;
   }
+  if (record.has_refold_begun()) job_of_states_[record.refold_begun().states_id()] = JobIdOf(record);
   job->Apply(record, now_us, actions);
   if (record.has_job_cancelled()) {
     JobStatus cancelled = job->Status();
@@ -114,13 +139,16 @@ void ClusterMachine::Apply(const JournalRecord& record, int64_t now_us, Actions*
     cancelled.clear_shards();
     // The top is no longer shown, and it may take a megabyte.
     ClearResult(cancelled.mutable_last_batch());
-    cancelled_ids_.insert(cancelled.job_id());
     cancelled_.push_front(std::move(cancelled));
     if (cancelled_.size() > kMaxCancelledShown) cancelled_.pop_back();
     jobs_.erase(JobIdOf(record));
   }
-  if (!record.has_shards_assigned() && !record.has_job_cancelled() && !record.has_job_finished()) return;
-  planned_.erase(JobIdOf(record));
+  if (!ChangesStates(record)) return;
+  if (record.has_shards_assigned()) planned_.erase(StatesOf(record.shards_assigned()));
+  std::erase_if(planned_, [this](const auto& planned) {
+    const JobMachine* const of = FindOfStates(planned.first);
+    return of == nullptr || of->job().finished;
+  });
   CountShards();
 }
 
@@ -204,10 +232,15 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
   reply.set_lease_ms(cluster_.options.lease_ms);
   reply.set_notice(members_.TakeNotice(request.worker_id()));
   for (const std::string& job_id : request.job_ids()) {
-    const JobMachine* const job = Find(job_id);
-    if (cancelled_ids_.contains(job_id) || (job != nullptr && job->job().finished)) {
+    const JobMachine* const job = FindOfStates(job_id);
+    const bool is_known = job_of_states_.contains(job_id);
+    if ((is_known && job == nullptr) || (job != nullptr && job->job().finished)) {
       reply.add_dropped_job_ids(job_id);
-    } else if (job == nullptr && unknown_ids_.insert(job_id).second) {
+    } else if (JobMachine* const of = is_known ? nullptr : Find(JobIdOfStates(job_id)); of != nullptr) {
+      const Planning planning(this, actions);
+      of->OnForked(absl::StrCat("worker ", request.worker_id()),
+                   "has states of a refold of the job, which the journal does not know", now_us, actions);
+    } else if (!is_known && unknown_ids_.insert(job_id).second) {
       LOG(WARNING) << "worker " << request.worker_id() << " has states of job " << job_id
                    << ", which the journal does not know: it is an older copy. The states stay where they are";
     }
@@ -221,25 +254,36 @@ void ClusterMachine::CountShards() {
   for (const auto& [id, job] : jobs_) {
     // Workers drop what they have of it.
     if (job->job().finished) continue;
-    std::set<std::string> has = job->places();
-    if (const auto planned = planned_.find(id); planned != planned_.end()) {
-      for (const ShardAssignment& shard : planned->second.shards()) has.insert({shard.owner(), shard.next_owner()});
-    }
-    for (const ShardAssignment& shard : job->job().assignment) {
-      has.insert({shard.owner(), shard.next_owner()});
-      if (const auto it = cluster_.workers.find(shard.owner()); it != cluster_.workers.end()) ++it->second.shards;
-    }
-    for (const std::string& worker : has) {
-      if (const auto it = cluster_.workers.find(worker); it != cluster_.workers.end()) ++it->second.jobs;
-    }
+    CountStates(job->job(), job->places());
+    // Workers have files and threads for these states as for another job's.
+    if (job->refold() != nullptr) CountStates(job->refold()->job(), {});
   }
+}
+
+void ClusterMachine::CountStates(const JournalledJob& job, std::set<std::string> has) {
+  if (const auto planned = planned_.find(job.states_id); planned != planned_.end()) {
+    for (const ShardAssignment& shard : planned->second.shards()) has.insert({shard.owner(), shard.next_owner()});
+  }
+  for (const ShardAssignment& shard : job.assignment) {
+    has.insert({shard.owner(), shard.next_owner()});
+    if (const auto it = cluster_.workers.find(shard.owner()); it != cluster_.workers.end()) ++it->second.shards;
+  }
+  for (const std::string& worker : has) {
+    if (const auto it = cluster_.workers.find(worker); it != cluster_.workers.end()) ++it->second.jobs;
+  }
+}
+
+std::string ClusterMachine::StatesOf(const ShardsAssigned& assigned) {
+  if (!assigned.states_id().empty()) return assigned.states_id();
+  const JobMachine* const job = Find(assigned.job_id());
+  return job == nullptr ? assigned.job_id() : job->job().states_id;
 }
 
 void ClusterMachine::CountPlanned(const Actions& actions, size_t from) {
   for (size_t i = from; i < actions.size(); ++i) {
     const auto* append = std::get_if<AppendRecord>(&actions[i]);
     if (append == nullptr || !append->record.has_shards_assigned()) continue;
-    planned_[append->record.shards_assigned().job_id()] = append->record.shards_assigned();
+    planned_[StatesOf(append->record.shards_assigned())] = append->record.shards_assigned();
     CountShards();
   }
 }
@@ -270,7 +314,7 @@ absl::Status ClusterMachine::Submit(const JobSubmitted& submitted, Actions* acti
   }
   const bool under_way =
       std::ranges::any_of(submitting_, [&](const auto& other) { return other.second == submitted.job_id(); });
-  if (under_way || jobs_.contains(submitted.job_id()) || cancelled_ids_.contains(submitted.job_id()))
+  if (under_way || job_of_states_.contains(submitted.job_id()))
     return absl::AlreadyExistsError(absl::StrCat("the job id ", submitted.job_id(), " is taken"));
   if (const std::string full = CheckRoom(); !full.empty())
     return absl::ResourceExhaustedError(absl::StrCat("job ", name, " does not fit: ", full));
@@ -289,6 +333,19 @@ absl::Status ClusterMachine::Change(JournalRecord change, int64_t now_us, Action
     return absl::FailedPreconditionError(absl::StrCat("job ", job->name(),
                                                       job->job().finished ? " is finished" : " has failed",
                                                       ", and does not go on; cancel it and submit it anew"));
+  }
+  // Whether the spec needs a refold was found out for one that is about to change.
+  if (job->is_ending_refold() && (change.has_job_updated() || change.has_refold_begun()))
+    return absl::UnavailableError(absl::StrCat("the refold of job ", job->name(), " ends just now; ask again"));
+  if (change.has_refold_begun()) {
+    if (const std::string reason = job->CannotRefold(); !reason.empty())
+      return absl::FailedPreconditionError(absl::StrCat("job ", job->name(), " cannot be refolded: ", reason));
+    if (const std::string full = cluster_.NoRoom(); !full.empty() && job->refold() == nullptr)
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the states that a refold of job ", job->name(), " builds do not fit: ", full,
+                       ", and no other has room. Add a worker, ", "raise its limit, or cancel a job"));
+    if (job_of_states_.contains(change.refold_begun().states_id()))
+      return absl::AlreadyExistsError("the id of the refold's states is taken");
   }
   const Planning planning(this, actions);
   job->Change(std::move(change), now_us, actions);
@@ -332,6 +389,12 @@ void ClusterMachine::OnSinks(const std::string& job_id, const SinkStatus& slowes
 JobMachine* ClusterMachine::Find(const std::string& job_id) {
   const auto it = jobs_.find(job_id);
   return it == jobs_.end() ? nullptr : it->second.get();
+}
+
+JobMachine* ClusterMachine::FindOfStates(const std::string& states_id) {
+  const auto it = job_of_states_.find(states_id);
+  JobMachine* const job = it == job_of_states_.end() ? nullptr : Find(it->second);
+  return job != nullptr && job->HasStates(states_id) ? job : nullptr;
 }
 
 const JobMachine* ClusterMachine::FindJob(const std::string& job) const {

@@ -64,7 +64,7 @@ class ClusterMachine {
   template <typename Request>
   void OnReply(const Send<Request>& sent, const absl::StatusOr<ReplyOf<Request>>& reply, int64_t now_us, Actions* actions) {
     NotePause(now_us);
-    JobMachine* const job = Find(sent.request.id().job_id());
+    JobMachine* const job = FindOfStates(sent.request.id().job_id());
     absl::Status sound = reply.status();
     if constexpr (std::is_same_v<Request, FoldRequest> || std::is_same_v<Request, LookUpRequest>) {
       // Nobody takes in what is of a job that is gone.
@@ -108,6 +108,10 @@ class ClusterMachine {
   };
 
   JobMachine* Find(const std::string& job_id);
+  // The job whose states workers have under this id, for its batches or a refold; nullptr if nothing needs such states.
+  JobMachine* FindOfStates(const std::string& states_id);
+  // The id of the states that are assigned.
+  std::string StatesOf(const ShardsAssigned& assigned);
   void Apply(const JournalRecord& record, int64_t now_us, Actions* actions);
   // Extends every lease by the time that the driver stood still. Called before an event is handled.
   void NotePause(int64_t now_us);
@@ -116,6 +120,8 @@ class ClusterMachine {
   // Finds out who can be used, tells the jobs if that changed or is known to have `changed`, and sends pings that are due.
   void CheckMembers(bool changed, int64_t now_us, Actions* actions);
   void CountShards();
+  // Counts one job's states, of which these workers have some, and those that they are assigned to.
+  void CountStates(const JournalledJob& job, std::set<std::string> has);
   // Counts the assignments among the actions from this place on, before they are journalled, so that two jobs that are
   // planned at once do not both take the last room.
   void CountPlanned(const Actions& actions, size_t from);
@@ -128,10 +134,11 @@ class ClusterMachine {
   // Jobs that are submitted and not journalled yet; their names are taken.
   std::map<std::string, std::string> submitting_;
   std::deque<JobStatus> cancelled_;
-  // Assignments that are on their way to the journal, by job id.
+  // Assignments that are on their way to the journal, by the states' id.
   std::map<std::string, ShardsAssigned> planned_;
-  // The ids of all cancelled jobs, and of those that workers have and the journal does not know.
-  std::set<std::string> cancelled_ids_;
+  // The job of every id that states ever had, also of jobs that were cancelled; and ids that workers have and the journal
+  // does not know.
+  std::map<std::string, std::string> job_of_states_;
   std::set<std::string> unknown_ids_;
   bool started_ = false;
   // The time of the last event.

@@ -43,14 +43,18 @@ JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted
 void JobMachine::Append(JournalRecord record, Actions* actions) {
   CHECK(!appending_) << "job " << job_.job_id << " has a record under way";
   appending_ = true;
+  ending_refold_ = record.has_refold_switched() || record.has_refold_ended();
   actions->push_back(AppendRecord{std::move(record)});
 }
 
 void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* actions) {
   const bool live = std::exchange(appending_, false);
+  ending_refold_ = false;
   const BatchCommitted before = record.has_batch_committed() ? std::exchange(job_.last_batch, {}) : BatchCommitted();
   if (record.has_job_updated()) SetResult(record.job_updated().spec());
-  job_.Apply(record);
+  const bool is_of_refold = record.has_shards_assigned() && !record.shards_assigned().states_id().empty();
+  if (!is_of_refold) job_.Apply(record);
+  if (refold_ != nullptr && is_of_refold == record.has_shards_assigned()) refold_->Apply(record);
   switch (record.kind_case()) {
     case JournalRecord::kPartitionsAdded:
       replies_.Resize(job_.partitions.size());
@@ -60,13 +64,26 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       next_start_us_ = live ? now_us : 0;
       break;
     case JournalRecord::kShardsAssigned:
+      if (is_of_refold) break;
       moves_.OnAssigned();
       next_start_us_ = live ? now_us : 0;
       break;
     case JournalRecord::kBatchCommitted:
       if (live) ApplyBatch(before, now_us, actions);
       break;
+    case JournalRecord::kRefoldBegun:
+      refold_ = std::make_unique<Refold>(cluster_, job_, record.refold_begun(), record.time_us());
+      refold_->moves().Learn(moves_);
+      break;
+    case JournalRecord::kRefoldSwitched:
+      ApplySwitch(record.refold_switched());
+      next_start_us_ = live ? now_us : 0;
+      break;
+    case JournalRecord::kRefoldEnded:
+      refold_.reset();
+      break;
     case JournalRecord::kJobUpdated:
+      refold_.reset();
       search_.Restart();
       moves_.OnUpdated();
       ends_.ForgetTruncated();
@@ -84,9 +101,11 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
       break;
     case JournalRecord::kJobFailed:
     case JournalRecord::kJobFinished:
+      refold_.reset();
       merge_->Close();
       break;
     case JournalRecord::kJobCancelled:
+      refold_.reset();
       merge_->Close();
       if (live) actions->push_back(CloseJob{job_.job_id});
       break;
@@ -154,6 +173,7 @@ void JobMachine::Change(JournalRecord change, int64_t now_us, Actions* actions) 
 void JobMachine::Advance(int64_t now_us, Actions* actions) {
   if (appending_ || job_.cancelled) return;
   acks_.EndRests(now_us);
+  if (refold_ != nullptr) refold_->acks().EndRests(now_us);
   if (cancel_asked_) return Cancel(actions);
   if (job_.failed || job_.finished) return;
   if (!forked_.empty()) return Fail(forked_, actions);
@@ -163,7 +183,7 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
       changes_.pop_front();
       return Append(std::move(record), actions);
     }
-    if (job_.IsComplete()) {
+    if (job_.IsComplete() && refold_ == nullptr) {
       JournalRecord record;
       record.mutable_job_finished()->set_job_id(job_.job_id);
       EndAttempt({}, now_us, kNever);
@@ -184,13 +204,20 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
       for (Partition& partition : found) *added->add_partitions() = std::move(partition);
       return Append(std::move(record), actions);
     }
+    if (std::optional<JournalRecord> record = NextOfRefold(now_us)) return Append(*std::move(record), actions);
     if (now_us >= next_start_us_) job_.IsPaused() ? LookAtEnds(now_us, actions) : BeginAttempt(now_us, actions);
   }
   if (search_.Begin(now_us)) actions->push_back(FindPartitions{job_.job_id});
   AssignOutsideAttempt(actions);
-  for (const std::string& worker : moves_.Preparers()) {
-    actions->push_back(Send<PrepareRequest>{worker, moves_.MakePrepare(worker, MakeId(worker), now_us)});
-  }
+  Prepare(job_, &moves_, now_us, actions);
+  if (refold_ == nullptr) return;
+  AssignRefold(actions);
+  Prepare(refold_->job(), &refold_->moves(), now_us, actions);
+}
+
+void JobMachine::Prepare(const JournalledJob& job, ShardMoves* moves, int64_t now_us, Actions* actions) {
+  for (const std::string& worker : moves->Preparers())
+    actions->push_back(Send<PrepareRequest>{worker, moves->MakePrepare(worker, MakeId(worker, job), now_us)});
 }
 
 void JobMachine::AssignOutsideAttempt(Actions* actions) {
@@ -203,7 +230,7 @@ void JobMachine::AssignOutsideAttempt(Actions* actions) {
     if (owns && attempt_.phase != PHASE_IDLE) continue;
     const bool prepares = std::any_of(job_.assignment.begin(), job_.assignment.end(),
                                       [&](const ShardAssignment& shard) { return shard.next_owner() == id; });
-    if (!owns && !prepares && !worker.job_ids.contains(job_.job_id)) continue;
+    if (!owns && !prepares && !worker.job_ids.contains(job_.states_id)) continue;
     acks_.SetAsked(id);
     AssignRequest request = job_.MakeAssign(id, MakeId(id));
     replies_.SetLogs(&request);
@@ -215,6 +242,7 @@ int64_t JobMachine::NextTimeUs() const {
   if (appending_ || job_.IsOver()) return kNever;
   int64_t next = search_.NextTimeUs();
   if (attempt_.phase == PHASE_IDLE) next = std::min(next, next_start_us_);
+  if (refold_ != nullptr) next = std::min(next, refold_->acks().NextTimeUs());
   return std::min(next, acks_.NextTimeUs());
 }
 
@@ -234,6 +262,7 @@ void JobMachine::BeginAssign(int64_t now_us, Actions* actions) {
 void JobMachine::OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_us,
                          Actions* actions) {
   const RequestId& id = sent.request.id();
+  if (id.job_id() != job_.states_id) return OnRefoldReply(sent, reply, now_us, actions);
   acks_.SetAnswered(sent.worker);
   if (job_.IsOver() || id.epoch() != cluster_->epoch || id.assignment() != job_.assignment_number ||
       sent.request.partitions_size() != static_cast<int>(job_.partitions.size()) || id.attempt() < spec_attempt_) {
@@ -264,7 +293,7 @@ void JobMachine::BeginFold(int64_t now_us, Actions* actions) {
   attempt_.replays = moves_.replays();
   attempt_.replied_us = now_us;
   // A guess, as the records that are folded now may have later times.
-  if (windows_.any() && job_.last_batch.has_window()) attempt_.window = job_.last_batch.window();
+  if (windows_.any() && job_.IsBatchOfFold() && job_.last_batch.has_window()) attempt_.window = job_.last_batch.window();
   AskFolds(now_us, actions);
 }
 
@@ -391,6 +420,7 @@ void JobMachine::FailAttempt(const std::string& worker, const absl::Status& stat
 
 void JobMachine::OnReply(const Send<PrepareRequest>& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_us,
                          Actions* actions) {
+  if (sent.request.id().job_id() != job_.states_id) return OnRefoldReply(sent, reply, now_us, actions);
   const ShardMoves::Prepared prepared = moves_.OnReply(sent.worker, sent.request, reply, now_us);
   if (!prepared.counts) return;
   // Nothing is decided while a record is being journalled; the shard is found doubtful, or ownerless, again.
@@ -403,6 +433,8 @@ void JobMachine::OnWorkersChanged(int64_t now_us, Actions* actions) {
   if (job_.IsOver()) return;
   acks_.OnWorkersChanged();
   moves_.OnWorkersChanged();
+  if (refold_ != nullptr) refold_->acks().OnWorkersChanged();
+  if (refold_ != nullptr) refold_->moves().OnWorkersChanged();
   if (attempt_.phase == PHASE_ASSIGN || attempt_.phase == PHASE_FOLD || attempt_.phase == PHASE_MERGE) {
     const auto lost = std::find_if(attempt_.owners.begin(), attempt_.owners.end(), [&](const std::string& owner) {
       const bool is_told = attempt_.phase == PHASE_ASSIGN && attempt_.awaited.contains(owner);
@@ -441,6 +473,7 @@ void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int6
   // What is under way to the journal is decided; the next search finds the same.
   if (const std::string failure = search_.Failure(now_us); CanDecide() && !failure.empty()) return Fail(failure, actions);
   if (found.ok()) moves_.OnFound(*found);
+  if (found.ok() && refold_ != nullptr) refold_->moves().OnFound(*found);
   if (found.ok()) ends_.TakeHighWatermarks(found->high_watermarks, found->holders, now_us);
   const bool is_awaited = is_first && attempt_.phase == PHASE_PLAN;
   if (is_awaited && !found.ok()) {
@@ -455,13 +488,13 @@ void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int6
 
 // ---- requests ----
 
-RequestId JobMachine::MakeId(const std::string& worker) {
+RequestId JobMachine::MakeId(const std::string& worker, const JournalledJob& job) {
   RequestId id;
   id.set_cluster_id(cluster_->cluster_id);
-  id.set_job_id(job_.job_id);
+  id.set_job_id(job.states_id);
   id.set_epoch(cluster_->epoch);
   id.set_attempt(attempt_number_);
-  id.set_assignment(job_.assignment_number);
+  id.set_assignment(job.assignment_number);
   id.set_step(++step_);
   if (job_.lineage.batch() > 0) *id.mutable_lineage() = job_.lineage;
   if (const auto it = cluster_->workers.find(worker); it != cluster_->workers.end())
@@ -499,6 +532,7 @@ JobStatus JobMachine::Status() const {
   if (!job_.IsPaused()) status.set_records_per_second(records_per_second_);
   for (uint32_t p = 0; p < job_.partitions.size(); ++p) *status.add_partitions() = ends_.Status(p);
   replies_.Fill(&status);
+  if (refold_ != nullptr) *status.mutable_refold() = refold_->Status();
   return status;
 }
 

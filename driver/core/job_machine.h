@@ -27,6 +27,7 @@
 #include "driver/core/last_replies.h"
 #include "driver/core/partition_ends.h"
 #include "driver/core/partition_search.h"
+#include "driver/core/refold.h"
 #include "driver/core/shard_moves.h"
 #include "driver/merge/batch_merge.h"
 #include "jobs/plan/plan.h"
@@ -63,8 +64,8 @@ class JobMachine {
   void OnReply(const Send<LookUpRequest>& sent, const absl::StatusOr<LookUpReply>& reply, int64_t now_us, Actions* actions);
   // `who` knows another batch of the job than the journal has (driver/core/lineage.h), so that the job stops.
   void OnForked(const std::string& who, const std::string& knows, int64_t now_us, Actions* actions);
-  // The user gives the job another spec, pauses it or has it go on, which is what the record says. Asks for it to be
-  // journalled, once nothing else is under way; an attempt that is ends.
+  // The user gives the job another spec, at once or after a refold, pauses it or has it go on, which is what the record
+  // says. Asks for it to be journalled, once nothing else is under way; an attempt that is ends.
   void Change(JournalRecord change, int64_t now_us, Actions* actions);
   // The user cancels the job. Asks for the record that ends it to be journalled.
   void Cancel(Actions* actions);
@@ -73,14 +74,25 @@ class JobMachine {
   int64_t NextTimeUs() const;
 
   const JournalledJob& job() const { return job_; }
+  // The refold that is under way; null if none is.
+  const Refold* refold() const { return refold_.get(); }
+  // Whether workers' states with this id are the job's: of its batches, or of its refold.
+  bool HasStates(const std::string& states_id) const {
+    return states_id == job_.states_id || (refold_ != nullptr && states_id == refold_->job().states_id);
+  }
+  // Why the job's states cannot be built anew, as a sentence without its end; "" as far as is known if they can.
+  std::string CannotRefold() const { return moves_.CannotRefold(); }
   const std::string& name() const { return job_.spec.name(); }
   // What the rows of its states are, and what ranks.
   const Ranking& ranking() const { return merge_->ranking(); }
   // The most bytes of a key.
   size_t key_bytes() const { return KeyBytesOf(job_.spec.fold().general()); }
   JobState state() const;
-  // Whether changes are asked for that it does not show yet.
+  // Whether changes are asked for that it does not show yet; and whether the end of its refold, which is another change, is
+  // on its way to the journal.
   bool is_changing() const { return appending_ || !changes_.empty(); }
+  bool has_changes() const { return !changes_.empty(); }
+  bool is_ending_refold() const { return ending_refold_; }
   // What the job waits for; of kind WAITING_NOT if it does not.
   const Waiting& waiting() const { return waiting_; }
   const std::set<std::string>& places() const { return moves_.places(); }
@@ -127,10 +139,22 @@ class JobMachine {
 
   // Sends an Assign to each worker that has yet to acknowledge the assignment and takes no part in the attempt.
   void AssignOutsideAttempt(Actions* actions);
+  // The same for the states that a refold builds, which no attempt asks for.
+  void AssignRefold(Actions* actions);
+  void Prepare(const JournalledJob& job, ShardMoves* moves, int64_t now_us, Actions* actions);
+  // The record that the refold needs next, if there is one.
+  std::optional<JournalRecord> NextOfRefold(int64_t now_us);
+  // The refold has switched: what was known of the former states is void.
+  void ApplySwitch(const RefoldSwitched& switched);
   // A worker refused a request. If that is for the job's lineage the job stops.
   void NoteRefusal(const std::string& worker, const absl::Status& status);
+  void OnRefoldReply(const Send<AssignRequest>& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_us,
+                     Actions* actions);
+  void OnRefoldReply(const Send<PrepareRequest>& sent, const absl::StatusOr<PrepareReply>& reply, int64_t now_us,
+                     Actions* actions);
   void Doubt(uint32_t shard, const std::string& worker, int64_t now_us, Actions* actions);
-  RequestId MakeId(const std::string& worker);
+  RequestId MakeId(const std::string& worker) { return MakeId(worker, job_); }
+  RequestId MakeId(const std::string& worker, const JournalledJob& job);
   // Sends a request of the attempt, whose answer is awaited from now on.
   template <typename Request>
   void Ask(const std::string& worker, Request request, int64_t now_us, Actions* actions);
@@ -154,9 +178,10 @@ class JobMachine {
 
   const ClusterView* const cluster_;
   JournalledJob job_;
-  const JobWindows windows_;
+  JobWindows windows_;
   AssignmentAcks acks_;
   ShardMoves moves_;
+  std::unique_ptr<Refold> refold_;
   PartitionSearch search_;
   PartitionEnds ends_;
   // Of the spec's result; never null.
@@ -166,6 +191,7 @@ class JobMachine {
 
   // A record is on its way to the journal; nothing else is decided until it is there.
   bool appending_ = false;
+  bool ending_refold_ = false;
   bool cancel_asked_ = false;
   // Changes that are asked for and not under way to the journal yet.
   std::deque<JournalRecord> changes_;

@@ -80,6 +80,16 @@ JobWindows::Finals JobWindows::PlanFinals(const std::vector<const PartitionState
   return finals;
 }
 
+int64_t JobWindows::EndOf(int64_t window) const { return calendar_->TimesOf(window).end_us; }
+
+int64_t JobWindows::LastEnded(int64_t us) const {
+  int64_t window = calendar_->PaneOf(us);
+  while (EndOf(window) > us) --window;
+  // Of two that end at once it is the later one.
+  while (EndOf(window + 1) <= us) ++window;
+  return window;
+}
+
 void JobWindows::HoldBack(const std::vector<PartitionState>& counters, const std::vector<int64_t>& next_offsets,
                           std::vector<int64_t>* targets) const {
   std::optional<int64_t> slowest;

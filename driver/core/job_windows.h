@@ -51,6 +51,10 @@ class JobWindows {
   Finals PlanFinals(const std::vector<const PartitionState*>& partitions, const std::vector<WindowRange>& with_rows,
                     std::optional<int64_t> closed_through, const Idle& idle, const std::vector<int64_t>& ends) const;
 
+  // When a window ends, in microseconds of Unix time, and the last window that ends then or before.
+  int64_t EndOf(int64_t window) const;
+  int64_t LastEnded(int64_t us) const;
+
   // Sets the targets of partitions back to their next offsets that are so far ahead of the slowest one, of those with more
   // records, that windows between them would pile up. Of a partition without counters nothing is known.
   void HoldBack(const std::vector<PartitionState>& counters, const std::vector<int64_t>& next_offsets,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "driver/core/job_windows.h"
 #include "driver/core/lineage.h"
 #include "jobs/spec/batch_spec.h"
 #include "jobs/spec/job_spec.h"
@@ -15,11 +16,18 @@ const std::string& BrokersOf(const JobSpec& spec, const std::string& driver_brok
   return spec.source().brokers().empty() ? driver_brokers : spec.source().brokers();
 }
 
+std::string RefoldStatesId(const std::string& job_id, const std::string& random_id) {
+  return absl::StrCat(job_id, ".", random_id);
+}
+
+std::string JobIdOfStates(const std::string& states_id) { return states_id.substr(0, states_id.find('.')); }
+
 JournalledJob::JournalledJob(const JobSubmitted& submitted, int64_t submitted_at, std::string brokers_of_driver)
     : job_id(submitted.job_id()),
       driver_brokers(std::move(brokers_of_driver)),
       submitted_at_us(submitted_at),
       spec(submitted.spec()),
+      states_id(submitted.job_id()),
       first_result(ResultSpecOf(submitted.spec())),
       partitions(submitted.partitions().begin(), submitted.partitions().end()) {
   for (const Partition& partition : partitions) next_offsets.push_back(partition.start_offset());
@@ -46,6 +54,13 @@ void JournalledJob::Apply(const JournalRecord& record) {
     case JournalRecord::kJobUpdated:
       spec = record.job_updated().spec();
       sinks_after.assign(record.job_updated().sinks_after().begin(), record.job_updated().sinks_after().end());
+      refold_failure.clear();
+      break;
+    case JournalRecord::kRefoldBegun:
+      refold_failure.clear();
+      break;
+    case JournalRecord::kRefoldEnded:
+      refold_failure = record.refold_ended().reason();
       break;
     case JournalRecord::kJobPaused:
       if (!IsPaused()) paused_at_us = std::max<int64_t>(1, record.time_us());
@@ -66,6 +81,53 @@ void JournalledJob::Apply(const JournalRecord& record) {
     default:
       break;
   }
+}
+
+JournalledJob JournalledJob::Refolded(const RefoldBegun& begun) const {
+  JournalledJob refolded = *this;
+  refolded.former_specs.push_back(std::exchange(refolded.spec, begun.spec()));
+  refolded.states_id = begun.states_id();
+  refolded.sinks_after.assign(begun.sinks_after().begin(), begun.sinks_after().end());
+  refolded.assignment.clear();
+  refolded.assignment_number = 0;
+  refolded.closed_before.reset();
+  return refolded;
+}
+
+void JournalledJob::Switch(const JournalledJob& refolded, const RefoldSwitched& switched) {
+  spec = refolded.spec;
+  states_id = refolded.states_id;
+  former_specs = refolded.former_specs;
+  sinks_after.assign(switched.sinks_after().begin(), switched.sinks_after().end());
+  assignment = refolded.assignment;
+  for (ShardAssignment& shard : assignment) {
+    shard.set_owner(shard.next_owner());
+    shard.clear_next_owner();
+  }
+  // Workers are told that they own now what they prepared.
+  assignment_number = refolded.assignment_number + 1;
+  refolded_at_batch = switched.after_batch() + 1;
+  closed_until_us.reset();
+  closed_before.reset();
+  if (!switched.has_closed_until_us()) return;
+  closed_until_us = switched.closed_until_us();
+  if (const JobWindows windows(spec); windows.any()) closed_before = windows.LastEnded(*closed_until_us);
+}
+
+std::optional<int64_t> JournalledJob::closed_through() const {
+  if (!IsBatchOfFold()) return closed_before;
+  return last_batch.has_closed_through() ? std::optional(last_batch.closed_through()) : std::nullopt;
+}
+
+std::optional<int64_t> JournalledJob::ClosedUntilUs() const {
+  const JobWindows windows(spec);
+  if (!windows.any() || !IsBatchOfFold() || !last_batch.has_closed_through()) return closed_until_us;
+  return std::max(closed_until_us, std::optional(windows.EndOf(last_batch.closed_through())));
+}
+
+const google::protobuf::RepeatedPtrField<Digest>& JournalledJob::Digests() const {
+  static const BatchCommitted none;
+  return IsBatchOfFold() ? last_batch.digests() : none.digests();
 }
 
 size_t JournalledJob::Shards() const { return std::min<size_t>(kShards, partitions.size()); }
@@ -92,7 +154,7 @@ bool JournalledJob::IsKnown(const Partition& partition) const {
 
 bool JournalledJob::IsBatchDue() const {
   return last_batch.batch() == 0 || last_batch.next_offsets_size() != static_cast<int>(partitions.size()) ||
-         !IsResultOf(last_batch, spec) || last_batch.more_finals();
+         !IsBatchOfFold() || !IsResultOf(last_batch, spec) || last_batch.more_finals();
 }
 
 bool JournalledJob::IsComplete() const {
@@ -142,7 +204,10 @@ JobStatus JournalledJob::Status() const {
   status.set_job(spec.name());
   status.set_job_id(job_id);
   status.set_failure(failure);
-  *status.mutable_spec() = WithoutSecrets(spec);
+  // What is shown of the last batch is shown by this, so that it stays the batch's until there is another.
+  *status.mutable_spec() = WithoutSecrets(SpecOf(last_batch));
+  status.set_refold_failure(refold_failure);
+  status.set_refolded_at_batch(refolded_at_batch);
   status.set_batch(last_batch.batch());
   status.set_submitted_at_us(submitted_at_us);
   *status.mutable_last_batch() = last_batch;

@@ -19,12 +19,21 @@ namespace tenfold {
 // Returns the brokers that a job with this spec reads from: its own or, if it names none, the driver's.
 const std::string& BrokersOf(const JobSpec& spec, const std::string& driver_brokers);
 
+// The id of the states that a refold builds, and the id of the job that such states, or those of its first fold, are of.
+std::string RefoldStatesId(const std::string& job_id, const std::string& random_id);
+std::string JobIdOfStates(const std::string& states_id);
+
 struct JournalledJob {
   // `driver_brokers` are those of jobs whose spec names none.
   JournalledJob(const JobSubmitted& submitted, int64_t submitted_at_us, std::string driver_brokers);
 
-  // A record of this job, in the journal's order.
+  // A record of this job, in the journal's order, but one of a refold's states.
   void Apply(const JournalRecord& record);
+  // The job as it is once the refold switches, with no shard assigned yet. It gets every record of the job meanwhile, and
+  // assignments of these states in place of the job's.
+  JournalledJob Refolded(const RefoldBegun& begun) const;
+  // The refold switches: the job goes on with the spec and the states of `refolded`.
+  void Switch(const JournalledJob& refolded, const RefoldSwitched& switched);
 
   bool IsOver() const { return failed || cancelled || finished; }
   bool IsPaused() const { return paused_at_us != 0; }
@@ -56,8 +65,18 @@ struct JournalledJob {
   FoldRequest MakeFold(const std::string& worker, RequestId id, const std::vector<int64_t>& targets,
                        std::optional<int64_t> window) const;
   // The last window that is final; nullopt if none is.
-  std::optional<int64_t> closed_through() const {
-    return last_batch.has_closed_through() ? std::optional(last_batch.closed_through()) : std::nullopt;
+  std::optional<int64_t> closed_through() const;
+  // The time until which windows have been final, of this fold or one before; nullopt if none has.
+  std::optional<int64_t> ClosedUntilUs() const;
+  // Whether the last batch is of the present fold: else what it says of states and windows is of others.
+  bool IsBatchOfFold() const { return last_batch.fold() == fold(); }
+  // The digests of the present states at next_offsets, by shard; none before they made a batch.
+  const google::protobuf::RepeatedPtrField<Digest>& Digests() const;
+  // How many refolds have switched.
+  uint32_t fold() const { return static_cast<uint32_t>(former_specs.size()); }
+  // The spec that was the job's when the batch was made, but for what the batch says itself (jobs/spec/batch_spec.h).
+  const JobSpec& SpecOf(const BatchCommitted& batch) const {
+    return batch.fold() < former_specs.size() ? former_specs[batch.fold()] : spec;
   }
 
   const std::string job_id;
@@ -65,6 +84,17 @@ struct JournalledJob {
   const int64_t submitted_at_us;
 
   JobSpec spec;
+  // What workers call the job whose states make its batches.
+  std::string states_id;
+  // The specs of earlier folds, the first at first.
+  std::vector<JobSpec> former_specs;
+  // As in the last RefoldSwitched, and the last window of the present spec that ends until then.
+  std::optional<int64_t> closed_until_us;
+  std::optional<int64_t> closed_before;
+  // The first batch by the present fold, if a refold has switched; else 0.
+  uint64_t refolded_at_batch = 0;
+  // Why the last refold came to nothing, if the spec is still the one before it.
+  std::string refold_failure;
   // What batches were made by that do not say it: only later ones could be of another result than at the submission.
   const ResultSpec first_result;
   // As in JobUpdated; empty before the first.

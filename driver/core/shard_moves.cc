@@ -40,6 +40,8 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
   input.current = job_->assignment;
   input.shards = job_->Shards();
   input.can_refold = refolding_ == Refolding::kPossible;
+  // What a refold has folded of a shard is worth more.
+  input.balances = purpose_ == Purpose::kBatches;
   // A move that only the balance needs leaves its worker a place for a job that comes.
   const bool needs = job_->assignment.size() < job_->Shards() ||
                      std::ranges::any_of(
@@ -61,8 +63,9 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
     }
   }
   input.awaited.erase("");
-  for (uint32_t s = 0; s < input.shards; ++s) {
-    bool fresh = static_cast<int>(s) >= job_->last_batch.digests_size();
+  // A refold prepares every shard, as batches may be made of it meanwhile.
+  for (uint32_t s = 0; s < input.shards && purpose_ == Purpose::kBatches; ++s) {
+    bool fresh = static_cast<int>(s) >= job_->Digests().size();
     for (const uint32_t p : job_->PartitionsOf(s)) fresh &= job_->next_offsets[p] == job_->partitions[p].start_offset();
     if (fresh) input.fresh.insert(s);
   }
@@ -70,7 +73,7 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
 
   std::vector<ShardAssignment> plan = PlanAssignment(input);
   for (const auto& [shard, worker] : ready_) {
-    if (shard < plan.size() && plan[shard].next_owner() == worker) {
+    if (purpose_ == Purpose::kBatches && shard < plan.size() && plan[shard].next_owner() == worker) {
       plan[shard].set_owner(worker);
       plan[shard].clear_next_owner();
     }
@@ -87,6 +90,7 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
 void ShardMoves::OnAssigned() {
   refolds_.clear();
   ready_.clear();
+  current_.clear();
   preparations_.clear();
   const auto has_nobody = [](const ShardAssignment& shard) { return shard.owner().empty() && shard.next_owner().empty(); };
   if (std::ranges::none_of(job_->assignment, has_nobody)) places_.clear();
@@ -105,6 +109,8 @@ void ShardMoves::OnWorkersChanged() {
   };
   std::erase_if(doubtful_, is_lost);
   std::erase_if(called_off_, is_lost);
+  // Another process may have less than the one before.
+  if (purpose_ == Purpose::kRefold) RevokeReady([this](const std::string& worker) { return !acks_->Has(worker); });
 }
 
 void ShardMoves::OnFound(const FoundPartitions& found) {
@@ -132,6 +138,50 @@ void ShardMoves::OnUpdated() {
   refolding_ = job_->spec.source().allow_compacted() ? Refolding::kCompacted : Refolding::kNotKnown;
   log_differs_ = fold_failed_ = false;
   preparing_.clear();
+}
+
+void ShardMoves::OnPartitionsAdded() {
+  current_.clear();
+  ready_.clear();
+}
+
+void ShardMoves::RevokeReady(const std::function<bool(const std::string&)>& of) {
+  std::erase_if(ready_, [&](const auto& ready) {
+    if (!of(ready.second)) return false;
+    current_.erase(ready.first);
+    return true;
+  });
+}
+
+bool ShardMoves::IsAllReady() const {
+  for (uint32_t s = 0; s < job_->Shards(); ++s) {
+    const auto ready = ready_.find(s);
+    if (ready == ready_.end() || !acks_->Has(ready->second)) return false;
+  }
+  return true;
+}
+
+std::string ShardMoves::CannotRefold() const {
+  switch (refolding_) {
+    case Refolding::kNotKnown:
+    case Refolding::kPossible:
+      return "";
+    case Refolding::kStartGone:
+      return "the log no longer has the job's start, from which its states would be built";
+    case Refolding::kCompacted:
+      // For a state that disagreed it is taken for that until Kafka tells again.
+      if (!called_off_.empty() && !log_differs_) return "";
+      return log_differs_ ? "the log, folded again, gives other sums than the journal has"
+                          : "the job's topics are compacted, or may be (allow_compacted), so that the log may miss records "
+                            "that its batches count";
+  }
+  return "";
+}
+
+bool ShardMoves::LacksOwner() const {
+  return refolding_ == Refolding::kPossible && std::ranges::any_of(job_->assignment, [this](const ShardAssignment& shard) {
+           return !cluster_->IsLive(shard.owner()) && !cluster_->IsLive(shard.next_owner());
+         });
 }
 
 std::optional<Waiting> ShardMoves::MissingOwner() const {
@@ -167,11 +217,12 @@ std::set<std::string> ShardMoves::Preparers() const {
 }
 
 bool ShardMoves::Prepares(const std::string& worker, uint32_t shard) const {
-  return job_->assignment[shard].next_owner() == worker && !ready_.contains(shard) && !called_off_.contains({shard, worker});
+  const bool done = purpose_ == Purpose::kBatches ? ready_.contains(shard) : current_.contains(shard);
+  return job_->assignment[shard].next_owner() == worker && !done && !called_off_.contains({shard, worker});
 }
 
 PrepareRequest ShardMoves::MakePrepare(const std::string& worker, RequestId id, int64_t now_us) {
-  const auto& digests = job_->last_batch.digests();
+  const auto& digests = job_->Digests();
   preparing_[worker] = {id.step(), id.incarnation(), now_us, job_->next_offsets, {digests.begin(), digests.end()}};
   PrepareRequest request;
   *request.mutable_id() = std::move(id);
@@ -200,6 +251,7 @@ ShardMoves::Prepared ShardMoves::OnReply(const std::string& worker, const Prepar
   if (!reply.ok()) {
     acks_->Remove(worker);
     acks_->Rest(worker, now_us);
+    if (purpose_ == Purpose::kRefold) RevokeReady([&](const std::string& of) { return of == worker; });
     return prepared;
   }
   if (reply->has_failure()) {
@@ -232,6 +284,7 @@ void ShardMoves::OnPosition(const ShardPosition& position, const std::string& wo
     exact &= offset.next_offset() == prepare.next_offsets[offset.partition()];
     current &= offset.next_offset() >= job_->next_offsets[offset.partition()];
   }
+  if (current) current_.insert(s);
   if (!reached) return;
   if (exact && s < prepare.digests.size() && !SameDigest(position.digest(), prepare.digests[s])) {
     prepared->doubtful = s;
@@ -253,7 +306,7 @@ void ShardMoves::NoteRefold(const ShardPosition& position, int64_t now_us) {
     done += offset.next_offset() - start;
     total += job_->next_offsets[offset.partition()] - start;
   }
-  Refold& refold = refolds_.try_emplace(position.shard(), Refold{now_us, done, now_us, done, total}).first->second;
+  Folded& refold = refolds_.try_emplace(position.shard(), Folded{now_us, done, now_us, done, total}).first->second;
   refold.last_us = now_us;
   refold.last = done;
   refold.total = total;
@@ -263,14 +316,28 @@ RefoldProgress ShardMoves::Progress(uint32_t shard) const {
   RefoldProgress progress;
   progress.set_worker(job_->assignment[shard].next_owner());
   const auto it = refolds_.find(shard);
-  if (it == refolds_.end()) return progress;
-  const Refold& refold = it->second;
-  progress.set_folded(static_cast<uint64_t>(refold.last));
-  progress.set_total(static_cast<uint64_t>(refold.total));
-  const int64_t offsets = std::max<int64_t>(0, refold.last - refold.first);
-  progress.set_offsets_per_second(
-      static_cast<uint64_t>(offsets * 1'000'000 / std::max<int64_t>(1, refold.last_us - refold.first_us)));
+  if (it != refolds_.end()) AddTo(it->second, &progress);
   return progress;
+}
+
+RefoldProgress ShardMoves::WholeProgress() const {
+  RefoldProgress progress;
+  for (const auto& [shard, folded] : refolds_) AddTo(folded, &progress);
+  int64_t total = 0;
+  for (uint32_t p = 0; p < job_->partitions.size(); ++p) total += job_->next_offsets[p] - job_->partitions[p].start_offset();
+  progress.set_total(static_cast<uint64_t>(total));
+  // Those that are ahead of the last batch make up for none that is behind.
+  progress.set_folded(std::min(progress.folded(), progress.total()));
+  return progress;
+}
+
+void ShardMoves::AddTo(const Folded& refold, RefoldProgress* progress) {
+  progress->set_folded(progress->folded() + static_cast<uint64_t>(refold.last));
+  progress->set_total(progress->total() + static_cast<uint64_t>(refold.total));
+  const int64_t offsets = std::max<int64_t>(0, refold.last - refold.first);
+  progress->set_offsets_per_second(
+      progress->offsets_per_second() +
+      static_cast<uint64_t>(offsets * 1'000'000 / std::max<int64_t>(1, refold.last_us - refold.first_us)));
 }
 
 // ---- comparison with the journal ----
@@ -284,7 +351,7 @@ void ShardMoves::OnAssignReply(const std::string& worker, const AssignRequest& r
   for (const ShardPosition& position : reply.shards()) {
     const uint32_t s = position.shard();
     if (s >= job_->assignment.size() || job_->assignment[s].owner() != worker) continue;
-    bool comparable = static_cast<int>(s) < job_->last_batch.digests_size();
+    bool comparable = static_cast<int>(s) < job_->Digests().size();
     for (const PartitionOffset& offset : position.offsets()) {
       comparable &=
           offset.partition() < job_->next_offsets.size() && offset.next_offset() <= job_->next_offsets[offset.partition()];
@@ -310,12 +377,12 @@ void ShardMoves::OnReplayed(const std::map<std::string, FoldReply>& replies) {
 
 std::optional<uint32_t> ShardMoves::FindDoubtful(const FoldReply& reply) const {
   for (const ShardPosition& position : reply.shards()) {
-    if (static_cast<int>(position.shard()) >= job_->last_batch.digests_size()) continue;
+    if (static_cast<int>(position.shard()) >= job_->Digests().size()) continue;
     const bool exact = std::all_of(position.offsets().begin(), position.offsets().end(), [&](const PartitionOffset& offset) {
       return offset.partition() < job_->next_offsets.size() &&
              offset.next_offset() == job_->next_offsets[offset.partition()];
     });
-    const Digest& journalled = job_->last_batch.digests(static_cast<int>(position.shard()));
+    const Digest& journalled = job_->Digests()[static_cast<int>(position.shard())];
     if (exact && !SameDigest(position.digest(), journalled)) return position.shard();
   }
   return std::nullopt;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -26,9 +27,12 @@ namespace tenfold {
 
 class ShardMoves {
  public:
+  // The states are those that make the job's batches, or are built by a refold: their shards stay with their next owners,
+  // which go on preparing them as batches are made, until the job switches to them.
+  enum class Purpose { kBatches, kRefold };
   // All outlive the object.
-  ShardMoves(const ClusterView* cluster, const JournalledJob* job, AssignmentAcks* acks)
-      : cluster_(cluster), job_(job), acks_(acks) {
+  ShardMoves(const ClusterView* cluster, const JournalledJob* job, AssignmentAcks* acks, Purpose purpose = Purpose::kBatches)
+      : cluster_(cluster), job_(job), acks_(acks), purpose_(purpose) {
     OnUpdated();
   }
 
@@ -44,9 +48,23 @@ class ShardMoves {
   void OnWorkersChanged();
   // Kafka has told what it has of the log.
   void OnFound(const FoundPartitions& found);
+  // Kafka has told these, of the same log, that it can be folded again.
+  void Learn(const ShardMoves& others) {
+    if (refolding_ == Refolding::kNotKnown && others.refolding_ == Refolding::kPossible) refolding_ = others.refolding_;
+  }
   // The job has another spec: Kafka has to tell again, and what is being prepared does not count, since it was asked for
   // under the former one.
   void OnUpdated();
+  // A batch is committed: preparations go on to its offsets.
+  void OnBatch() { current_.clear(); }
+  // The job has got more partitions: workers of a refold have to be told of them before what they prepared is ready.
+  void OnPartitionsAdded();
+  // Every shard of a refold has a next owner that is close behind the job's batches.
+  bool IsAllReady() const;
+  // Why the job cannot be folded from its start offsets, as a sentence without its end; "" if it can, or that is not known.
+  std::string CannotRefold() const;
+  // Some shard has neither an owner nor a next owner that is live, though it could move.
+  bool LacksOwner() const;
   // What the first shard without a live owner waits for; nullopt if every shard has one.
   std::optional<Waiting> MissingOwner() const;
 
@@ -67,6 +85,8 @@ class ShardMoves {
   };
   Prepared OnReply(const std::string& worker, const PrepareRequest& request, const absl::StatusOr<PrepareReply>& reply,
                    int64_t now_us);
+  // How far the next owners of all shards are, and no worker.
+  RefoldProgress WholeProgress() const;
 
   // ---- comparison with the journal (R4) ----
 
@@ -105,7 +125,7 @@ class ShardMoves {
     std::vector<Digest> digests;
   };
   // How far the next owner of a shard had folded it again, in offsets, when it first told and when it last told.
-  struct Refold {
+  struct Folded {
     int64_t first_us = 0;
     int64_t first = 0;
     int64_t last_us = 0;
@@ -119,11 +139,15 @@ class ShardMoves {
   void OnPosition(const ShardPosition& position, const std::string& worker, const PrepareUnderWay& prepare, int64_t now_us,
                   Prepared* prepared);
   void NoteRefold(const ShardPosition& position, int64_t now_us);
+  // Shards of a refold at these workers have to be prepared again before they count as ready.
+  void RevokeReady(const std::function<bool(const std::string&)>& of);
   RefoldProgress Progress(uint32_t shard) const;
+  static void AddTo(const Folded& refold, RefoldProgress* progress);
 
-  const ClusterView* const cluster_;
-  const JournalledJob* const job_;
-  AssignmentAcks* const acks_;
+  const ClusterView* cluster_;
+  const JournalledJob* job_;
+  AssignmentAcks* acks_;
+  Purpose purpose_;
 
   Refolding refolding_;
   // The log gave other sums than the journal has, twice for one shard: whatever Kafka tells, no shard moves.
@@ -135,8 +159,10 @@ class ShardMoves {
   // Cleared with each assignment, by shard: the next owner of those that may change hands; how often the preparation has
   // reached its targets; how far it is.
   std::map<uint32_t, std::string> ready_;
+  // Shards of a refold that were folded up to the last batch when that was last told.
+  std::set<uint32_t> current_;
   std::map<uint32_t, int> preparations_;
-  std::map<uint32_t, Refold> refolds_;
+  std::map<uint32_t, Folded> refolds_;
   // Shards whose state was not compared with the journal since its worker was assigned them.
   std::set<uint32_t> uncompared_;
   // By shard: the worker that has to drop its state, and how often the shard was doubted.

@@ -65,13 +65,25 @@ std::string CheckPlace(const Sink& sink, const SinkPlaces& places) {
   return "";
 }
 
+std::vector<JobSpec> SpecsOf(const JobSinks::Options& job) {
+  std::vector<JobSpec> specs = job.former_specs;
+  specs.push_back(job.spec);
+  return specs;
+}
+
+std::vector<ResultForm> FormsOf(const std::vector<JobSpec>& specs) {
+  std::vector<ResultForm> forms;
+  for (const JobSpec& spec : specs) forms.push_back(ResultFormOf(spec));
+  return forms;
+}
+
 }  // namespace
 
 JobSinks::JobSinks(const Options& options, Journal* journal)
     : job_(options.spec.name()),
       job_id_(options.job_id),
-      spec_(options.spec),
-      form_(ResultFormOf(options.spec)),
+      specs_(SpecsOf(options)),
+      forms_(FormsOf(specs_)),
       first_result_(options.first_result),
       journal_(journal),
       forked_(options.forked) {
@@ -192,7 +204,8 @@ absl::Status JobSinks::DeliverAll(Feed* feed, const std::stop_token& stop) {
 
 std::vector<std::string> JobSinks::LinesOf(BatchCommitted batch, const std::vector<Partition>& partitions) const {
   if (!batch.has_result()) *batch.mutable_result() = first_result_;
-  return BatchLines(job_, partitions, batch, FormOfBatch(form_, spec_, batch));
+  const size_t fold = std::min<size_t>(batch.fold(), specs_.size() - 1);
+  return BatchLines(job_, partitions, batch, FormOfBatch(forms_[fold], specs_[fold], batch));
 }
 
 std::string JobSinks::FindFork(const SinkTarget::Last& last, uint64_t committed,

@@ -28,6 +28,8 @@ class JobSinks {
   struct Options {
     std::string job_id;
     JobSpec spec;
+    // Those of the batches that were made before refolds, by BatchCommitted's `fold`.
+    std::vector<JobSpec> former_specs;
     // What batches were made by that do not say it.
     ResultSpec first_result;
     // As in JobUpdated: entry i is of the spec's sink i, which gets the batches after this one; may be empty.
@@ -85,9 +87,9 @@ class JobSinks {
 
   const std::string job_;
   const std::string job_id_;
-  // Of some time while the job runs; a batch says what of it was otherwise.
-  const JobSpec spec_;
-  const ResultForm form_;
+  // By BatchCommitted's `fold`, of some time while the job folds so; a batch says what of it was otherwise.
+  const std::vector<JobSpec> specs_;
+  const std::vector<ResultForm> forms_;
   const ResultSpec first_result_;
   Journal* const journal_;
   const std::function<void(const std::string& sink, const std::string& knows)> forked_;

@@ -77,6 +77,16 @@ std::string FactsText(const JobStatus& status) {
   if (status.state() != JOB_FAILED && status.state() != JOB_FINISHED && status.state() != JOB_PAUSED) {
     rows.push_back({"rate", fmt::format("{:.0f} records/s", status.records_per_second())});
   }
+  if (const std::string refold = RefoldStatusText(status); !refold.empty())
+    rows.push_back({"refold", status.has_refold()
+                                  ? fmt::format("began {}, {}", FormatTime(status.refold().since_us()), refold)
+                                  : refold});
+  if (status.refolded_at_batch() != 0) {
+    rows.push_back(
+        {"refolded", status.refolded_at_batch() <= status.batch()
+                         ? fmt::format("batches from {} on fold as the present spec does", status.refolded_at_batch())
+                         : "the next batch folds by another spec"});
+  }
   if (status.spec().source().allow_compacted()) {
     rows.push_back({"compacted",
                     "topics may be: batches count what was there when it was folded; they may not be verified any more, and "

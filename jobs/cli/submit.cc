@@ -24,6 +24,7 @@ namespace {
 struct Options {
   std::string file;
   bool update = false;
+  bool refold = false;
   std::string job;
   OutputFormat output = OutputFormat::kText;
 };
@@ -45,7 +46,15 @@ int Validate(const Options& options) {
 int Submit(const CliGlobals& globals, const Options& options) {
   JobSpec spec;
   if (const int code = ReadSpecFile(options.file, &spec); code != kExitOk) return code;
-  return SubmitSpec(globals, spec, options.update, options.output);
+  if (options.refold && !options.update) {
+    PrintError("--refold is of a job that runs: add --update");
+    return kExitUsage;
+  }
+  return SubmitSpec(globals, spec,
+                    !options.update  ? SubmitKind::kNew
+                    : options.refold ? SubmitKind::kRefold
+                                     : SubmitKind::kUpdate,
+                    options.output);
 }
 
 // The id of a job that is there, or what it is called: by its id a request that is sent again means no other job, which the
@@ -85,7 +94,7 @@ int SetPaused(const CliGlobals& globals, const Options& options, bool paused) {
 }
 
 // Says what an update changed, a sentence for each key of the spec.
-void TellChanges(const JobSpec& before, const JobSpec& after) {
+void TellChanges(const JobSpec& before, const JobSpec& after, bool refolds) {
   const nlohmann::ordered_json old = SpecJson(before);
   const nlohmann::ordered_json now = SpecJson(after);
   std::set<std::string> keys;
@@ -100,9 +109,15 @@ void TellChanges(const JobSpec& before, const JobSpec& after) {
     };
     if (shown(old) == shown(now)) continue;
     same = false;
-    PrintError(
-        fmt::format("{} is {} from the next batch on, with the state as it is; it was {}", key, shown(now), shown(old)));
+    PrintError(refolds ? fmt::format("{} is {} once the state is built anew; it is {}", key, shown(now), shown(old))
+                       : fmt::format("{} is {} from the next batch on, with the state as it is; it was {}", key, shown(now),
+                                     shown(old)));
   }
+  if (refolds)
+    PrintError(
+        fmt::format("{} goes on as it is until then; tenfold status {} shows how far it is, and an update with the "
+                    "spec as it is calls it off",
+                    after.name(), after.name()));
   const bool has_secrets = !after.source().properties().empty();
   if (same)
     PrintError(has_secrets ? "nothing that may be shown changes; secrets among the properties are not compared"
@@ -111,8 +126,12 @@ void TellChanges(const JobSpec& before, const JobSpec& after) {
 
 }  // namespace
 
-int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, bool updates, OutputFormat output) {
+int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, SubmitKind kind, OutputFormat output) {
+  const bool updates = kind != SubmitKind::kNew;
+  bool refolds = false;
+  bool ends_refold = false;
   UpdateRequest update;
+  update.set_refold(kind == SubmitKind::kRefold);
   SubmitRequest submit;
   *update.mutable_spec() = *submit.mutable_spec() = spec;
   submit.set_job_id(RandomId());
@@ -132,12 +151,16 @@ int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, bool updates, Out
     const grpc::Status asked =
         updates ? driver->Update(context, update, &updated) : driver->Submit(context, submit, &submitted);
     job_id = updates ? updated.job_id() : submitted.job_id();
+    refolds = updated.refolds();
+    ends_refold |= updated.ends_refold();
     return asked;
   });
   if (!status.ok()) return ReportError(globals, status);
   PrintData(JobIdLine(output, spec.name(), job_id));
+  if (ends_refold && output == OutputFormat::kText)
+    PrintError(fmt::format("the refold of {} that was under way is called off", spec.name()));
   // To people it is said on the other stream, as what a script reads is the id.
-  if (before && output == OutputFormat::kText) TellChanges(*before, WithoutSecrets(spec));
+  if (before && output == OutputFormat::kText) TellChanges(*before, WithoutSecrets(spec), refolds);
   return kExitOk;
 }
 
@@ -157,6 +180,10 @@ void AddSubmit(CLI::App* app, const CliGlobals* globals, RunVerb* run) {
       "--update", options->update,
       "give the job of this name the spec from its next batch on: all of it may differ but sources, topics, start, until, "
       "format, fields, time, window, tables, where, let, explode, group, key, score or measures, initial and key_bytes");
+  verb->add_flag(
+      "--refold", options->refold,
+      "with --update: all of it may differ but sources, topics, start and until. The state is built anew from the\n"
+      "log while the job goes on as it is; the job then has the new spec from a batch on, and its numbers go on");
   AddOutputOption(verb, &options->output);
   verb->callback([=] { *run = [=] { return Submit(*globals, *options); }; });
 }

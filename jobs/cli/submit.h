@@ -7,7 +7,11 @@
 
 namespace tenfold {
 
-// Submits the spec, or with `updates` gives it to the job of its name, and prints the job id. Returns the exit code.
-int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, bool updates, OutputFormat output);
+// Whether a spec makes a job, or is given to the job of its name, with its state or with one that is built anew where the
+// spec folds otherwise.
+enum class SubmitKind { kNew, kUpdate, kRefold };
+
+// Submits the spec, and prints the job id. Returns the exit code.
+int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, SubmitKind kind, OutputFormat output);
 
 }  // namespace tenfold

@@ -94,6 +94,15 @@ std::optional<int64_t> ReadInstant(const std::string& text, const PaneCalendar& 
   return std::nullopt;
 }
 
+// The time until which windows are final by the batch, of its fold or one before; nullopt if none is.
+std::optional<int64_t> ClosedUntil(const GetBatchReply& reply) {
+  std::optional<int64_t> until;
+  if (reply.batch().has_closed_until_us()) until = reply.batch().closed_until_us();
+  const ResultForm form = ResultFormOf(reply.spec());
+  if (form.calendar == nullptr || !reply.batch().has_closed_through()) return until;
+  return std::max(until, std::optional(form.calendar->TimesOf(reply.batch().closed_through()).end_us));
+}
+
 // The result of the window that begins at the time, or in whose first pane it is.
 int ShowWindow(const CliGlobals& globals, const Options& options) {
   const std::unique_ptr<DriverService::Stub> driver = ConnectDriver(globals);
@@ -107,7 +116,7 @@ int ShowWindow(const CliGlobals& globals, const Options& options) {
     return driver->GetBatch(&context, request, &reply);
   };
   if (const grpc::Status status = get(0); !status.ok()) return ReportError(globals, status);
-  const ResultForm form = ResultFormOf(reply.spec());
+  ResultForm form = ResultFormOf(reply.spec());
   if (form.calendar == nullptr) {
     PrintError(fmt::format("{} has no windows, so that --window names none", options.job));
     return kExitRefused;
@@ -118,9 +127,9 @@ int ShowWindow(const CliGlobals& globals, const Options& options) {
                            Quoted(options.window)));
     return kExitUsage;
   }
-  const int64_t window = form.calendar->PaneOf(*time) + form.calendar->window().panes();
-  const std::string name = WindowText(window, *form.calendar);
-  const auto is_closed = [&] { return reply.batch().has_closed_through() && window <= reply.batch().closed_through(); };
+  int64_t window = form.calendar->PaneOf(*time) + form.calendar->window().panes();
+  std::string name = WindowText(window, *form.calendar);
+  const auto is_closed = [&] { return ClosedUntil(reply) >= form.calendar->TimesOf(window).end_us; };
   if (!is_closed()) {
     if (reply.batch().has_window() && reply.batch().window() == window) {
       reply.mutable_batch()->clear_finals();
@@ -132,25 +141,37 @@ int ShowWindow(const CliGlobals& globals, const Options& options) {
     PrintError(fmt::format("the window {} of {} is neither final nor the current one, which is {}", name, options.job, now));
     return kExitRefused;
   }
-  // The first batch behind which it is closed has its result.
-  uint64_t first = 1;
-  uint64_t last = reply.batch().batch();
   bool kept = true;
-  while (first < last) {
-    const uint64_t middle = first + (last - first) / 2;
-    const grpc::Status status = get(middle);
-    if (!status.ok() && status.error_code() != grpc::StatusCode::OUT_OF_RANGE) return ReportError(globals, status);
-    if (!status.ok()) kept = false;
-    if (status.ok() && is_closed()) {
-      last = middle;
-    } else {
-      if (status.ok()) kept = true;
-      first = middle + 1;
+  const uint64_t newest = reply.batch().batch();
+  uint32_t fold = reply.batch().fold();
+  while (true) {
+    // The first batch behind which it is closed has its result.
+    uint64_t first = 1;
+    uint64_t last = newest;
+    kept = true;
+    while (first < last) {
+      const uint64_t middle = first + (last - first) / 2;
+      const grpc::Status status = get(middle);
+      if (!status.ok() && status.error_code() != grpc::StatusCode::OUT_OF_RANGE) return ReportError(globals, status);
+      if (!status.ok()) kept = false;
+      if (status.ok() && is_closed()) {
+        last = middle;
+      } else {
+        if (status.ok()) kept = true;
+        first = middle + 1;
+      }
     }
+    if (const grpc::Status status = get(last); !status.ok()) return ReportError(globals, status);
+    // Before a refold the job may have had other windows: then it is the one of those that the time is in.
+    if (reply.batch().fold() >= fold) break;
+    form = ResultFormOf(reply.spec());
+    if (form.calendar == nullptr) break;
+    fold = reply.batch().fold();
+    window = form.calendar->PaneOf(*time) + form.calendar->window().panes();
+    name = WindowText(window, *form.calendar);
   }
-  if (const grpc::Status status = get(last); !status.ok()) return ReportError(globals, status);
   for (const FinalWindow& final : reply.batch().finals()) {
-    if (final.window() != window) continue;
+    if (final.window() != window || reply.batch().fold() != fold) continue;
     const FinalWindow shown = final;
     reply.mutable_batch()->clear_finals();
     *reply.mutable_batch()->add_finals() = shown;

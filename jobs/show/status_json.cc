@@ -73,6 +73,21 @@ std::string HeldBackText(const JobStatus& status) {
                      first->topic(), first->partition(), FormatTime(first->held_back_since_us()));
 }
 
+// What it says of another spec's states.
+std::string RefoldText(const JobStatus& status) {
+  const std::string text = RefoldStatusText(status);
+  return text.empty() ? "" : "; the refold for another spec " + text;
+}
+
+Json RefoldJson(const RefoldStatus& refold) {
+  return {{"since", FormatTime(refold.since_us())},
+          {"folded", refold.progress().folded()},
+          {"total", refold.progress().total()},
+          {"offsets_per_second", refold.progress().offsets_per_second()},
+          {"problem", refold.problem()},
+          {"spec", SpecJson(refold.spec())}};
+}
+
 Json PartitionJson(const PartitionStatus& partition) {
   Json bad = Json::object();
   for (const BadCount& count : partition.counters().bad()) {
@@ -145,10 +160,18 @@ std::map<std::pair<BadReason, std::string>, uint64_t> BadRecords(const JobStatus
   return bad;
 }
 
+std::string RefoldStatusText(const JobStatus& status) {
+  if (!status.refold_failure().empty()) return "came to nothing: " + status.refold_failure();
+  if (!status.has_refold()) return "";
+  const std::string progress = ProgressText(status.refold().progress());
+  const std::string at = progress.empty() ? "has nothing to fold yet" : "is at " + progress;
+  return status.refold().problem().empty() ? at : fmt::format("{}, and {}", at, status.refold().problem());
+}
+
 std::string Headline(const JobStatus& status) {
   switch (status.state()) {
     case JOB_WAITING:
-      return fmt::format("{} is waiting{}", status.job(), WaitingClause(status.waiting()));
+      return fmt::format("{} is waiting{}", status.job(), WaitingClause(status.waiting())) + RefoldText(status);
     case JOB_FAILED:
       return fmt::format("{} failed because {}", status.job(), status.failure());
     case JOB_CANCELLED:
@@ -158,13 +181,13 @@ std::string Headline(const JobStatus& status) {
                          FormatTime(status.paused_at_us()),
                          status.batch() == 0 ? ", before its first batch" : fmt::format(", after batch {}", status.batch()),
                          status.job()) +
-             BadRecordsText(status) + SinksText(status);
+             RefoldText(status) + BadRecordsText(status) + SinksText(status);
     case JOB_FINISHED:
       return fmt::format("{} is finished: {} records, up to where its spec ends it, are in batch {}", status.job(),
                          status.last_batch().records(), status.batch()) +
              BadRecordsText(status) + SinksText(status);
     default:
-      return RunningText(status) + HeldBackText(status) + BadRecordsText(status) + SinksText(status);
+      return RunningText(status) + RefoldText(status) + HeldBackText(status) + BadRecordsText(status) + SinksText(status);
   }
 }
 
@@ -223,6 +246,9 @@ Json JobStatusJson(const JobStatus& status) {
   json["proof"] = status.batch() == 0
                       ? Json()
                       : ProofJson(status.last_batch().proof(), MeasuresOf(SpecOfBatch(status.spec(), status.last_batch())));
+  json["refold"] = status.has_refold() ? RefoldJson(status.refold()) : Json();
+  json["refold_failure"] = status.refold_failure();
+  json["refolded_at_batch"] = status.refolded_at_batch() == 0 ? Json() : Json(status.refolded_at_batch());
   json["spec"] = SpecJson(status.spec());
   return json;
 }

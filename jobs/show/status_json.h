@@ -25,6 +25,9 @@ std::string BadReasonText(BadReason reason, const std::string& subject);
 std::map<std::pair<BadReason, std::string>, uint64_t> BadRecords(const JobStatus& status);
 // Returns the job in one sentence: keeping up, behind by N records, waiting for X, or failed because Y.
 std::string Headline(const JobStatus& status);
+// Returns how far the states of another spec are, "is at 3 of 10 offsets, 2 a second, 3 s left", or "came to nothing:
+// REASON"; empty if none are built.
+std::string RefoldStatusText(const JobStatus& status);
 // Returns what the job waits for, or why it failed; empty while it runs.
 std::string ReasonText(const JobStatus& status);
 

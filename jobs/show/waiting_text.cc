@@ -8,12 +8,8 @@ namespace {
 // Returns ", now folded again by worker w2: 3 of 10 offsets, 2 a second, 3 s left", or "" if no worker folds it again.
 std::string RefoldText(const RefoldProgress& refold) {
   if (refold.worker().empty()) return "";
-  std::string text = fmt::format(", now folded again by worker {}", refold.worker());
-  if (refold.total() == 0) return text;
-  text += fmt::format(": {} of {} offsets", refold.folded(), refold.total());
-  if (refold.offsets_per_second() == 0) return text;
-  const uint64_t left = refold.total() > refold.folded() ? refold.total() - refold.folded() : 0;
-  return text + fmt::format(", {} a second, {} s left", refold.offsets_per_second(), left / refold.offsets_per_second());
+  const std::string progress = ProgressText(refold);
+  return fmt::format(", now folded again by worker {}{}{}", refold.worker(), progress.empty() ? "" : ": ", progress);
 }
 
 std::string WithDetail(std::string text, const std::string& detail) { return detail.empty() ? text : text + ": " + detail; }
@@ -24,6 +20,14 @@ bool IsSentence(const Waiting& waiting) {
 }
 
 }  // namespace
+
+std::string ProgressText(const RefoldProgress& refold) {
+  if (refold.total() == 0) return "";
+  const std::string text = fmt::format("{} of {} offsets", refold.folded(), refold.total());
+  if (refold.offsets_per_second() == 0) return text;
+  const uint64_t left = refold.total() > refold.folded() ? refold.total() - refold.folded() : 0;
+  return text + fmt::format(", {} a second, {} s left", refold.offsets_per_second(), left / refold.offsets_per_second());
+}
 
 std::string WaitingText(const Waiting& waiting) {
   switch (waiting.kind()) {

@@ -447,30 +447,31 @@ std::string CheckJobSpec(const JobSpec& spec) {
               : "the expressions are not in the form in which they are hashed; submit the spec with this version's tenfold";
 }
 
-std::string CheckUpdate(const JobSpec& before, const JobSpec& after) {
+std::string FoldDifference(const JobSpec& before, const JobSpec& after) {
   using google::protobuf::util::MessageDifferencer;
-  std::string part;
-  if (before.name() != after.name()) {
-    part = "name";
-  } else if (!MessageDifferencer::Equals(before.fold().format(), after.fold().format())) {
-    part = "source.format";
-  } else if (before.fold().key() != after.fold().key()) {
-    part = "key";
-  } else if (!std::ranges::equal(before.fold().score(), after.fold().score(), MessageDifferencer::Equals)) {
-    part = "score";
-  } else if (!std::ranges::equal(before.fold().initial(), after.fold().initial(), MessageDifferencer::Equals)) {
-    part = "initial";
-  } else if (std::string changed = ChangedTopics(before.source(), after.source()); !changed.empty()) {
-    part = std::move(changed);
-  } else if (!MessageDifferencer::Equals(before.fold().general(), after.fold().general())) {
-    part = GeneralDifference(before.fold().general(), after.fold().general());
-  } else if (FoldHash(before) != FoldHash(after)) {
-    part = "what is folded";
+  if (!MessageDifferencer::Equals(before.fold().format(), after.fold().format())) return "source.format";
+  if (before.fold().key() != after.fold().key()) return "key";
+  if (!std::ranges::equal(before.fold().score(), after.fold().score(), MessageDifferencer::Equals)) return "score";
+  if (!std::ranges::equal(before.fold().initial(), after.fold().initial(), MessageDifferencer::Equals)) return "initial";
+  if (!MessageDifferencer::Equals(before.fold().general(), after.fold().general()))
+    return GeneralDifference(before.fold().general(), after.fold().general());
+  return FoldHash(before) == FoldHash(after) ? "" : "what is folded";
+}
+
+std::string CheckUpdate(const JobSpec& before, const JobSpec& after, bool refolds) {
+  // Another log makes another job, whatever it folds.
+  const std::string log = before.name() != after.name() ? "name" : ChangedTopics(before.source(), after.source());
+  if (!log.empty()) {
+    return fmt::format(
+        "{} differs from the job's, which goes on with the log that it has. Submit the spec under another name, or cancel "
+        "the job and submit it anew",
+        log);
   }
+  const std::string part = refolds ? "" : FoldDifference(before, after);
   if (part.empty()) return "";
   return fmt::format(
-      "{} differs from the job's, whose state was folded by it. Submit the spec under another name, or cancel the job and "
-      "submit it anew",
+      "{} differs from the job's, whose state was folded by it. Add --refold to have the state built anew from the log, "
+      "while the job goes on as it is, or submit the spec under another name",
       part);
 }
 

@@ -43,9 +43,12 @@ std::string FormatSpecError(std::string_view file, const SpecError& error);
 // Checks a spec that a driver receives by the same rules. Returns "" or a sentence about the first violation.
 std::string CheckJobSpec(const JobSpec& spec);
 
-// Returns "" if a job that runs may get the spec `after` in place of `before`, else a sentence that names the first part
-// that decides its state and differs.
-std::string CheckUpdate(const JobSpec& before, const JobSpec& after);
+// Returns the first part that decides a job's state and differs; "" if both specs fold the same.
+std::string FoldDifference(const JobSpec& before, const JobSpec& after);
+
+// Returns "" if a job that runs may get the spec `after` in place of `before`, with its state or, if it `refolds`, with one
+// that is built anew from the same log; else a sentence that names the first part that differs and may not, and the way out.
+std::string CheckUpdate(const JobSpec& before, const JobSpec& after, bool refolds = false);
 
 // Returns R2's fold hash, of the spec's whole message Fold, of the limits that a fold depends on, and of the fold's version.
 uint64_t FoldHash(const JobSpec& spec);

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <sstream>
 #include <string_view>
 #include <thread>
@@ -235,7 +236,7 @@ MiniCluster::MiniCluster(Host driver_host, std::vector<Host> worker_hosts)
 MiniCluster::~MiniCluster() {
   const bool failed = ::testing::Test::HasFailure();
   if (failed) {
-    for (const auto& [job, spec] : specs_) {
+    for (const auto& [job, specs] : specs_) {
       if (!driver_->running()) break;
       const CliResult status = RunCli({"status", job});
       std::cerr << "== status " << job << "\n" << status.out << status.err;
@@ -307,14 +308,41 @@ std::string MiniCluster::WriteFile(const std::string& name, const std::string& t
   return path;
 }
 
-absl::Status MiniCluster::Submit(const Job& job) { return RunSubmit({"submit"}, job); }
+absl::Status MiniCluster::Submit(const Job& job) {
+  specs_.erase(job.name);
+  return RunSubmit({"submit"}, job, 1);
+}
 
-absl::Status MiniCluster::Update(const Job& job) { return RunSubmit({"submit", "--update"}, job); }
+absl::Status MiniCluster::Update(const Job& job) {
+  const SpecsByBatch& specs = specs_[job.name];
+  return RunSubmit({"submit", "--update"}, job, specs.empty() ? 1 : specs.rbegin()->first);
+}
 
-absl::Status MiniCluster::RunSubmit(std::vector<std::string> arguments, const Job& job) {
+absl::Status MiniCluster::Refold(const Job& job) {
+  const auto fold = [&]() -> absl::StatusOr<nlohmann::json> { return JobStatus(job.name); };
+  absl::StatusOr<nlohmann::json> status = fold();
+  if (!status.ok()) return status.status();
+  const nlohmann::json before = status->at("refolded_at_batch");
+  // Until it has switched, what it will be makes no batch.
+  constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
+  if (absl::Status begun = RunSubmit({"submit", "--update", "--refold"}, job, kNever); !begun.ok()) return begun;
+  const absl::Status switched = WaitUntil(job.name + " to be refolded", kBatchLimit, [&] {
+    status = fold();
+    return status.ok() && status->at("refold").is_null();
+  });
+  auto spec = specs_[job.name].extract(kNever);
+  if (!switched.ok()) return switched;
+  if (status->at("refolded_at_batch") == before)
+    return absl::InternalError(absl::StrCat("the refold came to nothing: ", status->at("refold_failure").dump()));
+  spec.key() = status->at("refolded_at_batch").get<uint64_t>();
+  specs_[job.name].insert(std::move(spec));
+  return absl::OkStatus();
+}
+
+absl::Status MiniCluster::RunSubmit(std::vector<std::string> arguments, const Job& job, uint64_t batch) {
   const std::string text = SpecText(job);
   const std::string file = WriteFile(job.name + ".yaml", text);
-  const std::vector<SpecError> errors = ReadJobSpec(text, &specs_[job.name]);
+  const std::vector<SpecError> errors = ReadJobSpec(text, &specs_[job.name][batch]);
   if (!errors.empty()) return absl::InvalidArgumentError(FormatSpecError(file, errors[0]));
   arguments.push_back(file);
   const CliResult result = RunCli(arguments);

@@ -16,8 +16,8 @@
 #include "absl/time/time.h"
 #include "common/process/child_process.h"
 #include "gtest/gtest.h"
-#include "job_spec.pb.h"
 #include "nlohmann/json.hpp"
+#include "tests/cluster/published_stream.h"
 
 #define ASSERT_OK(expression)                               \
   do {                                                      \
@@ -156,6 +156,8 @@ class MiniCluster {
   absl::Status Submit(const Job& job);
   // `submit --update`.
   absl::Status Update(const Job& job);
+  // `submit --update --refold`, and waits until the job has switched.
+  absl::Status Refold(const Job& job);
   // `status JOB -o json`.
   absl::StatusOr<nlohmann::json> JobStatus(const std::string& job);
   absl::Status WaitForState(const std::string& job, const std::string& state);
@@ -172,7 +174,8 @@ class MiniCluster {
   absl::Status VerifyPublished(const std::string& job);
 
  private:
-  absl::Status RunSubmit(std::vector<std::string> arguments, const Job& job);
+  // The job's batches from this one on are made by the spec.
+  absl::Status RunSubmit(std::vector<std::string> arguments, const Job& job, uint64_t batch);
   // Of the last job of this name.
   std::string SinkFile(const std::string& job, const std::string& path) const;
 
@@ -181,8 +184,8 @@ class MiniCluster {
   const std::vector<Host> worker_hosts_;
   std::unique_ptr<Daemon> driver_;
   std::map<int, std::unique_ptr<Daemon>> workers_;
-  // Job specs by name, as submitted.
-  std::map<std::string, JobSpec> specs_;
+  // By job name, what made its batches.
+  std::map<std::string, SpecsByBatch> specs_;
   int cli_runs_ = 0;
 };
 

@@ -108,6 +108,40 @@ TEST_F(WindowJobTest, FinalsComeOnceAndStayExactWhileWorkersAndTheDriverDie) {
   EXPECT_TRUE(absl::StrContains(status.out, "final       up to 2026-10-25\n")) << status.out;
 }
 
+// Whatever windows a refold brings: what ends when or before one that was final is not final again.
+TEST_F(WindowJobTest, NoTimeIsFinalTwiceWhereAJobIsRefolded) {
+  absl::StatusOr<std::string> topic = CreateTopic();
+  ASSERT_OK(topic.status());
+  Job job = MakeJob("refolded", *topic, "{tumbling: 1h, lateness: 30m, ahead: 10000h}");
+  ASSERT_OK(cluster_.Submit(job));
+  int64_t hour = 0;
+  const auto go_on = [&] {
+    ProduceHours(*topic, hour, hour + 9);
+    hour += 9;
+    ASSERT_OK(cluster_.WaitCaughtUp(job.name).status());
+  };
+  ASSERT_NO_FATAL_FAILURE(go_on());
+  job.fold.replace(job.fold.find("clicks > 0"), 10, "clicks > 1");
+  ASSERT_OK(cluster_.Refold(job));
+  ASSERT_NO_FATAL_FAILURE(go_on());
+  for (const char* window : {"{tumbling: 4h, lateness: 0s, ahead: 10000h}", "{tumbling: 30m, lateness: 1h, ahead: 10000h}",
+                             "{sliding: {size: 3h, every: 1h}, lateness: 0s, ahead: 10000h}"}) {
+    job.fold = MakeJob(job.name, *topic, window).fold;
+    ASSERT_OK(cluster_.Refold(job));
+    ASSERT_OK(cluster_.worker(1).Kill());
+    ASSERT_NO_FATAL_FAILURE(go_on());
+    ASSERT_OK(cluster_.worker(1).Start());
+  }
+  ASSERT_OK(cluster_.VerifyPublished(job.name));
+  // Windows of before are shown as they were then.
+  for (const char* end : {"2026-10-24T03:00:00.000Z", "2026-10-24T13:00:00.000Z"}) {
+    const std::string begin = absl::StrCat(std::string(end).substr(0, 11), end[12] == '3' && end[11] == '0' ? "02" : "12");
+    const CliResult shown = cluster_.RunCli({"top", job.name, "--window", begin + ":00:00Z", "-o", "json"});
+    EXPECT_TRUE(absl::StrContains(shown.out, absl::StrCat(R"("end":")", end, R"(","final":true)")))
+        << shown.out << shown.err;
+  }
+}
+
 // Rule W4: a partition that falls silent holds windows back, until the spec's time has gone by.
 TEST_F(WindowJobTest, WindowsAreFinalByDecreeWhereAPartitionIsIdle) {
   absl::StatusOr<std::string> topic = CreateTopic();

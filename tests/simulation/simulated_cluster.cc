@@ -161,13 +161,20 @@ void SimulatedCluster::RareFault() {
   auto& [id, job] = *std::next(world_.jobs.begin(), static_cast<std::ptrdiff_t>(world_.Draw(world_.jobs.size())));
   SimulatedDriver* driver = AnyDriver();
   SimulatedWorker* worker = AnyWorker();
-  switch (world_.Draw(8)) {
+  switch (world_.Draw(9)) {
+    case 8:
+      // Another may begin, or an update come, before one has ended.
+      for (size_t n = 1 + world_.Draw(3); n > 0; --n) driver->Refold(id, static_cast<int64_t>(world_.Draw(2'000)));
+      if (world_.Chance(0.5))
+        driver->Update(id, static_cast<uint32_t>(1 + world_.Draw(10)), static_cast<int64_t>(world_.Draw(3'000)));
+      if (world_.Chance(0.1)) LoseOffsets(&job, *driver);
+      return;
     case 7:
       driver->SetPaused(id, true);
       world_.At(static_cast<int64_t>(world_.Draw(15'000)), [this, paused = id] { Resume(paused); });
       return;
     case 5:
-      return driver->Update(id, static_cast<uint32_t>(1 + world_.Draw(10)));
+      return driver->Update(id, static_cast<uint32_t>(1 + world_.Draw(10)), 0);
     case 0:
       return driver->Pause(static_cast<int64_t>(world_.Draw(15'000)));
     case 1:

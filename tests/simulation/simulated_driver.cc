@@ -34,7 +34,16 @@ void SimulatedDriver::Start() {
   ClusterOptions options = world_->limits;
   options.restored = std::exchange(restored_, false);
   machine_ = std::make_unique<ClusterMachine>(options);
-  for (const JournalRecord& record : journal_) machine_->Replay(record);
+  // As the journal on disk does: the last batch of each job after everything else.
+  std::map<std::string, const JournalRecord*> last;
+  for (const JournalRecord& record : journal_) {
+    if (record.has_batch_committed()) {
+      last[record.batch_committed().job_id()] = &record;
+    } else {
+      machine_->Replay(record);
+    }
+  }
+  for (const auto& [id, batch] : last) machine_->Replay(*batch);
   Actions actions;
   machine_->Start(SimulatedWorld::kCluster, (*world_->random())(), world_->now_us(), &actions);
   Do(&actions);
@@ -140,8 +149,8 @@ void SimulatedDriver::Cancel(const std::string& job_id, int64_t delay_ms) {
   });
 }
 
-void SimulatedDriver::Update(const std::string& job_id, uint32_t top) {
-  Later(0, [this, job_id, top](Actions* actions) {
+void SimulatedDriver::Update(const std::string& job_id, uint32_t top, int64_t delay_ms) {
+  Later(delay_ms, [this, job_id, top](Actions* actions) {
     const JobMachine* job = machine_->FindJob(job_id);
     if (job == nullptr || job->state() == JOB_FAILED) return;
     JournalRecord change;
@@ -159,6 +168,21 @@ void SimulatedDriver::SetPaused(const std::string& job_id, bool paused) {
     JournalRecord change;
     (paused ? *change.mutable_job_paused()->mutable_job_id() : *change.mutable_job_resumed()->mutable_job_id()) = job_id;
     if (machine_->FindJob(job_id) != nullptr) machine_->Change(std::move(change), world_->now_us(), actions).IgnoreError();
+  });
+}
+
+void SimulatedDriver::Refold(const std::string& job_id, int64_t delay_ms) {
+  Later(delay_ms, [this, job_id](Actions* actions) {
+    const JobMachine* job = machine_->FindJob(job_id);
+    if (job == nullptr || job->job().IsOver()) return;
+    JournalRecord change;
+    RefoldBegun& begun = *change.mutable_refold_begun();
+    begun.set_job_id(job_id);
+    begun.set_states_id(absl::StrCat(job_id, ".", (*world_->random())()));
+    *begun.mutable_spec() = job->job().spec;
+    world_->ChangeFold(begun.mutable_spec());
+    begun.add_sinks_after(std::numeric_limits<uint64_t>::max());
+    machine_->Change(std::move(change), world_->now_us(), actions).IgnoreError();
   });
 }
 
@@ -346,7 +370,7 @@ void SimulatedDriver::Note(const std::string&, const PrepareRequest&) { world_->
 
 void SimulatedDriver::Note(const std::string& worker, const FoldRequest& request) {
   if (request.exact()) world_->Hit("step: state below the journal replayed");
-  Job& of = jobs_.at(request.id().job_id());
+  Job& of = jobs_.at(SimulatedWorld::JobOfStates(request.id().job_id()));
   if (of.by_changes && !request.has_changes() && of.folding_life == life_) world_->Hit("step: merge by changes given up");
   of.by_changes = request.has_changes();
   of.folding_life = life_;
@@ -364,7 +388,8 @@ void SimulatedDriver::Note(const std::string&, const LookUpRequest& request) {
   world_->Hit("step: look-up");
   if (request.range().slices() > 1) world_->Hit("step: slice of the keys looked up");
   if (request.has_changes()) world_->Hit("step: more changes looked up");
-  if (jobs_.at(request.id().job_id()).by_changes && request.has_range()) world_->Hit("step: all entries looked up");
+  if (jobs_.at(SimulatedWorld::JobOfStates(request.id().job_id())).by_changes && request.has_range())
+    world_->Hit("step: all entries looked up");
 }
 
 template <typename Request>
@@ -377,7 +402,7 @@ void SimulatedDriver::NoteReply(const std::string& worker, const Request& reques
   }
   if constexpr (std::is_same_v<Request, FoldRequest>) {
     if (!reply.ok() || SinceOf(request).empty()) return;
-    const auto job = jobs_.find(request.id().job_id());
+    const auto job = jobs_.find(SimulatedWorld::JobOfStates(request.id().job_id()));
     const bool again = job != jobs_.end() && job->second.quoted_again.contains(worker);
     if (!reply->has_changes() && !reply->has_updates()) world_->Hit("step: worker does not know the composition quoted");
     if (again && !reply->changes().added().empty()) world_->Hit("step: changes told again");
@@ -407,11 +432,13 @@ bool SimulatedDriver::IsNameTaken(const std::string& job_id) const {
 }
 
 bool SimulatedDriver::IsJournalled(const ShardState& state) const {
-  const BatchCommitted& last = followed(state.id().job_id()).last;
-  return std::all_of(state.partitions().begin(), state.partitions().end(), [&](const PartitionState& partition) {
-    const int index = static_cast<int>(partition.partition());
-    return index < last.next_offsets_size() && partition.next_offset() <= last.next_offsets(index);
-  });
+  const Followed& job = followed(SimulatedWorld::JobOfStates(state.id().job_id()));
+  const BatchCommitted& last = job.last;
+  return job.states_id == state.id().job_id() && last.fold() == job.fold &&
+         std::all_of(state.partitions().begin(), state.partitions().end(), [&](const PartitionState& partition) {
+           const int index = static_cast<int>(partition.partition());
+           return index < last.next_offsets_size() && partition.next_offset() <= last.next_offsets(index);
+         });
 }
 
 bool SimulatedDriver::IsCaughtUp(const std::string& job_id) const {
@@ -421,11 +448,10 @@ bool SimulatedDriver::IsCaughtUp(const std::string& job_id) const {
   const auto workers_have = [&](const auto& fits) {
     return std::any_of(workers_->begin(), workers_->end(), [&](const auto& worker) { return fits(*worker); });
   };
+  const auto of_job = [&](const std::string& states_id) { return SimulatedWorld::JobOfStates(states_id) == job_id; };
   if (job.cancelled) {
-    return !workers_have([&](const SimulatedWorker& worker) {
-      const std::vector<std::string> kept = worker.store().JobIds();
-      return !worker.gone && std::find(kept.begin(), kept.end(), job_id) != kept.end();
-    });
+    return !workers_have(
+        [&](const SimulatedWorker& worker) { return !worker.gone && std::ranges::any_of(worker.store().JobIds(), of_job); });
   }
   const JobMachine* machine = machine_ == nullptr ? nullptr : machine_->FindJob(job_id);
   if (machine != nullptr) {
@@ -439,6 +465,12 @@ bool SimulatedDriver::IsCaughtUp(const std::string& job_id) const {
         workers_have([&](const SimulatedWorker& worker) { return (worker.gone || worker.uncallable) && owns(worker.id()); }))
       return true;
   }
+  // A refold comes to its end, and nobody keeps what no batch is made of any more, unless a journal has lost its id.
+  const auto is_former = [&](const std::string& states_id) { return of_job(states_id) && states_id != job.states_id; };
+  const auto has_former = [&](const SimulatedWorker& worker) {
+    return !worker.gone && std::ranges::any_of(worker.store().JobIds(), is_former);
+  };
+  if (job.refold || job.last.fold() != job.fold || (!world_->forked && workers_have(has_former))) return false;
   if (world_->jobs.at(job_id).submitted.spec().source().has_until()) return job.finished;
   if (static_cast<size_t>(job.last.next_offsets_size()) != log.partitions.size()) return false;
   for (size_t p = 0; p < log.partitions.size(); ++p) {

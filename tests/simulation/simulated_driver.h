@@ -29,6 +29,12 @@ class SimulatedDriver {
     // Whose result is asked for.
     JobSpec spec;
     BatchCommitted last;
+    // How many refolds have switched; what the present states are called; and, while a refold is under way, what its are.
+    uint32_t fold = 0;
+    std::string states_id;
+    std::optional<RefoldBegun> refold;
+    // The end of the last window that was ever final.
+    std::optional<int64_t> closed_until_us;
     bool failed = false;
     bool cancelled = false;
     bool paused = false;
@@ -58,8 +64,10 @@ class SimulatedDriver {
   void Submit(const std::string& job_id, int64_t delay_ms);
   void Cancel(const std::string& job_id, int64_t delay_ms);
   // Gives the job another top.
-  void Update(const std::string& job_id, uint32_t top);
+  void Update(const std::string& job_id, uint32_t top, int64_t delay_ms);
   void SetPaused(const std::string& job_id, bool paused);
+  // Has the job fold otherwise, once its states are built for that.
+  void Refold(const std::string& job_id, int64_t delay_ms);
 
   const Followed& followed(const std::string& job_id) const;
   // Whether the last batch has all there is, or the job is over, or it waits for what will not come and says so.
@@ -128,9 +136,11 @@ class SimulatedDriver {
   void NoteReply(const std::string& worker, const Request& request, const absl::StatusOr<ReplyOf<Request>>& reply);
 
   void Journal(const JournalRecord& record);
+  // Whether the record is one of a refold.
+  bool OnRefold(const JournalRecord& record);
   void OnBatch(const BatchCommitted& batch);
   // Whether a partition may have been idle at the batch's offsets for as long as the job's spec says.
-  bool MayDecree(const SimulatedJob& job, const BatchCommitted& batch) const;
+  bool MayDecree(const SimulatedJob& job, int64_t idle_us, const BatchCommitted& batch) const;
   // The sink takes the batch unless it has another under that number, or a later one.
   void Deliver(const BatchCommitted& batch);
   void OnFailed(const JobFailed& failed);

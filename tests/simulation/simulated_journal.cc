@@ -1,14 +1,17 @@
 // The part of SimulatedDriver that follows its journal: every record is held against the log and the oracle as it is
 // written.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "jobs/plan/pane_calendar.h"
 #include "jobs/spec/batch_spec.h"
 #include "tests/simulation/simulated_driver.h"
 
@@ -20,9 +23,14 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
     const JobSubmitted& submitted = record.job_submitted();
     jobs_[submitted.job_id()].partitions.assign(submitted.partitions().begin(), submitted.partitions().end());
     jobs_[submitted.job_id()].spec = submitted.spec();
+    jobs_[submitted.job_id()].states_id = submitted.job_id();
   } else if (record.has_job_updated()) {
     world_->Hit("step: job updated");
-    jobs_.at(record.job_updated().job_id()).spec = record.job_updated().spec();
+    Job& job = jobs_.at(record.job_updated().job_id());
+    job.spec = record.job_updated().spec();
+    if (job.refold) world_->Hit("step: refold called off by an update");
+    job.refold.reset();
+  } else if (OnRefold(record)) {
   } else if (record.has_job_paused()) {
     world_->Hit("step: job paused");
     jobs_.at(record.job_paused().job_id()).paused = true;
@@ -51,15 +59,56 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
   }
 }
 
+bool SimulatedDriver::OnRefold(const JournalRecord& record) {
+  if (record.has_refold_begun()) {
+    Job& job = jobs_.at(record.refold_begun().job_id());
+    world_->Hit(job.refold ? "step: refold replaced by another" : "step: refold begun");
+    job.refold = record.refold_begun();
+  } else if (record.has_refold_switched()) {
+    Job& job = jobs_.at(record.refold_switched().job_id());
+    world_->Hit("step: refold switched");
+    if (!job.refold || job.paused) {
+      world_->Fail("a job switches that is not refolded, or is paused");
+      return true;
+    }
+    job.spec = job.refold->spec();
+    job.states_id = job.refold->states_id();
+    ++job.fold;
+    job.refold.reset();
+    job.oracle.reset();
+  } else if (record.has_refold_ended()) {
+    const std::string& id = record.refold_ended().job_id();
+    world_->Hit("step: refold came to nothing and said why");
+    const std::string& reason = record.refold_ended().reason();
+    const auto is_part = [&](const std::string& may) { return absl::StrContains(reason, may); };
+    if (!std::ranges::any_of(world_->jobs.at(id).may_fail, is_part) &&
+        !std::ranges::any_of(std::array{"no longer has the job's start", "compacted", "gives other sums"}, is_part))
+      world_->Fail(absl::StrCat("the refold of ", id, " ends: ", reason));
+    if (!jobs_.at(id).refold) world_->Fail(absl::StrCat("the refold of ", id, " ends, and there is none"));
+    jobs_.at(id).refold.reset();
+  } else {
+    return false;
+  }
+  return true;
+}
+
 namespace {
+
+// The last of a spec's windows that ends at the time or before.
+int64_t LastEnded(const JobSpec& spec, int64_t us) {
+  const PaneCalendar calendar(spec.fold().general().window());
+  int64_t window = calendar.PaneOf(us) + 2;
+  while (calendar.TimesOf(window).end_us > us) --window;
+  return window;
+}
 
 // Every window that all partitions have passed is final, once, in the batch of the offsets at which they had; one that some
 // have not passed only if these may be idle.
-std::string WrongFinals(const BatchCommitted& before, const BatchCommitted& batch, const Oracle& oracle, bool may_decree) {
+std::string WrongFinals(std::optional<int64_t> closed, const BatchCommitted& batch, const Oracle& oracle, bool may_decree) {
   if (!oracle.has_windows()) return batch.has_window() || !batch.finals().empty() ? "has windows" : "";
   // Before all windows where none is final.
   constexpr int64_t kNone = std::numeric_limits<int64_t>::min();
-  const int64_t last = before.has_closed_through() ? before.closed_through() : kNone;
+  const int64_t last = closed.value_or(kNone);
   const int64_t now = batch.has_closed_through() ? batch.closed_through() : kNone;
   const int64_t passed = oracle.Passed().value_or(kNone);
   const bool decreed = now > std::max(last, passed);
@@ -78,8 +127,7 @@ std::string WrongFinals(const BatchCommitted& before, const BatchCommitted& batc
 
 }  // namespace
 
-bool SimulatedDriver::MayDecree(const SimulatedJob& job, const BatchCommitted& batch) const {
-  const int64_t idle_us = job.submitted.spec().idle_us();
+bool SimulatedDriver::MayDecree(const SimulatedJob& job, int64_t idle_us, const BatchCommitted& batch) const {
   if (idle_us == 0) return false;
   // A partition is idle whose end was its next offset all the time; so its last record came before.
   for (int p = 0; p < batch.next_offsets_size(); ++p) {
@@ -102,10 +150,11 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   if (batch.batch() != job.last.batch() + 1) return fail("follows batch ", job.last.batch());
   const auto partitions = static_cast<size_t>(batch.next_offsets_size());
   if (partitions > job.partitions.size()) return fail("has more partitions than are journalled");
+  if (batch.fold() != job.fold) return fail("is of fold ", batch.fold(), " of ", job.fold);
   if (!IsResultOf(batch, job.spec)) return fail("is of another result than its job");
   if (job.oracle == nullptr || partitions != job.checked.size() || !IsResultOf(batch, job.oracle_spec)) {
     // More partitions, maybe more shards, or another result: from the start.
-    const JobSpec spec = SpecOfBatch(source.submitted.spec(), batch);
+    const JobSpec spec = SpecOfBatch(job.spec, batch);
     job.oracle_spec = spec;
     job.oracle = std::make_unique<Oracle>(spec, partitions);
     job.checked.clear();
@@ -131,8 +180,18 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
   }
   const std::string difference = job.oracle->Difference(batch);
   if (!difference.empty()) return fail(difference);
-  if (const std::string wrong = WrongFinals(job.last, batch, *job.oracle, MayDecree(source, batch)); !wrong.empty())
+  std::optional<int64_t> closed;
+  if (batch.fold() == job.last.fold() && job.last.has_closed_through()) closed = job.last.closed_through();
+  if (batch.fold() != job.last.fold() && job.closed_until_us && job.oracle->has_windows())
+    closed = LastEnded(job.spec, *job.closed_until_us);
+  if (const std::string wrong = WrongFinals(closed, batch, *job.oracle, MayDecree(source, job.spec.idle_us(), batch));
+      !wrong.empty())
     return fail(wrong);
+  if (batch.fold() != job.last.fold() && closed) world_->Hit("step: windows stay final over a refold");
+  if (batch.has_closed_through()) {
+    const PaneCalendar calendar(job.spec.fold().general().window());
+    job.closed_until_us = std::max(job.closed_until_us, std::optional(calendar.TimesOf(batch.closed_through()).end_us));
+  }
   if (std::ranges::any_of(batch.finals(), [](const FinalWindow& final) { return final.decreed(); }))
     world_->Hit("step: a window is final by decree");
   if (batch.late_records() > job.last.late_records()) world_->Hit("step: late records");

@@ -40,7 +40,8 @@ WorkerJob* SimulatedWorker::JobAt(const std::string& job_id, bool make) {
   };
   options.make_fold_task = [world = world_,
                             job_id](const AssignRequest& assign) -> absl::StatusOr<std::unique_ptr<FoldTask>> {
-    return std::make_unique<SimulatedFoldTask>(&world->jobs.at(job_id).log, assign.spec(), world->random());
+    return std::make_unique<SimulatedFoldTask>(&world->jobs.at(SimulatedWorld::JobOfStates(job_id)).log, assign.spec(),
+                                               world->random());
   };
   return (jobs_[job_id] = std::make_unique<WorkerJob>(std::move(options), store_.States(job_id))).get();
 }

@@ -157,10 +157,8 @@ void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
   CHECK(MakeCanonical(fold));
 }
 
-void SimulatedWorld::MakeSecondSource(JobSpec* spec) {
+void SimulatedWorld::MakeSecondSource(GeneralFold* fold) {
   Hit("job: two sources");
-  spec->mutable_source()->add_others()->add_topics("others");
-  GeneralFold* const fold = spec->mutable_fold()->mutable_general();
   SourceRecords* const other = fold->add_others();
   *other->mutable_format() = fold->format();
   *other->mutable_fields() = fold->fields();
@@ -273,16 +271,15 @@ void SimulatedWorld::MakeOfScenario(SimulatedJob* job) {
   }
 }
 
-void SimulatedWorld::MakeRandom(SimulatedJob* job) {
-  JobSpec* const spec = job->submitted.mutable_spec();
-  spec->mutable_source()->add_topics("events");
-  if (Chance(0.3)) {
+void SimulatedWorld::MakeFold(JobSpec* spec, bool two_sources, bool windows) {
+  if (two_sources || Chance(windows ? 0.9 : 0.25)) {
     Hit("job: a fold of expressions");
-    MakeGeneral(spec->mutable_fold()->mutable_general());
+    GeneralFold* const general = spec->mutable_fold()->mutable_general();
+    MakeGeneral(general);
     int64_t idle_us = 0;
-    if (Chance(0.5)) MakeWindow(spec->mutable_fold()->mutable_general(), &idle_us);
+    if (Chance(windows ? 0.8 : 0.5)) MakeWindow(general, &idle_us);
     spec->set_idle_us(idle_us);
-    if (Chance(0.3)) MakeSecondSource(spec);
+    if (two_sources) MakeSecondSource(general);
   } else {
     MakeLinear(spec->mutable_fold());
   }
@@ -296,6 +293,28 @@ void SimulatedWorld::MakeRandom(SimulatedJob* job) {
     initial->set_key("page1");
     initial->set_score("12.5");
   }
+}
+
+void SimulatedWorld::ChangeFold(JobSpec* spec) {
+  if (scenario_ != nullptr) return;
+  const bool windows = spec->fold().general().has_window();
+  spec->clear_fold();
+  spec->clear_idle_us();
+  spec->clear_groups();
+  spec->clear_rank();
+  spec->clear_order();
+  spec->clear_having();
+  MakeFold(spec, spec->source().others_size() > 0, windows);
+  CHECK_EQ(CheckJobSpec(*spec), "") << spec->ShortDebugString();
+}
+
+void SimulatedWorld::MakeRandom(SimulatedJob* job) {
+  JobSpec* const spec = job->submitted.mutable_spec();
+  spec->mutable_source()->add_topics("events");
+  const bool two_sources = Chance(0.1);
+  if (two_sources) spec->mutable_source()->add_others()->add_topics("others");
+  MakeFold(spec, two_sources, /*windows=*/false);
+  const GeneralFold& general = spec->fold().general();
   if (Chance(0.1)) {
     Hit("fault: a bad record fails the job");
     spec->set_on_bad_record(BAD_RECORD_FAIL);

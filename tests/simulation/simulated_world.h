@@ -61,6 +61,10 @@ class SimulatedWorld {
   // A new job, and records at random places of its log.
   SimulatedJob* MakeJob(const std::string& id);
   void AddRecords(SimulatedJob* job, size_t records);
+  // Has the spec fold the same log in another way; that of a scenario in the same.
+  void ChangeFold(JobSpec* spec);
+  // The job that workers' states with this id are of.
+  static std::string JobOfStates(const std::string& states_id) { return states_id.substr(0, states_id.find('.')); }
 
   bool faults = true;
   // Two journals have gone on from one.
@@ -86,8 +90,10 @@ class SimulatedWorld {
   void MakeLinear(Fold* fold);
   void MakeGeneral(GeneralFold* fold);
   void MakeWindow(GeneralFold* fold, int64_t* idle_us);
+  // What is folded of the source that the spec has, or of two, and the result. `windows`: more likely in windows than not.
+  void MakeFold(JobSpec* spec, bool two_sources, bool windows);
   // Has the records of every other partition be of a source of its own.
-  void MakeSecondSource(JobSpec* spec);
+  void MakeSecondSource(GeneralFold* fold);
   // Has the job end somewhere in what there is.
   void MakeEnds(SimulatedJob* job);
   void MakeResult(JobSpec* spec);

@@ -252,7 +252,7 @@ int Run(const CliGlobals& globals, Options options) {
     return kExitOk;
   }
   if (submits)
-    return SubmitSpec(globals, spec, /*updates=*/false,
+    return SubmitSpec(globals, spec, SubmitKind::kNew,
                       options.form == Form::kJson ? OutputFormat::kJson : OutputFormat::kText);
   // Nothing of the query stays behind.
   spec.clear_sinks();

@@ -69,15 +69,28 @@ class ClusterMachineTest : public testing::Test {
     ASSERT_TRUE(machine_.Submit(Submitted(id, name), &actions_).ok());
     JournalAll();
   }
-  void Beat(uint32_t max_jobs = 0) {
+  HeartbeatReply Beat(uint32_t max_jobs = 0, const std::vector<std::string>& job_ids = {}) {
     HeartbeatRequest request;
+    request.mutable_job_ids()->Add(job_ids.begin(), job_ids.end());
     request.set_max_jobs(max_jobs);
     request.set_limit("its limit of 20 open files");
     request.set_worker_id("w");
     request.set_incarnation(7);
     request.set_address("host:1");
-    EXPECT_TRUE(machine_.OnHeartbeat(request, now_us_, &actions_).ok());
+    const absl::StatusOr<HeartbeatReply> reply = machine_.OnHeartbeat(request, now_us_, &actions_);
+    EXPECT_TRUE(reply.ok());
     AnswerPings();
+    return reply.value_or(HeartbeatReply());
+  }
+  // The user has job "id" refolded.
+  absl::Status Refold(const std::string& states_id) {
+    JournalRecord change;
+    change.mutable_refold_begun()->set_job_id("id");
+    change.mutable_refold_begun()->set_states_id(states_id);
+    *change.mutable_refold_begun()->mutable_spec() = Submitted("id", "job").spec();
+    const absl::Status begun = machine_.Change(std::move(change), now_us_, &actions_);
+    JournalAll();
+    return begun;
   }
   // As the driver does: at each time that is due.
   void RunUntil(int64_t us) {
@@ -205,6 +218,48 @@ TEST_F(ClusterMachineTest, AJobThatNoWorkerHasRoomForIsRefused) {
   ASSERT_TRUE(machine_.Cancel("job1", &actions_).ok());
   JournalAll();
   EXPECT_TRUE(machine_.Submit(Submitted("id3", "job3"), &actions_).ok());
+}
+
+TEST_F(ClusterMachineTest, TheStatesOfARefoldTakeAPlaceUntilItEnds) {
+  Beat(/*max_jobs=*/2);
+  Submit();
+  ASSERT_TRUE(Refold("id.1").ok());
+  EXPECT_EQ(machine_.Workers().workers(0).jobs(), 2u);
+  EXPECT_TRUE(absl::IsResourceExhausted(machine_.Submit(Submitted("other", "other"), &actions_)));
+  EXPECT_THAT(Beat(2, {"id", "id.1"}).dropped_job_ids(), SizeIs(0));
+  JournalRecord update;
+  update.mutable_job_updated()->set_job_id("id");
+  *update.mutable_job_updated()->mutable_spec() = Submitted("id", "job").spec();
+  ASSERT_TRUE(machine_.Change(std::move(update), now_us_, &actions_).ok());
+  JournalAll();
+  EXPECT_THAT(Beat(2, {"id", "id.1"}).dropped_job_ids(), testing::ElementsAre("id.1"));
+  EXPECT_EQ(machine_.Workers().workers(0).jobs(), 1u);
+  ASSERT_TRUE(machine_.Submit(Submitted("other", "other"), &actions_).ok());
+  JournalAll();
+  const absl::Status refused = Refold("id.2");
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("the states that a refold of job job builds do not fit: worker w"));
+}
+
+TEST_F(ClusterMachineTest, ACancelledJobsRefoldIsDroppedAndNotShown) {
+  Beat();
+  Submit();
+  ASSERT_TRUE(Refold("id.1").ok());
+  ASSERT_TRUE(machine_.Cancel("job", &actions_).ok());
+  JournalAll();
+  EXPECT_THAT(Beat(0, {"id", "id.1"}).dropped_job_ids(), SizeIs(2));
+  EXPECT_FALSE(machine_.FindCancelled("job")->has_refold());
+}
+
+TEST_F(ClusterMachineTest, AJobWhoseJournalLacksARefoldOfItIsAForkedOne) {
+  Beat();
+  Submit();
+  Beat(0, {"id", "id.1"});
+  JournalAll();
+  EXPECT_EQ(machine_.FindJob("job")->state(), JOB_FAILED);
+  EXPECT_THAT(machine_.FindJob("job")->job().failure,
+              HasSubstr("worker w has states of a refold of the job, which the journal does not know: the driver runs on an "
+                        "older copy of its journal"));
 }
 
 TEST_F(ClusterMachineTest, AJobForWhichTheDriverHasNoRoomIsRefused) {

@@ -83,7 +83,9 @@ class FakeJournal : public Journal {
   absl::StatusOr<BatchCommitted> ReadBatch(const std::string& job_id, uint64_t batch) const override {
     if (broken) return absl::DataLossError("the journal is damaged");
     ++reads;
-    return MakeBatch(job_id, batch);
+    BatchCommitted made = MakeBatch(job_id, batch);
+    if (refolded_at_batch != 0 && batch >= refolded_at_batch) made.set_fold(1);
+    return made;
   }
   absl::StatusOr<bool> Trim(const std::string&, uint64_t) override { return true; }
   uint64_t Delivered(const std::string& job_id, const std::string& sink) const override {
@@ -101,6 +103,8 @@ class FakeJournal : public Journal {
   std::atomic<bool> broken = false;
   mutable std::atomic<int> reads = 0;
   std::function<void(uint64_t)> before_delivered;
+  // The first batch after a refold; 0 if there was none.
+  uint64_t refolded_at_batch = 0;
 
  private:
   mutable std::mutex mutex_;

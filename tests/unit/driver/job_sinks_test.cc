@@ -50,6 +50,21 @@ TEST_F(SinksTest, AFileGetsALineForEachBatchInOrder) {
   EXPECT_EQ(Problem(), "");
 }
 
+TEST_F(SinksTest, BatchesOfBeforeARefoldAreWrittenByTheSpecThatMadeThem) {
+  AddFile("top.jsonl");
+  // Only a fold of expressions tells of filtered records.
+  options_.former_specs.push_back(options_.spec);
+  options_.former_specs[0].mutable_fold()->mutable_general()->add_key("page");
+  journal_.refolded_at_batch = 3;
+  Start();
+  Commit(4);
+  ASSERT_TRUE(WaitDelivered(4)) << Problem();
+  const std::string top = Top();
+  const size_t third = top.find("\"batch\":3,");
+  EXPECT_THAT(top.substr(0, third), HasSubstr("filtered_records"));
+  EXPECT_EQ(top.substr(top.rfind('\n', third) + 1), Lines(3, 4));
+}
+
 TEST_F(SinksTest, ALineIsSyncedBeforeItCounts) {
   AddFile("top.jsonl");
   std::vector<int> syncs_at_delivery;

@@ -178,6 +178,33 @@ TEST_F(CliTest, APausedJobSaysSinceWhenAndHowItGoesOn) {
   EXPECT_THAT(err_, HasSubstr("there is no job none"));
 }
 
+TEST_F(CliTest, StatusSaysHowFarARefoldIsAndWhyOneCameToNothing) {
+  JobStatus& job = driver_.jobs[0];
+  RefoldStatus* refold = job.mutable_refold();
+  refold->set_since_us(1'764'331'200'000'000);
+  refold->mutable_progress()->set_folded(40);
+  refold->mutable_progress()->set_total(100);
+  refold->mutable_progress()->set_offsets_per_second(20);
+  EXPECT_EQ(Run({"status", "popularity"}), kExitOk) << err_;
+  EXPECT_THAT(out_, StartsWith("popularity is keeping up; the refold for another spec is at 40 of 100 offsets, 20 a second, "
+                               "3 s left\n"));
+  EXPECT_THAT(out_, HasSubstr("refold      began 2025-11-28T12:00:00.000Z, is at 40 of 100 offsets"));
+  refold->set_problem("worker w1 runs 2 jobs, as many as --max-jobs allows");
+  EXPECT_EQ(Run({"status", "popularity", "-o", "json"}), kExitOk);
+  const nlohmann::json shown = nlohmann::json::parse(out_);
+  EXPECT_EQ(shown.at("refold").at("folded"), 40);
+  EXPECT_EQ(shown.at("refold").at("problem"), refold->problem());
+  EXPECT_TRUE(shown.at("refolded_at_batch").is_null());
+  job.clear_refold();
+  job.set_refold_failure("the log no longer has the job's start");
+  EXPECT_EQ(Run({"status", "popularity"}), kExitOk) << err_;
+  EXPECT_THAT(out_, StartsWith("popularity is keeping up; the refold for another spec came to nothing: the log no longer"));
+  job.clear_refold_failure();
+  job.set_refolded_at_batch(5);
+  EXPECT_EQ(Run({"status", "popularity"}), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("refolded    batches from 5 on fold as the present spec does"));
+}
+
 TEST_F(CliTest, CancelGoesByTheJobsId) {
   EXPECT_EQ(Run({"cancel", "popularity"}), kExitOk);
   EXPECT_EQ(driver_.cancelled, "job-1");

@@ -497,24 +497,6 @@ TEST(CheckJobSpecTest, RefusesALargeSpec) {
   EXPECT_THAT(CheckJobSpec(spec), HasSubstr("are allowed"));
 }
 
-TEST(CheckUpdateTest, NamesWhatDecidesTheStateAndDiffers) {
-  const JobSpec spec = Read(kSpec);
-  JobSpec after = spec;
-  after.set_top(3);
-  after.set_wal(WAL_OFF);
-  after.clear_sinks();
-  after.mutable_source()->set_brokers("other:9092");
-  EXPECT_EQ(CheckUpdate(spec, after), "");
-  const auto differs = [&](const std::string& from, const std::string& to) {
-    return CheckUpdate(spec, Read(With(from, to)));
-  };
-  EXPECT_THAT(differs("0.8*clicks", "0.9*clicks"), StartsWith("score differs from the job's"));
-  EXPECT_THAT(differs("key: page", "key: like"), StartsWith("key differs"));
-  EXPECT_THAT(differs("separator: \"|\"", "separator: \",\""), StartsWith("source.format differs"));
-  EXPECT_THAT(differs("[user-behavior-topic]", "[other]"), StartsWith("source.kafka.topics differs"));
-  EXPECT_THAT(differs("earliest", "latest"), StartsWith("source.kafka.start differs"));
-}
-
 TEST(FoldHashTest, DependsOnExactlyWhatAFoldDoes) {
   const JobSpec spec = Read(kSpec);
   const std::vector<std::function<void(JobSpec*)>> folded = {
