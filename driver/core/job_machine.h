@@ -22,6 +22,7 @@
 #include "driver/core/action.h"
 #include "driver/core/assignment_acks.h"
 #include "driver/core/attempt.h"
+#include "driver/core/bad_share.h"
 #include "driver/core/cluster_view.h"
 #include "driver/core/journalled_job.h"
 #include "driver/core/last_replies.h"
@@ -206,6 +207,7 @@ class JobMachine {
   int64_t next_start_us_ = 0;
 
   LastReplies replies_;
+  BadShare bad_share_;
   // The average time of a batch without its fold; a guess at first, since the first batch may have a backlog.
   uint32_t overhead_ms_;
   double records_per_second_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -91,6 +92,10 @@ void JobMachine::Commit(int64_t now_us, Actions* actions) {
   JournalRecord record;
   *record.mutable_batch_committed() = MakeBatchRecord(job_, attempt_, replies_.counters(), *attempt_.result);
   BatchCommitted* batch = record.mutable_batch_committed();
+  bool is_last = true;
+  for (uint32_t p = 0; p < job_.partitions.size(); ++p) is_last &= batch->next_offsets(static_cast<int>(p)) >= job_.EndOf(p);
+  if (const std::string failure = bad_share_.Check(job_, *batch, replies_.counters(), is_last); !failure.empty())
+    return Fail(failure, actions);
   batch->set_attempt(attempt_number_);
   BatchTimings* timings = batch->mutable_timings();
   timings->set_ends_us(static_cast<uint64_t>(attempt_.ends_at_us - attempt_.started_us));

@@ -78,6 +78,7 @@ void JobMachine::ApplySwitch(const RefoldSwitched& switched) {
   replies_ = LastReplies(job_.partitions.size());
   merge_ = std::make_unique<BatchMerge>(MergeOptionsOf(job_.spec, cluster_->options.merge_floor, cluster_->merge_memory));
   merge_window_.reset();
+  bad_share_.Restart();
   // Every owner has to be told, by requests that come after all that were sent before.
   spec_attempt_ = ++attempt_number_;
 }

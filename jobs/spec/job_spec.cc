@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/time/time.h"
 #include "common/limits.h"
+#include "common/number/decimal.h"
 #include "common/number/framed_hash.h"
 #include "common/number/units.h"
 #include "common/text/duration.h"
@@ -49,6 +50,20 @@ void MakeSpecCanonical(JobSpec* spec) {
 }
 
 // Fills a JobSpec from a YAML tree.
+// A percentage above 0 and below 100 with at most four decimals, in parts of a million.
+std::optional<uint32_t> PercentPpm(std::string_view text) {
+  int64_t mantissa = 0;
+  int scale = 0;
+  if (!text.ends_with('%') || !ReadPlainNumber(text.substr(0, text.size() - 1), &mantissa, &scale) || scale > 4)
+    return std::nullopt;
+  for (; scale < 4; ++scale) {
+    if (mantissa >= 1'000'000) return std::nullopt;
+    mantissa *= 10;
+  }
+  if (mantissa <= 0 || mantissa >= 1'000'000) return std::nullopt;
+  return static_cast<uint32_t>(mantissa);
+}
+
 class SpecReader : private FoldReader {
  public:
   SpecReader(std::string_view text, JobSpec* spec, std::vector<YamlProblem>* problems, const SpecFiles* files)
@@ -286,9 +301,21 @@ class SpecReader : private FoldReader {
   }
 
   void ReadOnBadRecord(const YamlNode& node, const std::string& path) {
+    if (node.kind == YamlNode::Kind::kMap)
+      return ReadMap(node, path, {{"fail_above", [this](auto&... at) { ReadFailAbove(at...); }}});
     if (const auto word = ReadWord(node, path, {"skip", "fail"})) {
       spec_->set_on_bad_record(*word == 0 ? BAD_RECORD_SKIP : BAD_RECORD_FAIL);
     }
+  }
+
+  void ReadFailAbove(const YamlNode& node, const std::string& path) {
+    std::string text;
+    if (!ReadText(node, path, &text)) return;
+    const std::optional<uint32_t> ppm = PercentPpm(text);
+    if (!ppm)
+      return Problem(node.offset, path,
+                     "must be a percentage above 0% and below 100%, like 5% or 0.25%, with at most four decimals");
+    spec_->set_fail_above_ppm(*ppm);
   }
 
   void ReadOnStuckPartition(const YamlNode& node, const std::string& path) {

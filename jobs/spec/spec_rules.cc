@@ -172,7 +172,11 @@ class RuleChecker {
                 fmt::format("must be from {}ms to {}h", kMinBatchIntervalMs, kMaxBatchIntervalMs / 3'600'000));
     }
     if (!WalMode_IsValid(spec_.wal())) Violation("state.wal", "must be sync, async or off");
-    if (!BadRecordPolicy_IsValid(spec_.on_bad_record())) Violation("on_bad_record", "must be skip or fail");
+    if (!BadRecordPolicy_IsValid(spec_.on_bad_record()))
+      Violation("on_bad_record", "must be skip, fail or {fail_above: 5%}");
+    if (spec_.fail_above_ppm() >= 1'000'000) Violation("on_bad_record.fail_above", "must be below 100%");
+    if (spec_.fail_above_ppm() > 0 && spec_.on_bad_record() == BAD_RECORD_FAIL)
+      Violation("on_bad_record.fail_above", "is of a job that skips bad records");
     if (!StuckPartitionPolicy_IsValid(spec_.on_stuck_partition()))
       Violation("on_stuck_partition", "must be continue or wait");
   }

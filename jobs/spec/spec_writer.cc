@@ -188,6 +188,8 @@ Json SpecJson(const JobSpec& spec) {
   for (const InitialScore& initial : spec.fold().initial()) json["initial"][initial.key()] = initial.score();
   json["state"] = {{"wal", absl::AsciiStrToLower(WalMode_Name(spec.wal())).substr(sizeof("WAL_") - 1)}};
   json["on_bad_record"] = spec.on_bad_record() == BAD_RECORD_FAIL ? "fail" : "skip";
+  if (spec.fail_above_ppm() > 0)
+    json["on_bad_record"] = {{"fail_above", fmt::format("{}%", spec.fail_above_ppm() / 10'000.0)}};
   json["on_stuck_partition"] = spec.on_stuck_partition() == STUCK_PARTITION_WAIT ? "wait" : "continue";
   json["sinks"] = Json::array();
   for (const Sink& sink : spec.sinks()) {

@@ -81,6 +81,26 @@ TEST_F(BadInputTest, SkippedAndCountedByPolicy) {
   EXPECT_EQ(status->at("bad_records"), json(reasons));
 }
 
+TEST_F(BadInputTest, FailsTheJobOnceTooLargeAPartIsBadAndPublishesNoneOfThat) {
+  const Job job = NewJob("sharing", "{fail_above: 10%}");
+  std::vector<std::string> records(95, "page1|1|1|1");
+  records.resize(100, "bad");
+  ASSERT_OK(cluster_.Submit(job));
+  for (int i = 0; i < 20; ++i) ASSERT_OK(Produce(job.topics[0], i % 3, records));
+  ASSERT_OK(cluster_.VerifyPublished(job.name));
+  ASSERT_OK(Produce(job.topics[0], 0, std::vector<std::string>(5000, "bad")));
+  ASSERT_OK(cluster_.WaitForState(job.name, "failed"));
+  const absl::StatusOr<json> status = cluster_.JobStatus(job.name);
+  ASSERT_OK(status.status());
+  const std::string reason = status->at("reason");
+  EXPECT_TRUE(absl::StrContains(reason,
+                                "records are bad, mostly wrong_field_count, more than on_bad_record.fail_above allows "
+                                "(10%)"))
+      << reason;
+  // Batches of less than a thousand records may have come before it was looked at.
+  EXPECT_LT(status->at("records"), 3000 + 1000);
+}
+
 TEST_F(BadInputTest, OddButSoundRecordsCount) {
   const Job job = NewJob("sound", "fail");
   ASSERT_OK(Produce(job.topics[0], 0, OddButSound()));

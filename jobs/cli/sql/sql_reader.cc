@@ -324,6 +324,16 @@ class JobWriter {
     if (const SqlTable::Option* const option = of.FindOption(key)) Put(key, Scalar(option->value, option->offset), map);
   }
 
+  // 'skip', 'fail' or 'fail above 5%'.
+  void PutBadRecords(YamlNode* root) {
+    constexpr std::string_view kFailAbove = "fail above ";
+    const SqlTable::Option* const option = table().FindOption("on_bad_record");
+    if (option == nullptr || !option->value.starts_with(kFailAbove)) return PutOption("on_bad_record", root);
+    YamlNode limit = Map(option->offset);
+    Put("fail_above", Scalar(option->value.substr(kFailAbove.size()), option->offset), &limit);
+    Put("on_bad_record", std::move(limit), root);
+  }
+
   void PutJobOptions(YamlNode* root) {
     if (const SqlTable::Option* const interval = table().FindOption("interval")) {
       YamlNode batch = Map(interval->offset);
@@ -335,7 +345,7 @@ class JobWriter {
       PutOption("wal", &state);
       Put("state", std::move(state), root);
     }
-    PutOption("on_bad_record", root);
+    PutBadRecords(root);
     // Where a query has no groups, how many there may be is of no use, and no mistake.
     if (query_.group) PutOption("groups", root);
     if (const SqlTable::Option* const key_bytes = table().FindOption("key_bytes")) {

@@ -108,6 +108,13 @@ TEST(JobSpecTest, ReadsWhatIsNotTheDefault) {
   EXPECT_EQ(Read(With("wal: sync", "wal: async")).wal(), WAL_ASYNC);
   EXPECT_EQ(Read(With("wal: sync", "wal: off")).wal(), WAL_OFF);
   EXPECT_EQ(Read(With("record: skip", "record: fail")).on_bad_record(), BAD_RECORD_FAIL);
+  EXPECT_EQ(Read(With("record: skip", "record: {fail_above: 5%}")).fail_above_ppm(), 50'000u);
+  EXPECT_EQ(Read(With("record: skip", "record: {fail_above: 0.0001%}")).fail_above_ppm(), 1u);
+  for (const char* wrong : {"5", "0%", "100%", "-1%", "0.00001%", "1e1%", "99999999999999999%", "5 %", "%"}) {
+    EXPECT_THAT(Errors(With("record: skip", std::string("record: {fail_above: '") + wrong + "'}")),
+                ElementsAre(HasSubstr("on_bad_record.fail_above: must be a percentage above 0% and below 100%")))
+        << wrong;
+  }
   EXPECT_EQ(Read(With("start:", "brokers: 'a:9092,[::1]:9093', start:")).source().brokers(), "a:9092,[::1]:9093");
   const JobSpec secure = Read(With("start:", "properties: {security.protocol: ssl, fetch.min.bytes: 1}, start:"));
   EXPECT_EQ(secure.source().properties().at("security.protocol"), "ssl");

@@ -41,6 +41,7 @@ class SpecGenerator {
     spec.set_batch_interval_ms(10 + Below(3'600'000 - 9));
     spec.set_wal(static_cast<WalMode>(Below(3)));
     spec.set_on_bad_record(static_cast<BadRecordPolicy>(Below(2)));
+    if (spec.on_bad_record() == BAD_RECORD_SKIP && Below(2) == 0) spec.set_fail_above_ppm(1 + Below(999'999));
     spec.set_on_stuck_partition(static_cast<StuckPartitionPolicy>(Below(2)));
     if (Below(2) == 0) spec.add_sinks()->mutable_stdout();
     for (uint32_t i = Below(3); i > 0; --i)
