@@ -31,20 +31,30 @@ std::string MostFrequent(const std::vector<PartitionState>& counters) {
 
 std::string BadShare::Check(const JournalledJob& job, const BatchCommitted& batch,
                             const std::vector<PartitionState>& counters, bool is_last) {
-  const Look now{batch.records(), batch.bad_records()};
-  if (!looked_) looked_ = job.IsBatchOfFold() ? Look{job.last_batch.records(), job.last_batch.bad_records()} : now;
-  const uint32_t allowed_ppm = job.spec.fail_above_ppm();
-  if (allowed_ppm == 0) looked_ = now;
-  const uint64_t records = now.records - looked_->records;
-  const uint64_t bad = now.bad_records - looked_->bad_records;
-  if (records < (is_last ? 1 : kLeast)) return "";
-  looked_ = now;
+  const Count all{batch.records(), batch.bad_records()};
+  if (!before_) before_ = job.IsBatchOfFold() ? Count{job.last_batch.records(), job.last_batch.bad_records()} : all;
+  const Count added{all.records - before_->records, all.bad_records - before_->bad_records};
+  before_ = all;
+  if (job.spec.fail_above_ppm() == 0) {
+    batches_.clear();
+    sum_ = {};
+    return "";
+  }
+  batches_.push_back(added);
+  sum_.records += added.records;
+  sum_.bad_records += added.bad_records;
+  while (sum_.records - batches_.front().records >= kLeast) {
+    sum_.records -= batches_.front().records;
+    sum_.bad_records -= batches_.front().bad_records;
+    batches_.pop_front();
+  }
+  if (sum_.records < (is_last ? 1 : kLeast)) return "";
   constexpr uint64_t kMillion = 1'000'000;
-  // Neither product comes near 2^64: a job has fewer than 2^43 records in a batch.
-  if (bad * kMillion <= records * allowed_ppm) return "";
-  return absl::StrCat(bad, " of the last ", records, " records are bad, ", MostFrequent(counters),
-                      ", more than on_bad_record.fail_above allows (", allowed_ppm / 10'000.0,
-                      "%). No batch has counted them; mend the records or the spec, then cancel the job and submit it anew");
+  // Neither product comes near 2^64: a few batches have fewer than 2^43 records.
+  if (sum_.bad_records * kMillion <= sum_.records * job.spec.fail_above_ppm()) return "";
+  return absl::StrCat(sum_.bad_records, " of the last ", sum_.records, " records are bad, ", MostFrequent(counters),
+                      ", more than on_bad_record.fail_above allows (", job.spec.fail_above_ppm() / 10'000.0,
+                      "%). Mend the records or the spec, then cancel the job and submit it anew");
 }
 
 }  // namespace tenfold

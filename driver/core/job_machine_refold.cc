@@ -61,7 +61,9 @@ void JobMachine::OnRefoldReply(const Send<PrepareRequest>& sent, const absl::Sta
                                Actions* actions) {
   if (refold_ == nullptr || sent.request.id().job_id() != refold_->job().states_id) return;
   const ShardMoves::Prepared prepared = refold_->moves().OnReply(sent.worker, sent.request, reply, now_us);
-  if (!prepared.failure.empty()) refold_->NoteFailure(prepared.failure);
+  // What a worker says of the job, and advises, is for one that cannot go on.
+  const size_t end = std::min(prepared.failure.find(", from which"), prepared.failure.find(". Cancel the job"));
+  if (!prepared.failure.empty()) refold_->NoteFailure(prepared.failure.substr(0, end));
   if (prepared.counts) refold_->NoteTrouble(sent.worker, reply.ok() ? reply->waiting().detail() : reply.status().message());
   if (prepared.counts) Advance(now_us, actions);
 }

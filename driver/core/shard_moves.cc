@@ -73,7 +73,7 @@ std::optional<std::vector<ShardAssignment>> ShardMoves::Plan(int64_t now_us) con
 
   std::vector<ShardAssignment> plan = PlanAssignment(input);
   for (const auto& [shard, worker] : ready_) {
-    if (purpose_ == Purpose::kBatches && shard < plan.size() && plan[shard].next_owner() == worker) {
+    if (shard < plan.size() && plan[shard].next_owner() == worker) {
       plan[shard].set_owner(worker);
       plan[shard].clear_next_owner();
     }
@@ -110,7 +110,7 @@ void ShardMoves::OnWorkersChanged() {
   std::erase_if(doubtful_, is_lost);
   std::erase_if(called_off_, is_lost);
   // Another process may have less than the one before.
-  if (purpose_ == Purpose::kRefold) RevokeReady([this](const std::string& worker) { return !acks_->Has(worker); });
+  if (purpose_ == Purpose::kRefold) RevokeCurrent([this](const std::string& worker) { return !acks_->Has(worker); });
 }
 
 void ShardMoves::OnFound(const FoundPartitions& found) {
@@ -142,23 +142,28 @@ void ShardMoves::OnUpdated() {
 
 void ShardMoves::OnPartitionsAdded() {
   current_.clear();
-  ready_.clear();
+  preparations_.clear();
 }
 
-void ShardMoves::RevokeReady(const std::function<bool(const std::string&)>& of) {
-  std::erase_if(ready_, [&](const auto& ready) {
-    if (!of(ready.second)) return false;
-    current_.erase(ready.first);
-    return true;
-  });
+void ShardMoves::RevokeCurrent(const std::function<bool(const std::string&)>& of) {
+  for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
+    if (!of(job_->assignment[s].next_owner())) continue;
+    current_.erase(s);
+    preparations_.erase(s);
+  }
 }
 
 bool ShardMoves::IsAllReady() const {
-  for (uint32_t s = 0; s < job_->Shards(); ++s) {
-    const auto ready = ready_.find(s);
-    if (ready == ready_.end() || !acks_->Has(ready->second)) return false;
+  if (job_->assignment.size() < job_->Shards()) return false;
+  bool is_current = true;
+  bool keeps_up = true;
+  for (uint32_t s = 0; s < job_->assignment.size(); ++s) {
+    if (!acks_->Has(job_->assignment[s].next_owner())) return false;
+    const auto preparations = preparations_.find(s);
+    is_current &= current_.contains(s);
+    keeps_up &= preparations != preparations_.end() && preparations->second >= kPreparations;
   }
-  return true;
+  return is_current || keeps_up;
 }
 
 std::string ShardMoves::CannotRefold() const {
@@ -251,7 +256,7 @@ ShardMoves::Prepared ShardMoves::OnReply(const std::string& worker, const Prepar
   if (!reply.ok()) {
     acks_->Remove(worker);
     acks_->Rest(worker, now_us);
-    if (purpose_ == Purpose::kRefold) RevokeReady([&](const std::string& of) { return of == worker; });
+    if (purpose_ == Purpose::kRefold) RevokeCurrent([&](const std::string& of) { return of == worker; });
     return prepared;
   }
   if (reply->has_failure()) {
@@ -284,7 +289,12 @@ void ShardMoves::OnPosition(const ShardPosition& position, const std::string& wo
     exact &= offset.next_offset() == prepare.next_offsets[offset.partition()];
     current &= offset.next_offset() >= job_->next_offsets[offset.partition()];
   }
-  if (current) current_.insert(s);
+  const bool quick = now_us - prepare.sent_us <= std::max(int64_t{job_->spec.batch_interval_ms()} * 1000, kQuickUs);
+  if (purpose_ == Purpose::kRefold) {
+    if (current) current_.insert(s);
+    preparations_[s] = reached && quick ? preparations_[s] + 1 : 0;
+    return;
+  }
   if (!reached) return;
   if (exact && s < prepare.digests.size() && !SameDigest(position.digest(), prepare.digests[s])) {
     prepared->doubtful = s;
@@ -293,7 +303,6 @@ void ShardMoves::OnPosition(const ShardPosition& position, const std::string& wo
   doubts_.erase(s);
   // A shard whose preparation took long is too far behind for a short batch; another preparation gets it closer. At short
   // intervals none is ever quick; the takeover then folds what is left.
-  const bool quick = now_us - prepare.sent_us <= std::max(int64_t{job_->spec.batch_interval_ms()} * 1000, kQuickUs);
   if (quick || current || ++preparations_[s] >= kPreparations) ready_[s] = worker;
 }
 

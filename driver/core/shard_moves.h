@@ -55,11 +55,12 @@ class ShardMoves {
   // The job has another spec: Kafka has to tell again, and what is being prepared does not count, since it was asked for
   // under the former one.
   void OnUpdated();
-  // A batch is committed: preparations go on to its offsets.
+  // A batch is committed: preparations of a refold go on to its offsets.
   void OnBatch() { current_.clear(); }
   // The job has got more partitions: workers of a refold have to be told of them before what they prepared is ready.
   void OnPartitionsAdded();
-  // Every shard of a refold has a next owner that is close behind the job's batches.
+  // Every shard of a refold is folded up to the last batch; or, as batches may follow each other too fast for that, several
+  // preparations in a row have brought it quickly to the batch that was the last when they began.
   bool IsAllReady() const;
   // Why the job cannot be folded from its start offsets, as a sentence without its end; "" if it can, or that is not known.
   std::string CannotRefold() const;
@@ -139,8 +140,8 @@ class ShardMoves {
   void OnPosition(const ShardPosition& position, const std::string& worker, const PrepareUnderWay& prepare, int64_t now_us,
                   Prepared* prepared);
   void NoteRefold(const ShardPosition& position, int64_t now_us);
-  // Shards of a refold at these workers have to be prepared again before they count as ready.
-  void RevokeReady(const std::function<bool(const std::string&)>& of);
+  // Shards of a refold at these workers have to be prepared again before they count as current.
+  void RevokeCurrent(const std::function<bool(const std::string&)>& of);
   RefoldProgress Progress(uint32_t shard) const;
   static void AddTo(const Folded& refold, RefoldProgress* progress);
 
@@ -157,9 +158,9 @@ class ShardMoves {
   // By worker id.
   std::map<std::string, PrepareUnderWay> preparing_;
   // Cleared with each assignment, by shard: the next owner of those that may change hands; how often the preparation has
-  // reached its targets; how far it is.
+  // reached its targets, of a refold quickly and in a row; how far it is.
   std::map<uint32_t, std::string> ready_;
-  // Shards of a refold that were folded up to the last batch when that was last told.
+  // Shards of a refold that are folded up to the last batch.
   std::set<uint32_t> current_;
   std::map<uint32_t, int> preparations_;
   std::map<uint32_t, Folded> refolds_;

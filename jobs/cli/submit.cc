@@ -93,8 +93,11 @@ int SetPaused(const CliGlobals& globals, const Options& options, bool paused) {
   return AskOfJob(globals, options, std::move(request), &DriverService::Stub::SetPaused);
 }
 
-// Says what an update changed, a sentence for each key of the spec.
-void TellChanges(const JobSpec& before, const JobSpec& after, bool refolds) {
+// What has become of an update.
+enum class Update { kLive, kRefolds, kRefused };
+
+// Says what it changes, a sentence for each key of the spec.
+void TellChanges(const JobSpec& before, const JobSpec& after, Update update) {
   const nlohmann::ordered_json old = SpecJson(before);
   const nlohmann::ordered_json now = SpecJson(after);
   std::set<std::string> keys;
@@ -105,15 +108,28 @@ void TellChanges(const JobSpec& before, const JobSpec& after, bool refolds) {
   for (const std::string& key : keys) {
     const auto shown = [&key](const nlohmann::ordered_json& json) {
       if (!json.contains(key)) return std::string("not said");
-      return json[key].is_string() ? json[key].get<std::string>() : json[key].dump();
+      const std::string text = json[key].is_string() ? json[key].get<std::string>() : json[key].dump();
+      // A table may have a megabyte.
+      constexpr size_t kMost = 1000;
+      return text.size() <= kMost ? text : fmt::format("{}.. ({} bytes)", text.substr(0, kMost), text.size());
     };
-    if (shown(old) == shown(now)) continue;
+    if (old.value(key, nlohmann::ordered_json()) == now.value(key, nlohmann::ordered_json())) continue;
     same = false;
-    PrintError(refolds ? fmt::format("{} is {} once the state is built anew; it is {}", key, shown(now), shown(old))
-                       : fmt::format("{} is {} from the next batch on, with the state as it is; it was {}", key, shown(now),
-                                     shown(old)));
+    switch (update) {
+      case Update::kLive:
+        PrintError(
+            fmt::format("{} is {} from the next batch on, with the state as it is; it was {}", key, shown(now), shown(old)));
+        break;
+      case Update::kRefolds:
+        PrintError(fmt::format("{} is {} once the state is built anew; it is {}", key, shown(now), shown(old)));
+        break;
+      case Update::kRefused:
+        PrintError(fmt::format("{} would be {}; it is {}", key, shown(now), shown(old)));
+        break;
+    }
   }
-  if (refolds)
+  if (update == Update::kRefused) return;
+  if (update == Update::kRefolds)
     PrintError(
         fmt::format("{} goes on as it is until then; tenfold status {} shows how far it is, and an update with the "
                     "spec as it is calls it off",
@@ -155,12 +171,17 @@ int SubmitSpec(const CliGlobals& globals, const JobSpec& spec, SubmitKind kind, 
     ends_refold |= updated.ends_refold();
     return asked;
   });
-  if (!status.ok()) return ReportError(globals, status);
+  if (!status.ok()) {
+    if (before && status.error_code() == grpc::StatusCode::FAILED_PRECONDITION)
+      TellChanges(*before, WithoutSecrets(spec), Update::kRefused);
+    return ReportError(globals, status);
+  }
   PrintData(JobIdLine(output, spec.name(), job_id));
   if (ends_refold && output == OutputFormat::kText)
     PrintError(fmt::format("the refold of {} that was under way is called off", spec.name()));
   // To people it is said on the other stream, as what a script reads is the id.
-  if (before && output == OutputFormat::kText) TellChanges(*before, WithoutSecrets(spec), refolds);
+  if (before && output == OutputFormat::kText)
+    TellChanges(*before, WithoutSecrets(spec), refolds ? Update::kRefolds : Update::kLive);
   return kExitOk;
 }
 

@@ -193,6 +193,11 @@ int ShowWindow(const CliGlobals& globals, const Options& options) {
     }
     return kExitOk;
   }
+  if (reply.batch().fold() != fold) {
+    PrintError(fmt::format("the window {} of {} was never final: the job was refolded before, for other windows", name,
+                           options.job));
+    return kExitRefused;
+  }
   PrintError(kept ? fmt::format("the window {} of {} has no records", name, options.job)
                   : fmt::format("the window {} of {} is final, and its batch is no longer kept; sinks have its result", name,
                                 options.job));

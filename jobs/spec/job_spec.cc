@@ -29,6 +29,8 @@
 #include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/result_rules.h"
 #include "jobs/spec/spec_rules.h"
+#include "jobs/spec/spec_writer.h"
+#include "nlohmann/json.hpp"
 
 namespace tenfold {
 namespace {
@@ -301,8 +303,10 @@ class SpecReader : private FoldReader {
   }
 
   void ReadOnBadRecord(const YamlNode& node, const std::string& path) {
-    if (node.kind == YamlNode::Kind::kMap)
+    if (node.kind == YamlNode::Kind::kMap) {
+      if (node.items.empty()) return Problem(node.offset, path, "is an empty map; {fail_above: 5%} is what it may say");
       return ReadMap(node, path, {{"fail_above", [this](auto&... at) { ReadFailAbove(at...); }}});
+    }
     if (const auto word = ReadWord(node, path, {"skip", "fail"})) {
       spec_->set_on_bad_record(*word == 0 ? BAD_RECORD_SKIP : BAD_RECORD_FAIL);
     }
@@ -377,26 +381,6 @@ std::string ChangedTopics(const KafkaSource& before, const KafkaSource& after) {
     if (!equals(old, now)) return path + "start";
   }
   return "";
-}
-
-// Returns the first part in which two folds differ.
-std::string GeneralDifference(const GeneralFold& before, const GeneralFold& after) {
-  using google::protobuf::util::MessageDifferencer;
-  const auto equals = MessageDifferencer::Equals;
-  if (!equals(before.format(), after.format())) return "source.format";
-  if (!std::ranges::equal(before.fields(), after.fields(), equals)) return "source.fields";
-  if (before.time() != after.time()) return "source.time";
-  if (!equals(before.window(), after.window())) return "window";
-  if (!std::ranges::equal(before.others(), after.others(), equals)) return "sources";
-  if (!std::ranges::equal(before.tables(), after.tables(), equals)) return "tables";
-  if (!equals(before.explode(), after.explode())) return "explode";
-  if (before.where() != after.where()) return "where";
-  if (!std::ranges::equal(before.let(), after.let(), equals)) return "let";
-  if (before.group() != after.group()) return "group";
-  if (!std::ranges::equal(before.key(), after.key())) return "key";
-  if (before.key_bytes() != after.key_bytes()) return "limits.key_bytes";
-  // Nothing else is left: the same expressions then know other clocks.
-  return std::ranges::equal(before.measures(), after.measures(), equals) ? "time zones" : "measures";
 }
 
 // Returns why the text cannot be parsed as YAML at all, and where; "" if it can.
@@ -475,14 +459,21 @@ std::string CheckJobSpec(const JobSpec& spec) {
 }
 
 std::string FoldDifference(const JobSpec& before, const JobSpec& after) {
-  using google::protobuf::util::MessageDifferencer;
-  if (!MessageDifferencer::Equals(before.fold().format(), after.fold().format())) return "source.format";
-  if (before.fold().key() != after.fold().key()) return "key";
-  if (!std::ranges::equal(before.fold().score(), after.fold().score(), MessageDifferencer::Equals)) return "score";
-  if (!std::ranges::equal(before.fold().initial(), after.fold().initial(), MessageDifferencer::Equals)) return "initial";
-  if (!MessageDifferencer::Equals(before.fold().general(), after.fold().general()))
-    return GeneralDifference(before.fold().general(), after.fold().general());
-  return FoldHash(before) == FoldHash(after) ? "" : "what is folded";
+  if (FoldHash(before) == FoldHash(after)) return "";
+  const nlohmann::ordered_json old = SpecJson(before);
+  const nlohmann::ordered_json now = SpecJson(after);
+  const auto differs = [&](const nlohmann::ordered_json::json_pointer& at) {
+    return old.value(at, nlohmann::ordered_json()) != now.value(at, nlohmann::ordered_json());
+  };
+  // With an expression a job has fields and a time where it had none: that is what was written elsewhere.
+  for (const char* part :
+       {"window", "where", "let", "explode", "group", "key", "score", "measures", "tables", "initial", "limits"}) {
+    if (differs(nlohmann::ordered_json::json_pointer(std::string("/") + part))) return part;
+  }
+  for (const char* part : {"format", "fields", "time"}) {
+    if (differs(nlohmann::ordered_json::json_pointer(std::string("/source/") + part))) return std::string("source.") + part;
+  }
+  return old != now ? "sources" : "time zones";
 }
 
 std::string CheckUpdate(const JobSpec& before, const JobSpec& after, bool refolds) {

@@ -43,12 +43,24 @@ TEST_F(BadShareTest, AJobFailsAboveTheShareOfItsLastThousandOrMore) {
                                         "on_bad_record.fail_above allows (5%)"));
 }
 
-TEST_F(BadShareTest, FewRecordsAreLookedAtTogetherWithThoseAfterThem) {
-  EXPECT_EQ(Fold(900, 900), "");
-  EXPECT_THAT(Fold(100, 0), HasSubstr("900 of the last 1000 records"));
-  // Those that were looked at are past.
-  EXPECT_EQ(Fold(999, 999), "");
+TEST_F(BadShareTest, FewRecordsAreLookedAtTogetherWithThoseBeforeThem) {
+  EXPECT_EQ(Fold(900, 45), "");
+  EXPECT_EQ(Fold(99, 0), "");
+  EXPECT_EQ(Fold(1, 0), "");
+  EXPECT_THAT(Fold(10, 10), HasSubstr("55 of the last 1010 records"));
+}
+
+TEST_F(BadShareTest, BatchesOfLongAgoDoNotCount) {
   EXPECT_EQ(Fold(100'000, 0), "");
+  EXPECT_EQ(Fold(999, 999), "") << "999 of 100,999";
+  EXPECT_THAT(Fold(1, 0), HasSubstr("999 of the last 1000 records"));
+}
+
+TEST_F(BadShareTest, TheLastBatchesThatHaveAThousandAreLookedAt) {
+  EXPECT_EQ(Fold(100'000, 0), "");
+  EXPECT_EQ(Fold(600, 0), "");
+  EXPECT_EQ(Fold(500, 30), "");
+  EXPECT_THAT(Fold(450, 60), HasSubstr("90 of the last 1550 records")) << "500 and 450 are fewer than a thousand";
 }
 
 TEST_F(BadShareTest, WhatIsFoldedBeforeTheLimitOrAnotherFoldHoldsIsNotJudged) {
@@ -71,8 +83,7 @@ TEST_F(BadShareTest, ADriverThatStartsAgainGoesOnFromTheLastBatch) {
 
 TEST_F(BadShareTest, OfAJobThatEndsAFewAreEnough) {
   EXPECT_EQ(Fold(10, 0, /*is_last=*/true), "");
-  EXPECT_THAT(Fold(10, 1, /*is_last=*/true), HasSubstr("1 of the last 10 records"));
-  EXPECT_EQ(Fold(0, 0, /*is_last=*/true), "");
+  EXPECT_THAT(Fold(10, 2, /*is_last=*/true), HasSubstr("2 of the last 20 records"));
 }
 
 }  // namespace

@@ -76,7 +76,14 @@ TEST_F(JobRefoldTest, IsBuiltBesideTheBatchesAndThenMakesThem) {
   EXPECT_EQ(again[0].worker, prepares[0].worker);
   EXPECT_EQ(again[0].request.targets(0).next_offset(), again[0].request.targets(0).partition() == 0 ? 30 : 40);
 
+  // The other one has yet to come so far.
   Prepared(prepares[1]);
+  const std::vector<Send<PrepareRequest>> further = Take<Send<PrepareRequest>>();
+  ASSERT_THAT(further, SizeIs(1));
+  EXPECT_EQ(further[0].worker, prepares[1].worker);
+  Prepared(again[0]);
+  EXPECT_FALSE(TakeRecord().has_refold_switched());
+  Prepared(further[0]);
   const JournalRecord switched = TakeRecord();
   ASSERT_TRUE(switched.has_refold_switched()) << switched.ShortDebugString();
   EXPECT_EQ(switched.refold_switched().sinks_after(0), 2u) << "a new sink gets the batches after the switch";
@@ -97,13 +104,7 @@ TEST_F(JobRefoldTest, IsBuiltBesideTheBatchesAndThenMakesThem) {
 TEST_F(JobRefoldTest, WhatWorkersSayOfTheFormerStatesAfterTheSwitchIsIgnored) {
   const std::vector<Send<PrepareRequest>> prepares = Begin();
   ASSERT_THAT(prepares, SizeIs(2));
-  now_us_ += kIntervalUs;
-  job_.OnTime(now_us_, &actions_);
   for (const Send<PrepareRequest>& send : prepares) Prepared(send);
-  // The attempt that was under way has to end before the switch.
-  const std::vector<Send<FoldRequest>> former = RunToFold({11, 21});
-  if (!former.empty()) Apply(FoldAll(former, 1, 1));
-  for (const Send<PrepareRequest>& send : Take<Send<PrepareRequest>>()) Prepared(send);
   const JournalRecord switched = TakeRecord();
   ASSERT_TRUE(switched.has_refold_switched()) << switched.ShortDebugString();
   Apply(switched);
@@ -120,6 +121,23 @@ TEST_F(JobRefoldTest, WhatWorkersSayOfTheFormerStatesAfterTheSwitchIsIgnored) {
   };
   EXPECT_FALSE(folds_after_acks_of("id")) << "no worker has acknowledged the new states";
   EXPECT_TRUE(folds_after_acks_of("id.new"));
+}
+
+// Batches that follow each other at once leave no moment in which all is there.
+TEST_F(JobRefoldTest, SwitchesToStatesThatWereThereForSomeBatchesInARow) {
+  std::vector<Send<PrepareRequest>> prepares = Begin();
+  ASSERT_THAT(prepares, SizeIs(2));
+  int64_t end = 20;
+  int batches = 0;
+  while (!job_.is_ending_refold() && batches < 10) {
+    end += 10;
+    const std::vector<Send<FoldRequest>> folds = RunToFolds({end, end});
+    for (const Send<PrepareRequest>& send : prepares) Prepared(send);
+    Apply(FoldAll(folds, 1, 1));
+    ++batches;
+    prepares = Take<Send<PrepareRequest>>();
+  }
+  EXPECT_EQ(batches, 5);
 }
 
 TEST_F(JobRefoldTest, AnUpdateCallsItOff) {

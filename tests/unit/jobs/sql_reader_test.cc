@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 
 constexpr char kPlain[] = R"(CREATE TABLE events (page text NOT NULL, clicks numeric NOT NULL, minutes numeric NOT NULL,
   likes numeric NOT NULL) WITH (topics = 'user-behavior-topic', format = 'delimited', separator = '|', interval = '1s',
-  sinks = 'stdout, file:top.jsonl');
+  sinks = 'stdout, file:top.jsonl', on_bad_record = 'fail above 2.5%');
 )";
 
 TEST(SqlReaderTest, AHoppingWindowWithAConditionOfEachKind) {
@@ -110,6 +110,7 @@ key: page
 score: 0.8*clicks + 0.8*minutes + likes
 top: 10
 batch: {interval: 1s}
+on_bad_record: {fail_above: 2.5%}
 sinks: [{stdout: {}}, {file: {path: top.jsonl}}]
 )");
   JobSpec spec;
