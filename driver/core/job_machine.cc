@@ -208,10 +208,10 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
     if (now_us >= next_start_us_) job_.IsPaused() ? LookAtEnds(now_us, actions) : BeginAttempt(now_us, actions);
   }
   if (search_.Begin(now_us)) actions->push_back(FindPartitions{job_.job_id});
-  AssignOutsideAttempt(actions);
+  AssignOutsideAttempt(job_, &acks_, actions);
   Prepare(job_, &moves_, now_us, actions);
   if (refold_ == nullptr) return;
-  AssignRefold(actions);
+  AssignOutsideAttempt(refold_->job(), &refold_->acks(), actions);
   Prepare(refold_->job(), &refold_->moves(), now_us, actions);
 }
 
@@ -220,19 +220,19 @@ void JobMachine::Prepare(const JournalledJob& job, ShardMoves* moves, int64_t no
     actions->push_back(Send<PrepareRequest>{worker, moves->MakePrepare(worker, MakeId(worker, job), now_us)});
 }
 
-void JobMachine::AssignOutsideAttempt(Actions* actions) {
-  const std::set<std::string> owners = job_.Owners();
+void JobMachine::AssignOutsideAttempt(const JournalledJob& job, AssignmentAcks* acks, Actions* actions) {
+  const std::set<std::string> owners = job.Owners();
   for (const auto& [worker_id, worker] : cluster_->workers) {
     const std::string& id = worker_id;
-    if (worker.state != WORKER_LIVE || acks_.Has(id) || acks_.IsAsked(id) || acks_.Rests(id)) continue;
+    if (worker.state != WORKER_LIVE || acks->Has(id) || acks->IsAsked(id) || acks->Rests(id)) continue;
     // An attempt tells the owners itself. If none can begin, because a shard has no live owner, they are told here.
     const bool owns = owners.contains(id);
     if (owns && attempt_.phase != PHASE_IDLE) continue;
-    const bool prepares = std::any_of(job_.assignment.begin(), job_.assignment.end(),
+    const bool prepares = std::any_of(job.assignment.begin(), job.assignment.end(),
                                       [&](const ShardAssignment& shard) { return shard.next_owner() == id; });
-    if (!owns && !prepares && !worker.job_ids.contains(job_.states_id)) continue;
-    acks_.SetAsked(id);
-    AssignRequest request = job_.MakeAssign(id, MakeId(id));
+    if (!owns && !prepares && !worker.job_ids.contains(job.states_id)) continue;
+    acks->SetAsked(id);
+    AssignRequest request = job.MakeAssign(id, MakeId(id, job));
     replies_.SetLogs(&request);
     actions->push_back(Send<AssignRequest>{id, std::move(request)});
   }

@@ -138,10 +138,9 @@ class JobMachine {
   void SetResult(const JobSpec& spec);
   void ApplyBatch(const BatchCommitted& before, int64_t now_us, Actions* actions);
 
-  // Sends an Assign to each worker that has yet to acknowledge the assignment and takes no part in the attempt.
-  void AssignOutsideAttempt(Actions* actions);
-  // The same for the states that a refold builds, which no attempt asks for.
-  void AssignRefold(Actions* actions);
+  // Sends an Assign to each worker that has yet to acknowledge the assignment, of the job or of its refold, and takes no
+  // part in the attempt.
+  void AssignOutsideAttempt(const JournalledJob& job, AssignmentAcks* acks, Actions* actions);
   void Prepare(const JournalledJob& job, ShardMoves* moves, int64_t now_us, Actions* actions);
   // The record that the refold needs next, if there is one.
   std::optional<JournalRecord> NextOfRefold(int64_t now_us);

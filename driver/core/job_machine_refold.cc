@@ -13,29 +13,13 @@ namespace tenfold {
 std::optional<JournalRecord> JobMachine::NextOfRefold(int64_t now_us) {
   if (refold_ == nullptr) return std::nullopt;
   // The job's batches come first.
-  if (const std::string full = cluster_->NoRoom(); !full.empty() && moves_.LacksOwner())
+  if (const std::string full = moves_.LacksOwner() ? cluster_->NoRoom() : ""; !full.empty())
     refold_->NoteFailure(absl::StrCat("shards of the job have lost their worker and need the place: ", full));
   std::optional<JournalRecord> record = refold_->Next(!job_.IsPaused(), now_us);
   if (!record || !record->has_refold_switched()) return record;
   if (const std::optional<int64_t> closed_until_us = job_.ClosedUntilUs())
     record->mutable_refold_switched()->set_closed_until_us(*closed_until_us);
   return record;
-}
-
-void JobMachine::AssignRefold(Actions* actions) {
-  const JournalledJob& job = refold_->job();
-  AssignmentAcks& acks = refold_->acks();
-  for (const auto& [worker_id, worker] : cluster_->workers) {
-    const std::string& id = worker_id;
-    if (worker.state != WORKER_LIVE || acks.Has(id) || acks.IsAsked(id) || acks.Rests(id)) continue;
-    const bool prepares =
-        std::ranges::any_of(job.assignment, [&](const ShardAssignment& shard) { return shard.next_owner() == id; });
-    if (!prepares && !worker.job_ids.contains(job.states_id)) continue;
-    acks.SetAsked(id);
-    AssignRequest request = job.MakeAssign(id, MakeId(id, job));
-    replies_.SetLogs(&request);
-    actions->push_back(Send<AssignRequest>{id, std::move(request)});
-  }
 }
 
 void JobMachine::OnRefoldReply(const Send<AssignRequest>& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_us,
@@ -61,7 +45,7 @@ void JobMachine::OnRefoldReply(const Send<PrepareRequest>& sent, const absl::Sta
                                Actions* actions) {
   if (refold_ == nullptr || sent.request.id().job_id() != refold_->job().states_id) return;
   const ShardMoves::Prepared prepared = refold_->moves().OnReply(sent.worker, sent.request, reply, now_us);
-  // What a worker says of the job, and advises, is for one that cannot go on.
+  // A worker's failure goes on to say what a job that cannot go on has to do, which is not true of a refold.
   const size_t end = std::min(prepared.failure.find(", from which"), prepared.failure.find(". Cancel the job"));
   if (!prepared.failure.empty()) refold_->NoteFailure(prepared.failure.substr(0, end));
   if (prepared.counts) refold_->NoteTrouble(sent.worker, reply.ok() ? reply->waiting().detail() : reply.status().message());

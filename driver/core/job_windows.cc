@@ -85,7 +85,7 @@ int64_t JobWindows::EndOf(int64_t window) const { return calendar_->TimesOf(wind
 int64_t JobWindows::LastEnded(int64_t us) const {
   int64_t window = calendar_->PaneOf(us);
   while (EndOf(window) > us) --window;
-  // Of two that end at once it is the later one.
+  // Two windows end at once where a pane is empty; the later one counts.
   while (EndOf(window + 1) <= us) ++window;
   return window;
 }
