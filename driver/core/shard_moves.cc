@@ -223,7 +223,8 @@ std::set<std::string> ShardMoves::Preparers() const {
 
 bool ShardMoves::Prepares(const std::string& worker, uint32_t shard) const {
   const bool done = purpose_ == Purpose::kBatches ? ready_.contains(shard) : current_.contains(shard);
-  return job_->assignment[shard].next_owner() == worker && !done && !called_off_.contains({shard, worker});
+  return job_->assignment[shard].next_owner() == worker && !done && !doubtful_.contains(shard) &&
+         !called_off_.contains({shard, worker});
 }
 
 PrepareRequest ShardMoves::MakePrepare(const std::string& worker, RequestId id, int64_t now_us) {
@@ -398,6 +399,8 @@ std::optional<uint32_t> ShardMoves::FindDoubtful(const FoldReply& reply) const {
 }
 
 std::string ShardMoves::Doubt(uint32_t shard, const std::string& worker) {
+  // The same state tells again what is known, until the worker has dropped it.
+  if (const auto it = doubtful_.find(shard); it != doubtful_.end() && it->second == worker) return "";
   if (const std::string& owner = job_->assignment[shard].owner(); !owner.empty() && owner != worker) {
     LOG(ERROR) << "job " << job_->spec.name() << ": shard " << shard << " folded again by worker " << worker
                << " has another digest than batch " << job_->last_batch.batch() << "; it stays with worker " << owner;

@@ -161,8 +161,9 @@ void SimulatedCluster::RareFault() {
   auto& [id, job] = *std::next(world_.jobs.begin(), static_cast<std::ptrdiff_t>(world_.Draw(world_.jobs.size())));
   SimulatedDriver* driver = AnyDriver();
   SimulatedWorker* worker = AnyWorker();
-  switch (world_.Draw(9)) {
+  switch (world_.Draw(10)) {
     case 8:
+    case 9:
       // Another may begin, or an update come, before one has ended.
       for (size_t n = 1 + world_.Draw(3); n > 0; --n) driver->Refold(id, static_cast<int64_t>(world_.Draw(2'000)));
       if (world_.Chance(0.5))

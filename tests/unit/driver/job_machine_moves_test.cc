@@ -148,5 +148,20 @@ TEST_F(JobMachineTest, AWorkerThatDropsADoubtfulStateKeepsItsPlace) {
   EXPECT_THAT(job_.places(), IsEmpty());
 }
 
+TEST(ShardMoves, AStateThatIsDoubtedOnceMoreBeforeItIsDroppedWasNotFoldedAgain) {
+  ClusterView cluster{ClusterOptions()};
+  cluster.workers["a"].state = WORKER_LIVE;
+  JournalledJob job(Submitted(), /*submitted_at_us=*/1, "");
+  JournalRecord assigned;
+  for (int s = 0; s < 2; ++s) assigned.mutable_shards_assigned()->add_shards()->set_owner("a");
+  job.Apply(assigned);
+  AssignmentAcks acks(&cluster, &job);
+  ShardMoves moves(&cluster, &job, &acks);
+  EXPECT_EQ(moves.Doubt(0, "a"), "");
+  EXPECT_EQ(moves.Doubt(0, "a"), "") << "it is the same state";
+  moves.OnAssignReply("a", AssignRequest(), AssignReply());
+  EXPECT_NE(moves.Doubt(0, "a"), "") << "this one was folded again";
+}
+
 }  // namespace
 }  // namespace tenfold
