@@ -44,8 +44,10 @@ inline constexpr size_t kMaxSums = 2 * kMaxMeasures;
 inline constexpr size_t kMaxResultBytes = 1 << 20;
 inline constexpr size_t kBytesPerMeasure = 24;
 inline constexpr size_t kMaxPatternBytes = 4 << 10;
-// How deep the objects and arrays of a JSON record may nest.
+// How deep the objects and arrays of a record may nest, or the types of a schema.
 inline constexpr size_t kMaxJsonDepth = 64;
+// The file of a schema that records are written by, or of descriptors.
+inline constexpr size_t kMaxSchemaBytes = 256 << 10;
 inline constexpr uint32_t kMaxTop = 1000;
 inline constexpr uint32_t kMinBatchIntervalMs = 10;
 inline constexpr uint32_t kMaxBatchIntervalMs = 3'600'000;

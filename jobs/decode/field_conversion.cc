@@ -11,7 +11,7 @@
 namespace tenfold {
 namespace {
 
-// Which kind of JSON value a field of the type is read from.
+// Which kind of value a field of the type is read from.
 RawValue::Kind WantedKind(FieldType type, TimestampUnit unit) {
   switch (type) {
     case FIELD_DECIMAL:
@@ -34,6 +34,7 @@ BadReason MalformedReason(FieldType type, TimestampUnit unit) {
 }
 
 BadReason ReadOne(const RawValue& raw, FieldType type, TimestampUnit unit, Value* value) {
+  if (type == FIELD_TIMESTAMP && raw.unit != TIMESTAMP_TEXT) unit = raw.unit;
   if (raw.kind != RawValue::Kind::kBytes && raw.kind != WantedKind(type, unit)) return BAD_FIELD_WRONG_TYPE;
   switch (ReadFieldText(raw.text, type, unit, value)) {
     case FieldError::kNone:

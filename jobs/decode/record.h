@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/record_parts.h"
+#include "job_spec.pb.h"
 
 namespace tenfold {
 
@@ -26,17 +27,19 @@ struct RawValue {
     kNull,
     // Text as it is, which any type may be read from: of delimited records, and topics.
     kBytes,
-    // A JSON string, without escapes, a number as it is written, true or false.
+    // A string, a number as JSON has it, true or false: of JSON as it is written, but a string without its escapes.
     kString,
     kNumber,
     kBoolean,
-    // The items of a JSON array.
+    // The items of an array.
     kList,
     // What no field can be, as an object.
     kOther,
   };
   Kind kind = Kind::kNull;
   std::string_view text;
+  // Of a number that its schema says counts time since 1970, what it counts.
+  TimestampUnit unit = TIMESTAMP_TEXT;
   const std::vector<RawValue>* items = nullptr;
 };
 
