@@ -57,6 +57,9 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
         return fmt::format("it does not have the {} fields of the format", fold.format().delimited().fields_size());
       case BAD_MALFORMED_RECORD:
         if (fold.format().has_regex()) return std::string("it is not UTF-8");
+        if (fold.format().has_avro()) return std::string("it is no value of the format's schema, or has more behind it");
+        if (fold.format().has_protobuf())
+          return fmt::format("it is no {}, or lacks a required field", fold.format().protobuf().message());
         if (!fold.format().has_json()) return std::string("a field in quotes does not end as RFC 4180 has it");
         if (value.starts_with(kByteOrderMark)) return std::string("it begins with a byte order mark, which JSON must not");
         return std::string("it is no JSON (RFC 8259), is nested too deep, or has a field twice");

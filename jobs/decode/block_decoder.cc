@@ -64,13 +64,18 @@ Rows ReadTimestamps(std::span<const Record> records, Rows rows, Column* column) 
   return others;
 }
 
-// Makes microseconds of whole numbers of a unit.
-Rows ScaleTimestamps(TimestampUnit unit, Rows rows, Column* column) {
-  const int64_t us = unit == TIMESTAMP_SECONDS ? 1'000'000 : unit == TIMESTAMP_MILLISECONDS ? 1000 : 1;
+// Makes microseconds of whole numbers of the unit that their schema says, or else of this one.
+Rows ReadCountedTimes(const RawValue* raw, size_t next, Rows rows, TimestampUnit unit, Column* column) {
   Rows others = 0;
   ForRows(rows, [&](size_t row) {
+    const RawValue& read = raw[row * next];
+    const TimestampUnit of = read.unit == TIMESTAMP_TEXT ? unit : read.unit;
+    const int64_t us = of == TIMESTAMP_SECONDS ? 1'000'000 : of == TIMESTAMP_MILLISECONDS ? 1000 : 1;
     int64_t* const number = &column->numbers[row];
-    if (*number >= 0 && *number < kTimestampEnd / us) {
+    int decimals = 0;
+    const bool counts = of != TIMESTAMP_TEXT && (read.kind == Kind::kBytes || read.kind == Kind::kNumber);
+    if (counts && ReadPlainNumber(read.text, number, &decimals) && decimals == 0 && *number >= 0 &&
+        *number < kTimestampEnd / us) {
       *number *= us;
     } else {
       others |= Rows{1} << row;
@@ -182,9 +187,8 @@ void BlockDecoder::ReadField(uint32_t index, std::span<const Record> records, Ro
     if (of_value) others = ReadTexts(raw, next, rows, column);
   } else if (field.place.kind == FieldPlace::Kind::kTimestamp) {
     others = ReadTimestamps(records, rows, column);
-  } else if (of_value && field.type == FIELD_TIMESTAMP && field.unit != TIMESTAMP_TEXT) {
-    others = ReadNumbers(raw, next, rows, 0, column, &scales);
-    others |= ScaleTimestamps(field.unit, rows & ~others, column);
+  } else if (of_value && field.type == FIELD_TIMESTAMP) {
+    others = ReadCountedTimes(raw, next, rows, field.unit, column);
   } else if (of_value && (field.type == FIELD_DECIMAL || field.type == FIELD_INTEGER)) {
     others = ReadNumbers(raw, next, rows, field.type == FIELD_INTEGER ? 0 : kMaxDecimals, column, &scales);
   }

@@ -116,7 +116,7 @@ BadReason ConvertField(const PlannedField& field, const RawValue& raw, const Rec
       break;
     }
     case FieldPlace::Kind::kColumn:
-    case FieldPlace::Kind::kJsonPath: {
+    case FieldPlace::Kind::kPath: {
       if (raw.kind == RawValue::Kind::kNull) break;
       const bool list = field.type == FIELD_TEXT_LIST || field.type == FIELD_DECIMAL_LIST;
       reason = list ? ConvertList(field, raw, value) : ReadOne(raw, field.type, field.unit, value);

@@ -20,6 +20,10 @@ FormatReader::FormatReader(const Plan& plan) : index_(plan.fields.size()) {
     json_ = std::make_unique<JsonReader>(paths);
   } else if (plan.format.has_regex()) {
     regex_ = std::make_unique<RegexReader>(plan.format.regex(), columns);
+  } else if (plan.format.has_avro()) {
+    avro_ = std::make_unique<AvroReader>(plan.format.avro(), paths);
+  } else if (plan.format.has_protobuf()) {
+    protobuf_ = std::make_unique<ProtobufReader>(plan.format.protobuf(), paths);
   } else if (!plan.format.has_text()) {
     delimited_ = std::make_unique<DelimitedReader>(plan.format.delimited(), std::move(columns));
   }
@@ -28,6 +32,8 @@ FormatReader::FormatReader(const Plan& plan) : index_(plan.fields.size()) {
 void FormatReader::Clear() {
   if (json_ != nullptr) json_->Clear();
   if (delimited_ != nullptr) delimited_->Clear();
+  if (avro_ != nullptr) avro_->Clear();
+  if (protobuf_ != nullptr) protobuf_->Clear();
 }
 
 BadReason FormatReader::Read(std::string_view value, std::span<RawValue> values) {
@@ -36,6 +42,8 @@ BadReason FormatReader::Read(std::string_view value, std::span<RawValue> values)
   if (json_ != nullptr) return json_->Read(value, values);
   if (delimited_ != nullptr) return delimited_->Read(value, values);
   if (regex_ != nullptr) return regex_->Read(value, values);
+  if (avro_ != nullptr) return avro_->Read(value, values);
+  if (protobuf_ != nullptr) return protobuf_->Read(value, values);
   for (RawValue& text : values) text = {.kind = RawValue::Kind::kBytes, .text = value};
   return BAD_NONE;
 }

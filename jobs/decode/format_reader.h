@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "jobs/decode/avro_format.h"
 #include "jobs/decode/delimited_format.h"
 #include "jobs/decode/json_format.h"
+#include "jobs/decode/protobuf_format.h"
 #include "jobs/decode/record.h"
 #include "jobs/decode/regex_format.h"
 #include "jobs/plan/plan.h"
@@ -39,6 +41,8 @@ class FormatReader {
   std::unique_ptr<DelimitedReader> delimited_;
   std::unique_ptr<JsonReader> json_;
   std::unique_ptr<RegexReader> regex_;
+  std::unique_ptr<AvroReader> avro_;
+  std::unique_ptr<ProtobufReader> protobuf_;
 };
 
 }  // namespace tenfold

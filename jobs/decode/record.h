@@ -37,7 +37,7 @@ struct RawValue {
     kOther,
   };
   Kind kind = Kind::kNull;
-  std::string_view text;
+  std::string_view text = {};
   // Of a number that its schema says counts time since 1970, what it counts.
   TimestampUnit unit = TIMESTAMP_TEXT;
   const std::vector<RawValue>* items = nullptr;

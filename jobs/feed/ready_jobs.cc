@@ -24,6 +24,7 @@ SampleKind KindOf(std::string_view job) {
   if (job == "hot-today") return SampleKind::kJson;
   if (job == "pages-by-country") return SampleKind::kVisits;
   if (job == "slow-endpoints") return SampleKind::kRequests;
+  if (job == "top-sellers") return SampleKind::kOrders;
   return job == "word-count" ? SampleKind::kText : SampleKind::kDelimited;
 }
 

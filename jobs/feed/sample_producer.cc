@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "fmt/format.h"
 #include "glog/logging.h"
+#include "jobs/feed/avro_encoding.h"
 
 namespace tenfold {
 namespace {
@@ -56,6 +57,8 @@ std::string SampleEvents::Next(int64_t now_ms) {
       return NextVisit();
     case SampleKind::kRequests:
       return NextRequest(now_ms);
+    case SampleKind::kOrders:
+      return NextOrder(now_ms);
   }
   return "";
 }
@@ -107,6 +110,23 @@ std::string SampleEvents::NextRequest(int64_t now_ms) {
   return fmt::format(R"(203.0.113.{} - - [{}] "{} /page{}{} HTTP/1.1" {} {} "-" "curl/7.88.1" {}{})", 1 + host, at,
                      posts ? "POST" : "GET", page, query, status, 100 + Below(&random_, 20'000), half_ms / 2,
                      half_ms % 2 == 0 ? "" : ".5");
+}
+
+std::string SampleEvents::NextOrder(int64_t now_ms) {
+  // A zero and the id of a schema.
+  std::string order("\0\0\0\0\1", 5);
+  const uint32_t product = 1 + Below(&random_, pages_);
+  AppendAvroText(fmt::format("sku-{}", 40'000 + 37 * product), &order);
+  // Cents, as a whole number in two's complement with the highest byte first.
+  const uint32_t cents = 199 + 100 * product % 2900;
+  AppendAvroText(std::string{static_cast<char>(cents >> 8), static_cast<char>(cents)}, &order);
+  AppendAvroLong(1 + Below(&random_, 5), &order);
+  AppendAvroLong(Below(&random_, 10) == 0 ? 2 : Below(&random_, 2), &order);
+  const bool has_coupon = Below(&random_, 4) == 0;
+  AppendAvroLong(has_coupon ? 1 : 0, &order);
+  if (has_coupon) AppendAvroText("SAVE10", &order);
+  AppendAvroLong(now_ms - Below(&random_, kLatestMs), &order);
+  return order;
 }
 
 std::string SampleEvents::NextDelimited() {

@@ -21,6 +21,8 @@ enum class SampleKind {
   // A line of a web server's log, in the combined format with the milliseconds that the request took behind it: some pages
   // are slow more often than others.
   kRequests,
+  // An order of a shop in Avro, as jobs/top-sellers.yaml has its schema.
+  kOrders,
 };
 
 class SampleEvents {
@@ -39,6 +41,7 @@ class SampleEvents {
   std::string NextText();
   std::string NextVisit();
   std::string NextRequest(int64_t now_ms);
+  std::string NextOrder(int64_t now_ms);
 
   const SampleKind kind_;
   std::mt19937_64 random_;

@@ -11,7 +11,6 @@
 #include "common/text/utf8.h"
 #include "fmt/format.h"
 #include "glog/logging.h"
-#include "jobs/oracle/json_tree.h"
 #include "re2/re2.h"
 
 namespace tenfold::oracle {
@@ -96,6 +95,8 @@ GeneralRecords::GeneralRecords(const GeneralFold& fold, size_t source) : fold_(f
     std::map<std::string, std::string>& values = tables_[table.name()];
     for (int i = 0; i < table.keys_size(); ++i) values[table.keys(i)] = table.values_size() > i ? table.values(i) : "";
   }
+  if (fold_.format().has_avro()) avro_.emplace(fold_.format().avro());
+  if (fold_.format().has_protobuf()) protobuf_ = std::make_shared<ProtobufTree>(fold_.format().protobuf());
   if (fold_.format().has_regex()) pattern_ = std::make_shared<const RE2>(fold_.format().regex().pattern(), RE2::Quiet);
   for (const ZoneClock& zone : fold.zones()) zones_[zone.name()] = zone;
   for (const Let& let : fold.let()) lets_[let.name()] = ParseFormula(let.expression());
@@ -164,7 +165,8 @@ BadReason GeneralRecords::ReadDelimited(std::string_view value, Values* values) 
   for (const Field& field : fold_.fields()) {
     for (int i = 0; i < format.fields_size(); ++i) {
       const auto& found = fields[static_cast<size_t>(i)];
-      if (format.fields(i) == field.place() && found) (*values)[field.name()] = {.kind = 't', .text = *found, .items = {}};
+      if (format.fields(i) == field.place() && found)
+        (*values)[field.name()] = {.kind = 't', .text = *found, .items = {}, .unit = TIMESTAMP_TEXT};
     }
   }
   return BAD_NONE;
@@ -181,24 +183,43 @@ BadReason GeneralRecords::ReadRegex(std::string_view value, Values* values) cons
     const re2::StringPiece& group = groups[static_cast<size_t>(number)];
     for (const Field& field : fold_.fields()) {
       if (field.place() == name && group.data() != nullptr)
-        (*values)[field.name()] = {.kind = 't', .text = std::string(group.data(), group.size()), .items = {}};
+        (*values)[field.name()] = {
+            .kind = 't', .text = std::string(group.data(), group.size()), .items = {}, .unit = TIMESTAMP_TEXT};
     }
   }
   return BAD_NONE;
 }
 
 BadReason GeneralRecords::ReadValue(std::string_view value, Values* values) const {
-  if (fold_.format().has_json()) return ReadJson(value, values);
+  if (fold_.format().has_json()) return ReadTree(ReadJsonTree(value), values);
+  if (avro_) return ReadTree(avro_->Read(value), values);
+  if (protobuf_ != nullptr) return ReadProtobuf(value, values);
   if (fold_.format().has_regex()) return ReadRegex(value, values);
   if (!fold_.format().has_text()) return ReadDelimited(value, values);
   for (const Field& field : fold_.fields()) {
-    if (field.place() == "value") (*values)[field.name()] = {.kind = 't', .text = std::string(value), .items = {}};
+    if (field.place() == "value")
+      (*values)[field.name()] = {.kind = 't', .text = std::string(value), .items = {}, .unit = TIMESTAMP_TEXT};
   }
   return BAD_NONE;
 }
 
-BadReason GeneralRecords::ReadJson(std::string_view value, Values* values) const {
-  const std::optional<JsonNode> root = ReadJsonTree(value);
+GeneralRecords::Found GeneralRecords::FoundOf(const ProtobufFound& found) {
+  Found made{.kind = found.kind, .text = found.text, .items = {}, .unit = found.unit};
+  for (const ProtobufFound& item : found.items) made.items.push_back(FoundOf(item));
+  return made;
+}
+
+BadReason GeneralRecords::ReadProtobuf(std::string_view value, Values* values) const {
+  if (!protobuf_->Read(value)) return BAD_MALFORMED_RECORD;
+  for (const Field& field : fold_.fields()) {
+    if (field.place().rfind("record.", 0) == 0) continue;
+    if (const std::optional<ProtobufFound> found = protobuf_->At(StepsOf(field.place())))
+      (*values)[field.name()] = FoundOf(*found);
+  }
+  return BAD_NONE;
+}
+
+BadReason GeneralRecords::ReadTree(const std::optional<JsonNode>& root, Values* values) const {
   if (!root) return BAD_MALFORMED_RECORD;
   std::vector<std::vector<std::string>> paths;
   for (const Field& field : fold_.fields()) {
@@ -211,7 +232,10 @@ BadReason GeneralRecords::ReadJson(std::string_view value, Values* values) const
                       : node.kind == Kind::kNumber                            ? 'n'
                       : node.kind == Kind::kTrue || node.kind == Kind::kFalse ? 'b'
                                                                               : 'o';
-    return Found{.kind = kind, .text = kind == 'b' ? (node.kind == Kind::kTrue ? "true" : "false") : node.text, .items = {}};
+    return Found{.kind = kind,
+                 .text = kind == 'b' ? (node.kind == Kind::kTrue ? "true" : "false") : node.text,
+                 .items = {},
+                 .unit = node.unit};
   };
   for (const Field& field : fold_.fields()) {
     if (field.place().rfind("record.", 0) == 0) continue;
@@ -257,7 +281,8 @@ BadReason GeneralRecords::Convert(const Field& field, const Found& found, FieldT
     datum->is = std::move(list);
     return range;
   }
-  const bool counted = type == FIELD_TIMESTAMP && field.unit() != TIMESTAMP_TEXT;
+  const TimestampUnit unit = found.unit != TIMESTAMP_TEXT ? found.unit : field.unit();
+  const bool counted = type == FIELD_TIMESTAMP && unit != TIMESTAMP_TEXT;
   const bool number = type == FIELD_DECIMAL || type == FIELD_INTEGER || counted;
   const char wanted = number ? 'n' : type == FIELD_BOOLEAN ? 'b' : 's';
   if (found.kind != 't' && found.kind != wanted) return BAD_FIELD_WRONG_TYPE;
@@ -265,7 +290,7 @@ BadReason GeneralRecords::Convert(const Field& field, const Found& found, FieldT
     Rational read;
     if (const BadReason reason = ReadDecimal(found.text, &read); reason != BAD_NONE) return reason;
     if (counted) {
-      const int64_t us = field.unit() == TIMESTAMP_SECONDS ? 1'000'000 : field.unit() == TIMESTAMP_MILLISECONDS ? 1000 : 1;
+      const int64_t us = unit == TIMESTAMP_SECONDS ? 1'000'000 : unit == TIMESTAMP_MILLISECONDS ? 1000 : 1;
       const std::optional<Instant> instant = InstantOf(read * us);
       if (!instant) return BAD_NUMBER_OUT_OF_RANGE;
       datum->is = *instant;
@@ -314,7 +339,7 @@ std::optional<GeneralRecords::Found> GeneralRecords::OfParts(const std::string& 
     if (header.value) text = std::string(*header.value);
   }
   if (!text) return std::nullopt;
-  return Found{.kind = 't', .text = *text, .items = {}};
+  return Found{.kind = 't', .text = *text, .items = {}, .unit = TIMESTAMP_TEXT};
 }
 
 Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value,
@@ -385,7 +410,9 @@ Contributed GeneralRecords::Read(std::string_view topic, int32_t partition, int6
       if (has_value) {
         // It is converted.
       } else if (field.has_default_value()) {
-        CHECK_EQ(Convert(field, {.kind = 't', .text = field.default_value(), .items = {}}, field.type(), &datum), BAD_NONE);
+        CHECK_EQ(Convert(field, {.kind = 't', .text = field.default_value(), .items = {}, .unit = TIMESTAMP_TEXT},
+                         field.type(), &datum),
+                 BAD_NONE);
       } else if (!field.nullable()) {
         reason = BAD_FIELD_MISSING;
       }

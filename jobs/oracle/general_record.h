@@ -11,7 +11,10 @@
 #include "common/record_parts.h"
 #include "job_spec.pb.h"
 #include "jobs/oracle/aggregates.h"
+#include "jobs/oracle/avro_tree.h"
 #include "jobs/oracle/formula.h"
+#include "jobs/oracle/json_tree.h"
+#include "jobs/oracle/protobuf_tree.h"
 #include "re2/re2.h"
 #include "state.pb.h"
 
@@ -49,6 +52,8 @@ class GeneralRecords {
     char kind = 't';
     std::string text;
     std::vector<Found> items;
+    // Of a number that its schema says counts time since 1970, in what.
+    TimestampUnit unit = TIMESTAMP_TEXT;
   };
   using Values = std::map<std::string, Found>;
 
@@ -56,7 +61,10 @@ class GeneralRecords {
   BadReason ReadRegex(std::string_view value, Values* values) const;
   // By whatever the format is.
   BadReason ReadValue(std::string_view value, Values* values) const;
-  BadReason ReadJson(std::string_view value, Values* values) const;
+  BadReason ReadProtobuf(std::string_view value, Values* values) const;
+  static Found FoundOf(const ProtobufFound& found);
+  // Of a record that is a tree of values.
+  BadReason ReadTree(const std::optional<JsonNode>& root, Values* values) const;
   static BadReason Convert(const Field& field, const Found& found, FieldType type, Datum* datum);
   // What is at a place of the record's key, timestamp or headers; nullopt for null.
   static std::optional<Found> OfParts(const std::string& place, const RecordParts& parts);
@@ -77,6 +85,9 @@ class GeneralRecords {
   std::map<std::string, ZoneClock> zones_;
   // Of records that a pattern matches.
   std::shared_ptr<const RE2> pattern_;
+  std::optional<AvroTree> avro_;
+  // It has the record that was read last.
+  std::shared_ptr<ProtobufTree> protobuf_;
   std::vector<Formula> key_;
   std::vector<MeasureOfRow> measures_;
 };

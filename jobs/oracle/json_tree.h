@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "job_spec.pb.h"
+
 namespace tenfold::oracle {
 
 struct JsonMember;
@@ -14,6 +16,8 @@ struct JsonNode {
   enum class Kind { kNull, kTrue, kFalse, kNumber, kString, kArray, kObject } kind = Kind::kNull;
   // A number as it is written, or a string without its escapes.
   std::string text;
+  // Of a number that counts time since 1970 by its schema, in what.
+  TimestampUnit unit = TIMESTAMP_TEXT;
   std::vector<JsonNode> items;
   // In their order, names that are there twice as well.
   std::vector<JsonMember> members;

@@ -11,6 +11,7 @@
 #include "common/text/duration.h"
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
+#include "jobs/plan/avro_schema.h"
 #include "jobs/plan/field_value.h"
 #include "jobs/plan/measures.h"
 #include "jobs/plan/plan.h"
@@ -171,6 +172,17 @@ class Explainer {
       const RegexFormat& regex = fold.format().regex();
       Line("format", fmt::format("records that {} matches as a whole; others are {}", regex.pattern(),
                                  regex.filter_unmatched() ? "filtered" : "bad"));
+    } else if (fold.format().has_avro()) {
+      std::string error;
+      const std::optional<AvroSchema> schema = ReadAvroSchema(fold.format().avro().schema(), &error);
+      Line("format", fmt::format("Avro, {}a value of {} a record, all of it checked, nested at most {} deep",
+                                 fold.format().avro().confluent() ? "behind Confluent's five bytes " : "",
+                                 schema ? schema->types[0].name : "its schema", kMaxJsonDepth));
+    } else if (fold.format().has_protobuf()) {
+      const ProtobufFormat& protobuf = fold.format().protobuf();
+      Line("format",
+           fmt::format("Protocol Buffers, {}one {} a record, nested at most {} deep",
+                       protobuf.confluent() ? "behind Confluent's bytes " : "", protobuf.message(), kMaxJsonDepth));
     } else if (fold.format().has_text()) {
       Line("format", "a text a record, called value");
     } else {

@@ -10,16 +10,16 @@
 namespace tenfold {
 
 struct FieldPlace {
-  enum class Kind { kColumn, kJsonPath, kTopic, kPartition, kOffset, kTimestamp, kKey, kHeader };
+  enum class Kind { kColumn, kPath, kTopic, kPartition, kOffset, kTimestamp, kKey, kHeader };
   Kind kind = Kind::kColumn;
-  // A delimited record's field, from 0.
+  // Of a record that is cut into columns, which, from 0.
   size_t column = 0;
   JsonPath path;
   // The name of a header.
   std::string header;
 
   // Whether it is none of what a format reads from a record's value.
-  bool IsOfRecord() const { return kind != Kind::kColumn && kind != Kind::kJsonPath; }
+  bool IsOfRecord() const { return kind != Kind::kColumn && kind != Kind::kPath; }
   // Whether it is of what a record has beside its value (common/record_parts.h).
   bool IsOfParts() const { return kind == Kind::kTimestamp || kind == Kind::kKey || kind == Kind::kHeader; }
 };

@@ -36,7 +36,7 @@ class PathParser {
       }
     }
     if (sound) return path;
-    *error = fmt::format("{} is no place in a JSON record: {}; places are a, m.clicks, items[0].name, m[\"x.y\"], tags[*]",
+    *error = fmt::format("{} is no place in a record: {}; places are a, m.clicks, items[0].name, m[\"x.y\"], tags[*]",
                          Quoted(text_), error_);
     return std::nullopt;
   }

@@ -11,10 +11,13 @@
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "jobs/plan/avro_schema.h"
 #include "jobs/plan/expression_check.h"
 #include "jobs/plan/expression_lexer.h"
 #include "jobs/plan/field_value.h"
 #include "jobs/plan/measure_form.h"
+#include "jobs/plan/protobuf_schema.h"
 #include "jobs/plan/record_columns.h"
 #include "jobs/plan/sources.h"
 
@@ -64,6 +67,10 @@ class PlanMaker {
     std::string error;
     if (fold_.format().has_regex() && ReadRecordPattern(fold_.format().regex(), &error).pattern == nullptr)
       Problem("source.format.regex.pattern", std::move(error));
+    if (fold_.format().has_avro() && !(avro_ = ReadAvroSchema(fold_.format().avro().schema(), &error)))
+      Problem("source.format.avro.schema", std::move(error));
+    if (fold_.format().has_protobuf() && (protobuf_ = ReadProtobufSchema(fold_.format().protobuf(), &error)) == nullptr)
+      Problem("source.format.protobuf", std::move(error));
     for (size_t i = 0; i < columns_.size(); ++i) check_.AddColumn(columns_[i], i);
   }
 
@@ -114,14 +121,16 @@ class PlanMaker {
                      : fmt::format("{} is no list", place);
       }
     }
-    if (fold_.format().has_json()) {
-      planned->place.kind = FieldPlace::Kind::kJsonPath;
+    if (HasPaths(fold_.format())) {
+      planned->place.kind = FieldPlace::Kind::kPath;
       std::string error;
       std::optional<JsonPath> path = ParseJsonPath(place, &error);
       if (!path) return error;
       planned->place.path = *std::move(path);
       const bool list = field.type() == FIELD_TEXT_LIST || field.type() == FIELD_DECIMAL_LIST;
-      if (list == planned->place.path.each) return "";
+      if (protobuf_ != nullptr) return ProtobufPlaceProblem(*protobuf_, planned->place.path, field.type(), field.unit());
+      if (list == planned->place.path.each)
+        return avro_ ? AvroPlaceProblem(*avro_, planned->place.path, field.type(), field.unit()) : "";
       return list ? fmt::format("is a list, so that its place ends with [*]: {}[*]", Shown(place))
                   : "is of one value, but its place ends with [*]; a text_list or decimal_list has all";
     }
@@ -129,7 +138,7 @@ class PlanMaker {
     if (found == columns_.end())
       return fmt::format("{} is no field of the format{}", Quoted(place), DidYouMean(place, columns_));
     if (field.type() == FIELD_TEXT_LIST || field.type() == FIELD_DECIMAL_LIST)
-      return "only JSON records have lists; read a text and cut it with split(text, separator)";
+      return "only records with paths have lists; read a text and cut it with split(text, separator)";
     planned->place.column = static_cast<size_t>(found - columns_.begin());
     return "";
   }
@@ -355,6 +364,10 @@ class PlanMaker {
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
   ExpressionCheck check_{plan_.get(), problems_};
   // Of the format.
+  // Of Avro records.
+  std::optional<AvroSchema> avro_;
+  // Of those of Protocol Buffers.
+  std::shared_ptr<const ProtobufSchema> protobuf_;
   std::vector<std::string> columns_;
   // Of fields and lets.
   std::set<std::string> names_;
@@ -418,6 +431,19 @@ std::vector<std::string> NamedZones(const GeneralFold& fold) {
   return {names.begin(), names.end()};
 }
 
+// Without what says nothing of records: the blanks of a schema's file, and where the source of descriptors has what.
+void MakeFormatCanonical(RecordFormat* format) {
+  if (format->has_protobuf()) {
+    google::protobuf::FileDescriptorSet set;
+    if (!set.ParsePartialFromString(format->protobuf().descriptors())) return;
+    for (google::protobuf::FileDescriptorProto& file : *set.mutable_file()) file.clear_source_code_info();
+    format->mutable_protobuf()->set_descriptors(set.SerializePartialAsString());
+  }
+  if (!format->has_avro()) return;
+  if (std::optional<std::string> compact = CompactAvroSchema(format->avro().schema()))
+    format->mutable_avro()->set_schema(*std::move(compact));
+}
+
 bool MakeCanonical(GeneralFold* fold) {
   std::vector<PlanProblem> problems;
   std::vector<std::shared_ptr<const Plan>> plans;
@@ -434,6 +460,7 @@ bool MakeCanonical(GeneralFold* fold) {
   std::ranges::sort(*fold->mutable_zones(), {}, &ZoneClock::name);
   if (!fold->group().empty()) rewrite(fold->mutable_group());
   for (std::string& key : *fold->mutable_key()) rewrite(&key);
+  MakeFormatCanonical(fold->mutable_format());
   for (int i = 0; i < fold->measures_size(); ++i) {
     rewrite(fold->mutable_measures(i)->mutable_expression());
     // A row has one form, whichever source its records are of.
@@ -450,6 +477,7 @@ bool MakeCanonical(GeneralFold* fold) {
   for (int i = 0; i < fold->others_size(); ++i) {
     SourceRecords* const other = fold->mutable_others(i);
     if (!other->time().empty()) rewrite(other->mutable_time());
+    MakeFormatCanonical(other->mutable_format());
     AddNamedColumns(*plans[static_cast<size_t>(i) + 1], other->mutable_fields());
     OrderAs(fold->fields(), other->mutable_fields());
   }

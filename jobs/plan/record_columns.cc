@@ -11,6 +11,7 @@ namespace tenfold {
 
 std::vector<std::string> ColumnsOf(const RecordFormat& format) {
   if (format.has_text()) return {std::string(kTextColumn)};
+  // None of those that have paths.
   if (!format.has_regex()) return {format.delimited().fields().begin(), format.delimited().fields().end()};
   std::string error;
   const RecordPattern read = ReadRecordPattern(format.regex(), &error);

@@ -18,6 +18,9 @@ inline constexpr std::string_view kTextColumn = "value";
 // of JSON, whose fields have paths, or of a pattern that is none.
 std::vector<std::string> ColumnsOf(const RecordFormat& format);
 
+// Whether its fields have paths.
+inline bool HasPaths(const RecordFormat& format) { return format.has_json() || format.has_avro() || format.has_protobuf(); }
+
 // A pattern that whole records match, and which of its groups the i-th column is.
 struct RecordPattern {
   std::shared_ptr<const RE2> pattern;

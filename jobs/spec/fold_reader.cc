@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "common/limits.h"
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
@@ -11,17 +13,37 @@
 #include "jobs/spec/lookup_table.h"
 #include "jobs/spec/score_expression.h"
 #include "jobs/spec/window_text.h"
+#include "nlohmann/json.hpp"
 
 namespace tenfold {
 namespace {
 
 // A score is short for the measure of this name, and its text for what is in the brackets of sum(..).
 constexpr std::string_view kSum = "sum(";
+// Descriptors that are no file's.
+constexpr std::string_view kBase64 = "base64:";
 
 const std::vector<std::string>& TypeNames() {
   static const auto* const names =
       new std::vector<std::string>{"decimal", "integer", "text", "boolean", "timestamp", "text_list", "decimal_list"};
   return *names;
+}
+
+// JSON of a tree in which numbers are texts of digits, and null is the name of a type.
+nlohmann::ordered_json SchemaJson(const YamlNode& node) {
+  if (node.kind == YamlNode::Kind::kMap) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::object();
+    for (size_t i = 0; i < node.items.size(); ++i) json[node.keys[i].text] = SchemaJson(node.items[i]);
+    return json;
+  }
+  if (node.kind == YamlNode::Kind::kList) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::array();
+    for (const YamlNode& item : node.items) json.push_back(SchemaJson(item));
+    return json;
+  }
+  if (node.kind == YamlNode::Kind::kNull) return "null";
+  uint32_t number = 0;
+  return absl::SimpleAtoi(node.text, &number) ? nlohmann::ordered_json(number) : nlohmann::ordered_json(node.text);
 }
 
 }  // namespace
@@ -43,6 +65,8 @@ void FoldReader::ReadFormat(const YamlNode& node, const std::string& path) {
                                    format->set_filter_unmatched(*word == 1);
                                }}});
             }},
+           {"avro", [this](auto&... at) { ReadAvro(at...); }},
+           {"protobuf", [this](auto&... at) { ReadProtobuf(at...); }},
            {"text", [this](const YamlNode& value, const std::string& at) {
               sources_.back().format.mutable_text();
               if (value.kind != YamlNode::Kind::kNull) ReadMap(value, at, {});
@@ -66,6 +90,54 @@ void FoldReader::ReadDelimited(const YamlNode& node, const std::string& path) {
        {"bom", [&](auto&... at) {
           if (const auto word = ReadWord(at..., {"keep", "strip"})) format->set_strip_bom(*word == 1);
         }}});
+}
+
+void FoldReader::ReadAvro(const YamlNode& node, const std::string& path) {
+  AvroFormat* const format = sources_.back().format.mutable_avro();
+  ReadMap(node, path,
+          {{"schema", [&](auto&... at) { ReadAvroSchemaOf(at..., format->mutable_schema()); }},
+           {"confluent", [&](auto&... at) { format->set_confluent(ReadBool(at...)); }}});
+}
+
+void FoldReader::ReadAvroSchemaOf(const YamlNode& node, const std::string& path, std::string* schema) {
+  if (node.kind == YamlNode::Kind::kMap || node.kind == YamlNode::Kind::kList) {
+    *schema = SchemaJson(node).dump();
+    return;
+  }
+  if (!ReadText(node, path, schema)) return;
+  const size_t begin = schema->find_first_not_of(" \t\r\n");
+  if (begin != std::string::npos && ((*schema)[begin] == '{' || (*schema)[begin] == '[')) return;
+  if (std::optional<std::string> file = ReadFile(node, path, *schema)) *schema = *std::move(file);
+}
+
+void FoldReader::ReadProtobuf(const YamlNode& node, const std::string& path) {
+  ProtobufFormat* const format = sources_.back().format.mutable_protobuf();
+  const auto descriptors = [&](const YamlNode& value, const std::string& at) {
+    std::string text;
+    if (!ReadText(value, at, &text)) return;
+    if (text.starts_with(kBase64)) {
+      std::string bytes;
+      if (!absl::Base64Unescape(text.substr(kBase64.size()), &bytes)) Problem(value.offset, at, "is no base64");
+      format->set_descriptors(std::move(bytes));
+    } else if (std::optional<std::string> file = ReadFile(value, at, text)) {
+      format->set_descriptors(*std::move(file));
+    }
+  };
+  ReadMap(node, path,
+          {{"descriptors", descriptors},
+           {"message", [&](auto&... at) { ReadText(at..., format->mutable_message()); }},
+           {"confluent", [&](auto&... at) { format->set_confluent(ReadBool(at...)); }}});
+}
+
+std::optional<std::string> FoldReader::ReadFile(const YamlNode& node, const std::string& path, const std::string& file) {
+  if (files_ == nullptr) {
+    Problem(node.offset, path, "names a file, and a spec that is no file itself has none");
+    return std::nullopt;
+  }
+  absl::StatusOr<std::string> read = (*files_)(file);
+  if (read.ok()) return *std::move(read);
+  Problem(node.offset, path, std::string(read.status().message()));
+  return std::nullopt;
 }
 
 void FoldReader::ReadFields(const YamlNode& node, const std::string& path) {
@@ -225,9 +297,8 @@ void FoldReader::ReadTable(const std::string& name, const YamlNode& node, const 
 void FoldReader::ReadTableFile(const YamlNode& node, const std::string& path, LookupTable* table) {
   std::string file;
   if (!ReadText(node, path, &file)) return;
-  if (files_ == nullptr) return Problem(node.offset, path, "names a file, and a spec that is no file itself has none");
-  const absl::StatusOr<std::string> csv = (*files_)(file);
-  if (!csv.ok()) return Problem(node.offset, path, std::string(csv.status().message()));
+  const std::optional<std::string> csv = ReadFile(node, path, file);
+  if (!csv) return;
   if (const std::string wrong = ReadTableCsv(*csv, table); !wrong.empty())
     Problem(node.offset, path, fmt::format("the file {}, {}", Shown(file), wrong));
 }
@@ -294,7 +365,7 @@ bool FoldReader::IsGeneral() const {
   if (sources_.size() > 1 || !tables_.empty() || explode_ || group_ || key_bytes_) return true;
   const RecordFormat& format = sources_[0].format;
   const DelimitedFormat& delimited = format.delimited();
-  if (format.has_json() || format.has_regex() || format.has_text() || delimited.separator().size() > 1 ||
+  if (!(format.has_delimited() || format.kind_case() == RecordFormat::KIND_NOT_SET) || delimited.separator().size() > 1 ||
       delimited.quoted() || delimited.has_null_as() || delimited.trim() || delimited.strip_bom()) {
     return true;
   }

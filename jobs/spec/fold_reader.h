@@ -68,6 +68,11 @@ class FoldReader : protected YamlReader {
   void ReadTable(const std::string& name, const YamlNode& node, const std::string& path);
   void ReadTableFile(const YamlNode& node, const std::string& path, LookupTable* table);
   void SettleTime(const std::optional<Text>& text, std::string* time);
+  void ReadAvro(const YamlNode& node, const std::string& path);
+  void ReadProtobuf(const YamlNode& node, const std::string& path);
+  void ReadAvroSchemaOf(const YamlNode& node, const std::string& path, std::string* schema);
+  // The bytes of a file that the spec names, unless that is a problem.
+  std::optional<std::string> ReadFile(const YamlNode& node, const std::string& path, const std::string& file);
   void ReadDelimited(const YamlNode& node, const std::string& path);
   void ReadField(const YamlNode::Key& name, const YamlNode& node, const std::string& path);
   // Reads a text that is an expression, which is named `rule_path` by the rules.

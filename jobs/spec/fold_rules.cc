@@ -16,10 +16,12 @@
 #include "common/text/utf8.h"
 #include "common/text/yaml_tree.h"
 #include "fmt/format.h"
+#include "jobs/plan/avro_schema.h"
 #include "jobs/plan/expression.h"
 #include "jobs/plan/field_value.h"
 #include "jobs/plan/measures.h"
 #include "jobs/plan/plan.h"
+#include "jobs/plan/protobuf_schema.h"
 #include "jobs/plan/record_columns.h"
 #include "jobs/plan/sources.h"
 #include "jobs/spec/score_expression.h"
@@ -142,14 +144,36 @@ class FoldRuleChecker {
         for (const std::string& name : ColumnsOf(general.format())) CheckColumnName(source_ + ".format.regex.pattern", name);
         break;
       }
+      case RecordFormat::kAvro: {
+        std::string error;
+        if (general.format().avro().schema().empty()) {
+          Violation(source_ + ".format.avro.schema", "is missing; name the file of the schema that records are written by");
+        } else if (!ReadAvroSchema(general.format().avro().schema(), &error)) {
+          Violation(source_ + ".format.avro.schema", std::move(error));
+        }
+        break;
+      }
+      case RecordFormat::kProtobuf: {
+        const ProtobufFormat& protobuf = general.format().protobuf();
+        std::string error;
+        if (protobuf.descriptors().empty() || protobuf.message().empty()) {
+          Violation(
+              source_ + ".format.protobuf",
+              "needs descriptors, the file that protoc --include_imports --descriptor_set_out writes, and message, the "
+              "full name of what a record is");
+        } else if (ReadProtobufSchema(protobuf, &error) == nullptr) {
+          Violation(source_ + ".format.protobuf", std::move(error));
+        }
+        break;
+      }
       case RecordFormat::kJson:
       case RecordFormat::kText:
         break;
       case RecordFormat::KIND_NOT_SET:
-        Violation(
-            source_ + ".format",
-            "is missing; e.g. {json: {}}, {delimited: {separator: \"|\", fields: [page, clicks]}}, {regex: {pattern: '..'}} "
-            "or {text: {}}");
+        Violation(source_ + ".format",
+                  "is missing; e.g. {json: {}}, {delimited: {separator: \"|\", fields: [page, clicks]}}, {regex: {pattern: "
+                  "'..'}}, "
+                  "{avro: {schema: FILE}}, {protobuf: {descriptors: FILE, message: NAME}} or {text: {}}");
     }
     for (const Field& field : general.fields()) CheckFieldOf(field);
     CheckCount(source_ + ".fields", general.fields_size(), kMaxFields, "fields");

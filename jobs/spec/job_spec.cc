@@ -446,8 +446,22 @@ std::string FormatSpecError(std::string_view file, const SpecError& error) {
                      error.message);
 }
 
+namespace {
+
+// What the files that a fold names may have together.
+size_t EmbeddedBytes(const GeneralFold& fold) {
+  const auto bytes = [](const RecordFormat& format) {
+    return format.has_avro() || format.has_protobuf() ? kMaxSchemaBytes : size_t{0};
+  };
+  size_t most = (fold.tables().empty() ? 0 : kMaxTableBytes) + bytes(fold.format());
+  for (const SourceRecords& records : fold.others()) most += bytes(records.format());
+  return most;
+}
+
+}  // namespace
+
 std::string CheckJobSpec(const JobSpec& spec) {
-  const size_t most = kMaxMessageGrowth * (kMaxSpecBytes + (spec.fold().general().tables().empty() ? 0 : kMaxTableBytes));
+  const size_t most = kMaxMessageGrowth * (kMaxSpecBytes + EmbeddedBytes(spec.fold().general()));
   if (spec.ByteSizeLong() > most) return fmt::format("the job spec has {} bytes; {} are allowed", spec.ByteSizeLong(), most);
   const std::vector<SpecViolation> violations = CheckSpecRules(spec);
   if (!violations.empty()) return fmt::format("{}: {}", Shown(violations[0].path), violations[0].message);

@@ -4,7 +4,9 @@
 #include <map>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/text/duration.h"
 #include "fmt/format.h"
 #include "jobs/plan/field_value.h"
@@ -51,6 +53,16 @@ void AddRecords(const GeneralFold& fold, Json* source) {
     (*source)["format"]["json"] = Json::object();
   } else if (fold.format().has_text()) {
     (*source)["format"]["text"] = Json::object();
+  } else if (fold.format().has_avro()) {
+    Json& avro = (*source)["format"]["avro"];
+    avro["schema"] = Json::parse(fold.format().avro().schema(), nullptr, /*allow_exceptions=*/false);
+    if (fold.format().avro().confluent()) avro["confluent"] = true;
+  } else if (fold.format().has_protobuf()) {
+    const ProtobufFormat& format = fold.format().protobuf();
+    Json& protobuf = (*source)["format"]["protobuf"];
+    protobuf["descriptors"] = absl::StrCat("base64:", absl::Base64Escape(format.descriptors()));
+    protobuf["message"] = format.message();
+    if (format.confluent()) protobuf["confluent"] = true;
   } else if (fold.format().has_regex()) {
     Json& regex = (*source)["format"]["regex"];
     regex["pattern"] = fold.format().regex().pattern();

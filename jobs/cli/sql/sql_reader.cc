@@ -235,6 +235,16 @@ class JobWriter {
     if (kind != "delimited" && !kind.empty())
       refuse({"separator", "fields", "quoting", "null_as", "trim", "bom"}, "delimited records");
     if (kind != "regex" && !kind.empty()) refuse({"pattern", "unmatched"}, "regex records");
+    const bool has_schema = kind == "avro" || kind == "protobuf";
+    if (!has_schema && !kind.empty()) refuse({"confluent"}, "Avro and Protobuf records");
+    if (kind != "avro" && !kind.empty()) refuse({"schema"}, "Avro records");
+    if (kind != "protobuf" && !kind.empty()) refuse({"descriptors", "message"}, "Protobuf records");
+    if (has_schema) {
+      YamlNode said = Map(option->offset);
+      for (const char* key : {"schema", "descriptors", "message", "confluent"}) PutOption(of, key, &said);
+      Put(kind, std::move(said), &format);
+      return format;
+    }
     if (kind == "json" || kind == "text") {
       Put(kind, Map(option->offset), &format);
       return format;
@@ -247,8 +257,9 @@ class JobWriter {
     }
     if (kind != "delimited") {
       if (option != nullptr)
-        Problem(option->offset,
-                fmt::format("there is no format {}; there are json, delimited, regex and text", Quoted(kind)));
+        Problem(
+            option->offset,
+            fmt::format("there is no format {}; there are json, avro, protobuf, delimited, regex and text", Quoted(kind)));
       if (option == nullptr)
         Problem(of.offset,
                 "a table says how its records are read: WITH (format = 'json') or (format = 'delimited', separator = '|')");
@@ -273,9 +284,10 @@ class JobWriter {
     const SqlTable::Option* const path = of.FindOption("path." + column.name);
     if (path != nullptr) return path->value;
     const SqlTable::Option* const format = of.FindOption("format");
-    const bool of_json = format != nullptr && format->value == "json";
+    const bool has_paths =
+        format != nullptr && (format->value == "json" || format->value == "avro" || format->value == "protobuf");
     // A list has all items of an array.
-    return of_json && column.type.ends_with("_list") ? column.name + "[*]" : column.name;
+    return has_paths && column.type.ends_with("_list") ? column.name + "[*]" : column.name;
   }
 
   // In the order of the query's table.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/str_split.h"
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
@@ -15,35 +16,13 @@ namespace {
 constexpr size_t kMaxNameBytes = 63;
 
 const std::vector<std::string>& OptionNames() {
-  static const auto* const names = new std::vector<std::string>{"ahead",
-                                                                "allow_compacted",
-                                                                "allow_internal",
-                                                                "bom",
-                                                                "brokers",
-                                                                "fields",
-                                                                "file",
-                                                                "format",
-                                                                "group",
-                                                                "groups",
-                                                                "idle",
-                                                                "interval",
-                                                                "key_bytes",
-                                                                "lateness",
-                                                                "missing_topics",
-                                                                "null_as",
-                                                                "on_bad_record",
-                                                                "pattern",
-                                                                "quoting",
-                                                                "separator",
-                                                                "sinks",
-                                                                "start",
-                                                                "time",
-                                                                "topics",
-                                                                "topics_matching",
-                                                                "trim",
-                                                                "unmatched",
-                                                                "until",
-                                                                "wal"};
+  static const auto* const names = new std::vector<std::string>(absl::StrSplit(
+      "ahead allow_compacted allow_internal bom brokers confluent descriptors fields file format group groups idle interval "
+      "key_bytes "
+      "lateness message missing_topics null_as on_bad_record pattern quoting schema separator sinks start time topics "
+      "topics_matching "
+      "trim unmatched until wal",
+      ' '));
   return *names;
 }
 

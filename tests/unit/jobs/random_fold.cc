@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "jobs/feed/avro_encoding.h"
 #include "jobs/plan/plan.h"
 #include "jobs/spec/window_text.h"
 
@@ -78,6 +79,17 @@ const std::vector<std::string>& Words() {
                                                                 "İI"};
   return *words;
 }
+
+// A field's value is not always of its type.
+constexpr char kAvroSchema[] =
+    R"({"type":"record","name":"R","fields":[)"
+    R"({"name":"n","type":["null","double",{"type":"bytes","logicalType":"decimal","precision":30,"scale":9},"string"]},)"
+    R"({"name":"m","type":["null",{"type":"record","name":"M","fields":[)"
+    R"({"name":"value","type":["null","float","long"]},{"name":"text","type":["null","string","bytes"]},)"
+    R"({"name":"at","type":["null","string",{"type":"long","logicalType":"timestamp-millis"},"long"]}]}]},)"
+    R"({"name":"list","type":{"type":"array","items":["null","int","double"]}},)"
+    R"({"name":"u","type":["null",{"type":"enum","name":"E","symbols":["page1","x,y,z"]},"string"]},)"
+    R"({"name":"b","type":["null","boolean"]}]})";
 
 }  // namespace
 
@@ -269,7 +281,8 @@ RecordParts RandomFold::DrawParts() {
 GeneralFold RandomFold::Draw() {
   while (true) {
     GeneralFold fold;
-    const bool json = Below(2) == 0;
+    const bool avro = Below(4) == 0;
+    const bool json = !avro && Below(2) == 0;
     has_element_ = false;
     for (const char* name : {"blocked", "codes"}) {
       LookupTable* const table = fold.add_tables();
@@ -283,7 +296,7 @@ GeneralFold RandomFold::Draw() {
       Field* const field = fold.add_fields();
       field->set_name(name);
       field->set_type(type);
-      field->set_place(json ? std::move(place) : name);
+      field->set_place(json || avro ? std::move(place) : name);
       if (Below(3) == 0) {
         field->set_nullable(true);
       } else if (Below(3) == 0 && type != FIELD_TEXT_LIST) {
@@ -298,7 +311,7 @@ GeneralFold RandomFold::Draw() {
     add("m", FIELD_DECIMAL, "m.value");
     add("i", FIELD_INTEGER, "list[1]");
     add("t", FIELD_TEXT, "m.text");
-    add("u", FIELD_TEXT, "[\"u.u\"]");
+    add("u", FIELD_TEXT, avro ? "u" : "[\"u.u\"]");
     add("b", FIELD_BOOLEAN, "b");
     Field* const at = add("at", FIELD_TIMESTAMP, "m.at");
     if (Below(2) == 0) {
@@ -312,6 +325,8 @@ GeneralFold RandomFold::Draw() {
     if (Below(5) == 0 && at->unit() == TIMESTAMP_TEXT) at->set_place("record.timestamp");
     if (json) {
       fold.mutable_format()->mutable_json();
+    } else if (avro) {
+      fold.mutable_format()->mutable_avro()->set_schema(kAvroSchema);
     } else if (Below(3) == 0) {
       RegexFormat* const format = fold.mutable_format()->mutable_regex();
       std::vector<std::string> groups;
@@ -386,10 +401,61 @@ std::string RandomFold::JsonValue(const Field& field) {
   }
 }
 
+std::string RandomFold::AvroRecord() {
+  std::string record;
+  const auto branch = [&](uint32_t branches) {
+    const uint32_t drawn = Below(branches);
+    AppendAvroLong(drawn, &record);
+    return drawn;
+  };
+  const auto number = [&](auto as) {
+    as = static_cast<decltype(as)>(std::strtod(Pick(NumberTexts()).c_str(), nullptr));
+    if (Below(50) == 0) as = std::numeric_limits<decltype(as)>::quiet_NaN();
+    record.append(reinterpret_cast<const char*>(&as), sizeof(as));
+  };
+  const auto word = [&] { AppendAvroText(Pick(Words()), &record); };
+  const auto whole = [&] { AppendAvroLong(static_cast<int64_t>(random_() >> Below(64)), &record); };
+  switch (branch(4)) {
+    case 1:
+      number(double{});
+      break;
+    case 2:
+      AppendAvroText(Pick({"", "\x01\x02\x03\x04\x05", "\xff\xfe", "\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f"}), &record);
+      break;
+    case 3:
+      word();
+  }
+  if (branch(2) == 1) {
+    const uint32_t value = branch(3);
+    if (value == 1) number(float{});
+    if (value == 2) whole();
+    if (branch(3) > 0) word();
+    const uint32_t at = branch(4);
+    if (at == 1) word();
+    if (at > 1) whole();
+  }
+  for (uint32_t blocks = Below(3); blocks > 0; --blocks) {
+    AppendAvroLong(2, &record);
+    for (int i = 0; i < 2; ++i) {
+      const uint32_t item = branch(3);
+      if (item == 1) AppendAvroLong(static_cast<int32_t>(random_()), &record);
+      if (item == 2) number(double{});
+    }
+  }
+  AppendAvroLong(0, &record);
+  const uint32_t u = branch(3);
+  if (u == 1) AppendAvroLong(Below(2), &record);
+  if (u == 2) word();
+  if (branch(2) == 1) record += static_cast<char>(Below(2));
+  return record;
+}
+
 std::string RandomFold::DrawRecord(const GeneralFold& fold) {
   static const std::string kRegexSeparator = ";";
   std::string record;
-  if (fold.format().has_json()) {
+  if (fold.format().has_avro()) {
+    record = AvroRecord();
+  } else if (fold.format().has_json()) {
     const auto of = [&](int i) { return JsonValue(fold.fields(i)); };
     std::vector<std::string> inner;
     if (Often()) inner.push_back(absl::StrCat("\"value\":", of(1)));

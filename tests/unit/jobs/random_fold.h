@@ -16,7 +16,7 @@ class RandomFold {
  public:
   explicit RandomFold(uint64_t seed) : random_(seed) {}
 
-  // Draws a fold in its canonical form, of a delimited or a JSON format.
+  // Draws a fold in its canonical form, of any format.
   GeneralFold Draw();
   // Draws what a record has beside its value; views are of constants.
   RecordParts DrawParts();
@@ -36,6 +36,7 @@ class RandomFold {
   // A third argument of functions of times, or none.
   std::string Zone();
   std::string JsonValue(const Field& field);
+  std::string AvroRecord();
 
   std::mt19937_64 random_;
   // Whether expressions may name what a list is exploded to.

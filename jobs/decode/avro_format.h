@@ -1,0 +1,87 @@
+// Reads fields from records in Avro's binary encoding, by the schema that they are written by. The whole record is checked:
+// it is one value of the schema, nested at most kMaxJsonDepth deep. Of a map that a path goes through, no key that a path
+// names may be there twice. Pure; used by one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "jobs/decode/record.h"
+#include "jobs/plan/avro_schema.h"
+#include "jobs/plan/json_path.h"
+#include "state.pb.h"
+
+namespace tenfold {
+
+class AvroReader {
+ public:
+  // The i-th value that Read returns is what stands at paths[i]. The format has passed the rules.
+  AvroReader(const AvroFormat& format, const std::vector<JsonPath>& paths);
+
+  // Ends what was read before.
+  void Clear() {
+    made_.clear();
+    items_.clear();
+  }
+  // Reads the record into values[i], one for each path: null where there is nothing, as where a path goes through something
+  // that is no record, map or array. A number is as text, a float or double the shortest decimal that reads back as it; one
+  // that is none is the text nan or inf, which no number is. A date is the text YYYY-MM-DD, the symbol of an enum and what
+  // is bytes are texts. A list is kList, or kOther where it is no array. BAD_NONE or BAD_MALFORMED_RECORD.
+  BadReason Read(std::string_view value, std::span<RawValue> values);
+
+ private:
+  // Where paths go on from: a tree of their steps.
+  struct Place {
+    std::vector<std::pair<JsonPath::Step, uint32_t>> next;
+    // Which values stand here, and which are the items of the array here.
+    std::vector<uint32_t> values;
+    std::vector<uint32_t> lists;
+  };
+  static constexpr uint32_t kNowhere = 0xffff'ffff;
+
+  // Finds where the fields of records lead from the place.
+  void FindWays(uint32_t place, uint32_t type);
+  // Each reads what begins at at_, of the type, which is at a place of paths or kNowhere. False for what is malformed.
+  bool ReadValue(uint32_t place, uint32_t type, size_t depth);
+  bool ReadRecord(uint32_t place, uint32_t type, size_t depth);
+  bool ReadArray(uint32_t place, uint32_t type, size_t depth);
+  bool ReadMap(uint32_t place, uint32_t type, size_t depth);
+  bool ReadScalar(uint32_t place, const AvroType& type);
+  bool SkipScalar(const AvroType& type);
+  // How many items the next block has, 0 after the last.
+  bool ReadBlock(uint64_t* items);
+  bool ReadLong(int64_t* value);
+  bool ReadInt(int64_t* value);
+  bool ReadBytes(uint64_t size, std::string_view* bytes);
+  bool ReadSized(std::string_view* bytes);
+  // A text that lasts until the next Clear.
+  std::string_view Keep(std::string text);
+  // Sets the values at the place, and appends to the lists that the value is an item of.
+  void Set(uint32_t place, const RawValue& value);
+
+  AvroSchema schema_;
+  size_t header_bytes_;
+  std::vector<Place> places_;
+  // By place and type, of a record that a path goes through: the places of its fields.
+  std::vector<std::vector<std::vector<uint32_t>>> ways_;
+  // The record under way.
+  std::string_view text_;
+  size_t at_ = 0;
+  size_t left_ = 0;
+  std::span<RawValue> values_;
+  // The lists whose items are read now.
+  const std::vector<uint32_t>* lists_ = nullptr;
+  // Texts that no record has, and the items of lists, since the last Clear.
+  std::deque<std::string> made_;
+  std::deque<std::vector<RawValue>> items_;
+  // Of lists, by value, those of the record under way.
+  std::vector<std::vector<RawValue>*> items_of_;
+};
+
+}  // namespace tenfold
