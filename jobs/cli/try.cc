@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/time/clock.h"
 #include "common/number/units.h"
 #include "common/process/process.h"
@@ -164,7 +165,8 @@ class Trial {
   std::map<std::pair<std::string, int32_t>, PaneClock> clocks_;
 };
 
-int TryLines(const Options& options, Trial* trial) {
+// A line is a record or, if it is `binary`, the base64 of one.
+int TryLines(const Options& options, bool binary, Trial* trial) {
   std::ifstream file;
   if (options.records != "-") {
     file.open(options.records, std::ios::binary);
@@ -175,8 +177,14 @@ int TryLines(const Options& options, Trial* trial) {
   }
   std::istream& lines = options.records == "-" ? std::cin : file;
   std::string line;
-  while (std::getline(lines, line)) {
-    if (!trial->ShowLine(line)) return kExitOk;
+  for (int64_t number = 1; std::getline(lines, line); ++number) {
+    std::string record;
+    if (binary && !absl::Base64Unescape(line, &record)) {
+      PrintError(fmt::format("{}:{}: is no base64, as which each line has a record of Avro or Protocol Buffers",
+                             options.records == "-" ? "standard input" : options.records, number));
+      return kExitData;
+    }
+    if (!trial->ShowLine(binary ? record : line)) return kExitOk;
   }
   PrintData(trial->Summary());
   return kExitOk;
@@ -214,8 +222,10 @@ int RunTry(const Options& options) {
   // Lines are of some topic.
   std::string topic = options.topic.empty() && !topics.empty() ? topics[0] : options.topic;
   if (options.kafka.empty() && topic.empty()) topic = "-";
+  const RecordFormat format = FoldOfSource(spec.fold().general(), SourceOfTopic(spec.source(), topic).value_or(0)).format();
   Trial trial(spec, *std::move(decoders), options.kafka.empty() ? topic : "");
-  return options.kafka.empty() ? TryLines(options, &trial) : TryTopics(options, spec, &trial);
+  return options.kafka.empty() ? TryLines(options, format.has_avro() || format.has_protobuf(), &trial)
+                               : TryTopics(options, spec, &trial);
 }
 
 }  // namespace
@@ -226,7 +236,8 @@ void AddTry(CLI::App* app, const CliGlobals*, RunVerb* run) {
       "try", "show what each step of a job makes of sample records, of a file or of its topics; needs no driver");
   verb->add_option("FILE", options->file, "the job spec, in YAML, or in SQL if its name ends with .sql")->required();
   CLI::Option* const records =
-      verb->add_option("--records", options->records, "a file with a record a line; - for the standard input")
+      verb->add_option("--records", options->records,
+                       "a file with a record a line, of Avro and Protocol Buffers in base64; - for the standard input")
           ->capture_default_str()
           ->type_name("FILE");
   verb->add_option("--topic", options->topic, "which topic the lines of the file are of; the first of the spec if not given")

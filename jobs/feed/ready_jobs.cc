@@ -25,6 +25,7 @@ SampleKind KindOf(std::string_view job) {
   if (job == "pages-by-country") return SampleKind::kVisits;
   if (job == "slow-endpoints") return SampleKind::kRequests;
   if (job == "top-sellers") return SampleKind::kOrders;
+  if (job == "sensor-peaks") return SampleKind::kReadings;
   return job == "word-count" ? SampleKind::kText : SampleKind::kDelimited;
 }
 

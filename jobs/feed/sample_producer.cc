@@ -59,6 +59,8 @@ std::string SampleEvents::Next(int64_t now_ms) {
       return NextRequest(now_ms);
     case SampleKind::kOrders:
       return NextOrder(now_ms);
+    case SampleKind::kReadings:
+      return NextReading(now_ms);
   }
   return "";
 }
@@ -127,6 +129,29 @@ std::string SampleEvents::NextOrder(int64_t now_ms) {
   if (has_coupon) AppendAvroText("SAVE10", &order);
   AppendAvroLong(now_ms - Below(&random_, kLatestMs), &order);
   return order;
+}
+
+std::string SampleEvents::NextReading(int64_t now_ms) {
+  // Tags are a field's number and a wire type: 0 for a number in bytes of seven bits, 1 for eight bytes, 2 for what has a
+  // size.
+  const auto tag = [](char number, char wire_type) { return static_cast<char>(number << 3 | wire_type); };
+  const auto sized = [&](char number, std::string_view bytes) {
+    return std::string{tag(number, 2), static_cast<char>(bytes.size())}.append(bytes);
+  };
+  const uint32_t sensor = 1 + Below(&random_, pages_);
+  std::string reading = sized(1, fmt::format("sensor-{}", sensor));
+  reading += sized(2, sized(1, sensor % 3 == 0 ? "north" : "south"));
+  // Some only say that they are there.
+  if (Below(&random_, 20) > 0) {
+    // Tenths, as a double is not exact of, and its decimal is.
+    const double celsius = 20 + static_cast<double>(Below(&random_, 300 + sensor)) / 10;
+    reading += tag(3, 1);
+    reading.append(reinterpret_cast<const char*>(&celsius), sizeof(celsius));
+  }
+  std::string at{tag(1, 0)};
+  for (int64_t rest = (now_ms - Below(&random_, kLatestMs)) / 1000; rest > 0; rest >>= 7)
+    at += static_cast<char>((rest & 0x7f) | (rest >= 0x80 ? 0x80 : 0));
+  return reading + sized(4, at);
 }
 
 std::string SampleEvents::NextDelimited() {

@@ -23,6 +23,8 @@ enum class SampleKind {
   kRequests,
   // An order of a shop in Avro, as jobs/top-sellers.yaml has its schema.
   kOrders,
+  // A reading of a sensor as a message of Protocol Buffers, which jobs/sensor-peaks.yaml has the source of.
+  kReadings,
 };
 
 class SampleEvents {
@@ -42,6 +44,7 @@ class SampleEvents {
   std::string NextVisit();
   std::string NextRequest(int64_t now_ms);
   std::string NextOrder(int64_t now_ms);
+  std::string NextReading(int64_t now_ms);
 
   const SampleKind kind_;
   std::mt19937_64 random_;

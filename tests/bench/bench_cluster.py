@@ -151,6 +151,12 @@ class Cgroup:
 _DELIMITED = '  format: {delimited: {separator: "|", fields: [page, clicks, minutes, like]}}'
 _TYPED = "  fields: {page: {text: page}, clicks: {integer: clicks}, minutes: {decimal: minutes}, like: {integer: like}}"
 _VISITS = _DELIMITED.replace("like]", "like, country]") + "\n" + _TYPED.replace("}}", "}, country: {text: country}}")
+# As event_stream.cc has them.
+_AVRO_SCHEMA = ("{type: record, name: Event, fields: [{name: id, type: string}, {name: page, type: string}, "
+                "{name: country, type: string}, {name: clicks, type: int}, {name: minutes, type: double}, "
+                "{name: like, type: int}, {name: agent, type: string}, "
+                "{name: ms, type: {type: long, logicalType: timestamp-millis}}]}")
+_DESCRIPTORS = "CskBCgtldmVudC5wcm90byKxAQoFRXZlbnQSDgoCaWQYASABKAlSAmlkEhIKBHBhZ2UYAiABKAlSBHBhZ2USGAoHY291bnRyeRgDIAEoCVIHY291bnRyeRIWCgZjbGlja3MYBCABKAVSBmNsaWNrcxIYCgdtaW51dGVzGAUgASgBUgdtaW51dGVzEhIKBGxpa2UYBiABKBFSBGxpa2USFAoFYWdlbnQYByABKAlSBWFnZW50Eg4KAm1zGAggASgDUgJtc2IGcHJvdG8z"
 _SCORE = "0.8*clicks + 0.8*minutes + 1*like"
 # The benchmark's job, of which all forms have the same result: how it reads records, and its score. Anything that is more
 # than a weighted sum of delimited fields is decoded by a plan.
@@ -169,17 +175,19 @@ FOLDS = {
     # Another result: what counts is how much it takes.
     "quotient": (f"{_VISITS}\nmeasures:\n  rating: (sum({_SCORE}) + 30) / (count() + 10)", None),
     "json": (f"  format: {{json: {{}}}}\n{_TYPED}", _SCORE),
+    "avro": (f"  format: {{avro: {{schema: {_AVRO_SCHEMA}}}}}\n{_TYPED}", _SCORE),
+    "protobuf": (f'  format: {{protobuf: {{message: Event, descriptors: "base64:{_DESCRIPTORS}"}}}}\n{_TYPED}', _SCORE),
 }
 
 
 class Filler:
     """A topic, and what its exact result is."""
 
-    def __init__(self, bench, topic, partitions=3, codec="none", seed=1, linger=20, json_records=False, countries=0):
+    def __init__(self, bench, topic, partitions=3, codec="none", seed=1, linger=20, records="delimited", countries=0):
         self.topic = bench.new_name(topic)
         self.process = start_process(
             [bench.program("bench-fill"), "--kafka", bench.kafka, "--topic", self.topic, "--partitions", partitions,
-             "--codec", codec, "--seed", seed, "--linger", linger, *(["--json"] if json_records else []), "--countries", countries], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+             "--codec", codec, "--seed", seed, "--linger", linger, "--records", records, "--countries", countries], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.reference = {"records": 0, "top": []}
 
     def do(self, command):
@@ -397,12 +405,12 @@ class Bench:
             filler.do("delete")
         end_process(filler.process)
 
-    def topic(self, name, codec="none", json_records=False):
+    def topic(self, name, codec="none", records="delimited"):
         """The two data sets: a, 100 pages alike; b, a million, Zipf 1.1."""
-        key = f"{name}-{codec}{'-json' if json_records else ''}"
+        key = f"{name}-{codec}-{records}"
         if key not in self.named:
-            what = ("" if codec == "none" else ", " + codec) + (", JSON" if json_records else "")
+            what = ("" if codec == "none" else ", " + codec) + ("" if records == "delimited" else ", " + records)
             print(f"filling ({name}){what}: {self.events} events", flush=True)
             pages = "100 0" if name == "a" else f"{1_000_000 // self.scale} 1.1"
-            self.named[key] = self.new_topic(key, codec=codec, json_records=json_records).do(f"zipf {self.events} {pages}")
+            self.named[key] = self.new_topic(key, codec=codec, records=records).do(f"zipf {self.events} {pages}")
         return self.named[key]

@@ -100,10 +100,12 @@ def wal(bench, table):
 
 def formats(bench, table):
     """The same job on the same events, as the decoder reads them that its fold has: what each takes beside reading them."""
-    a, json_a = bench.topic("a"), bench.topic("a", json_records=True)
-    reading = {filler: measure_baseline(bench, filler, "wire")[1] for filler in (a, json_a)}
+    a = bench.topic("a")
+    of = {records: bench.topic("a", records=records) for records in ("json", "avro", "protobuf")}
+    reading = {filler: measure_baseline(bench, filler, "wire")[1] for filler in (a, *of.values())}
     cpu = {}
-    for name, filler, fold in (("direct", a, "direct"), ("general, delimited", a, "general"), ("general, JSON", json_a, "json")):
+    for name, filler, fold in (("direct", a, "direct"), ("general, delimited", a, "general"), ("JSON", of["json"], "json"),
+                               ("Avro", of["avro"], "avro"), ("Protobuf", of["protobuf"], "protobuf")):
         events, cpu[name], _ = measure_tenfold(bench, table, filler, 1, fold=fold)
         table.add("formats", f"{name} (a)", events / 1e6, "M events/s")
         table.add("formats", f"{name} (a), CPU", cpu[name] * 1000, "ns/event")

@@ -6,6 +6,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "google/protobuf/descriptor.pb.h"
+#include "jobs/feed/avro_encoding.h"
+
 namespace tenfold::bench {
 namespace {
 
@@ -119,6 +122,87 @@ char* Event::FormatJson(char* out) const {
   out = AppendText(R"json(,"agent":"Mozilla/5.0 (X11; Linux)","ms":)json", out);
   out = AppendNumber(1'700'000'000'000 + other, out);
   return AppendText("}", out);
+}
+
+namespace {
+
+constexpr std::array<const char*, 4> kCountryNames = {"de", "fr", "us", "jp"};
+constexpr char kAgent[] = "Mozilla/5.0 (X11; Linux)";
+
+}  // namespace
+
+const char* const kAvroSchema =
+    R"({"type":"record","name":"Event","fields":[{"name":"id","type":"string"},{"name":"page","type":"string"},)"
+    R"({"name":"country","type":"string"},{"name":"clicks","type":"int"},{"name":"minutes","type":"double"},)"
+    R"({"name":"like","type":"int"},{"name":"agent","type":"string"},)"
+    R"({"name":"ms","type":{"type":"long","logicalType":"timestamp-millis"}}]})";
+
+std::string Event::FormatAvro() const {
+  const int64_t other = minutes_e7 % 90'000 + 10'000;
+  const double minutes = minutes_e7 / 1e7;
+  std::string out;
+  AppendAvroText("7-" + std::to_string(other), &out);
+  AppendAvroText(PageName(page), &out);
+  AppendAvroText(kCountryNames[clicks % kCountryNames.size()], &out);
+  AppendAvroLong(clicks, &out);
+  out.append(reinterpret_cast<const char*>(&minutes), sizeof(minutes));
+  AppendAvroLong(like, &out);
+  AppendAvroText(kAgent, &out);
+  AppendAvroLong(1'700'000'000'000 + other, &out);
+  return out;
+}
+
+std::string Descriptors() {
+  using google::protobuf::FieldDescriptorProto;
+  google::protobuf::FileDescriptorSet set;
+  google::protobuf::FileDescriptorProto* const file = set.add_file();
+  file->set_name("event.proto");
+  file->set_syntax("proto3");
+  file->add_message_type()->set_name("Event");
+  const auto add = [file](const char* name, FieldDescriptorProto::Type type) {
+    FieldDescriptorProto* const field = file->mutable_message_type(0)->add_field();
+    field->set_name(name);
+    field->set_number(file->message_type(0).field_size());
+    field->set_type(type);
+    field->set_label(FieldDescriptorProto::LABEL_OPTIONAL);
+  };
+  for (const char* name : {"id", "page", "country"}) add(name, FieldDescriptorProto::TYPE_STRING);
+  add("clicks", FieldDescriptorProto::TYPE_INT32);
+  add("minutes", FieldDescriptorProto::TYPE_DOUBLE);
+  add("like", FieldDescriptorProto::TYPE_SINT32);
+  add("agent", FieldDescriptorProto::TYPE_STRING);
+  add("ms", FieldDescriptorProto::TYPE_INT64);
+  return set.SerializeAsString();
+}
+
+std::string Event::FormatProtobuf() const {
+  const int64_t other = minutes_e7 % 90'000 + 10'000;
+  const double minutes = minutes_e7 / 1e7;
+  std::string out;
+  const auto tag = [&](int number, int wire_type) { out += static_cast<char>(number << 3 | wire_type); };
+  const auto number = [&](int field, uint64_t value) {
+    tag(field, 0);
+    for (; value >= 0x80; value >>= 7) out += static_cast<char>((value & 0x7f) | 0x80);
+    out += static_cast<char>(value);
+  };
+  const auto text = [&](int field, const std::string& of) {
+    tag(field, 2);
+    out += static_cast<char>(of.size());
+    out += of;
+  };
+  text(1, "7-" + std::to_string(other));
+  text(2, PageName(page));
+  text(3, kCountryNames[clicks % kCountryNames.size()]);
+  // What is the default is not written.
+  if (clicks != 0) number(4, clicks);
+  if (minutes_e7 != 0) {
+    tag(5, 1);
+    out.append(reinterpret_cast<const char*>(&minutes), sizeof(minutes));
+  }
+  if (like != 0) number(6, like < 0 ? 1 : 2);
+  text(7, kAgent);
+  number(8, static_cast<uint64_t>(1'700'000'000'000 + other));
+  return out;
 }
 
 std::string PageName(uint32_t page) { return "page" + std::to_string(page); }

@@ -58,9 +58,17 @@ struct Event {
   // Writes at most kMaxBytes and returns the end.
   char* Format(char* out) const;
   char* FormatJson(char* out) const;
+  // The same eight fields: Avro by kAvroSchema, and a message Event of kDescriptors, with their numbers in that order;
+  // minutes are doubles, whose shortest decimal is what the text has.
+  std::string FormatAvro() const;
+  std::string FormatProtobuf() const;
   static constexpr size_t kMaxBytes = 48;
   static constexpr size_t kMaxJsonBytes = 192;
 };
+
+extern const char* const kAvroSchema;
+// A google.protobuf.FileDescriptorSet.
+std::string Descriptors();
 
 std::string PageName(uint32_t page);
 

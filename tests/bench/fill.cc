@@ -34,16 +34,21 @@ constexpr uint32_t kProbeClicks = 100'000'000;
 class Filler {
  public:
   // With `countries` a record has a fifth field, the country that its page is of.
-  Filler(const TopicWriter::Options& options, uint64_t seed, bool json, uint32_t countries)
+  Filler(const TopicWriter::Options& options, uint64_t seed, std::string records, uint32_t countries)
       : partitions_(static_cast<uint64_t>(options.partitions)),
-        json_(json),
+        records_(std::move(records)),
         countries_(countries),
         writer_(options),
         random_(seed) {}
 
   void Append(const Event& event) {
     std::array<char, Event::kMaxJsonBytes> text;
-    char* end = json_ ? event.FormatJson(text.data()) : event.Format(text.data());
+    char* end = nullptr;
+    if (records_ == "avro" || records_ == "protobuf") {
+      end = std::ranges::copy(records_ == "avro" ? event.FormatAvro() : event.FormatProtobuf(), text.data()).out;
+    } else {
+      end = records_ == "json" ? event.FormatJson(text.data()) : event.Format(text.data());
+    }
     if (countries_ > 0) {
       const std::string country = "|c" + std::to_string(event.page * uint64_t{2'654'435'761} % 1'000'003 % countries_);
       end = std::copy(country.begin(), country.end(), end);
@@ -127,7 +132,8 @@ class Filler {
 
  private:
   const uint64_t partitions_;
-  const bool json_;
+  // Their format.
+  const std::string records_;
   const uint32_t countries_;
   TopicWriter writer_;
   Random random_;
@@ -147,13 +153,14 @@ int Run(int argc, char** argv) {
   app.add_option("--codec", options.codec)->capture_default_str();
   app.add_option("--linger", options.linger_ms, "Milliseconds")->capture_default_str();
   app.add_option("--seed", seed)->capture_default_str();
-  bool json = false;
-  app.add_flag("--json", json, "Records are JSON");
+  std::string records = "delimited";
+  app.add_option("--records", records, "What they are in: delimited, json, avro, protobuf")
+      ->check(CLI::IsMember({"delimited", "json", "avro", "protobuf"}));
   uint32_t countries = 0;
   app.add_option("--countries", countries, "Delimited records have a country, of so many");
   CLI11_PARSE(app, argc, argv);
 
-  Filler filler(options, seed, json, countries);
+  Filler filler(options, seed, records, countries);
   for (std::string line; std::getline(std::cin, line);) {
     const absl::Time start = absl::Now();
     if (!filler.Do(line)) return 1;

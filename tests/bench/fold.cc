@@ -92,13 +92,18 @@ std::string Answer(const std::vector<LogRecord>& records) {
 }
 
 // The records' format, and whether they are decoded directly or by a plan.
-enum class Format { kDirect, kDelimited, kJson, kRegex };
+enum class Format { kDirect, kDelimited, kJson, kRegex, kAvro, kProtobuf };
 
 // The same fold by expressions.
 GeneralFold MakeGeneral(Format format) {
   GeneralFold general;
   if (format == Format::kJson) {
     general.mutable_format()->mutable_json();
+  } else if (format == Format::kAvro) {
+    general.mutable_format()->mutable_avro()->set_schema(kAvroSchema);
+  } else if (format == Format::kProtobuf) {
+    general.mutable_format()->mutable_protobuf()->set_descriptors(Descriptors());
+    general.mutable_format()->mutable_protobuf()->set_message("Event");
   } else if (format == Format::kRegex) {
     general.mutable_format()->mutable_regex()->set_pattern(
         R"((?P<page>[^|]*)\|(?P<clicks>[^|]*)\|(?P<minutes>[^|]*)\|(?P<like>[^|]*))");
@@ -163,9 +168,10 @@ int Run(int argc, char** argv) {
   bool fetched = false;
   app.add_flag("--fetched", fetched, "They come as the answer to a Fetch");
   Format format = Format::kDirect;
-  const std::map<std::string, Format> formats = {
-      {"direct", Format::kDirect}, {"delimited", Format::kDelimited}, {"json", Format::kJson}, {"regex", Format::kRegex}};
-  app.add_option("--format", format, "direct, or by a plan: delimited, json, regex")
+  const std::map<std::string, Format> formats = {{"direct", Format::kDirect}, {"delimited", Format::kDelimited},
+                                                 {"json", Format::kJson},     {"regex", Format::kRegex},
+                                                 {"avro", Format::kAvro},     {"protobuf", Format::kProtobuf}};
+  app.add_option("--format", format, "direct, or by a plan: delimited, json, regex, avro, protobuf")
       ->transform(CLI::CheckedTransformer(formats));
   CLI11_PARSE(app, argc, argv);
 
@@ -179,7 +185,11 @@ int Run(int argc, char** argv) {
   for (size_t i = 0; i < count; ++i) {
     const Event event = Event::Draw(draw.Draw(&random), &random);
     char* const begin = end;
-    end = format == Format::kJson ? event.FormatJson(begin) : event.Format(begin);
+    if (format == Format::kAvro || format == Format::kProtobuf) {
+      end = std::ranges::copy(format == Format::kAvro ? event.FormatAvro() : event.FormatProtobuf(), begin).out;
+    } else {
+      end = format == Format::kJson ? event.FormatJson(begin) : event.Format(begin);
+    }
     records[i].offset = static_cast<int64_t>(i);
     records[i].value = {begin, end};
     auto& [events, sum] = exact[PageName(event.page)];

@@ -1,4 +1,4 @@
-// Feeds any bytes to folds of expressions, as JSON and as delimited records, alone and in blocks: nothing may crash, and the
+// Feeds any bytes to folds of expressions, as records of each format, alone and in blocks: nothing may crash, and the
 // oracle, which shares no code with the decoders, must have the same key, the same contributions and the same reason for
 // what is bad.
 #include <array>
@@ -11,6 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "google/protobuf/text_format.h"
 #include "jobs/decode/block_decoder.h"
 #include "jobs/decode/general_decoder.h"
 #include "jobs/oracle/general_record.h"
@@ -31,10 +33,61 @@ constexpr std::array<Place, 6> kPlaces = {{{"n", FIELD_DECIMAL, "m.n"},
                                            {"at", FIELD_TIMESTAMP, "at"},
                                            {"key", FIELD_TEXT, "key"}}};
 
+constexpr char kAvroSchema[] =
+    R"({"type":"record","name":"R","fields":[)"
+    R"({"name":"m","type":["null",{"type":"record","name":"M","fields":[)"
+    R"({"name":"n","type":["null","double","float",{"type":"bytes","logicalType":"decimal","precision":9,"scale":3}]},)"
+    R"({"name":"self","type":["null","M"]}]}]},{"name":"list","type":{"type":"array","items":["null","long"]}},)"
+    R"({"name":"t","type":["null","string","bytes"]},{"name":"b","type":["null","boolean"]},)"
+    R"({"name":"at","type":["null",{"type":"long","logicalType":"timestamp-millis"},{"type":"int","logicalType":"date"}]},)"
+    R"({"name":"key","type":["null","string",{"type":"enum","name":"E","symbols":["A","B"]}]},)"
+    R"({"name":"attributes","type":{"type":"map","values":"int"}},)"
+    R"({"name":"tags","type":{"type":"array","items":["string","int"]}}]})";
+
+constexpr char kDescriptors[] = R"(
+file {
+  name: "r.proto" syntax: "proto3" dependency: "google/protobuf/timestamp.proto"
+  message_type {
+    name: "R"
+    field { name: "m" number: 1 type: TYPE_MESSAGE type_name: ".R.M" label: LABEL_OPTIONAL }
+    field { name: "list" number: 2 type: TYPE_INT64 label: LABEL_REPEATED }
+    field { name: "t" number: 3 type: TYPE_STRING label: LABEL_OPTIONAL oneof_index: 0 }
+    field { name: "b" number: 4 type: TYPE_BOOL label: LABEL_OPTIONAL }
+    field { name: "at" number: 5 type: TYPE_MESSAGE type_name: ".google.protobuf.Timestamp" label: LABEL_OPTIONAL }
+    field { name: "key" number: 6 type: TYPE_BYTES label: LABEL_OPTIONAL }
+    field { name: "tags" number: 7 type: TYPE_STRING label: LABEL_REPEATED }
+    field { name: "numbers" number: 8 type: TYPE_DOUBLE label: LABEL_REPEATED }
+    field { name: "other" number: 9 type: TYPE_INT32 label: LABEL_OPTIONAL oneof_index: 0 }
+    oneof_decl { name: "either" }
+    nested_type {
+      name: "M"
+      field { name: "n" number: 1 type: TYPE_DOUBLE label: LABEL_OPTIONAL }
+      field { name: "self" number: 2 type: TYPE_MESSAGE type_name: ".R.M" label: LABEL_OPTIONAL }
+    }
+  }
+})";
+
+// Of the shapes from here on the records have schemas.
+constexpr uint16_t kSchemas = 256;
+constexpr uint16_t kShapes = 512;
+
+void SetSchema(bool avro, bool texts, GeneralFold* fold) {
+  for (Field& field : *fold->mutable_fields()) {
+    if (field.name() == "t") field.set_place("t");
+    if (field.name() == "tags" && !avro && !texts) field.set_place("numbers[*]");
+  }
+  if (avro) return fold->mutable_format()->mutable_avro()->set_schema(kAvroSchema);
+  google::protobuf::FileDescriptorSet set;
+  CHECK(google::protobuf::TextFormat::ParseFromString(kDescriptors, &set));
+  fold->mutable_format()->mutable_protobuf()->set_descriptors(set.SerializeAsString());
+  fold->mutable_format()->mutable_protobuf()->set_message("R");
+}
+
 // Which of the formats and options a fold has is in the bits of `shape`.
-GeneralFold MakeFold(uint8_t shape) {
+GeneralFold MakeFold(uint16_t shape) {
   GeneralFold fold;
-  const bool json = (shape & 1) != 0;
+  const bool has_schema = shape >= kSchemas;
+  const bool json = has_schema || (shape & 1) != 0;
   for (const Place& place : kPlaces) {
     Field* const field = fold.add_fields();
     field->set_name(place.name);
@@ -43,7 +96,7 @@ GeneralFold MakeFold(uint8_t shape) {
     field->set_nullable((shape & 2) != 0);
   }
   if (json) {
-    fold.mutable_format()->mutable_json();
+    if (!has_schema) fold.mutable_format()->mutable_json();
     Field* const tags = fold.add_fields();
     tags->set_name("tags");
     tags->set_type((shape & 4) != 0 ? FIELD_TEXT_LIST : FIELD_DECIMAL_LIST);
@@ -51,6 +104,7 @@ GeneralFold MakeFold(uint8_t shape) {
     tags->set_nullable(true);
     // Blocks take no lists.
     fold.set_where((shape & 8) != 0 ? "tags is null or n > 0" : "n > -3 or i is null");
+    if (has_schema) SetSchema((shape & 1) != 0, (shape & 4) != 0, &fold);
   } else if ((shape & 28) == 28) {
     // A group may take no part.
     RegexFormat* const format = fold.mutable_format()->mutable_regex();
@@ -93,7 +147,7 @@ GeneralFold MakeFold(uint8_t shape) {
 }
 
 struct Subject {
-  explicit Subject(uint8_t shape) : decoder(GeneralDecoder::Create(MakeFold(shape)).value()), oracle(MakeFold(shape)) {
+  explicit Subject(uint16_t shape) : decoder(GeneralDecoder::Create(MakeFold(shape)).value()), oracle(MakeFold(shape)) {
     if (BlockDecoder::Suits(decoder.plan())) blocks = std::make_unique<BlockDecoder>(decoder.shared_plan());
   }
   GeneralDecoder decoder;
@@ -137,15 +191,15 @@ void Check(Subject* subject, std::string_view record) {
 }  // namespace
 }  // namespace tenfold
 
-// The first byte says which fold, the others are the record.
+// The first two bytes say which fold, the others are the record.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static auto* const subjects = [] {
     auto* made = new std::vector<std::unique_ptr<tenfold::Subject>>;
-    for (int shape = 0; shape < 256; ++shape)
-      made->push_back(std::make_unique<tenfold::Subject>(static_cast<uint8_t>(shape)));
+    for (uint16_t shape = 0; shape < tenfold::kShapes; ++shape) made->push_back(std::make_unique<tenfold::Subject>(shape));
     return made;
   }();
-  if (size == 0) return 0;
-  tenfold::Check((*subjects)[data[0]].get(), {reinterpret_cast<const char*>(data) + 1, size - 1});
+  if (size < 2) return 0;
+  const size_t shape = data[0] + (data[1] % 2) * size_t{256};
+  tenfold::Check((*subjects)[shape].get(), {reinterpret_cast<const char*>(data) + 2, size - 2});
   return 0;
 }
