@@ -1,11 +1,7 @@
 #include "jobs/decode/avro_format.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <charconv>
-#include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -13,6 +9,7 @@
 #include "absl/container/inlined_vector.h"
 #include "boost/multiprecision/cpp_int.hpp"
 #include "common/limits.h"
+#include "common/number/short_decimal.h"
 #include "fmt/format.h"
 #include "glog/logging.h"
 #include "jobs/plan/pane_calendar.h"
@@ -28,30 +25,6 @@ using Kind = RawValue::Kind;
 constexpr size_t kConfluentBytes = 5;
 // A number that is well-formed and that no field takes, as it is out of range.
 constexpr std::string_view kTooLarge = "1e999";
-
-// Of the shortest decimals that read back as it, the nearest; with an exponent below 1e-6 and from 1e21 on, as in
-// JavaScript.
-template <typename Float>
-std::string FloatText(Float value) {
-  if (!std::isfinite(value)) return std::isnan(value) ? "nan" : "inf";
-  const double size = std::fabs(static_cast<double>(value));
-  // In the format without an exponent, std::to_chars writes all digits of those that are whole whatever they are.
-  const bool all_whole = size >= std::ldexp(1.0, std::numeric_limits<Float>::digits);
-  const bool fixed = size == 0 || (size >= 1e-6 && size < 1e21);
-  std::array<char, 64> buffer;
-  const auto format = fixed && !all_whole ? std::chars_format::fixed : std::chars_format::scientific;
-  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format);
-  CHECK(error == std::errc());
-  std::string text(buffer.data(), end);
-  if (!fixed || !all_whole) return text;
-  const size_t e = text.find('e');
-  const auto zeros = static_cast<size_t>(std::atoi(text.c_str() + e + 1));
-  text.resize(e);
-  const size_t point = text.find('.');
-  const size_t decimals = point == std::string::npos ? 0 : text.size() - point - 1;
-  if (point != std::string::npos) text.erase(point, 1);
-  return text.append(zeros - decimals, '0');
-}
 
 // A decimal's digits: a whole number in two's complement, the highest byte first, of units of 10^-scale.
 std::string DecimalText(std::string_view bytes, uint32_t scale) {
@@ -102,7 +75,7 @@ AvroReader::AvroReader(const AvroFormat& format, const std::vector<JsonPath>& pa
     }
     (paths[i].each ? places_[place].lists : places_[place].values).push_back(static_cast<uint32_t>(i));
   }
-  ways_.assign(places_.size(), std::vector<std::vector<uint32_t>>(schema_.types.size()));
+  ways_.assign(places_.size(), std::vector<std::vector<Way>>(schema_.types.size()));
   FindWays(0, 0);
 }
 
@@ -124,11 +97,16 @@ void AvroReader::FindWays(uint32_t place, uint32_t type) {
       }
       return;
     case Type::kRecord: {
-      std::vector<uint32_t>& ways = ways_[place][type];
+      std::vector<Way>& ways = ways_[place][type];
       if (!ways.empty()) return;
-      for (const std::string& name : of.names) ways.push_back(lead({.name = name, .index = std::nullopt}));
+      for (const std::string& name : of.names) {
+        Way& way = ways.emplace_back(Way{.place = lead({.name = name, .index = std::nullopt}), .value = kNowhere});
+        if (way.place == kNowhere) continue;
+        const Place& to = places_[way.place];
+        if (to.values.size() == 1 && to.lists.empty()) way.value = to.values[0];
+      }
       for (size_t i = 0; i < of.types.size(); ++i) {
-        if (ways_[place][type][i] != kNowhere) FindWays(ways_[place][type][i], of.types[i]);
+        if (ways_[place][type][i].place != kNowhere) FindWays(ways_[place][type][i].place, of.types[i]);
       }
       return;
     }
@@ -137,15 +115,44 @@ void AvroReader::FindWays(uint32_t place, uint32_t type) {
   }
 }
 
+inline bool AvroReader::ReadLong(int64_t* value) {
+  uint64_t read = 0;
+  constexpr int kMostBits = 64;
+  for (int shift = 0; shift < kMostBits && at_ != end_; shift += 7) {
+    const auto byte = static_cast<unsigned char>(*at_++);
+    read |= static_cast<uint64_t>(byte & 0x7f) << shift;
+    if (byte >= 0x80) continue;
+    *value = static_cast<int64_t>((read >> 1) ^ (~(read & 1) + 1));
+    return true;
+  }
+  return false;
+}
+
+inline bool AvroReader::ReadInt(int64_t* value) {
+  return ReadLong(value) && *value >= std::numeric_limits<int32_t>::min() && *value <= std::numeric_limits<int32_t>::max();
+}
+
+inline bool AvroReader::ReadBytes(uint64_t size, std::string_view* bytes) {
+  if (size > static_cast<uint64_t>(end_ - at_)) return false;
+  *bytes = {at_, size};
+  at_ += size;
+  return true;
+}
+
+inline bool AvroReader::ReadSized(std::string_view* bytes) {
+  int64_t size = 0;
+  return ReadLong(&size) && size >= 0 && ReadBytes(static_cast<uint64_t>(size), bytes);
+}
+
 BadReason AvroReader::Read(std::string_view value, std::span<RawValue> values) {
   std::ranges::fill(values, RawValue());
   if (header_bytes_ > 0 && (value.size() < header_bytes_ || value[0] != '\0')) return BAD_MALFORMED_RECORD;
-  text_ = value;
-  at_ = header_bytes_;
+  at_ = value.data() + header_bytes_;
+  end_ = value.data() + value.size();
   left_ = kMaxSchemaValues;
   values_ = values;
   lists_ = nullptr;
-  return ReadValue(0, 0, 0) && at_ == text_.size() ? BAD_NONE : BAD_MALFORMED_RECORD;
+  return ReadValue(0, 0, 0) && at_ == end_ ? BAD_NONE : BAD_MALFORMED_RECORD;
 }
 
 std::string_view AvroReader::Keep(std::string text) { return made_.emplace_back(std::move(text)); }
@@ -178,8 +185,13 @@ bool AvroReader::ReadValue(uint32_t place, uint32_t type, size_t depth) {
     case Type::kMap:
       return ReadMap(place, type, depth);
     default:
-      return place == kNowhere && lists_ == nullptr ? SkipScalar(*of) : ReadScalar(place, *of);
+      break;
   }
+  if (place == kNowhere && lists_ == nullptr) return SkipScalar(*of);
+  RawValue value;
+  if (!ReadScalar(*of, &value)) return false;
+  Set(place, value);
+  return true;
 }
 
 bool AvroReader::ReadRecord(uint32_t place, uint32_t type, size_t depth) {
@@ -188,9 +200,17 @@ bool AvroReader::ReadRecord(uint32_t place, uint32_t type, size_t depth) {
   // The fields of a record that is an item are no items.
   const std::vector<uint32_t>* const lists = std::exchange(lists_, nullptr);
   const std::vector<uint32_t>& types = schema_.types[type].types;
-  const std::vector<uint32_t>* const ways = place == kNowhere ? nullptr : &ways_[place][type];
+  const Way* const ways = place == kNowhere ? nullptr : ways_[place][type].data();
   for (size_t i = 0; i < types.size(); ++i) {
-    if (!ReadValue(ways == nullptr ? kNowhere : (*ways)[i], types[i], depth + 1)) return false;
+    const AvroType& of = schema_.types[types[i]];
+    const bool nowhere = ways == nullptr || ways[i].place == kNowhere;
+    if (of.kind < Type::kRecord && left_ > 0 && (nowhere || ways[i].value != kNowhere)) {
+      // As most are: a value that nothing needs, or one field does.
+      --left_;
+      if (!(nowhere ? SkipScalar(of) : ReadScalar(of, &values_[ways[i].value]))) return false;
+    } else if (!ReadValue(nowhere ? kNowhere : ways[i].place, types[i], depth + 1)) {
+      return false;
+    }
   }
   lists_ = lists;
   return true;
@@ -255,50 +275,64 @@ bool AvroReader::ReadMap(uint32_t place, uint32_t type, size_t depth) {
   return true;
 }
 
-bool AvroReader::ReadScalar(uint32_t place, const AvroType& type) {
-  RawValue value;
+template <typename Float>
+bool AvroReader::ReadFloat(RawValue* value) {
+  static_assert(std::endian::native == std::endian::little);
+  std::string_view bytes;
+  if (!ReadBytes(sizeof(Float), &bytes)) return false;
+  Float number = 0;
+  std::memcpy(&number, bytes.data(), sizeof(number));
+  if (ReadShortDecimal(number, &decimals_, &value->mantissa)) {
+    value->kind = Kind::kDecimal;
+    value->decimals = static_cast<uint8_t>(decimals_);
+  } else {
+    value->kind = Kind::kNumber;
+    value->text = Keep(ShortestDecimal(number));
+  }
+  return true;
+}
+
+bool AvroReader::ReadScalar(const AvroType& type, RawValue* value) {
   std::string_view bytes;
   int64_t number = 0;
   switch (type.kind) {
     case Type::kNull:
-      break;
+      return true;
     case Type::kBoolean:
       if (!ReadBytes(1, &bytes) || (bytes[0] != 0 && bytes[0] != 1)) return false;
-      value = {.kind = Kind::kBoolean, .text = bytes[0] != 0 ? "true" : "false"};
-      break;
+      value->kind = Kind::kBoolean;
+      value->text = bytes[0] != 0 ? "true" : "false";
+      return true;
     case Type::kInt:
-    case Type::kLong: {
-      if (!(type.kind == Type::kInt ? ReadInt(&number) : ReadLong(&number))) return false;
-      const bool is_date = type.logical == Logical::kDate;
-      value = {.kind = is_date ? Kind::kString : Kind::kNumber,
-               .text = Keep(is_date ? DateText(number) : fmt::format_int(number).str()),
-               .unit = type.logical == Logical::kTimestampMillis   ? TIMESTAMP_MILLISECONDS
-                       : type.logical == Logical::kTimestampMicros ? TIMESTAMP_MICROSECONDS
-                                                                   : TIMESTAMP_TEXT};
-      break;
-    }
+      if (!ReadInt(&number)) return false;
+      if (type.logical == Logical::kDate) {
+        value->kind = Kind::kString;
+        value->text = Keep(DateText(number));
+        return true;
+      }
+      value->kind = Kind::kDecimal;
+      value->mantissa = number;
+      return true;
+    case Type::kLong:
+      value->kind = Kind::kDecimal;
+      if (type.logical == Logical::kTimestampMillis) value->unit = TIMESTAMP_MILLISECONDS;
+      if (type.logical == Logical::kTimestampMicros) value->unit = TIMESTAMP_MICROSECONDS;
+      return ReadLong(&value->mantissa);
     case Type::kFloat:
-    case Type::kDouble: {
-      static_assert(std::endian::native == std::endian::little);
-      if (!ReadBytes(type.kind == Type::kFloat ? sizeof(float) : sizeof(double), &bytes)) return false;
-      float narrow = 0;
-      double wide = 0;
-      if (type.kind == Type::kFloat) std::memcpy(&narrow, bytes.data(), sizeof(narrow));
-      if (type.kind == Type::kDouble) std::memcpy(&wide, bytes.data(), sizeof(wide));
-      value = {.kind = Kind::kNumber, .text = Keep(type.kind == Type::kFloat ? FloatText(narrow) : FloatText(wide))};
-      break;
-    }
+      return ReadFloat<float>(value);
+    case Type::kDouble:
+      return ReadFloat<double>(value);
     case Type::kEnum:
       if (!ReadInt(&number) || number < 0 || static_cast<uint64_t>(number) >= type.names.size()) return false;
-      value = {.kind = Kind::kString, .text = type.names[static_cast<size_t>(number)]};
-      break;
+      value->kind = Kind::kString;
+      value->text = type.names[static_cast<size_t>(number)];
+      return true;
     default:
       if (!(type.kind == Type::kFixed ? ReadBytes(type.size, &bytes) : ReadSized(&bytes))) return false;
-      value = {.kind = Kind::kString, .text = bytes};
-      if (type.logical == Logical::kDecimal) value = {.kind = Kind::kNumber, .text = Keep(DecimalText(bytes, type.scale))};
+      value->kind = type.logical == Logical::kDecimal ? Kind::kNumber : Kind::kString;
+      value->text = type.logical == Logical::kDecimal ? Keep(DecimalText(bytes, type.scale)) : bytes;
+      return true;
   }
-  Set(place, value);
-  return true;
 }
 
 bool AvroReader::SkipScalar(const AvroType& type) {
@@ -334,36 +368,6 @@ bool AvroReader::ReadBlock(uint64_t* items) {
   if (count < 0 && (!ReadLong(&bytes) || count == std::numeric_limits<int64_t>::min())) return false;
   *items = static_cast<uint64_t>(count < 0 ? -count : count);
   return true;
-}
-
-bool AvroReader::ReadLong(int64_t* value) {
-  uint64_t read = 0;
-  constexpr int kMostBits = 64;
-  for (int shift = 0; shift < kMostBits; shift += 7) {
-    if (at_ == text_.size()) return false;
-    const auto byte = static_cast<unsigned char>(text_[at_++]);
-    read |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if (byte >= 0x80) continue;
-    *value = static_cast<int64_t>((read >> 1) ^ (~(read & 1) + 1));
-    return true;
-  }
-  return false;
-}
-
-bool AvroReader::ReadInt(int64_t* value) {
-  return ReadLong(value) && *value >= std::numeric_limits<int32_t>::min() && *value <= std::numeric_limits<int32_t>::max();
-}
-
-bool AvroReader::ReadBytes(uint64_t size, std::string_view* bytes) {
-  if (size > text_.size() - at_) return false;
-  *bytes = text_.substr(at_, size);
-  at_ += size;
-  return true;
-}
-
-bool AvroReader::ReadSized(std::string_view* bytes) {
-  int64_t size = 0;
-  return ReadLong(&size) && size >= 0 && ReadBytes(static_cast<uint64_t>(size), bytes);
 }
 
 }  // namespace tenfold

@@ -30,9 +30,9 @@ class AvroReader {
     items_.clear();
   }
   // Reads the record into values[i], one for each path: null where there is nothing, as where a path goes through something
-  // that is no record, map or array. A number is as text, a float or double the shortest decimal that reads back as it; one
-  // that is none is the text nan or inf, which no number is. A date is the text YYYY-MM-DD, the symbol of an enum and what
-  // is bytes are texts. A list is kList, or kOther where it is no array. BAD_NONE or BAD_MALFORMED_RECORD.
+  // that is no record, map or array. A float or double is the shortest decimal that reads back as it; one that is none is
+  // the text nan or inf, which no number is. A date is the text YYYY-MM-DD, the symbol of an enum and what is bytes are
+  // texts. A list is kList, or kOther where it is no array. BAD_NONE or BAD_MALFORMED_RECORD.
   BadReason Read(std::string_view value, std::span<RawValue> values);
 
  private:
@@ -44,6 +44,11 @@ class AvroReader {
     std::vector<uint32_t> lists;
   };
   static constexpr uint32_t kNowhere = 0xffff'ffff;
+  // Where a field of a record leads to, and the value there, if it is one and no list.
+  struct Way {
+    uint32_t place;
+    uint32_t value;
+  };
 
   // Finds where the fields of records lead from the place.
   void FindWays(uint32_t place, uint32_t type);
@@ -52,8 +57,11 @@ class AvroReader {
   bool ReadRecord(uint32_t place, uint32_t type, size_t depth);
   bool ReadArray(uint32_t place, uint32_t type, size_t depth);
   bool ReadMap(uint32_t place, uint32_t type, size_t depth);
-  bool ReadScalar(uint32_t place, const AvroType& type);
+  // `value` is null before.
+  bool ReadScalar(const AvroType& type, RawValue* value);
   bool SkipScalar(const AvroType& type);
+  template <typename Float>
+  bool ReadFloat(RawValue* value);
   // How many items the next block has, 0 after the last.
   bool ReadBlock(uint64_t* items);
   bool ReadLong(int64_t* value);
@@ -69,14 +77,16 @@ class AvroReader {
   size_t header_bytes_;
   std::vector<Place> places_;
   // By place and type, of a record that a path goes through: the places of its fields.
-  std::vector<std::vector<std::vector<uint32_t>>> ways_;
+  std::vector<std::vector<std::vector<Way>>> ways_;
   // The record under way.
-  std::string_view text_;
-  size_t at_ = 0;
+  const char* at_ = nullptr;
+  const char* end_ = nullptr;
   size_t left_ = 0;
   std::span<RawValue> values_;
   // The lists whose items are read now.
   const std::vector<uint32_t>* lists_ = nullptr;
+  // How many decimals the last float had, which the next one often has.
+  int decimals_ = 0;
   // Texts that no record has, and the items of lists, since the last Clear.
   std::deque<std::string> made_;
   std::deque<std::vector<RawValue>> items_;

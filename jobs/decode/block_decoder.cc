@@ -35,14 +35,24 @@ Rows ReadTexts(const RawValue* raw, size_t next, Rows rows, Column* column) {
   return others;
 }
 
+// Reads a number as nearly all are, as mantissa / 10^decimals.
+bool ReadPlain(const RawValue& raw, int64_t* mantissa, int* decimals) {
+  if (raw.kind == Kind::kDecimal) {
+    *mantissa = raw.mantissa;
+    *decimals = raw.decimals;
+    // As many digits as one has that is read from text, so that neither overflows where the other does not.
+    constexpr int64_t kMost = 100'000'000'000'000'000;
+    return raw.mantissa < kMost && raw.mantissa > -kMost;
+  }
+  return (raw.kind == Kind::kBytes || raw.kind == Kind::kNumber) && ReadPlainNumber(raw.text, mantissa, decimals);
+}
+
 Rows ReadNumbers(const RawValue* raw, size_t next, Rows rows, int most_decimals, Column* column,
                  std::array<int8_t, Column::kRows>* scales) {
   Rows others = 0;
   ForRows(rows, [&](size_t row) {
-    const RawValue& read = raw[row * next];
     int decimals = 0;
-    const bool is_number = read.kind == Kind::kBytes || read.kind == Kind::kNumber;
-    if (is_number && ReadPlainNumber(read.text, &column->numbers[row], &decimals) && decimals <= most_decimals) {
+    if (ReadPlain(raw[row * next], &column->numbers[row], &decimals) && decimals <= most_decimals) {
       (*scales)[row] = static_cast<int8_t>(decimals);
     } else {
       others |= Rows{1} << row;
@@ -73,8 +83,7 @@ Rows ReadCountedTimes(const RawValue* raw, size_t next, Rows rows, TimestampUnit
     const int64_t us = of == TIMESTAMP_SECONDS ? 1'000'000 : of == TIMESTAMP_MILLISECONDS ? 1000 : 1;
     int64_t* const number = &column->numbers[row];
     int decimals = 0;
-    const bool counts = of != TIMESTAMP_TEXT && (read.kind == Kind::kBytes || read.kind == Kind::kNumber);
-    if (counts && ReadPlainNumber(read.text, number, &decimals) && decimals == 0 && *number >= 0 &&
+    if (of != TIMESTAMP_TEXT && ReadPlain(read, number, &decimals) && decimals == 0 && *number >= 0 &&
         *number < kTimestampEnd / us) {
       *number *= us;
     } else {

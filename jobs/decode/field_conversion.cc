@@ -35,8 +35,11 @@ BadReason MalformedReason(FieldType type, TimestampUnit unit) {
 
 BadReason ReadOne(const RawValue& raw, FieldType type, TimestampUnit unit, Value* value) {
   if (type == FIELD_TIMESTAMP && raw.unit != TIMESTAMP_TEXT) unit = raw.unit;
-  if (raw.kind != RawValue::Kind::kBytes && raw.kind != WantedKind(type, unit)) return BAD_FIELD_WRONG_TYPE;
-  switch (ReadFieldText(raw.text, type, unit, value)) {
+  const bool is_decimal = raw.kind == RawValue::Kind::kDecimal;
+  const RawValue::Kind kind = is_decimal ? RawValue::Kind::kNumber : raw.kind;
+  if (kind != RawValue::Kind::kBytes && kind != WantedKind(type, unit)) return BAD_FIELD_WRONG_TYPE;
+  switch (is_decimal ? ReadFieldNumber(Fraction::OfDecimal(raw.mantissa, 1, raw.decimals), type, unit, value)
+                     : ReadFieldText(raw.text, type, unit, value)) {
     case FieldError::kNone:
       return BAD_NONE;
     case FieldError::kMalformed:

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
-#include <cmath>
 #include <limits>
-#include <type_traits>
 #include <utility>
 
 #include "absl/numeric/int128.h"
 #include "common/limits.h"
+#include "common/number/short_decimal.h"
 #include "common/text/utf8.h"
 #include "glog/logging.h"
 #include "google/protobuf/descriptor.pb.h"
@@ -42,17 +41,21 @@ constexpr uint32_t kValueNumber = 2;
 constexpr int kSecondsNumber = 1;
 constexpr int kNanosNumber = 2;
 
+RawValue Decimal(int64_t mantissa, int decimals = 0) {
+  RawValue value;
+  value.kind = Kind::kDecimal;
+  value.mantissa = mantissa;
+  value.decimals = static_cast<uint8_t>(decimals);
+  return value;
+}
+
 template <typename Number>
 std::string_view TextOf(Number number, std::array<char, 32>* text) {
-  if constexpr (std::is_floating_point_v<Number>) {
-    if (std::isnan(number)) return "nan";
-  }
   const auto written = std::to_chars(text->data(), text->data() + text->size(), number);
   return {text->data(), static_cast<size_t>(written.ptr - text->data())};
 }
 
-// The text of a number, a boolean or an unknown value of an enum, as it was read from a varint or its fixed bytes. Floating
-// point numbers have the shortest text that is read as the same number of their type.
+// The text of a whole number, a boolean or an unknown value of an enum, as it was read from a varint or its fixed bytes.
 std::string_view NumberText(FieldDescriptor::Type type, uint64_t bits, std::array<char, 32>* text) {
   switch (type) {
     case FieldDescriptor::TYPE_BOOL:
@@ -71,10 +74,6 @@ std::string_view NumberText(FieldDescriptor::Type type, uint64_t bits, std::arra
       return TextOf(static_cast<int64_t>(bits), text);
     case FieldDescriptor::TYPE_SINT64:
       return TextOf(WireFormatLite::ZigZagDecode64(bits), text);
-    case FieldDescriptor::TYPE_FLOAT:
-      return TextOf(std::bit_cast<float>(static_cast<uint32_t>(bits)), text);
-    case FieldDescriptor::TYPE_DOUBLE:
-      return TextOf(std::bit_cast<double>(bits), text);
     default:
       return TextOf(bits, text);
   }
@@ -451,7 +450,7 @@ void ProtobufReader::SetTimestamp(uint32_t place) {
   const absl::int128 exact = absl::int128(state.seconds) * 1'000'000 + below;
   const auto us = static_cast<int64_t>(
       std::clamp<absl::int128>(exact, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()));
-  RawValue value = Valued(Kind::kNumber, TextOf(us, &NextText()));
+  RawValue value = Decimal(us);
   value.unit = TIMESTAMP_MICROSECONDS;
   Set({.place = place, .list = nullptr}, value);
 }
@@ -497,9 +496,45 @@ ProtobufReader::NumberBuffer& ProtobufReader::NextText() {
   return texts_[used_texts_++];
 }
 
+template <typename Float>
+RawValue ProtobufReader::FloatValue(Float number) {
+  int64_t mantissa = 0;
+  if (ReadShortDecimal(number, &decimals_, &mantissa)) return Decimal(mantissa, decimals_);
+  const std::string text = ShortestDecimal(number);
+  NumberBuffer& kept = NextText();
+  CHECK_LE(text.size(), kept.size());
+  std::ranges::copy(text, kept.begin());
+  return Valued(Kind::kNumber, {kept.data(), text.size()});
+}
+
+RawValue ProtobufReader::NumberValue(FieldDescriptor::Type type, uint64_t bits) {
+  switch (type) {
+    case FieldDescriptor::TYPE_FLOAT:
+      return FloatValue(std::bit_cast<float>(static_cast<uint32_t>(bits)));
+    case FieldDescriptor::TYPE_DOUBLE:
+      return FloatValue(std::bit_cast<double>(bits));
+    case FieldDescriptor::TYPE_INT32:
+    case FieldDescriptor::TYPE_SFIXED32:
+      return Decimal(static_cast<int32_t>(bits));
+    case FieldDescriptor::TYPE_SINT32:
+      return Decimal(WireFormatLite::ZigZagDecode32(static_cast<uint32_t>(bits)));
+    case FieldDescriptor::TYPE_UINT32:
+    case FieldDescriptor::TYPE_FIXED32:
+      return Decimal(static_cast<uint32_t>(bits));
+    case FieldDescriptor::TYPE_SINT64:
+      return Decimal(WireFormatLite::ZigZagDecode64(bits));
+    case FieldDescriptor::TYPE_UINT64:
+    case FieldDescriptor::TYPE_FIXED64:
+      if (bits > std::numeric_limits<int64_t>::max()) return Valued(Kind::kNumber, TextOf(bits, &NextText()));
+      [[fallthrough]];
+    default:
+      return Decimal(static_cast<int64_t>(bits));
+  }
+}
+
 RawValue ProtobufReader::ValueOf(const WireField& field, uint64_t bits) {
   if (field.type == FieldDescriptor::TYPE_BOOL) return Valued(Kind::kBoolean, bits == 0 ? "false" : "true");
-  if (field.type != FieldDescriptor::TYPE_ENUM) return Valued(Kind::kNumber, NumberText(field.type, bits, &NextText()));
+  if (field.type != FieldDescriptor::TYPE_ENUM) return NumberValue(field.type, bits);
   const auto* const symbol = field.field->enum_type()->FindValueByNumber(static_cast<int>(bits));
   return Valued(Kind::kString,
                 symbol != nullptr ? std::string_view(symbol->name()) : NumberText(field.type, bits, &NextText()));

@@ -159,6 +159,9 @@ class ProtobufReader {
   // All at the place and below it is null again.
   void Reset(uint32_t place);
   RawValue ValueOf(const WireField& field, uint64_t bits);
+  RawValue NumberValue(FieldDescriptor::Type type, uint64_t bits);
+  template <typename Float>
+  RawValue FloatValue(Float number);
   NumberBuffer& NextText();
 
   std::shared_ptr<const ProtobufSchema> schema_;
@@ -173,6 +176,8 @@ class ProtobufReader {
   std::vector<State> states_;
   std::vector<uint32_t> cases_;
   std::span<RawValue> values_;
+  // How many decimals the last floating point number had, which the next one often has.
+  int decimals_ = 0;
   // The texts of numbers and the items of lists since the last Clear.
   std::deque<NumberBuffer> texts_;
   size_t used_texts_ = 0;

@@ -31,13 +31,18 @@ struct RawValue {
     kString,
     kNumber,
     kBoolean,
+    // A number that is mantissa / 10^decimals, and has no text.
+    kDecimal,
     // The items of an array.
     kList,
     // What no field can be, as an object.
     kOther,
   };
   Kind kind = Kind::kNull;
+  // Of a decimal, at most 18.
+  uint8_t decimals = 0;
   std::string_view text = {};
+  int64_t mantissa = 0;
   // Of a number that its schema says counts time since 1970, what it counts.
   TimestampUnit unit = TIMESTAMP_TEXT;
   const std::vector<RawValue>* items = nullptr;

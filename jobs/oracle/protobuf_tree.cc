@@ -1,10 +1,8 @@
 #include "jobs/oracle/protobuf_tree.h"
 
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "boost/multiprecision/cpp_int.hpp"
 #include "common/limits.h"
@@ -12,6 +10,7 @@
 #include "google/protobuf/descriptor.pb.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/stubs/logging.h"
+#include "jobs/oracle/float_text.h"
 
 namespace tenfold::oracle {
 namespace {
@@ -23,10 +22,11 @@ using google::protobuf::Message;
 
 template <typename Number>
 ProtobufFound NumberFound(Number number) {
-  if (std::isnan(static_cast<double>(number))) return {.kind = 'n', .text = "nan", .items = {}};
-  std::array<char, 64> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
-  return {.kind = 'n', .text = std::string(text.data(), end), .items = {}};
+  if constexpr (std::is_floating_point_v<Number>) {
+    return {.kind = 'n', .text = FloatText(number), .items = {}};
+  } else {
+    return {.kind = 'n', .text = std::to_string(number), .items = {}};
+  }
 }
 
 ProtobufFound BooleanFound(bool value) { return {.kind = 'b', .text = value ? "true" : "false", .items = {}}; }

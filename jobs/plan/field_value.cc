@@ -112,35 +112,33 @@ std::optional<Timestamp> TimestampOf(const Fraction& number, TimestampUnit unit)
   return Timestamp{*whole};
 }
 
+FieldError ReadFieldNumber(Fraction number, FieldType type, TimestampUnit unit, Value* value) {
+  if (type == FIELD_TIMESTAMP) {
+    const std::optional<Timestamp> read = TimestampOf(number, unit);
+    if (!read) return FieldError::kOutOfRange;
+    *value = *read;
+    return FieldError::kNone;
+  }
+  if (type == FIELD_INTEGER && !number.IsWhole()) return FieldError::kMalformed;
+  if (type == FIELD_INTEGER && !number.ToInteger()) return FieldError::kOutOfRange;
+  *value = std::move(number);
+  return FieldError::kNone;
+}
+
 FieldError ReadFieldText(std::string_view text, FieldType type, TimestampUnit unit, Value* value) {
-  Fraction number;
+  if (type == FIELD_DECIMAL || type == FIELD_INTEGER || (type == FIELD_TIMESTAMP && unit != TIMESTAMP_TEXT)) {
+    Fraction number;
+    const FieldError error = OfNumber(Fraction::Parse(text, &number));
+    return error != FieldError::kNone ? error : ReadFieldNumber(std::move(number), type, unit, value);
+  }
   switch (type) {
-    case FIELD_DECIMAL: {
-      const FieldError error = OfNumber(Fraction::Parse(text, &number));
-      if (error == FieldError::kNone) *value = std::move(number);
-      return error;
-    }
-    case FIELD_INTEGER: {
-      if (const FieldError error = OfNumber(Fraction::Parse(text, &number)); error != FieldError::kNone) return error;
-      if (!number.IsWhole()) return FieldError::kMalformed;
-      if (!number.ToInteger()) return FieldError::kOutOfRange;
-      *value = std::move(number);
-      return FieldError::kNone;
-    }
     case FIELD_BOOLEAN:
       if (text != "true" && text != "false") return FieldError::kMalformed;
       *value = text == "true";
       return FieldError::kNone;
     case FIELD_TIMESTAMP: {
       Timestamp time;
-      FieldError error = FieldError::kNone;
-      if (unit == TIMESTAMP_TEXT) {
-        error = TimestampReader(text).Read(&time);
-      } else if (error = OfNumber(Fraction::Parse(text, &number)); error == FieldError::kNone) {
-        const std::optional<Timestamp> read = TimestampOf(number, unit);
-        if (!read) return FieldError::kOutOfRange;
-        time = *read;
-      }
+      const FieldError error = TimestampReader(text).Read(&time);
       if (error == FieldError::kNone) *value = time;
       return error;
     }

@@ -23,6 +23,9 @@ inline constexpr int64_t kTimestampEnd = 7'258'118'400'000'000;
 // by a T or blank and HH:MM[:SS[.D+]], and that by Z, +HH:MM or -HH:MM; it is UTC without.
 FieldError ReadFieldText(std::string_view text, FieldType type, TimestampUnit unit, Value* value);
 
+// The same of a number, as which a decimal, an integer, or a timestamp with a unit is read.
+FieldError ReadFieldNumber(Fraction number, FieldType type, TimestampUnit unit, Value* value);
+
 // The timestamp that is this many units after 1970; nullopt if it is out of range.
 std::optional<Timestamp> TimestampOf(const Fraction& number, TimestampUnit unit);
 

@@ -52,12 +52,12 @@ file {
     field { name: "m" number: 1 type: TYPE_MESSAGE type_name: ".R.M" label: LABEL_OPTIONAL }
     field { name: "list" number: 2 type: TYPE_INT64 label: LABEL_REPEATED }
     field { name: "t" number: 3 type: TYPE_STRING label: LABEL_OPTIONAL oneof_index: 0 }
+    field { name: "other" number: 9 type: TYPE_INT32 label: LABEL_OPTIONAL oneof_index: 0 }
     field { name: "b" number: 4 type: TYPE_BOOL label: LABEL_OPTIONAL }
     field { name: "at" number: 5 type: TYPE_MESSAGE type_name: ".google.protobuf.Timestamp" label: LABEL_OPTIONAL }
     field { name: "key" number: 6 type: TYPE_BYTES label: LABEL_OPTIONAL }
     field { name: "tags" number: 7 type: TYPE_STRING label: LABEL_REPEATED }
     field { name: "numbers" number: 8 type: TYPE_DOUBLE label: LABEL_REPEATED }
-    field { name: "other" number: 9 type: TYPE_INT32 label: LABEL_OPTIONAL oneof_index: 0 }
     oneof_decl { name: "either" }
     nested_type {
       name: "M"
@@ -142,6 +142,8 @@ GeneralFold MakeFold(uint16_t shape) {
     measure->set_name(name);
     measure->set_expression(expression);
   }
+  std::vector<PlanProblem> problems;
+  CHECK(MakePlan(fold, &problems) != nullptr) << "shape " << shape << ": " << problems[0].path << " " << problems[0].message;
   CHECK(MakeCanonical(&fold));
   return fold;
 }

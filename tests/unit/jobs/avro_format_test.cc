@@ -11,12 +11,14 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/number/fraction.h"
 #include "fmt/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "jobs/feed/avro_encoding.h"
 #include "jobs/oracle/avro_tree.h"
 #include "nlohmann/json.hpp"
+#include "tests/unit/jobs/shown_number.h"
 
 namespace tenfold {
 namespace {
@@ -38,7 +40,9 @@ AvroFormat Format(const std::string& schema) {
 
 // What Read returns of one record, as a text: the value at the path, or "malformed".
 std::string ShownValue(const RawValue& value) {
-  std::string text = fmt::format("{} {} {}", static_cast<int>(value.kind), value.text, static_cast<int>(value.unit));
+  const bool is_number = value.kind == RawValue::Kind::kNumber || value.kind == RawValue::Kind::kDecimal;
+  std::string text = fmt::format("{} {} {}", is_number ? "number" : std::to_string(static_cast<int>(value.kind)),
+                                 is_number ? ShownNumber(value) : std::string(value.text), static_cast<int>(value.unit));
   if (value.items == nullptr) return text;
   for (const RawValue& item : *value.items) absl::StrAppend(&text, ", ", ShownValue(item));
   return text;
@@ -53,11 +57,8 @@ RawValue ValueOf(const JsonNode& node) {
       return {.kind = Kind::kBoolean, .text = "true"};
     case JsonNode::Kind::kFalse:
       return {.kind = Kind::kBoolean, .text = "false"};
-    case JsonNode::Kind::kNumber: {
-      // Neither is a number.
-      const bool none = node.text == "no number";
-      return {.kind = Kind::kNumber, .text = none ? "nan" : std::string_view(node.text), .unit = node.unit};
-    }
+    case JsonNode::Kind::kNumber:
+      return {.kind = Kind::kNumber, .text = node.text, .unit = node.unit};
     case JsonNode::Kind::kString:
       return {.kind = Kind::kString, .text = node.text};
     default:
@@ -346,6 +347,7 @@ std::string ReadField(const std::string& type, const std::string& bytes, const c
                     {*path});
   RawValue value;
   if (reader.Read(bytes, {&value, 1}) != BAD_NONE) return "malformed";
+  if (value.kind == RawValue::Kind::kDecimal) return Fraction::OfDecimal(value.mantissa, 1, value.decimals).Text();
   return value.kind == RawValue::Kind::kNull ? "null" : std::string(value.text);
 }
 
@@ -369,7 +371,7 @@ TEST(AvroFormat, AFloatIsTheShortestDecimalThatReadsBack) {
   EXPECT_EQ(ReadField("\"float\"", Raw(-3e10F)), "-30000000000");
   EXPECT_EQ(ReadField("\"double\"", Raw(1e20 + 1e6)), "100000000000001000000");
   EXPECT_EQ(ReadField("\"double\"", Raw(1e21)), "1e+21");
-  EXPECT_EQ(ReadField("\"double\"", Raw(-0.0)), "-0");
+  EXPECT_EQ(ReadField("\"double\"", Raw(-0.0)), "0");
   EXPECT_EQ(ReadField("\"double\"", Raw(5e-324)), "5e-324");
   EXPECT_EQ(ReadField("\"double\"", Raw(std::numeric_limits<double>::quiet_NaN())), "nan");
   EXPECT_EQ(ReadField("\"double\"", Raw(-std::numeric_limits<double>::infinity())), "inf");

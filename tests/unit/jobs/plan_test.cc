@@ -236,7 +236,7 @@ TEST(PlanTest, PlacesAndDefaultsAreChecked) {
   Field field;
   field.set_name("f");
   field.set_place("a..b");
-  EXPECT_THAT(problem(field, true), HasSubstr("source.fields.f: 'a..b' is no place in a JSON record: at byte 2"));
+  EXPECT_THAT(problem(field, true), HasSubstr("source.fields.f: 'a..b' is no place in a record: at byte 2"));
   field.set_place("a[*].b");
   EXPECT_THAT(problem(field, true), HasSubstr("nothing can follow [*]"));
   field.set_place("a[*]");
@@ -249,7 +249,7 @@ TEST(PlanTest, PlacesAndDefaultsAreChecked) {
   field.set_place("a");
   EXPECT_THAT(problem(field, true), HasSubstr("its place ends with [*]: a[*]"));
   field.set_place("column");
-  EXPECT_THAT(problem(field, false), HasSubstr("only JSON records have lists"));
+  EXPECT_THAT(problem(field, false), HasSubstr("only records with paths have lists"));
   field.set_type(FIELD_INTEGER);
   field.set_place("colum");
   EXPECT_THAT(problem(field, false), HasSubstr("'colum' is no field of the format (did you mean column?)"));

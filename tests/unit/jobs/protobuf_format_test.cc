@@ -24,6 +24,7 @@
 #include "jobs/oracle/protobuf_tree.h"
 #include "jobs/plan/protobuf_schema.h"
 #include "tests/unit/jobs/protobuf_fixture.h"
+#include "tests/unit/jobs/shown_number.h"
 
 namespace tenfold {
 namespace {
@@ -71,6 +72,10 @@ std::string Text(char kind, const std::string& text, TimestampUnit unit, const s
   }
 }
 
+bool IsNumber(const RawValue& value) {
+  return value.kind == RawValue::Kind::kNumber || value.kind == RawValue::Kind::kDecimal;
+}
+
 std::string Text(const RawValue& value) {
   std::vector<std::string> items;
   if (value.kind == RawValue::Kind::kList) {
@@ -82,7 +87,8 @@ std::string Text(const RawValue& value) {
     case RawValue::Kind::kBytes:
       return "bytes";
     default:
-      return Text(" tsnblo"[static_cast<size_t>(value.kind)], std::string(value.text), value.unit, items);
+      return Text(" tsnbnlo"[static_cast<size_t>(value.kind)],
+                  IsNumber(value) ? ShownNumber(value) : std::string(value.text), value.unit, items);
   }
 }
 
@@ -90,7 +96,7 @@ std::string Text(const std::optional<oracle::ProtobufFound>& found) {
   if (!found) return "null";
   std::vector<std::string> items;
   for (const oracle::ProtobufFound& item : found->items) items.push_back(Text(std::optional(item)));
-  return Text(found->kind, found->text, found->unit, items);
+  return Text(found->kind, found->kind == 'n' ? ShownNumber(found->text) : found->text, found->unit, items);
 }
 
 // What is at the paths of records, as texts, or "malformed". Expects that the oracle finds the same.
@@ -155,7 +161,7 @@ TEST(ProtobufFormatTest, NumbersAndTextsAreReadByTheirTypes) {
   EXPECT_THAT(trial(all), ElementsAre("-1", "-9223372036854775808", "4294967295", "18446744073709551615", "-1", "1", "7",
                                       "18446744073709551615", "-9", "-10", "0.1", "0.1", "true", "'\\xc3\\xa4'", "'\\xff'",
                                       "'BLUE'", "3"));
-  EXPECT_EQ(trial(Fixed(12, 1e22))[11], "1e+22");
+  EXPECT_EQ(trial(Fixed(12, 1e22))[11], "1e22");
   EXPECT_EQ(trial(Fixed(12, std::bit_cast<double>(~uint64_t{0})))[11], "nan");
   EXPECT_EQ(trial(Number(16, 4))[15], "'4'") << "an unknown value of an open enum";
   EXPECT_EQ(trial(Number(16, 5) + Number(16, 1))[15], "'GREEN'") << "the last value counts";
@@ -170,7 +176,7 @@ TEST(ProtobufFormatTest, WhatIsNotThereIsItsDefaultOrNull) {
               ElementsAre("0", "''", "null", "[]", "other", "[]", "0us"));
   Trial old = TrialOf(FormatOf(AllFiles(), "old.Old"), {"n", "s", "mode", "pick_text", "inf", "z", "z64", "yes", "by", "f",
                                                         "d", "u", "plain", "result.code"});
-  EXPECT_THAT(old(""), ElementsAre("7", "'x'", "'FAST'", "'d'", "inf", "-5", "-6", "true", "'\\xff'", "9", "0.1", "null",
+  EXPECT_THAT(old(""), ElementsAre("7", "'x'", "'FAST'", "'d'", "nan", "-5", "-6", "true", "'\\xff'", "9", "0.1", "null",
                                    "null", "null"));
 }
 
