@@ -103,6 +103,7 @@ ProtobufReader::ProtobufReader(const ProtobufFormat& format, const std::vector<J
   }
   AddPlace(kNowhere, 0);
   for (size_t i = 0; i < paths.size(); ++i) AddPath(paths[i], static_cast<uint32_t>(i));
+  for (Place& place : places_) FindWays(&place);
   states_.resize(places_.size());
 }
 
@@ -154,12 +155,26 @@ const ProtobufReader::WireField* ProtobufReader::MessageType::Find(uint32_t numb
   return found == large_numbers.end() ? nullptr : &fields[found->second];
 }
 
+void ProtobufReader::FindWays(Place* place) {
+  for (size_t i = 0; i < place->fields.size(); ++i) {
+    const WireField& field = types_[place->type].fields[i];
+    uint32_t& way = place->ways.emplace_back(kGeneral);
+    if (place->timestamp || field.oneof != kNowhere || field.repeated || field.message != kNowhere) continue;
+    if (place->fields[i] == kNowhere) {
+      way = kNowhere;
+    } else if (const Place& to = places_[place->fields[i]]; to.values.size() == 1 && to.lists.empty()) {
+      way = to.values[0];
+    }
+  }
+}
+
 uint32_t ProtobufReader::AddPlace(uint32_t from, uint32_t message) {
   const auto index = static_cast<uint32_t>(places_.size());
   if (from != kNowhere) places_[from].below.push_back(index);
   Place& made = places_.emplace_back();
   if (message == kNowhere) return index;
   const MessageType& type = types_[message];
+  made.type = message;
   made.fields.resize(type.fields.size(), kNowhere);
   made.timestamp = type.timestamp;
   made.oneofs = type.oneofs;
@@ -294,11 +309,17 @@ bool ProtobufReader::ReadField(const WireField& field, uint32_t place, uint32_t 
   if (wire_type != field.wire_type) {
     return field.packable && wire_type == kWireBytes ? ReadPacked(field, place, in) : in->Skip(tag, depth);
   }
+  const uint32_t way = place == kNowhere ? kNowhere : places_[place].ways[field.index];
   if (wire_type == kWireGroup) return ReadSubmessage(field, place, NumberOf(tag), depth, in);
   if (wire_type != kWireBytes) {
     uint64_t bits = 0;
     if (!in->ReadNumber(wire_type, &bits)) return false;
-    SetNumber(field, place, bits);
+    if (way == kNowhere) return true;
+    if (way == kGeneral) {
+      SetNumber(field, place, bits);
+    } else if (!field.closed || IsKnown(*field.field, bits)) {
+      values_[way] = ValueOf(field, bits);
+    }
     return true;
   }
   WireCursor bytes;
@@ -306,7 +327,12 @@ bool ProtobufReader::ReadField(const WireField& field, uint32_t place, uint32_t 
   if (field.map) return ReadEntry(field, place, depth, bytes);
   if (field.message != kNowhere) return ReadSubmessage(field, place, 0, depth, &bytes);
   if (field.utf8 && !IsUtf8(bytes.text())) return false;
-  if (place != kNowhere) Set(TargetOf(field, place), Valued(Kind::kString, bytes.text()));
+  if (way == kNowhere) return true;
+  if (way == kGeneral) {
+    Set(TargetOf(field, place), Valued(Kind::kString, bytes.text()));
+  } else {
+    values_[way] = Valued(Kind::kString, bytes.text());
+  }
   return true;
 }
 

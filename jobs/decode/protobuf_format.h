@@ -45,6 +45,7 @@ class ProtobufReader {
 
  private:
   static constexpr uint32_t kNowhere = 0xffff'ffff;
+  static constexpr uint32_t kGeneral = kNowhere - 1;
   using Descriptor = google::protobuf::Descriptor;
   using FieldDescriptor = google::protobuf::FieldDescriptor;
 
@@ -90,8 +91,12 @@ class ProtobufReader {
     std::vector<uint32_t> lists;
     // What they are where the field is not set, but its message is there.
     RawValue unset;
-    // Of a message, by the indexes of its fields; empty if paths end here.
+    // Of a message its type, and by the indexes of its fields where they lead to; empty if paths end here.
+    uint32_t type = kNowhere;
     std::vector<uint32_t> fields;
+    // What a field's value does, in the same order: it sets this one value, or none (kNowhere), or is not as simple
+    // (kGeneral).
+    std::vector<uint32_t> ways;
     // Of a repeated field or a map.
     std::vector<std::pair<uint32_t, uint32_t>> items;
     std::vector<std::pair<std::string, uint32_t>> keys;
@@ -129,6 +134,7 @@ class ProtobufReader {
   uint32_t AddItem(uint32_t from, uint32_t index, uint32_t message);
   uint32_t AddKey(uint32_t from, const std::string& key, const WireField& map);
   void AddPath(const JsonPath& path, uint32_t value);
+  void FindWays(Place* place);
   // What the field is where it is not set; one of a map's entry always has a default.
   RawValue UnsetValue(const WireField& field, bool in_entry);
 
