@@ -71,7 +71,7 @@ SpecFiles FilesBeside(const std::filesystem::path& spec) {
     }
     bytes.resize(static_cast<size_t>(file.gcount()));
     if (bytes.size() > 4 * kMaxTableBytes)
-      return absl::OutOfRangeError(fmt::format("the file {} has more bytes than a file that a spec names may have", Shown(path.string())));
+      return absl::OutOfRangeError(fmt::format("the file {} is larger than what a spec may name", Shown(path.string())));
     return bytes;
   };
 }

@@ -244,7 +244,7 @@ std::string NamesOf(const AvroSchema& schema, std::span<const uint32_t> types) {
   std::string text;
   for (const uint32_t type : types) {
     const std::string& name = schema.types[type].name;
-    const bool vowel = std::string_view("aeiou").find(name.empty() ? 'x' : name[0]) != std::string_view::npos;
+    const bool vowel = std::string_view("aeiouAEIO").find(name.empty() ? 'x' : name[0]) != std::string_view::npos;
     text += fmt::format("{}{} {}", text.empty() ? "" : ", or ", vowel ? "an" : "a", Shown(name));
   }
   return text.empty() ? "null" : text;

@@ -1,4 +1,5 @@
-// The places of fields in records of JSON and of formats with schemas: m.clicks, items[0].name, headers["x-id"], tags[*]. Pure.
+// The places of fields in records of JSON and of formats with schemas: m.clicks, items[0].name, headers["x-id"], tags[*].
+// Pure.
 #pragma once
 
 #include <cstdint>

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -59,6 +60,28 @@ TEST_F(CliTest, ValidateNeedsNoDriver) {
   EXPECT_THAT(out_, IsEmpty());
   EXPECT_EQ(Run({"validate", dir_ + "/none.yaml"}), kExitData);
   EXPECT_EQ(err_, "tenfold: cannot read the job spec " + dir_ + "/none.yaml: No such file or directory\n");
+}
+
+TEST_F(CliTest, TryTakesBinaryRecordsAsBase64) {
+  const std::string file = Write(
+      "name: job\nsource:\n  kafka: {topics: [events]}\n"
+      "  format: {avro: {schema: {type: record, name: E, fields: [{name: page, type: string}, {name: n, type: int}]}}}\n"
+      "  fields: {page: {text: page}, n: {integer: n}}\nkey: page\nscore: n\n");
+  const std::string records = dir_ + "/records";
+  // "a" and 3, and the same without its end.
+  std::ofstream(records) << absl::Base64Escape(std::string("\x02"
+                                                           "a\x06"))
+                         << "\n"
+                         << absl::Base64Escape(
+                                "\x02"
+                                "a")
+                         << "\n";
+  EXPECT_EQ(Run({"try", file, "--records", records}), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("page = 'a'"));
+  EXPECT_THAT(out_, HasSubstr("2 records: 1 bad"));
+  std::ofstream(records) << "page|3\n";
+  EXPECT_EQ(Run({"try", file, "--records", records}), kExitData);
+  EXPECT_THAT(err_, HasSubstr("records:1: is no base64, as which each line has a record of Avro or Protocol Buffers"));
 }
 
 TEST_F(CliTest, DriversAnswersDecideTheExitCode) {

@@ -83,7 +83,7 @@ TEST(GeneralSpecTest, EveryErrorIsToldWithItsPlaceInTheText) {
                      "key: page\n"
                      "score: n * clicsk\n",
                      &spec),
-              ElementsAre(HasSubstr("s:7:8: source.fields.n: 'm..n' is no place in a JSON record"),
+              ElementsAre(HasSubstr("s:7:8: source.fields.n: 'm..n' is no place in a record"),
                           HasSubstr("s:8:15: where: is a number, but 'page' is a text"),
                           HasSubstr("s:8:21: where: 'nn' is no field"),
                           HasSubstr("s:9:11: let.x: 'lenght' is no function (did you mean length?)"),
