@@ -48,8 +48,10 @@ inline constexpr size_t kMaxPatternBytes = 4 << 10;
 inline constexpr size_t kMaxJsonDepth = 64;
 // The file of a schema that records are written by, or of descriptors.
 inline constexpr size_t kMaxSchemaBytes = 256 << 10;
-// The values that a record may have by its schema, of which some take no bytes.
-inline constexpr size_t kMaxSchemaValues = 2 << 20;
+// How many values a record may have by its schema, of which some take no bytes.
+constexpr size_t MaxSchemaValues(size_t record_bytes) { return 1000 + 16 * record_bytes; }
+// How deep files of descriptors may import each other.
+inline constexpr size_t kMaxImports = 200;
 inline constexpr uint32_t kMaxTop = 1000;
 inline constexpr uint32_t kMinBatchIntervalMs = 10;
 inline constexpr uint32_t kMaxBatchIntervalMs = 3'600'000;

@@ -34,25 +34,28 @@ std::string TextOf(Float value) {
   return text.append(zeros - decimals, '0');
 }
 
-// Of decimals with a mantissa so far below the float's own digits, at most one with as many decimals lies as near to the
-// number as half the distance to the next float, so the one that reads back is the shortest but for zeros at its end. A
-// double that is divided by a power of ten that is one is rounded once; of a float, which is rounded from that once more,
-// numbers with at most seven decimals and 21 bits are too far from the middle of two floats for that to matter.
+// A multiple of 10^-i whose mantissa is below 2^50, or 2^21 for a float, differs from the next one by more than three
+// distances between floats, so at most one of them reads back as the number, and any other decimal that does has more
+// digits: it is the shortest, zeros at its end aside. A float is rounded twice, first to a double; a decimal as short as
+// this lies at least 2^-49 of its size from the middle of two floats, or exactly on it, so that the first rounding, of
+// 2^-53, changes nothing.
 template <typename Float>
 bool Read(Float value, int* decimals, int64_t* mantissa) {
   constexpr bool is_double = std::numeric_limits<Float>::digits == 53;
   constexpr double kMost = is_double ? 0x1p50 : 0x1p21;
-  constexpr std::array<double, 16> kPowers = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                              1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-  constexpr int kMostDecimals = is_double ? 15 : 7;
-  const auto wide = static_cast<double>(value);
-  for (int i = std::min(*decimals, kMostDecimals); i <= kMostDecimals; ++i) {
-    const double nearest = std::nearbyint(wide * kPowers[static_cast<size_t>(i)]);
-    if (!(std::fabs(nearest) < kMost)) break;
-    if (static_cast<Float>(nearest / kPowers[static_cast<size_t>(i)]) != value) continue;
+  constexpr std::array<double, 10> kPowers = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+  constexpr int kMostDecimals = is_double ? 9 : 7;
+  const auto reads_back = [&](int i) {
+    const double power = kPowers[static_cast<size_t>(i)];
+    const double nearest = std::nearbyint(static_cast<double>(value) * power);
+    if (!(std::fabs(nearest) < kMost) || static_cast<Float>(nearest / power) != value) return false;
     *decimals = i;
     *mantissa = static_cast<int64_t>(nearest);
     return true;
+  };
+  if (reads_back(std::clamp(*decimals, 0, kMostDecimals))) return true;
+  for (int i = 0; i <= kMostDecimals; ++i) {
+    if (reads_back(i)) return true;
   }
   return false;
 }

@@ -12,8 +12,8 @@ namespace tenfold {
 std::string ShortestDecimal(float value);
 std::string ShortestDecimal(double value);
 
-// The same as mantissa / 10^decimals, for most that have few digits: tries with this many decimals first, and then with
-// more. False without a result for the others; they are not tried for long.
+// The same as mantissa / 10^decimals, for most that have few digits: tries this many decimals first, and then 0 to 9, or 7
+// of a float. False without a result for the others.
 bool ReadShortDecimal(float value, int* decimals, int64_t* mantissa);
 bool ReadShortDecimal(double value, int* decimals, int64_t* mantissa);
 

@@ -71,7 +71,7 @@ SpecFiles FilesBeside(const std::filesystem::path& spec) {
     }
     bytes.resize(static_cast<size_t>(file.gcount()));
     if (bytes.size() > 4 * kMaxTableBytes)
-      return absl::OutOfRangeError(fmt::format("the file {} is larger than what a spec may name", Shown(path.string())));
+      return absl::OutOfRangeError(fmt::format("the file {} has over {} bytes", Shown(path.string()), 4 * kMaxTableBytes));
     return bytes;
   };
 }

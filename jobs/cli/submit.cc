@@ -96,10 +96,24 @@ int SetPaused(const CliGlobals& globals, const Options& options, bool paused) {
 // What has become of an update.
 enum class Update { kLive, kRefolds, kRefused };
 
+// The keys of a spec with what they are; of its source each key in it, as that may be long.
+void AddKeys(const nlohmann::ordered_json& json, const std::string& path, nlohmann::ordered_json* keys) {
+  for (const auto& [key, value] : json.items()) {
+    const std::string at = path.empty() ? key : path + "." + key;
+    if (at.starts_with("source") && value.is_object() && !value.empty()) {
+      AddKeys(value, at, keys);
+    } else {
+      (*keys)[at] = value;
+    }
+  }
+}
+
 // Says what it changes, a sentence for each key of the spec.
 void TellChanges(const JobSpec& before, const JobSpec& after, Update update) {
-  const nlohmann::ordered_json old = SpecJson(before);
-  const nlohmann::ordered_json now = SpecJson(after);
+  nlohmann::ordered_json old;
+  nlohmann::ordered_json now;
+  AddKeys(SpecJson(before), "", &old);
+  AddKeys(SpecJson(after), "", &now);
   std::set<std::string> keys;
   for (const auto* json : {&old, &now}) {
     for (const auto& [key, value] : json->items()) keys.insert(key);

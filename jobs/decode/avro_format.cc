@@ -55,37 +55,17 @@ std::string DateText(int64_t days) {
 }  // namespace
 
 AvroReader::AvroReader(const AvroFormat& format, const std::vector<JsonPath>& paths)
-    : header_bytes_(format.confluent() ? kConfluentBytes : 0), places_(1), items_of_(paths.size()) {
+    : header_bytes_(format.confluent() ? kConfluentBytes : 0), places_(MakePathTree(paths)), items_of_(paths.size()) {
   std::string error;
   std::optional<AvroSchema> schema = ReadAvroSchema(format.schema(), &error);
   CHECK(schema) << error;
   schema_ = *std::move(schema);
-  for (size_t i = 0; i < paths.size(); ++i) {
-    uint32_t place = 0;
-    for (const JsonPath::Step& step : paths[i].steps) {
-      const auto& next = places_[place].next;
-      const auto found = std::ranges::find(next, step, [](const auto& way) { return way.first; });
-      if (found != next.end()) {
-        place = found->second;
-        continue;
-      }
-      places_[place].next.emplace_back(step, static_cast<uint32_t>(places_.size()));
-      place = static_cast<uint32_t>(places_.size());
-      places_.emplace_back();
-    }
-    (paths[i].each ? places_[place].lists : places_[place].values).push_back(static_cast<uint32_t>(i));
-  }
-  ways_.assign(places_.size(), std::vector<std::vector<Way>>(schema_.types.size()));
+  ways_.resize(places_.size());
   FindWays(0, 0);
 }
 
 void AvroReader::FindWays(uint32_t place, uint32_t type) {
   const AvroType& of = schema_.types[type];
-  const auto lead = [&](const JsonPath::Step& step) {
-    const auto& next = places_[place].next;
-    const auto found = std::ranges::find(next, step, [](const auto& way) { return way.first; });
-    return found == next.end() ? kNowhere : found->second;
-  };
   switch (of.kind) {
     case Type::kUnion:
       for (const uint32_t branch : of.types) FindWays(place, branch);
@@ -97,16 +77,18 @@ void AvroReader::FindWays(uint32_t place, uint32_t type) {
       }
       return;
     case Type::kRecord: {
-      std::vector<Way>& ways = ways_[place][type];
-      if (!ways.empty()) return;
+      if (WaysOf(place, type) != nullptr) return;
+      std::vector<Way> ways;
       for (const std::string& name : of.names) {
-        Way& way = ways.emplace_back(Way{.place = lead({.name = name, .index = std::nullopt}), .value = kNowhere});
+        Way& way = ways.emplace_back(
+            Way{.place = NextPlace(places_[place], {.name = name, .index = std::nullopt}), .value = kNowhere});
         if (way.place == kNowhere) continue;
-        const Place& to = places_[way.place];
+        const PathPlace& to = places_[way.place];
         if (to.values.size() == 1 && to.lists.empty()) way.value = to.values[0];
       }
+      ways_[place].emplace_back(type, ways);
       for (size_t i = 0; i < of.types.size(); ++i) {
-        if (ways_[place][type][i].place != kNowhere) FindWays(ways_[place][type][i].place, of.types[i]);
+        if (ways[i].place != kNowhere) FindWays(ways[i].place, of.types[i]);
       }
       return;
     }
@@ -144,12 +126,19 @@ inline bool AvroReader::ReadSized(std::string_view* bytes) {
   return ReadLong(&size) && size >= 0 && ReadBytes(static_cast<uint64_t>(size), bytes);
 }
 
+const AvroReader::Way* AvroReader::WaysOf(uint32_t place, uint32_t type) const {
+  for (const auto& [of, ways] : ways_[place]) {
+    if (of == type) return ways.data();
+  }
+  return nullptr;
+}
+
 BadReason AvroReader::Read(std::string_view value, std::span<RawValue> values) {
   std::ranges::fill(values, RawValue());
   if (header_bytes_ > 0 && (value.size() < header_bytes_ || value[0] != '\0')) return BAD_MALFORMED_RECORD;
   at_ = value.data() + header_bytes_;
   end_ = value.data() + value.size();
-  left_ = kMaxSchemaValues;
+  left_ = MaxSchemaValues(value.size());
   values_ = values;
   lists_ = nullptr;
   return ReadValue(0, 0, 0) && at_ == end_ ? BAD_NONE : BAD_MALFORMED_RECORD;
@@ -200,7 +189,7 @@ bool AvroReader::ReadRecord(uint32_t place, uint32_t type, size_t depth) {
   // The fields of a record that is an item are no items.
   const std::vector<uint32_t>* const lists = std::exchange(lists_, nullptr);
   const std::vector<uint32_t>& types = schema_.types[type].types;
-  const Way* const ways = place == kNowhere ? nullptr : ways_[place][type].data();
+  const Way* const ways = place == kNowhere ? nullptr : WaysOf(place, type);
   for (size_t i = 0; i < types.size(); ++i) {
     const AvroType& of = schema_.types[types[i]];
     const bool nowhere = ways == nullptr || ways[i].place == kNowhere;

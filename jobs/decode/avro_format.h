@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "jobs/decode/path_tree.h"
 #include "jobs/decode/record.h"
 #include "jobs/plan/avro_schema.h"
 #include "jobs/plan/json_path.h"
@@ -36,14 +37,6 @@ class AvroReader {
   BadReason Read(std::string_view value, std::span<RawValue> values);
 
  private:
-  // Where paths go on from: a tree of their steps.
-  struct Place {
-    std::vector<std::pair<JsonPath::Step, uint32_t>> next;
-    // Which values stand here, and which are the items of the array here.
-    std::vector<uint32_t> values;
-    std::vector<uint32_t> lists;
-  };
-  static constexpr uint32_t kNowhere = 0xffff'ffff;
   // Where a field of a record leads to, and the value there, if it is one and no list.
   struct Way {
     uint32_t place;
@@ -52,6 +45,8 @@ class AvroReader {
 
   // Finds where the fields of records lead from the place.
   void FindWays(uint32_t place, uint32_t type);
+  // Of a record that a path goes through; nullptr if they are not found yet.
+  const Way* WaysOf(uint32_t place, uint32_t type) const;
   // Each reads what begins at at_, of the type, which is at a place of paths or kNowhere. False for what is malformed.
   bool ReadValue(uint32_t place, uint32_t type, size_t depth);
   bool ReadRecord(uint32_t place, uint32_t type, size_t depth);
@@ -75,9 +70,9 @@ class AvroReader {
 
   AvroSchema schema_;
   size_t header_bytes_;
-  std::vector<Place> places_;
-  // By place and type, of a record that a path goes through: the places of its fields.
-  std::vector<std::vector<std::vector<Way>>> ways_;
+  std::vector<PathPlace> places_;
+  // By place, of the records that are there, which nearly always is one: its type, and where its fields lead.
+  std::vector<std::vector<std::pair<uint32_t, std::vector<Way>>>> ways_;
   // The record under way.
   const char* at_ = nullptr;
   const char* end_ = nullptr;

@@ -43,6 +43,14 @@ std::string NumberText(const JobSpec& spec, const std::vector<std::string_view>&
   return "its contribution does not fit 64 bits of units of 1e-9";
 }
 
+// The commonest reason why a record is not of its schema.
+std::string_view ConfluentHint(bool confluent, std::string_view value) {
+  const bool has_zero = value.starts_with('\0');
+  if (has_zero == confluent) return "";
+  return confluent ? "; it does not begin with the zero that confluent: true promises"
+                   : "; if a serializer of Confluent wrote it, say confluent: true";
+}
+
 std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReason reason, std::string_view subject) {
   const auto field =
       std::ranges::find(fold.fields(), subject, [](const Field& each) { return std::string_view(each.name()); });
@@ -57,9 +65,12 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
         return fmt::format("it does not have the {} fields of the format", fold.format().delimited().fields_size());
       case BAD_MALFORMED_RECORD:
         if (fold.format().has_regex()) return std::string("it is not UTF-8");
-        if (fold.format().has_avro()) return std::string("it is no value of the format's schema, or has more behind it");
+        if (fold.format().has_avro())
+          return fmt::format("it is no value of the format's schema, has more behind it, or is nested too deep{}",
+                             ConfluentHint(fold.format().avro().confluent(), value));
         if (fold.format().has_protobuf())
-          return fmt::format("it is no {}, or lacks a required field", fold.format().protobuf().message());
+          return fmt::format("it is no {}, lacks a required field, or has a text that is not UTF-8{}",
+                             fold.format().protobuf().message(), ConfluentHint(fold.format().protobuf().confluent(), value));
         if (!fold.format().has_json()) return std::string("a field in quotes does not end as RFC 4180 has it");
         if (value.starts_with(kByteOrderMark)) return std::string("it begins with a byte order mark, which JSON must not");
         return std::string("it is no JSON (RFC 8259), is nested too deep, or has a field twice");
@@ -112,8 +123,16 @@ std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason
   if (spec.fold().has_general()) {
     // Without what may be large and is of no use here.
     const GeneralFold& all = spec.fold().general();
+    const RecordFormat& format = source == 0 ? all.format() : all.others(static_cast<int>(source) - 1).format();
     GeneralFold fold;
-    *fold.mutable_format() = source == 0 ? all.format() : all.others(static_cast<int>(source) - 1).format();
+    if (format.has_avro()) {
+      fold.mutable_format()->mutable_avro()->set_confluent(format.avro().confluent());
+    } else if (format.has_protobuf()) {
+      fold.mutable_format()->mutable_protobuf()->set_message(format.protobuf().message());
+      fold.mutable_format()->mutable_protobuf()->set_confluent(format.protobuf().confluent());
+    } else {
+      *fold.mutable_format() = format;
+    }
     *fold.mutable_fields() = source == 0 ? all.fields() : all.others(static_cast<int>(source) - 1).fields();
     fold.mutable_window()->set_ahead_us(all.window().ahead_us());
     fold.set_group(all.group());

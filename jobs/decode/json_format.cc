@@ -35,23 +35,7 @@ size_t FindSpecial(std::string_view text, size_t at) {
 
 }  // namespace
 
-JsonReader::JsonReader(const std::vector<JsonPath>& paths) : places_(1), items_of_(paths.size()) {
-  for (size_t i = 0; i < paths.size(); ++i) {
-    uint32_t place = 0;
-    for (const JsonPath::Step& step : paths[i].steps) {
-      const auto& next = places_[place].next;
-      const auto found = std::ranges::find(next, step, [](const auto& way) { return way.first; });
-      if (found != next.end()) {
-        place = found->second;
-        continue;
-      }
-      places_[place].next.emplace_back(step, static_cast<uint32_t>(places_.size()));
-      place = static_cast<uint32_t>(places_.size());
-      places_.emplace_back();
-    }
-    (paths[i].each ? places_[place].lists : places_[place].values).push_back(static_cast<uint32_t>(i));
-  }
-}
+JsonReader::JsonReader(const std::vector<JsonPath>& paths) : places_(MakePathTree(paths)), items_of_(paths.size()) {}
 
 BadReason JsonReader::Read(std::string_view value, std::span<RawValue> values) {
   std::ranges::fill(values, RawValue());

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jobs/decode/path_tree.h"
 #include "jobs/decode/record.h"
 #include "jobs/plan/json_path.h"
 #include "state.pb.h"
@@ -33,15 +34,6 @@ class JsonReader {
   BadReason Read(std::string_view value, std::span<RawValue> values);
 
  private:
-  // Where paths go on from: a tree of their steps.
-  struct Place {
-    std::vector<std::pair<JsonPath::Step, uint32_t>> next;
-    // Which values stand here, and which are the items of the array here.
-    std::vector<uint32_t> values;
-    std::vector<uint32_t> lists;
-  };
-  static constexpr uint32_t kNowhere = 0xffff'ffff;
-
   // Each reads what begins at at_, which is at a place of paths or kNowhere. False for what is no JSON.
   bool ReadValue(uint32_t place, size_t depth);
   bool ReadObject(uint32_t place, size_t depth);
@@ -57,7 +49,7 @@ class JsonReader {
   void Set(uint32_t place, RawValue::Kind kind, std::string_view text);
   void SetItem(RawValue::Kind kind, std::string_view text);
 
-  std::vector<Place> places_;
+  std::vector<PathPlace> places_;
   // The record under way.
   std::string_view text_;
   size_t at_ = 0;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "jobs/decode/path_tree.h"
 #include "jobs/decode/protobuf_wire.h"
 #include "jobs/decode/record.h"
 #include "jobs/plan/json_path.h"
@@ -44,7 +45,6 @@ class ProtobufReader {
   BadReason Read(std::string_view value, std::span<RawValue> values);
 
  private:
-  static constexpr uint32_t kNowhere = 0xffff'ffff;
   static constexpr uint32_t kGeneral = kNowhere - 1;
   using Descriptor = google::protobuf::Descriptor;
   using FieldDescriptor = google::protobuf::FieldDescriptor;

@@ -42,16 +42,21 @@ bool TakeSized(std::string_view* bytes, std::string* text) {
   return TakeLong(bytes, &size) && size >= 0 && Take(bytes, static_cast<size_t>(size), text);
 }
 
-std::string DecimalText(const std::string& bytes, int scale) {
-  BigInt number = 0;
+std::string DecimalText(std::string bytes, int scale) {
+  const bool negative = !bytes.empty() && static_cast<unsigned char>(bytes[0]) >= 128;
+  // What only repeats the sign.
+  while (bytes.size() > 1 && bytes[0] == (negative ? '\xff' : '\0') &&
+         (static_cast<unsigned char>(bytes[1]) >= 128) == negative)
+    bytes.erase(0, 1);
   // Its digits would take long, and are more than a number may have.
   if (bytes.size() > 1000) return "1e999";
+  BigInt number = 0;
   for (const char byte : bytes) number = number * 256 + static_cast<unsigned char>(byte);
-  if (!bytes.empty() && static_cast<unsigned char>(bytes[0]) >= 128) number -= BigInt(1) << (8 * bytes.size());
+  if (negative) number -= BigInt(1) << (8 * bytes.size());
   std::string digits = BigInt(abs(number)).str();
-  while (static_cast<int>(digits.size()) <= scale) digits = "0" + digits;
+  if (static_cast<int>(digits.size()) <= scale) digits.insert(0, static_cast<size_t>(scale) + 1 - digits.size(), '0');
   if (scale > 0) digits.insert(digits.size() - static_cast<size_t>(scale), ".");
-  return number < 0 ? "-" + digits : digits;
+  return negative ? "-" + digits : digits;
 }
 
 // Year by year from 1970.
@@ -73,44 +78,80 @@ std::string DateText(int64_t days) {
   return fmt::format("{:04}-{:02}-{:02}", year, month + 1, days + 1);
 }
 
-std::string NameOf(const nlohmann::json& type, const std::string& space) {
-  const auto name = type.at("name").get<std::string>();
-  return name.find('.') != std::string::npos || space.empty() ? name : space + "." + name;
+std::string TextOf(const nlohmann::json& json, const std::string& member) {
+  return json.contains(member) && json.at(member).is_string() ? json.at(member).get<std::string>() : "";
 }
 
-// The namespace that the names in a type with a name are in.
-std::string SpaceIn(const nlohmann::json& type, const std::string& space) {
-  const auto name = type.at("name").get<std::string>();
-  if (const size_t dot = name.rfind('.'); dot != std::string::npos) return name.substr(0, dot);
-  return type.contains("namespace") ? type.at("namespace").get<std::string>() : space;
-}
-
-bool IsNamed(const nlohmann::json& type) {
-  const std::set<std::string> kinds = {"record", "error", "enum", "fixed"};
-  return type.is_object() && type.at("type").is_string() && kinds.contains(type.at("type").get<std::string>());
+// A whole number of at most a million or so, as the rules have it; -1 for what is none.
+int64_t WholeOf(const nlohmann::json& json, const std::string& member) {
+  if (!json.contains(member) || !json.at(member).is_number_unsigned()) return -1;
+  const auto number = json.at(member).get<uint64_t>();
+  return number > 1 << 20 ? -1 : static_cast<int64_t>(number);
 }
 
 }  // namespace
 
 AvroTree::AvroTree(const AvroFormat& format)
-    : confluent_(format.confluent()), schema_(nlohmann::json::parse(format.schema())) {
-  AddNames(schema_, "");
+    : confluent_(format.confluent()), root_(Add(nlohmann::json::parse(format.schema()), "")) {}
+
+size_t AvroTree::Add(const Json& json, const std::string& space) {
+  const std::set<std::string> plain = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"};
+  Type made;
+  if (json.is_array()) {
+    made.kind = "union";
+    for (const Json& branch : json) made.parts.push_back(Add(branch, space));
+  } else if (json.is_string() && !plain.contains(json.get<std::string>())) {
+    const auto name = json.get<std::string>();
+    const auto within = named_.find(space + "." + name);
+    const bool has_dot = name.find('.') != std::string::npos;
+    return !has_dot && within != named_.end() ? within->second : named_.at(name);
+  } else if (json.is_string()) {
+    made.kind = json.get<std::string>();
+  } else if (!json.at("type").is_string()) {
+    return Add(json.at("type"), space);
+  } else {
+    made.kind = json.at("type").get<std::string>();
+    const std::set<std::string> named = {"record", "error", "enum", "fixed"};
+    if (named.contains(made.kind)) return AddNamed(json, space);
+    if (made.kind == "array") made.parts.push_back(Add(json.at("items"), space));
+    if (made.kind == "map") made.parts.push_back(Add(json.at("values"), space));
+    if (made.parts.empty() && !plain.contains(made.kind)) return Add(json.at("type"), space);
+    made.logical = TextOf(json, "logicalType");
+    made.precision = WholeOf(json, "precision");
+    made.scale = json.contains("scale") ? WholeOf(json, "scale") : 0;
+  }
+  types_.push_back(std::move(made));
+  return types_.size() - 1;
 }
 
-void AvroTree::AddNames(const Json& type, std::string space) {
-  if (type.is_array()) {
-    for (const Json& branch : type) AddNames(branch, space);
+size_t AvroTree::AddNamed(const Json& json, const std::string& outer) {
+  std::string name = TextOf(json, "name");
+  std::string space = json.contains("namespace") ? TextOf(json, "namespace") : outer;
+  if (const size_t dot = name.rfind('.'); dot != std::string::npos) {
+    space = name.substr(0, dot);
+  } else if (!space.empty()) {
+    name = space + "." + name;
   }
-  if (!type.is_object()) return;
-  if (IsNamed(type)) {
-    space = SpaceIn(type, space);
-    named_.try_emplace(NameOf(type, space), &type, space);
+  const size_t index = types_.size();
+  types_.emplace_back();
+  named_[name] = index;
+  Type made;
+  made.kind = json.at("type") == "error" ? "record" : json.at("type").get<std::string>();
+  if (made.kind == "enum") made.names = json.at("symbols").get<std::vector<std::string>>();
+  if (made.kind == "fixed") {
+    made.size = json.at("size").get<size_t>();
+    made.logical = TextOf(json, "logicalType");
+    made.precision = WholeOf(json, "precision");
+    made.scale = json.contains("scale") ? WholeOf(json, "scale") : 0;
   }
-  for (const char* member : {"type", "items", "values"}) {
-    if (type.contains(member) && !type.at(member).is_string()) AddNames(type.at(member), space);
+  if (made.kind == "record") {
+    for (const Json& field : json.at("fields")) {
+      made.names.push_back(field.at("name").get<std::string>());
+      made.parts.push_back(Add(field.at("type"), space));
+    }
   }
-  if (!type.contains("fields")) return;
-  for (const Json& field : type.at("fields")) AddNames(field.at("type"), space);
+  types_[index] = std::move(made);
+  return index;
 }
 
 std::optional<JsonNode> AvroTree::Read(std::string_view record) const {
@@ -118,44 +159,34 @@ std::optional<JsonNode> AvroTree::Read(std::string_view record) const {
     if (record.size() < 5 || record[0] != 0) return std::nullopt;
     record.remove_prefix(5);
   }
-  Rest rest = {record, kMaxSchemaValues};
+  Rest rest = {record, MaxSchemaValues(record.size() + (confluent_ ? 5 : 0))};
   JsonNode root;
-  if (!ReadType(schema_, "", 0, &rest, &root) || !rest.bytes.empty()) return std::nullopt;
+  if (!ReadType(root_, 0, &rest, &root) || !rest.bytes.empty()) return std::nullopt;
   return root;
 }
 
-bool AvroTree::ReadType(const Json& type, std::string space, size_t depth, Rest* rest, JsonNode* node) const {
-  if (type.is_array()) {
+bool AvroTree::ReadType(size_t index, size_t depth, Rest* rest, JsonNode* node) const {
+  const Type& type = types_[index];
+  if (type.kind == "union") {
     int64_t branch = 0;
-    if (!TakeLong(&rest->bytes, &branch) || branch < 0 || branch >= static_cast<int64_t>(type.size())) return false;
-    return ReadType(type.at(static_cast<size_t>(branch)), space, depth, rest, node);
-  }
-  if (type.is_object() && !type.at("type").is_string()) return ReadType(type.at("type"), space, depth, rest, node);
-  const auto kind = (type.is_string() ? type : type.at("type")).get<std::string>();
-  const std::set<std::string> own = {"null",   "boolean", "int",  "long",  "float", "double", "bytes",
-                                     "string", "record",  "enum", "error", "fixed", "array",  "map"};
-  if (!own.contains(kind)) {
-    auto named = named_.find(kind.find('.') == std::string::npos && !space.empty() ? space + "." + kind : kind);
-    if (named == named_.end()) named = named_.find(kind);
-    // Its own namespace is what it was defined in.
-    return ReadType(*named->second.first, named->second.second, depth, rest, node);
+    if (!TakeLong(&rest->bytes, &branch) || branch < 0 || branch >= static_cast<int64_t>(type.parts.size())) return false;
+    return ReadType(type.parts[static_cast<size_t>(branch)], depth, rest, node);
   }
   if (rest->values == 0) return false;
   --rest->values;
-  if (kind == "array" || kind == "map") return depth < kMaxJsonDepth && ReadItems(type, space, depth, rest, node);
-  if (kind != "record" && kind != "error") return ReadPlain(type, kind, rest, node);
+  if (type.kind == "array" || type.kind == "map") return depth < kMaxJsonDepth && ReadItems(type, depth, rest, node);
+  if (type.kind != "record") return ReadPlain(type, rest, node);
   if (depth == kMaxJsonDepth) return false;
   node->kind = JsonNode::Kind::kObject;
-  space = SpaceIn(type, space);
-  for (const Json& field : type.at("fields")) {
-    JsonMember& member = node->members.emplace_back(JsonMember{field.at("name").get<std::string>(), JsonNode()});
-    if (!ReadType(field.at("type"), space, depth + 1, rest, &member.value)) return false;
+  for (size_t i = 0; i < type.parts.size(); ++i) {
+    JsonMember& member = node->members.emplace_back(JsonMember{type.names[i], JsonNode()});
+    if (!ReadType(type.parts[i], depth + 1, rest, &member.value)) return false;
   }
   return true;
 }
 
-bool AvroTree::ReadItems(const Json& type, const std::string& space, size_t depth, Rest* rest, JsonNode* node) const {
-  const bool map = type.at("type") == "map";
+bool AvroTree::ReadItems(const Type& type, size_t depth, Rest* rest, JsonNode* node) const {
+  const bool map = type.kind == "map";
   node->kind = map ? JsonNode::Kind::kObject : JsonNode::Kind::kArray;
   while (true) {
     int64_t count = 0;
@@ -172,7 +203,7 @@ bool AvroTree::ReadItems(const Json& type, const std::string& space, size_t dept
       std::string key;
       if (map && !TakeSized(&rest->bytes, &key)) return false;
       JsonNode item;
-      if (!ReadType(type.at(map ? "values" : "items"), space, depth + 1, rest, &item)) return false;
+      if (!ReadType(type.parts[0], depth + 1, rest, &item)) return false;
       if (map) {
         node->members.push_back({key, std::move(item)});
       } else {
@@ -182,10 +213,8 @@ bool AvroTree::ReadItems(const Json& type, const std::string& space, size_t dept
   }
 }
 
-bool AvroTree::ReadPlain(const Json& type, const std::string& kind, Rest* rest, JsonNode* node) const {
-  const auto logical = [&](const std::string& name) {
-    return type.is_object() && type.contains("logicalType") && type.at("logicalType") == name;
-  };
+bool AvroTree::ReadPlain(const Type& type, Rest* rest, JsonNode* node) {
+  const std::string& kind = type.kind;
   int64_t number = 0;
   if (kind == "null") return true;
   if (kind == "boolean") {
@@ -198,16 +227,15 @@ bool AvroTree::ReadPlain(const Json& type, const std::string& kind, Rest* rest, 
     if (kind != "long" && number != static_cast<int32_t>(number)) return false;
     node->kind = JsonNode::Kind::kNumber;
     node->text = std::to_string(number);
-    if (kind == "long" && logical("timestamp-millis")) node->unit = TIMESTAMP_MILLISECONDS;
-    if (kind == "long" && logical("timestamp-micros")) node->unit = TIMESTAMP_MICROSECONDS;
-    const bool date = kind == "int" && logical("date");
+    if (kind == "long" && type.logical == "timestamp-millis") node->unit = TIMESTAMP_MILLISECONDS;
+    if (kind == "long" && type.logical == "timestamp-micros") node->unit = TIMESTAMP_MICROSECONDS;
+    const bool date = kind == "int" && type.logical == "date";
     if (kind != "enum" && !date) return true;
     node->kind = JsonNode::Kind::kString;
     if (date) node->text = DateText(number);
     if (date) return true;
-    const Json& symbols = type.at("symbols");
-    if (number < 0 || number >= static_cast<int64_t>(symbols.size())) return false;
-    node->text = symbols.at(static_cast<size_t>(number)).get<std::string>();
+    if (number < 0 || number >= static_cast<int64_t>(type.names.size())) return false;
+    node->text = type.names[static_cast<size_t>(number)];
     return true;
   }
   std::string bytes;
@@ -221,18 +249,13 @@ bool AvroTree::ReadPlain(const Json& type, const std::string& kind, Rest* rest, 
     node->text = kind == "float" ? FloatText(narrow) : FloatText(wide);
     return true;
   }
-  if (!(kind == "fixed" ? Take(&rest->bytes, type.at("size").get<size_t>(), &bytes) : TakeSized(&rest->bytes, &bytes)))
-    return false;
+  if (!(kind == "fixed" ? Take(&rest->bytes, type.size, &bytes) : TakeSized(&rest->bytes, &bytes))) return false;
   node->kind = JsonNode::Kind::kString;
   node->text = bytes;
-  if (kind == "string" || !logical("decimal")) return true;
-  const auto whole = [&](const char* member) {
-    return type.contains(member) && type.at(member).is_number_unsigned() ? type.at(member).get<int64_t>() : int64_t{-1};
-  };
-  const int64_t scale = type.contains("scale") ? whole("scale") : 0;
-  if (whole("precision") < 1 || scale < 0 || scale > whole("precision") || whole("precision") > 1 << 20) return true;
+  if (kind == "string" || type.logical != "decimal") return true;
+  if (type.precision < 1 || type.scale < 0 || type.scale > type.precision) return true;
   node->kind = JsonNode::Kind::kNumber;
-  node->text = DecimalText(bytes, static_cast<int>(scale));
+  node->text = DecimalText(bytes, static_cast<int>(type.scale));
   return true;
 }
 

@@ -3,11 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <vector>
 
 #include "job_spec.pb.h"
 #include "jobs/oracle/json_tree.h"
@@ -25,21 +26,35 @@ class AvroTree {
 
  private:
   using Json = nlohmann::json;
+  // A type of the schema, with the places of those that it is made of.
+  struct Type {
+    std::string kind;
+    std::string logical;
+    int64_t precision = 0;
+    int64_t scale = 0;
+    size_t size = 0;
+    // Of fields or symbols.
+    std::vector<std::string> names;
+    std::vector<size_t> parts;
+  };
   struct Rest {
     std::string_view bytes;
     size_t values;
   };
 
-  void AddNames(const Json& type, std::string space);
+  // Returns the place of the type. Names are those of types before it.
+  size_t Add(const Json& json, const std::string& space);
+  size_t AddNamed(const Json& json, const std::string& space);
   // Each takes what it reads off the rest. False for what is malformed.
-  bool ReadType(const Json& type, std::string space, size_t depth, Rest* rest, JsonNode* node) const;
-  bool ReadItems(const Json& type, const std::string& space, size_t depth, Rest* rest, JsonNode* node) const;
-  bool ReadPlain(const Json& type, const std::string& kind, Rest* rest, JsonNode* node) const;
+  bool ReadType(size_t index, size_t depth, Rest* rest, JsonNode* node) const;
+  bool ReadItems(const Type& type, size_t depth, Rest* rest, JsonNode* node) const;
+  static bool ReadPlain(const Type& type, Rest* rest, JsonNode* node);
 
   bool confluent_;
-  Json schema_;
-  // Types by their full names, with the namespace that names in them are in.
-  std::map<std::string, std::pair<const Json*, std::string>> named_;
+  std::vector<Type> types_;
+  // By their full names, while the schema is read.
+  std::map<std::string, size_t> named_;
+  size_t root_;
 };
 
 }  // namespace tenfold::oracle

@@ -16,7 +16,7 @@
 namespace tenfold {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 using Kind = AvroType::Kind;
 using Logical = AvroType::Logical;
 
@@ -48,6 +48,14 @@ class SchemaReader {
   uint32_t Add(AvroType type) {
     schema_.types.push_back(std::move(type));
     return static_cast<uint32_t>(schema_.types.size() - 1);
+  }
+
+  // Whether a union has the type already; of those without names it may have each once.
+  bool Has(const AvroType& of, uint32_t type) const {
+    const Kind kind = schema_.types[type].kind;
+    const bool has_name = kind == Kind::kFixed || kind == Kind::kEnum || kind == Kind::kRecord;
+    return std::ranges::any_of(of.types,
+                               [&](uint32_t other) { return has_name ? other == type : schema_.types[other].kind == kind; });
   }
 
   // `space` is the namespace that names without one are in.
@@ -129,6 +137,7 @@ class SchemaReader {
       const std::optional<uint32_t> type = ReadType(branch, space, depth + 1);
       if (!type) return std::nullopt;
       if (schema_.types[*type].kind == Kind::kUnion) return Refuse("has a union directly in a union");
+      if (Has(made, *type)) return Refuse(fmt::format("has {} twice in a union", Shown(schema_.types[*type].name)));
       made.types.push_back(*type);
     }
     if (made.types.empty()) return Refuse("has a union of no types");
@@ -206,7 +215,47 @@ class SchemaReader {
   std::string error_;
 };
 
-// The types that a value of the type may have, null left out.
+// Whether objects and arrays of the text nest so deep that what goes through them by recursion ends in time.
+bool IsShallow(std::string_view json) {
+  constexpr int kMost = 4 * static_cast<int>(kMaxJsonDepth);
+  int depth = 0;
+  bool in_text = false;
+  for (size_t i = 0; i < json.size() && depth <= kMost; ++i) {
+    const char c = json[i];
+    if (in_text && c == '\\') ++i;
+    if (c == '"') in_text = !in_text;
+    if (!in_text && (c == '{' || c == '[')) ++depth;
+    if (!in_text && (c == '}' || c == ']')) --depth;
+  }
+  return depth <= kMost;
+}
+
+// What readers need of a type, in one order.
+nlohmann::ordered_json Compact(const Json& json) {
+  if (json.is_array()) {
+    nlohmann::ordered_json branches = nlohmann::ordered_json::array();
+    for (const Json& branch : json) branches.push_back(Compact(branch));
+    return branches;
+  }
+  if (!json.is_object()) return json;
+  nlohmann::ordered_json compact;
+  compact["type"] = Compact(json["type"]);
+  for (const char* member : {"name", "namespace", "logicalType", "precision", "scale"}) {
+    if (const auto found = json.find(member); found != json.end()) compact[member] = *found;
+  }
+  const auto is = [&](const char* kind) { return json["type"] == kind; };
+  if (is("array")) compact["items"] = Compact(json["items"]);
+  if (is("map")) compact["values"] = Compact(json["values"]);
+  if (is("fixed")) compact["size"] = json["size"];
+  if (is("enum")) compact["symbols"] = json["symbols"];
+  if (!is("record") && !is("error")) return compact;
+  compact["fields"] = nlohmann::ordered_json::array();
+  for (const Json& field : json["fields"])
+    compact["fields"].push_back({{"name", field["name"]}, {"type", Compact(field["type"])}});
+  return compact;
+}
+
+// The types that a value of the type may have, null left out, each once.
 std::vector<uint32_t> BranchesOf(const AvroSchema& schema, std::span<const uint32_t> types) {
   std::vector<uint32_t> branches;
   for (const uint32_t type : types) {
@@ -216,6 +265,8 @@ std::vector<uint32_t> BranchesOf(const AvroSchema& schema, std::span<const uint3
       if (schema.types[branch].kind != Kind::kNull) branches.push_back(branch);
     }
   }
+  std::ranges::sort(branches);
+  branches.erase(std::unique(branches.begin(), branches.end()), branches.end());
   return branches;
 }
 
@@ -239,6 +290,10 @@ bool Fits(const AvroType& of, FieldType type, TimestampUnit unit) {
   }
 }
 
+bool IsOnly(const AvroSchema& schema, std::span<const uint32_t> types, Kind kind) {
+  return !types.empty() && std::ranges::all_of(types, [&](uint32_t type) { return schema.types[type].kind == kind; });
+}
+
 // "a long", "an int, or a shop.Item".
 std::string NamesOf(const AvroSchema& schema, std::span<const uint32_t> types) {
   std::string text;
@@ -257,18 +312,24 @@ std::optional<AvroSchema> ReadAvroSchema(std::string_view json, std::string* err
     *error = fmt::format("has {} bytes; {} are allowed", json.size(), kMaxSchemaBytes);
     return std::nullopt;
   }
+  if (!IsShallow(json)) {
+    *error = fmt::format("has types nested over {} deep", kMaxJsonDepth);
+    return std::nullopt;
+  }
   try {
     return SchemaReader().Read(Json::parse(json), error);
   } catch (const Json::parse_error& wrong) {
     *error = fmt::format("is no JSON, at byte {}", wrong.byte);
+  } catch (const Json::exception&) {
+    *error = "has a number that is out of range";
   }
   return std::nullopt;
 }
 
 std::optional<std::string> CompactAvroSchema(std::string_view json) {
-  const Json read = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (read.is_discarded()) return std::nullopt;
-  return read.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string error;
+  if (!ReadAvroSchema(json, &error)) return std::nullopt;
+  return Compact(Json::parse(json)).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string AvroPlaceProblem(const AvroSchema& schema, const JsonPath& path, FieldType type, TimestampUnit unit) {
@@ -287,6 +348,8 @@ std::string AvroPlaceProblem(const AvroSchema& schema, const JsonPath& path, Fie
     }
     if (next.empty()) {
       if (step.index) return fmt::format("goes to an item of what the schema says is {}", NamesOf(schema, here));
+      if (IsOnly(schema, here, Kind::kArray))
+        return fmt::format("goes to {} of an array; say of which item, [0] the first", Quoted(step.name));
       return fmt::format("goes to {} of what the schema says is {}, which has none of that name{}", Quoted(step.name),
                          NamesOf(schema, here), DidYouMean(step.name, names));
     }
@@ -309,7 +372,11 @@ std::string AvroPlaceProblem(const AvroSchema& schema, const JsonPath& path, Fie
   const auto fits_with = [&](uint32_t at) { return Fits(schema.types[at], type, TIMESTAMP_SECONDS); };
   if (!has_unit && type == FIELD_TIMESTAMP && std::ranges::any_of(here, fits_with))
     return fmt::format("needs a unit, s, ms or us: the schema says {}", NamesOf(schema, here));
-  return fmt::format("is no {}: the schema says {}", FieldTypeName(type), NamesOf(schema, here));
+  const std::string_view hint = IsOnly(schema, here, Kind::kArray)    ? "; [*] has all its items, for a list, [0] the first"
+                                : IsOnly(schema, here, Kind::kMap)    ? "; say which key, as in [\"key\"]"
+                                : IsOnly(schema, here, Kind::kRecord) ? "; say which of its fields"
+                                                                      : "";
+  return fmt::format("is no {}: the schema says {}{}", FieldTypeName(type), NamesOf(schema, here), hint);
 }
 
 }  // namespace tenfold

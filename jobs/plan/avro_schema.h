@@ -55,7 +55,8 @@ struct AvroSchema {
 // at. Returns nullopt and what is wrong, as "has a field ..".
 std::optional<AvroSchema> ReadAvroSchema(std::string_view json, std::string* error);
 
-// The schema's JSON without blanks, which reads as the same schema; nullopt for what is no JSON.
+// A schema with what decides how records are read alone, without blanks, comments, defaults and aliases; nullopt for what is
+// no schema.
 std::optional<std::string> CompactAvroSchema(std::string_view json);
 
 // Returns what is wrong with a field of the type and unit whose place is the path, as far as the schema tells; or "".

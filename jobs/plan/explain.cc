@@ -175,7 +175,7 @@ class Explainer {
     } else if (fold.format().has_avro()) {
       std::string error;
       const std::optional<AvroSchema> schema = ReadAvroSchema(fold.format().avro().schema(), &error);
-      Line("format", fmt::format("Avro, {}a value of {} a record, all of it checked, nested at most {} deep",
+      Line("format", fmt::format("Avro, {}a value of type {} a record, all of it checked, nested at most {} deep",
                                  fold.format().avro().confluent() ? "behind Confluent's five bytes " : "",
                                  schema ? schema->types[0].name : "its schema", kMaxJsonDepth));
     } else if (fold.format().has_protobuf()) {

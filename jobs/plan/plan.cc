@@ -364,16 +364,30 @@ class PlanMaker {
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
   ExpressionCheck check_{plan_.get(), problems_};
   // Of the format.
+  std::vector<std::string> columns_;
   // Of Avro records.
   std::optional<AvroSchema> avro_;
   // Of those of Protocol Buffers.
   std::shared_ptr<const ProtobufSchema> protobuf_;
-  std::vector<std::string> columns_;
   // Of fields and lets.
   std::set<std::string> names_;
   // The element of an exploded list, and the lets that are computed from it.
   std::set<std::string> of_element_;
 };
+
+// Removes what does not affect how records are read: a schema's blanks, comments and defaults, and source positions and
+// comments in descriptors.
+void MakeFormatCanonical(RecordFormat* format) {
+  if (format->has_protobuf()) {
+    google::protobuf::FileDescriptorSet set;
+    if (!set.ParsePartialFromString(format->protobuf().descriptors())) return;
+    for (google::protobuf::FileDescriptorProto& file : *set.mutable_file()) file.clear_source_code_info();
+    format->mutable_protobuf()->set_descriptors(set.SerializePartialAsString());
+  }
+  if (!format->has_avro()) return;
+  if (std::optional<std::string> compact = CompactAvroSchema(format->avro().schema()))
+    format->mutable_avro()->set_schema(*std::move(compact));
+}
 
 }  // namespace
 
@@ -429,19 +443,6 @@ std::vector<std::string> NamedZones(const GeneralFold& fold) {
   for (const std::string& key : fold.key()) add_text(key);
   for (const Measure& measure : fold.measures()) add_text(measure.expression());
   return {names.begin(), names.end()};
-}
-
-// Without what says nothing of records: the blanks of a schema's file, and where the source of descriptors has what.
-void MakeFormatCanonical(RecordFormat* format) {
-  if (format->has_protobuf()) {
-    google::protobuf::FileDescriptorSet set;
-    if (!set.ParsePartialFromString(format->protobuf().descriptors())) return;
-    for (google::protobuf::FileDescriptorProto& file : *set.mutable_file()) file.clear_source_code_info();
-    format->mutable_protobuf()->set_descriptors(set.SerializePartialAsString());
-  }
-  if (!format->has_avro()) return;
-  if (std::optional<std::string> compact = CompactAvroSchema(format->avro().schema()))
-    format->mutable_avro()->set_schema(*std::move(compact));
 }
 
 bool MakeCanonical(GeneralFold* fold) {

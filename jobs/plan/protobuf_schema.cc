@@ -41,14 +41,18 @@ class PoolBuilder {
   }
 
   // False and the error for a file that cannot be built.
-  bool Build(const pb::FileDescriptorProto& file) {
+  bool Build(const pb::FileDescriptorProto& file, size_t depth = 0) {
+    if (depth > kMaxImports) {
+      error_ = fmt::format("has files that import each other over {} deep", kMaxImports);
+      return false;
+    }
     if (const auto [begun, added] = built_.emplace(file.name(), false); !added) {
       if (!begun->second) error_ = fmt::format("has {}, which imports itself", Shown(file.name()));
       return begun->second;
     }
     for (const std::string& import : file.dependency()) {
       if (const auto found = files_.find(import); found != files_.end()) {
-        if (!Build(*found->second)) return false;
+        if (!Build(*found->second, depth + 1)) return false;
         continue;
       }
       const bool known = import.starts_with("google/protobuf/");
@@ -60,7 +64,7 @@ class PoolBuilder {
       }
       pb::FileDescriptorProto copy;
       own->CopyTo(&copy);
-      if (!Build(copy)) return false;
+      if (!Build(copy, depth + 1)) return false;
     }
     FirstError first;
     built_[file.name()] = pool_->BuildFileCollectingErrors(file, &first) != nullptr;
@@ -95,7 +99,8 @@ void ListMessages(const std::string& scope, const Messages& messages, std::vecto
 bool HasSecondsAndNanos(const pb::Descriptor& message) {
   const auto is = [&](int number, const char* name, Type::Type type) {
     const Type* const field = message.FindFieldByNumber(number);
-    return field != nullptr && field->name() == name && field->type() == type && !field->is_repeated();
+    return field != nullptr && field->name() == name && field->type() == type && !field->is_repeated() &&
+           field->containing_oneof() == nullptr && !field->has_default_value();
   };
   return is(1, "seconds", Type::TYPE_INT64) && is(2, "nanos", Type::TYPE_INT32);
 }
@@ -211,8 +216,8 @@ std::shared_ptr<const ProtobufSchema> ReadProtobufSchema(const ProtobufFormat& f
     return nullptr;
   };
   if (format.descriptors().size() > kMaxSchemaBytes)
-    return refuse(
-        fmt::format("has {} bytes of descriptors; at most {} are possible", format.descriptors().size(), kMaxSchemaBytes));
+    return refuse(fmt::format("has {} bytes of descriptors; at most {} are possible, without --include_source_info",
+                              format.descriptors().size(), kMaxSchemaBytes));
   pb::FileDescriptorSet set;
   if (!set.ParsePartialFromString(format.descriptors()) || set.file().empty())
     return refuse("is no FileDescriptorSet; protoc --include_imports --descriptor_set_out=FILE writes one");
@@ -242,8 +247,6 @@ std::string ProtobufPlaceProblem(const ProtobufSchema& schema, const JsonPath& p
   for (const JsonPath::Step& step : path.steps) {
     if (std::string problem = Go(step, &point); !problem.empty()) return problem;
   }
-  if (point.field == nullptr)
-    return fmt::format("is the whole record, {}; say which of its fields", schema.message().full_name());
   const Type& field = *point.field;
   const bool list = type == FIELD_TEXT_LIST || type == FIELD_DECIMAL_LIST;
   if (point.whole && field.is_map()) return "is a map; say which key, as in [\"key\"]";

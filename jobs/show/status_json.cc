@@ -163,8 +163,11 @@ std::map<std::pair<BadReason, std::string>, uint64_t> BadRecords(const JobStatus
 std::string RefoldStatusText(const JobStatus& status) {
   if (!status.refold_failure().empty()) return "came to nothing: " + status.refold_failure();
   if (!status.has_refold()) return "";
-  const std::string progress = ProgressText(status.refold().progress());
-  const std::string at = progress.empty() ? "has nothing to fold yet" : "is at " + progress;
+  const RefoldProgress& refold = status.refold().progress();
+  const std::string progress = ProgressText(refold);
+  std::string at = progress.empty() ? "has nothing to fold yet" : "is at " + progress;
+  if (refold.total() > 0 && refold.folded() >= refold.total())
+    at = status.state() == JOB_PAUSED ? "is built, and takes over once the job is resumed" : "is built up to the last batch";
   return status.refold().problem().empty() ? at : fmt::format("{}, and {}", at, status.refold().problem());
 }
 
@@ -193,7 +196,9 @@ std::string Headline(const JobStatus& status) {
 
 std::string ReasonText(const JobStatus& status) {
   if (status.state() == JOB_PAUSED) return "since " + FormatTime(status.paused_at_us());
-  return status.state() == JOB_FAILED ? status.failure() : WaitingText(status.waiting());
+  if (status.state() == JOB_FAILED) return status.failure();
+  const std::string waiting = WaitingText(status.waiting());
+  return waiting.empty() && status.has_refold() ? "the refold for another spec " + RefoldStatusText(status) : waiting;
 }
 
 Json JobSummaryJson(const JobStatus& status) {

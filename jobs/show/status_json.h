@@ -26,9 +26,9 @@ std::map<std::pair<BadReason, std::string>, uint64_t> BadRecords(const JobStatus
 // Returns the job in one sentence: keeping up, behind by N records, waiting for X, or failed because Y.
 std::string Headline(const JobStatus& status);
 // Returns how far the states of another spec are, "is at 3 of 10 offsets, 2 a second, 3 s left", or "came to nothing:
-// REASON"; empty if none are built.
+// REASON"; or that they are built; empty if there are none.
 std::string RefoldStatusText(const JobStatus& status);
-// Returns what the job waits for, or why it failed; empty while it runs.
+// Returns what the job waits for, why it failed, or how far a refold is; empty while it runs and has none.
 std::string ReasonText(const JobStatus& status);
 
 // Returns an entry of `list`; a failed job has no lag.

@@ -106,7 +106,7 @@ void FoldReader::ReadAvroSchemaOf(const YamlNode& node, const std::string& path,
   }
   if (!ReadText(node, path, schema)) return;
   const size_t begin = schema->find_first_not_of(" \t\r\n");
-  if (begin != std::string::npos && ((*schema)[begin] == '{' || (*schema)[begin] == '[')) return;
+  if (begin != std::string::npos && std::string_view("{[\"").find((*schema)[begin]) != std::string_view::npos) return;
   if (std::optional<std::string> file = ReadFile(node, path, *schema)) *schema = *std::move(file);
 }
 

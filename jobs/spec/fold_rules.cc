@@ -147,7 +147,8 @@ class FoldRuleChecker {
       case RecordFormat::kAvro: {
         std::string error;
         if (general.format().avro().schema().empty()) {
-          Violation(source_ + ".format.avro.schema", "is missing; name the file of the schema that records are written by");
+          Violation(source_ + ".format.avro.schema",
+                    "is missing, or empty; name the file of the schema that records are written by");
         } else if (!ReadAvroSchema(general.format().avro().schema(), &error)) {
           Violation(source_ + ".format.avro.schema", std::move(error));
         }

@@ -468,8 +468,10 @@ std::string CheckJobSpec(const JobSpec& spec) {
   JobSpec canonical = spec;
   MakeSpecCanonical(&canonical);
   const bool same = google::protobuf::util::MessageDifferencer::Equals(canonical, spec);
-  return same ? ""
-              : "the expressions are not in the form in which they are hashed; submit the spec with this version's tenfold";
+  return same
+             ? ""
+             : "expressions, schemas or descriptors are not in the form in which they are hashed; submit the spec with this "
+               "version's tenfold";
 }
 
 std::string FoldDifference(const JobSpec& before, const JobSpec& after) {

@@ -55,13 +55,13 @@ void AddRecords(const GeneralFold& fold, Json* source) {
     (*source)["format"]["text"] = Json::object();
   } else if (fold.format().has_avro()) {
     Json& avro = (*source)["format"]["avro"];
-    avro["schema"] = Json::parse(fold.format().avro().schema(), nullptr, /*allow_exceptions=*/false);
+    avro["schema"] = fold.format().avro().schema();
     if (fold.format().avro().confluent()) avro["confluent"] = true;
   } else if (fold.format().has_protobuf()) {
     const ProtobufFormat& format = fold.format().protobuf();
     Json& protobuf = (*source)["format"]["protobuf"];
-    protobuf["descriptors"] = absl::StrCat("base64:", absl::Base64Escape(format.descriptors()));
     protobuf["message"] = format.message();
+    protobuf["descriptors"] = absl::StrCat("base64:", absl::Base64Escape(format.descriptors()));
     if (format.confluent()) protobuf["confluent"] = true;
   } else if (fold.format().has_regex()) {
     Json& regex = (*source)["format"]["regex"];

@@ -128,7 +128,7 @@ class RandomAvro {
       case 13:
       case 14: {
         const Json one = Schema(depth - 1);
-        return one.is_array() ? one : Json::array({"null", one});
+        return one.is_array() || one == "null" ? one : Json::array({"null", one});
       }
       case 15:
       case 16:
@@ -401,6 +401,59 @@ TEST(AvroFormat, ASchemaThatDoublesItselfEndsWithTheRecord) {
   EXPECT_EQ(ReadField(R"({"type":"array","items":"null"})", "\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"), "malformed");
 }
 
+// Both read the record, and what they find at the path is the same.
+std::string ReadAlike(const std::string& schema, const std::string& record, const char* place) {
+  const AvroFormat format = Format(schema);
+  std::string error;
+  EXPECT_TRUE(ReadAvroSchema(schema, &error)) << error;
+  const std::optional<std::string> compact = CompactAvroSchema(schema);
+  const JsonPath path = *ParseJsonPath(place, &error);
+  std::string shown;
+  for (const std::string& each : {schema, *compact}) {
+    AvroReader reader(Format(each), {path});
+    RawValue value;
+    EXPECT_EQ(reader.Read(record, {&value, 1}), BAD_NONE) << each;
+    const std::optional<JsonNode> tree = AvroTree(Format(each)).Read(record);
+    EXPECT_TRUE(tree) << each;
+    shown = ShownValue(value);
+    EXPECT_EQ(shown, ExpectedValue(*tree, path)) << each;
+  }
+  return shown;
+}
+
+TEST(AvroFormat, NamesAreThoseOfTypesBeforeThemAndOtherAttributesDoNotMatter) {
+  // The nearest N that is defined before, which is in no namespace.
+  EXPECT_EQ(ReadAlike(R"({"type":"record","name":"R","fields":[)"
+                      R"({"name":"a","type":{"type":"enum","name":"N","symbols":["OUTER"]}},)"
+                      R"({"name":"q","type":{"type":"record","name":"Q","namespace":"x","fields":[{"name":"c","type":"N"},)"
+                      R"({"name":"d","type":{"type":"fixed","name":"N","size":1}}]}}]})",
+                      std::string("\0\0y", 3), "q.c"),
+            ShownValue({.kind = RawValue::Kind::kString, .text = "OUTER"}));
+  // Names of kinds of types, and attributes that mean something elsewhere.
+  EXPECT_EQ(ReadAlike(R"({"type":"record","name":"map","namespace":null,"fields":[)"
+                      R"({"name":"a","type":{"type":"enum","name":"error","symbols":["E"],"values":[{"doc":"x"}]}},)"
+                      R"({"name":"b","type":"error"},{"name":"c","type":{"type":"int","fields":3,"items":{}}},)"
+                      R"({"name":"d","type":["null","map"],"default":null,"doc":"123"}]})",
+                      std::string("\0\0\6\2\0\0\2\0", 8), "d.b"),
+            ShownValue({.kind = RawValue::Kind::kString, .text = "E"}));
+  EXPECT_EQ(ReadAlike(R"({"type":"fixed","name":"F","size":1001,"logicalType":"decimal","precision":9})",
+                      std::string(1000, '\0') + "\5", "x"),
+            ShownValue({}));
+  const std::string long_decimal = R"({"type":"record","name":"R","fields":[{"name":"f","type":)"
+                                   R"({"type":"fixed","name":"F","size":1001,"logicalType":"decimal","precision":9}}]})";
+  EXPECT_EQ(ReadAlike(long_decimal, std::string(1000, '\0') + "\5", "f"),
+            ShownValue({.kind = RawValue::Kind::kNumber, .text = "5"}));
+}
+
+TEST(AvroFormat, ARecordThatNamesItselfIsReadWhereverItsReaderIsMovedTo) {
+  const std::string schema = R"({"type":"record","name":"R","fields":[{"name":"next","type":["null","R"]}]})";
+  std::vector<AvroTree> trees;
+  for (int i = 0; i < 3; ++i) trees.emplace_back(Format(schema));
+  const std::optional<JsonNode> tree = trees[0].Read(std::string("\2\2\0", 3));
+  ASSERT_TRUE(tree);
+  EXPECT_EQ(tree->members[0].value.members[0].value.members.size(), 1u);
+}
+
 std::string ProblemOf(const std::string& schema) {
   std::string error;
   return ReadAvroSchema(schema, &error) ? "" : error;
@@ -413,6 +466,23 @@ TEST(AvroSchema, WhatIsWrongIsNamed) {
   EXPECT_THAT(ProblemOf(R"({"type":"record","name":"R","fields":[{"name":"f"}]})"),
               testing::HasSubstr("without a name or a type"));
   EXPECT_THAT(ProblemOf(R"(["null", ["int"]])"), testing::HasSubstr("a union directly in a union"));
+  EXPECT_THAT(ProblemOf(R"(["long", {"type":"long","logicalType":"timestamp-millis"}])"),
+              testing::HasSubstr("has timestamp-millis twice in a union"));
+  EXPECT_THAT(ProblemOf(R"({"type":"int","default":1e400})"), testing::HasSubstr("has a number that is out of range"));
+  EXPECT_THAT(ProblemOf(R"({"a":)" + std::string(100'000, '[')), testing::HasSubstr("nested over 64 deep"));
+}
+
+TEST(AvroSchema, ALongPathThroughTypesThatNameEachOtherIsCheckedInNoTime) {
+  std::string error;
+  const std::optional<AvroSchema> schema =
+      ReadAvroSchema(R"({"type":"record","name":"A","fields":[{"name":"a","type":["null","A",{"type":"record","name":"B",)"
+                     R"("fields":[{"name":"a","type":["null","A","B"]}]}]}]})",
+                     &error);
+  ASSERT_TRUE(schema) << error;
+  std::string place = "a";
+  for (int i = 0; i < 60; ++i) place += ".a";
+  EXPECT_THAT(AvroPlaceProblem(*schema, *ParseJsonPath(place, &error), FIELD_TEXT, TIMESTAMP_TEXT),
+              testing::HasSubstr("say which of its fields"));
 }
 
 std::string PlaceProblem(const char* place, FieldType type, TimestampUnit unit = TIMESTAMP_TEXT) {
@@ -438,7 +508,8 @@ TEST(AvroSchema, AFieldThatDoesNotFitIsRefused) {
   EXPECT_EQ(PlaceProblem("price", FIELD_TEXT), "is no text: the schema says a double");
   EXPECT_EQ(PlaceProblem("prices", FIELD_DECIMAL),
             "goes to 'prices' of what the schema says is a shop.Sale, which has none of that name (did you mean price?)");
-  EXPECT_EQ(PlaceProblem("tags", FIELD_TEXT), "is no text: the schema says an array");
+  EXPECT_EQ(PlaceProblem("tags", FIELD_TEXT),
+            "is no text: the schema says an array; [*] has all its items, for a list, [0] the first");
 }
 
 }  // namespace

@@ -212,12 +212,20 @@ TEST_F(CliTest, StatusSaysHowFarARefoldIsAndWhyOneCameToNothing) {
   EXPECT_THAT(out_, StartsWith("popularity is keeping up; the refold for another spec is at 40 of 100 offsets, 20 a second, "
                                "3 s left\n"));
   EXPECT_THAT(out_, HasSubstr("refold      began 2025-11-28T12:00:00.000Z, is at 40 of 100 offsets"));
+  EXPECT_EQ(Run({"list"}), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("the refold for another spec is at 40 of 100 offsets"));
   refold->set_problem("worker w1 runs 2 jobs, as many as --max-jobs allows");
   EXPECT_EQ(Run({"status", "popularity", "-o", "json"}), kExitOk);
   const nlohmann::json shown = nlohmann::json::parse(out_);
   EXPECT_EQ(shown.at("refold").at("folded"), 40);
   EXPECT_EQ(shown.at("refold").at("problem"), refold->problem());
   EXPECT_TRUE(shown.at("refolded_at_batch").is_null());
+  refold->clear_problem();
+  refold->mutable_progress()->set_folded(100);
+  job.set_state(JOB_PAUSED);
+  EXPECT_EQ(Run({"status", "popularity"}), kExitOk) << err_;
+  EXPECT_THAT(out_, HasSubstr("the refold for another spec is built, and takes over once the job is resumed"));
+  job.set_state(JOB_RUNNING);
   job.clear_refold();
   job.set_refold_failure("the log no longer has the job's start");
   EXPECT_EQ(Run({"status", "popularity"}), kExitOk) << err_;

@@ -86,7 +86,7 @@ constexpr char kAvroSchema[] =
     R"({"name":"n","type":["null","double",{"type":"bytes","logicalType":"decimal","precision":30,"scale":9},"string"]},)"
     R"({"name":"m","type":["null",{"type":"record","name":"M","fields":[)"
     R"({"name":"value","type":["null","float","long"]},{"name":"text","type":["null","string","bytes"]},)"
-    R"({"name":"at","type":["null","string",{"type":"long","logicalType":"timestamp-millis"},"long"]}]}]},)"
+    R"({"name":"at","type":["null","string",{"type":"long","logicalType":"timestamp-millis"},"int"]}]}]},)"
     R"({"name":"list","type":{"type":"array","items":["null","int","double"]}},)"
     R"({"name":"u","type":["null",{"type":"enum","name":"E","symbols":["page1","x,y,z"]},"string"]},)"
     R"({"name":"b","type":["null","boolean"]}]})";
@@ -432,7 +432,8 @@ std::string RandomFold::AvroRecord() {
     if (branch(3) > 0) word();
     const uint32_t at = branch(4);
     if (at == 1) word();
-    if (at > 1) whole();
+    if (at == 2) whole();
+    if (at == 3) AppendAvroLong(static_cast<int32_t>(random_()), &record);
   }
   for (uint32_t blocks = Below(3); blocks > 0; --blocks) {
     AppendAvroLong(2, &record);

@@ -53,6 +53,10 @@ TEST(SchemaSpecTest, AnAvroSchemaIsAFileOrStandsInTheSpecAndBlanksDoNotCount) {
                      kFields, "", &tree),
               IsEmpty());
   EXPECT_EQ(FoldHash(file), FoldHash(text));
+  EXPECT_EQ(FoldHash(file), FoldHash(tree));
+  JobSpec again;
+  EXPECT_THAT(ReadJobSpec(WriteJobSpec(file), &again), IsEmpty());
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(file, again)) << WriteJobSpec(file);
   EXPECT_EQ(
       tree.fold().general().format().avro().schema(),
       R"({"type":"record","name":"E","fields":[{"name":"page","type":"string"},{"name":"n","type":["null","double"]}]})");
@@ -69,8 +73,9 @@ TEST(SchemaSpecTest, WhatIsWrongWithAnAvroFormatIsToldWhereItStands) {
     JobSpec spec;
     return Errors(format, fields, file, &spec);
   };
-  EXPECT_THAT(with("{avro: {}}"), ElementsAre("s:4:18: source.format.avro.schema: is missing; name the file of the schema "
-                                              "that records are written by"));
+  EXPECT_THAT(with("{avro: {}}"),
+              ElementsAre("s:4:18: source.format.avro.schema: is missing, or empty; name the file of the schema "
+                          "that records are written by"));
   EXPECT_THAT(with("{avro: {schema: NONE}}"), ElementsAre("s:4:27: source.format.avro.schema: cannot read the file NONE"));
   EXPECT_THAT(with("{avro: {schema: FILE}}", kFields, "{"),
               ElementsAre(HasSubstr("s:4:27: source.format.avro.schema: is no JSON, at byte")));
