@@ -27,7 +27,7 @@ namespace tenfold {
 // then step by step, time, where, the list that is exploded, and for each of its elements the parts of where that keep
 //   elements, key, and the measures together: first of the fields that a step is the first to need,
 //   [field]       in the order of the plan BAD_FIELD_MISSING (null, without a default, and not nullable),
-//                 BAD_FIELD_WRONG_TYPE (another type of JSON, or a null in a list), BAD_FIELD_NOT_UTF8,
+//                 BAD_FIELD_WRONG_TYPE (another type of JSON or of its schema, or a null in a list), BAD_FIELD_NOT_UTF8,
 //                 BAD_MALFORMED_NUMBER, or BAD_MALFORMED_FIELD (of other types);
 //   [field]       BAD_NUMBER_OUT_OF_RANGE, if none has one of those;
 // then of its expressions one after the other,

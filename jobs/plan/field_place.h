@@ -12,7 +12,7 @@ namespace tenfold {
 struct FieldPlace {
   enum class Kind { kColumn, kPath, kTopic, kPartition, kOffset, kTimestamp, kKey, kHeader };
   Kind kind = Kind::kColumn;
-  // Of a record that is cut into columns, which, from 0.
+  // The index of the column, from 0, of formats with columns.
   size_t column = 0;
   JsonPath path;
   // The name of a header.

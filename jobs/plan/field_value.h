@@ -1,5 +1,5 @@
 // Reads the values of fields from texts: fields of delimited records, keys and headers of Kafka records, defaults, and the
-// numbers of JSON records. Pure.
+// numbers of other formats. Pure.
 #pragma once
 
 #include <cstdint>

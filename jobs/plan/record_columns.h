@@ -15,7 +15,7 @@ namespace tenfold {
 inline constexpr std::string_view kTextColumn = "value";
 
 // The names of the columns: a delimited record's fields, the named groups of a pattern in their order, or kTextColumn; none
-// of JSON, whose fields have paths, or of a pattern that is none.
+// of formats whose fields have paths, or of a pattern that is none.
 std::vector<std::string> ColumnsOf(const RecordFormat& format);
 
 // Whether its fields have paths.
