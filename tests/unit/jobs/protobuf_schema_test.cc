@@ -32,7 +32,7 @@ TEST(ProtobufSchemaTest, SchemasAreRefusedWithAReason) {
   format.set_descriptors("no");
   EXPECT_THAT(error(format), HasSubstr("is no FileDescriptorSet"));
   format.set_descriptors(std::string(kMaxSchemaBytes + 1, 'x'));
-  EXPECT_EQ(error(format), "has 262145 bytes of descriptors; at most 262144 are possible");
+  EXPECT_EQ(error(format), "has 262145 bytes of descriptors; at most 262144 are possible, without --include_source_info");
   EXPECT_EQ(error(FormatOf(Without("old.proto"), "both.Both")),
             "lacks old.proto, which both.proto imports; protoc puts it in with --include_imports");
   EXPECT_EQ(error(FormatOf(AllFiles(), "shop.Sail")), "has no message shop.Sail (did you mean shop.Sale?)");
