@@ -350,8 +350,9 @@ std::string AvroPlaceProblem(const AvroSchema& schema, const JsonPath& path, Fie
       if (step.index) return fmt::format("goes to an item of what the schema says is {}", NamesOf(schema, here));
       if (IsOnly(schema, here, Kind::kArray))
         return fmt::format("goes to {} of an array; say of which item, [0] the first", Quoted(step.name));
-      return fmt::format("goes to {} of what the schema says is {}, which has none of that name{}", Quoted(step.name),
-                         NamesOf(schema, here), DidYouMean(step.name, names));
+      return fmt::format("goes to {} of what the schema says is {}, which has {}{}", Quoted(step.name),
+                         NamesOf(schema, here), names.empty() ? "no fields" : "none of that name",
+                         DidYouMean(step.name, names));
     }
     here = BranchesOf(schema, next);
   }
@@ -365,8 +366,13 @@ std::string AvroPlaceProblem(const AvroSchema& schema, const JsonPath& path, Fie
   }
   const auto fits = [&](uint32_t at) { return Fits(schema.types[at], type, unit); };
   if (std::ranges::any_of(here, fits)) return "";
+  const auto is_time = [&](uint32_t at) {
+    return schema.types[at].logical == Logical::kTimestampMillis || schema.types[at].logical == Logical::kTimestampMicros;
+  };
   const bool has_unit = type == FIELD_TIMESTAMP && unit != TIMESTAMP_TEXT;
   const auto fits_without = [&](uint32_t at) { return Fits(schema.types[at], type, TIMESTAMP_TEXT); };
+  if (has_unit && std::ranges::any_of(here, fits_without) && !std::ranges::any_of(here, is_time))
+    return fmt::format("has a unit, which only numbers have: the schema says {}", NamesOf(schema, here));
   if (has_unit && std::ranges::any_of(here, fits_without))
     return fmt::format("has a unit, and the schema says what it is: {}", NamesOf(schema, here));
   const auto fits_with = [&](uint32_t at) { return Fits(schema.types[at], type, TIMESTAMP_SECONDS); };

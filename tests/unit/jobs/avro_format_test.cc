@@ -506,6 +506,10 @@ TEST(AvroSchema, AFieldThatDoesNotFitIsRefused) {
   EXPECT_EQ(PlaceProblem("at", FIELD_TIMESTAMP, TIMESTAMP_SECONDS),
             "has a unit, and the schema says what it is: a timestamp-millis");
   EXPECT_EQ(PlaceProblem("price", FIELD_TEXT), "is no text: the schema says a double");
+  EXPECT_EQ(PlaceProblem("price.x", FIELD_TEXT), "goes to 'x' of what the schema says is a double, which has no fields");
+  EXPECT_EQ(PlaceProblem("tags[0]", FIELD_TIMESTAMP, TIMESTAMP_SECONDS),
+            "has a unit, which only numbers have: the schema says a string");
+  EXPECT_EQ(PlaceProblem("tags.x", FIELD_TEXT), "goes to 'x' of an array; say of which item, [0] the first");
   EXPECT_EQ(PlaceProblem("prices", FIELD_DECIMAL),
             "goes to 'prices' of what the schema says is a shop.Sale, which has none of that name (did you mean price?)");
   EXPECT_EQ(PlaceProblem("tags", FIELD_TEXT),
