@@ -234,9 +234,12 @@ absl::StatusOr<HeartbeatReply> ClusterMachine::OnHeartbeat(const HeartbeatReques
   for (const std::string& job_id : request.job_ids()) {
     const JobMachine* const job = FindOfStates(job_id);
     const bool is_known = job_of_states_.contains(job_id);
-    if ((is_known && job == nullptr) || (job != nullptr && job->job().finished)) {
+    JobMachine* const of = is_known ? nullptr : Find(JobIdOfStates(job_id));
+    // A refold that another journal has begun is over with its job.
+    const bool is_over = is_known ? job == nullptr : of == nullptr && job_of_states_.contains(JobIdOfStates(job_id));
+    if (is_over || (job != nullptr && job->job().finished)) {
       reply.add_dropped_job_ids(job_id);
-    } else if (JobMachine* const of = is_known ? nullptr : Find(JobIdOfStates(job_id)); of != nullptr) {
+    } else if (of != nullptr) {
       const Planning planning(this, actions);
       of->OnForked(absl::StrCat("worker ", request.worker_id()),
                    "has states of a refold of the job, which the journal does not know", now_us, actions);

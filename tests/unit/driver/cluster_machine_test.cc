@@ -248,6 +248,8 @@ TEST_F(ClusterMachineTest, ACancelledJobsRefoldIsDroppedAndNotShown) {
   ASSERT_TRUE(machine_.Cancel("job", &actions_).ok());
   JournalAll();
   EXPECT_THAT(Beat(0, {"id", "id.1"}).dropped_job_ids(), SizeIs(2));
+  EXPECT_THAT(Beat(0, {"id.2", "other.1"}).dropped_job_ids(), testing::ElementsAre("id.2"))
+      << "another journal has begun it, and the job is over all the same";
   EXPECT_FALSE(machine_.FindCancelled("job")->has_refold());
 }
 
