@@ -12,13 +12,16 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/kafka/wire_format.h"
 #include "common/kafka/wire_messages.h"
+#include "common/thread/mutex.h"
 #include "glog/logging.h"
 
 namespace tenfold {
@@ -45,7 +48,7 @@ std::string Nonce() {
 
 }  // namespace
 
-// A look-up, which the system may go on with after its object wants to end; then it is never freed.
+// A look-up, which the system may go on with after its object wants to end.
 struct WireSocket::LookUp {
   ~LookUp() { freeaddrinfo(request.ar_result); }
   // Begins at any of them, as the first one may hang and each connection has but one try.
@@ -79,7 +82,15 @@ WireSocket::WireSocket(const Address& broker, WireSession session)
 WireSocket::~WireSocket() {
   Close();
   if (state_ != State::kLookingUp || gai_error(&look_up_->request) != EAI_INPROGRESS) return;
-  if (gai_cancel(&look_up_->request) == EAI_NOTCANCELED) look_up_.release();
+  if (gai_cancel(&look_up_->request) == EAI_NOTCANCELED) Keep(std::move(look_up_));
+}
+
+void WireSocket::Keep(std::unique_ptr<LookUp> look_up) {
+  static Mutex* const mutex = new Mutex;
+  static auto* const kept = new std::vector<std::unique_ptr<LookUp>>;
+  const MutexLock lock(mutex);
+  std::erase_if(*kept, [](const auto& before) { return gai_error(&before->request) != EAI_INPROGRESS; });
+  kept->push_back(std::move(look_up));
 }
 
 void WireSocket::Close() {

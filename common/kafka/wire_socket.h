@@ -52,6 +52,8 @@ class WireSocket {
  private:
   enum class State { kLookingUp, kConnecting, kHandshaking, kLoggingIn, kOpen };
   struct LookUp;
+  // Keeps a look-up that the system goes on with, until another one is kept after it has ended. Thread-safe.
+  static void Keep(std::unique_ptr<LookUp> look_up);
   using Clock = std::chrono::steady_clock;
 
   // Begins to connect to the next of the addresses that were found.
