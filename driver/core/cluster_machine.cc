@@ -337,7 +337,7 @@ absl::Status ClusterMachine::Change(JournalRecord change, int64_t now_us, Action
                                                       job->job().finished ? " is finished" : " has failed",
                                                       ", and does not go on; cancel it and submit it anew"));
   }
-  // Who asks has compared the spec with one that the job may be about to leave.
+  // The request was compared with a spec that the job may be about to leave.
   if (job->is_ending_refold() && (change.has_job_updated() || change.has_refold_begun()))
     return absl::UnavailableError(absl::StrCat("the refold of job ", job->name(), " ends just now; ask again"));
   if (change.has_refold_begun()) {

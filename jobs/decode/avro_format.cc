@@ -222,14 +222,8 @@ bool AvroReader::ReadArray(uint32_t place, uint32_t type, size_t depth) {
   do {
     if (!ReadBlock(&items)) return false;
     for (uint64_t i = 0; i < items; ++i, ++index) {
-      uint32_t next = kNowhere;
-      if (place != kNowhere) {
-        for (const auto& [step, to] : places_[place].next) {
-          if (step.index && *step.index == index) next = to;
-        }
-      }
       lists_ = lists;
-      if (!ReadValue(next, schema_.types[type].types[0], depth + 1)) return false;
+      if (!ReadValue(NextItem(places_, place, index), schema_.types[type].types[0], depth + 1)) return false;
     }
   } while (items > 0);
   lists_ = outer;

@@ -45,7 +45,7 @@ class AvroReader {
 
   // Finds where the fields of records lead from the place.
   void FindWays(uint32_t place, uint32_t type);
-  // Of a record that a path goes through; nullptr if they are not found yet.
+  // Returns the ways of a record's fields from a place that a path goes through; nullptr if FindWays has not made them.
   const Way* WaysOf(uint32_t place, uint32_t type) const;
   // Each reads what begins at at_, of the type, which is at a place of paths or kNowhere. False for what is malformed.
   bool ReadValue(uint32_t place, uint32_t type, size_t depth);
@@ -85,7 +85,7 @@ class AvroReader {
   // Texts that no record has, and the items of lists, since the last Clear.
   std::deque<std::string> made_;
   std::deque<std::vector<RawValue>> items_;
-  // Of lists, by value, those of the record under way.
+  // The items of each value that is a list in the record under way.
   std::vector<std::vector<RawValue>*> items_of_;
 };
 

@@ -164,13 +164,8 @@ bool JsonReader::ReadArray(uint32_t place, size_t depth) {
   for (uint32_t index = 0; !Take(']'); ++index) {
     if (index > 0 && !Take(',')) return false;
     SkipBlanks();
-    uint32_t next = kNowhere;
-    for (const auto& [step, to] : place == kNowhere ? std::span<const std::pair<JsonPath::Step, uint32_t>>()
-                                                    : std::span(std::as_const(places_[place].next))) {
-      if (step.index == index) next = to;
-    }
     lists_ = lists;
-    if (!ReadValue(next, depth + 1)) return false;
+    if (!ReadValue(NextItem(places_, place, index), depth + 1)) return false;
     SkipBlanks();
   }
   lists_ = outer;

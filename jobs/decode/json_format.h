@@ -59,7 +59,7 @@ class JsonReader {
   // Texts with escapes in them, unescaped, and the items of lists, since the last Clear.
   std::deque<std::string> unescaped_;
   std::deque<std::vector<RawValue>> items_;
-  // Of lists, by value, those of the record under way.
+  // The items of each value that is a list in the record under way.
   std::vector<std::vector<RawValue>*> items_of_;
 };
 

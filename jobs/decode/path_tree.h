@@ -27,6 +27,15 @@ inline uint32_t NextPlace(const PathPlace& place, const JsonPath::Step& step) {
   return found == place.next.end() ? kNowhere : found->second;
 }
 
+// Where an item of an array leads to from the place, which may be nowhere.
+inline uint32_t NextItem(const std::vector<PathPlace>& places, uint32_t place, uint64_t index) {
+  if (place == kNowhere) return kNowhere;
+  for (const auto& [step, next] : places[place].next) {
+    if (step.index == index) return next;
+  }
+  return kNowhere;
+}
+
 // The first place is that of whole records.
 inline std::vector<PathPlace> MakePathTree(const std::vector<JsonPath>& paths) {
   std::vector<PathPlace> places(1);

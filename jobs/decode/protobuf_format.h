@@ -89,9 +89,9 @@ class ProtobufReader {
     // Which values stand here, and which are lists of all that is here.
     std::vector<uint32_t> values;
     std::vector<uint32_t> lists;
-    // What they are where the field is not set, but its message is there.
+    // The values here while the field is not set, but its message is there.
     RawValue unset;
-    // Of a message its type, and by the indexes of its fields where they lead to; empty if paths end here.
+    // The type of the message here, and the places that its fields lead to, by their indexes; empty if paths end here.
     uint32_t type = kNowhere;
     std::vector<uint32_t> fields;
     // What a field's value does, in the same order: it sets this one value, or none (kNowhere), or is not as simple

@@ -116,12 +116,16 @@ size_t AvroTree::Add(const Json& json, const std::string& space) {
     if (made.kind == "array") made.parts.push_back(Add(json.at("items"), space));
     if (made.kind == "map") made.parts.push_back(Add(json.at("values"), space));
     if (made.parts.empty() && !plain.contains(made.kind)) return Add(json.at("type"), space);
-    made.logical = TextOf(json, "logicalType");
-    made.precision = WholeOf(json, "precision");
-    made.scale = json.contains("scale") ? WholeOf(json, "scale") : 0;
+    SetLogical(json, &made);
   }
   types_.push_back(std::move(made));
   return types_.size() - 1;
+}
+
+void AvroTree::SetLogical(const Json& json, Type* type) {
+  type->logical = TextOf(json, "logicalType");
+  type->precision = WholeOf(json, "precision");
+  type->scale = json.contains("scale") ? WholeOf(json, "scale") : 0;
 }
 
 size_t AvroTree::AddNamed(const Json& json, const std::string& outer) {
@@ -140,9 +144,7 @@ size_t AvroTree::AddNamed(const Json& json, const std::string& outer) {
   if (made.kind == "enum") made.names = json.at("symbols").get<std::vector<std::string>>();
   if (made.kind == "fixed") {
     made.size = json.at("size").get<size_t>();
-    made.logical = TextOf(json, "logicalType");
-    made.precision = WholeOf(json, "precision");
-    made.scale = json.contains("scale") ? WholeOf(json, "scale") : 0;
+    SetLogical(json, &made);
   }
   if (made.kind == "record") {
     for (const Json& field : json.at("fields")) {

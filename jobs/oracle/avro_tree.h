@@ -45,6 +45,7 @@ class AvroTree {
   // Returns the place of the type. Names are those of types before it.
   size_t Add(const Json& json, const std::string& space);
   size_t AddNamed(const Json& json, const std::string& space);
+  static void SetLogical(const Json& json, Type* type);
   // Each takes what it reads off the rest. False for what is malformed.
   bool ReadType(size_t index, size_t depth, Rest* rest, JsonNode* node) const;
   bool ReadItems(const Type& type, size_t depth, Rest* rest, JsonNode* node) const;

@@ -74,9 +74,9 @@ std::string HeldBackText(const JobStatus& status) {
 }
 
 // What it says of another spec's states.
-std::string RefoldText(const JobStatus& status) {
+std::string RefoldText(const JobStatus& status, std::string_view before = "; ") {
   const std::string text = RefoldStatusText(status);
-  return text.empty() ? "" : "; the refold for another spec " + text;
+  return text.empty() ? "" : fmt::format("{}the refold for another spec {}", before, text);
 }
 
 Json RefoldJson(const RefoldStatus& refold) {
@@ -198,7 +198,7 @@ std::string ReasonText(const JobStatus& status) {
   if (status.state() == JOB_PAUSED) return "since " + FormatTime(status.paused_at_us());
   if (status.state() == JOB_FAILED) return status.failure();
   const std::string waiting = WaitingText(status.waiting());
-  return waiting.empty() && status.has_refold() ? "the refold for another spec " + RefoldStatusText(status) : waiting;
+  return waiting.empty() && status.has_refold() ? RefoldText(status, "") : waiting;
 }
 
 Json JobSummaryJson(const JobStatus& status) {
