@@ -48,6 +48,9 @@ inline constexpr size_t kMaxPatternBytes = 4 << 10;
 inline constexpr size_t kMaxJsonDepth = 64;
 // The file of a schema that records are written by, or of descriptors.
 inline constexpr size_t kMaxSchemaBytes = 256 << 10;
+// How many schemas of a registry the records of a job may name, and the bytes of all of them.
+inline constexpr size_t kMaxSchemas = 1000;
+inline constexpr size_t kMaxSchemasBytes = 4 << 20;
 // How many values a record may have by its schema, of which some take no bytes.
 constexpr size_t MaxSchemaValues(size_t record_bytes) { return 1000 + 16 * record_bytes; }
 // How deep files of descriptors may import each other.

@@ -141,6 +141,12 @@ void Driver::LogJob(const JournalRecord& record, const ClusterMachine& cluster) 
     LOG(ERROR) << name(record.refold_ended().job_id())
                << " goes on with its spec, as it cannot be refolded: " << record.refold_ended().reason();
   }
+  if (record.has_schema_learned()) {
+    const SchemaLearned& learned = record.schema_learned();
+    LOG(INFO) << name(learned.job_id()) << " has learned schema " << learned.schema().id()
+              << (learned.schema().avro().empty() ? absl::StrCat(": ", learned.schema().problem(), ", its records are bad")
+                                                  : "");
+  }
   if (record.has_job_paused()) LOG(INFO) << name(record.job_paused().job_id()) << " is paused";
   if (record.has_job_resumed()) LOG(INFO) << name(record.job_resumed().job_id()) << " goes on";
   if (record.has_job_cancelled()) LOG(INFO) << name(record.job_cancelled().job_id()) << " is cancelled";
@@ -248,6 +254,7 @@ Driver::JobParts Driver::TakeReplaced(const JobMachine& machine) {
   absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, LogOf(job.spec), stop_.get_token());
   if (!topics.ok()) {
     replaced.topics = std::move(parts.topics);
+    replaced.registry = std::move(parts.registry);
     if (parts.sinks != nullptr) replaced.sinks = std::move(parts.sinks);
     parts_.erase(it);
     return replaced;
@@ -296,6 +303,22 @@ void Driver::Do(const FindPartitions& find) {
     PostFound(find.job_id, asked, found);
   };
   topics->FindPartitions(job->job().partitions, done);
+}
+
+void Driver::Do(const AskSchema& ask) {
+  const JobMachine* job = cluster_.FindJob(ask.job_id);
+  if (job == nullptr) return;
+  const auto done = [this, ask](const absl::StatusOr<LearnedSchema>& answer) {
+    Post([ask, answer](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
+      cluster->OnSchema(ask, answer, now_us, actions);
+    });
+  };
+  if (absl::Status opened = OpenJob(*job); !opened.ok()) return done(absl::UnavailableError(opened.message()));
+  const bool is_of_refold = job->refold() != nullptr && job->refold()->job().states_id == ask.states_id;
+  const JobSpec& spec = is_of_refold ? job->refold()->job().spec : job->job().spec;
+  std::shared_ptr<RegistryClient>& registry = parts_.at(ask.job_id).registry;
+  if (registry == nullptr) registry = std::make_shared<RegistryClient>(options_.property_dirs, stop_.get_token());
+  registry->Ask(spec.registry(), ask.id, done);
 }
 
 void Driver::PostFound(const std::string& job_id, std::weak_ptr<JobTopics> asked,

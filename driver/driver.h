@@ -29,6 +29,7 @@
 #include "driver/job_topics.h"
 #include "driver/journal/journal.h"
 #include "driver/journal/journal_writer.h"
+#include "driver/registry_client.h"
 #include "driver/sinks/job_sinks.h"
 #include "driver/worker_client.h"
 
@@ -81,6 +82,8 @@ class Driver {
     std::shared_ptr<JobTopics> topics;
     // Null while an update replaces them.
     std::shared_ptr<JobSinks> sinks;
+    // Null before its first question.
+    std::shared_ptr<RegistryClient> registry;
     // The spec that both were made of, and how many refolds had switched then.
     JobSpec spec;
     uint32_t fold = 0;
@@ -112,6 +115,7 @@ class Driver {
   void Do(const Send<Request>& send);
   void Do(const QueryEnds& query);
   void Do(const FindPartitions& find);
+  void Do(const AskSchema& ask);
   void Do(const QuerySinks& query);
   void Do(const AppendRecord& append);
   void Do(const CompareLineage& compare);

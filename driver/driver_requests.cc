@@ -304,6 +304,10 @@ absl::StatusOr<GetBatchReply> Driver::GetBatch(const GetBatchRequest& request, c
     *spec.mutable_source() = job.spec.source();
     *reply.mutable_spec() = WithoutSecrets(spec);
     reply.set_brokers(job.brokers());
+    if (request.with_schemas()) {
+      const std::vector<LearnedSchema>& schemas = job.SchemasOf(reply.batch());
+      reply.mutable_schemas()->Add(schemas.begin(), schemas.end());
+    }
     reply.mutable_partitions()->Add(job.partitions.begin(), job.partitions.end());
     reply.set_lag((*machine)->lag());
     (*machine)->ends().AddStuck(reply.mutable_stuck());

@@ -128,6 +128,9 @@ absl::StatusOr<AssignReply> WorkerJob::Handle(const AssignRequest& request) {
 }
 
 absl::Status WorkerJob::DoAssign(const AssignRequest& request, JobCore::AssignPlan* plan, std::vector<uint32_t>* unsound) {
+  absl::StatusOr<std::shared_ptr<const LearnedSchemas>> schemas = ReadLearnedSchemas(request.schemas());
+  if (!schemas.ok()) return schemas.status();
+  sums_schemas_ = prepare_schemas_ = *std::move(schemas);
   sums_wal_ = prepare_wal_ = request.spec().wal();
   if (!plan->leave.empty() || !plan->join.empty()) sums_.ForgetChanges();
   if (absl::Status made = MakeFoldTasks(request); !made.ok()) return made;
@@ -388,6 +391,7 @@ absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
   options.budget = absl::Milliseconds(request.budget_ms());
   options.memory = options_.memory().sums;
   options.exact = request.exact();
+  options.schemas = sums_schemas_;
   if (request.has_closed_through()) options.closed_through = request.closed_through();
   options.stop = [&] {
     MutexLock lock(&core_mutex_);
@@ -403,6 +407,7 @@ absl::StatusOr<FoldReply> WorkerJob::Handle(const FoldRequest& request) {
   reply.mutable_times()->set_fold_us(MicrosSince(start));
   reply.mutable_times()->set_wait_us(static_cast<uint64_t>(absl::ToInt64Microseconds(outcome.waited)));
   SetWaiting(outcome, &reply);
+  reply.mutable_needs_schemas()->Add(outcome.needs_schemas.begin(), outcome.needs_schemas.end());
   if (outcome.reader.kind() != READER_UNKNOWN) *reply.mutable_reader() = outcome.reader;
   const absl::Time persist = absl::Now();
   if (absl::Status taken = PersistAndAdd(&outcome, request.id().lineage(), &reply); !taken.ok()) return taken;
@@ -461,6 +466,7 @@ absl::StatusOr<PrepareReply> WorkerJob::Handle(const PrepareRequest& request) {
   options.budget = absl::Milliseconds(request.budget_ms());
   options.memory = options_.memory().preparation;
   options.exact = true;
+  options.schemas = prepare_schemas_;
   options.stop = [&] { return stopping_ || assign_waits_; };
   FoldOutcome outcome = prepare_task_->Fold(ranges, options);
   PrepareReply reply;
@@ -469,6 +475,7 @@ absl::StatusOr<PrepareReply> WorkerJob::Handle(const PrepareRequest& request) {
     return reply;
   }
   SetWaiting(outcome, &reply);
+  reply.mutable_needs_schemas()->Add(outcome.needs_schemas.begin(), outcome.needs_schemas.end());
   if (absl::Status persisted = Persist(&outcome, prepare_wal_, request.id().lineage()); !persisted.ok()) return persisted;
   FaultPoint("worker.prepared");
   MutexLock lock(&core_mutex_);

@@ -111,6 +111,9 @@ class WorkerJob {
   // The spec of the present assignment, a copy for each lane.
   WalMode sums_wal_ ABSL_GUARDED_BY(sums_mutex_) = WAL_SYNC;
   WalMode prepare_wal_ ABSL_GUARDED_BY(prepare_mutex_) = WAL_SYNC;
+  // The same of what it says of schemas.
+  std::shared_ptr<const LearnedSchemas> sums_schemas_ ABSL_GUARDED_BY(sums_mutex_);
+  std::shared_ptr<const LearnedSchemas> prepare_schemas_ ABSL_GUARDED_BY(prepare_mutex_);
 
   mutable Mutex core_mutex_ ABSL_ACQUIRED_AFTER(sums_mutex_, prepare_mutex_);
   JobCore core_ ABSL_GUARDED_BY(core_mutex_);

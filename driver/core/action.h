@@ -63,6 +63,15 @@ struct FindPartitions {
   std::string job_id;
 };
 
+// Asks the job's registry for a schema. Answered by OnSchema: with what it says, NOT_FOUND, with a clause on why, if it has
+// none by the id, or the trouble with it.
+struct AskSchema {
+  std::string job_id;
+  // Whose records name it; their spec says where the registry is.
+  std::string states_id;
+  uint32_t id = 0;
+};
+
 // Asks which batch the slowest sink of the job has taken. Answered by OnSinks.
 struct QuerySinks {
   std::string job_id;
@@ -94,7 +103,7 @@ struct CloseJob {
 
 using Action =
     std::variant<Send<PingRequest>, Send<AssignRequest>, Send<PrepareRequest>, Send<FoldRequest>, Send<LookUpRequest>,
-                 QueryEnds, FindPartitions, QuerySinks, AppendRecord, CompareLineage, PublishBatch, CloseJob>;
+                 QueryEnds, FindPartitions, AskSchema, QuerySinks, AppendRecord, CompareLineage, PublishBatch, CloseJob>;
 using Actions = std::vector<Action>;
 
 }  // namespace tenfold

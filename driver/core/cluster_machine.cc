@@ -34,6 +34,8 @@ const std::string& JobIdOf(const JournalRecord& record) {
       return record.refold_begun().job_id();
     case JournalRecord::kRefoldSwitched:
       return record.refold_switched().job_id();
+    case JournalRecord::kSchemaLearned:
+      return record.schema_learned().job_id();
     case JournalRecord::kRefoldEnded:
       return record.refold_ended().job_id();
     case JournalRecord::kJobFailed:
@@ -374,6 +376,13 @@ void ClusterMachine::OnPartitions(const std::string& job_id, const absl::StatusO
   NotePause(now_us);
   const Planning planning(this, actions);
   if (JobMachine* job = Find(job_id)) job->OnPartitions(found, now_us, actions);
+}
+
+void ClusterMachine::OnSchema(const AskSchema& asked, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us,
+                              Actions* actions) {
+  NotePause(now_us);
+  const Planning planning(this, actions);
+  if (JobMachine* job = Find(asked.job_id)) job->OnSchema(asked, answer, now_us, actions);
 }
 
 void ClusterMachine::OnForked(const std::string& job_id, const std::string& who, const std::string& knows, int64_t now_us,

@@ -56,6 +56,7 @@ class ClusterMachine {
 
   // Events of one job; those of a job that is gone are ignored.
   void OnEnds(const QueryEnds& query, const Ends& ends, int64_t now_us, Actions* actions);
+  void OnSchema(const AskSchema& asked, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us, Actions* actions);
   void OnPartitions(const std::string& job_id, const absl::StatusOr<FoundPartitions>& found, int64_t now_us,
                     Actions* actions);
   void OnForked(const std::string& job_id, const std::string& who, const std::string& knows, int64_t now_us,

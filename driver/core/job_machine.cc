@@ -32,6 +32,7 @@ JobMachine::JobMachine(const ClusterView* cluster, const JobSubmitted& submitted
       acks_(cluster, &job_),
       moves_(cluster, &job_, &acks_),
       search_(&job_),
+      schemas_(&job_),
       ends_(&job_),
       merge_(std::make_unique<BatchMerge>(
           MergeOptionsOf(submitted.spec(), cluster->options.merge_floor, cluster->merge_memory))),
@@ -52,15 +53,25 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
   ending_refold_ = false;
   const BatchCommitted before = record.has_batch_committed() ? std::exchange(job_.last_batch, {}) : BatchCommitted();
   if (record.has_job_updated()) SetResult(record.job_updated().spec());
-  const bool is_of_refold = record.has_shards_assigned() && !record.shards_assigned().states_id().empty();
+  // Of what is said of states, the refold gets what is of its own.
+  const bool is_of_refold = IsOfRefold(record);
+  const bool is_of_states = record.has_shards_assigned() || record.has_schema_learned();
   if (!is_of_refold) job_.Apply(record);
-  if (refold_ != nullptr && is_of_refold == record.has_shards_assigned()) refold_->Apply(record);
+  if (refold_ != nullptr && is_of_refold == is_of_states) refold_->Apply(record);
   switch (record.kind_case()) {
     case JournalRecord::kPartitionsAdded:
       replies_.Resize(job_.partitions.size());
       // Every owner has to be told of the new partitions, by requests that come after all that name fewer.
       acks_.Clear();
       ++attempt_number_;
+      next_start_us_ = live ? now_us : 0;
+      break;
+    case JournalRecord::kSchemaLearned:
+      // Every worker has to be told of it, by requests that come after all that do not.
+      ++attempt_number_;
+      if (is_of_refold) break;
+      schemas_.OnLearned(record.schema_learned().schema().id());
+      acks_.Clear();
       next_start_us_ = live ? now_us : 0;
       break;
     case JournalRecord::kShardsAssigned:
@@ -204,15 +215,28 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
       for (Partition& partition : found) *added->add_partitions() = std::move(partition);
       return Append(std::move(record), actions);
     }
+    if (const std::string failure = schemas_.Failure(); !failure.empty()) return Fail(failure, actions);
+    if (std::optional<LearnedSchema> schema = schemas_.Take()) {
+      JournalRecord record;
+      record.mutable_schema_learned()->set_job_id(job_.job_id);
+      *record.mutable_schema_learned()->mutable_schema() = *std::move(schema);
+      return Append(std::move(record), actions);
+    }
     if (std::optional<JournalRecord> record = NextOfRefold(now_us)) return Append(*std::move(record), actions);
     if (now_us >= next_start_us_) job_.IsPaused() ? LookAtEnds(now_us, actions) : BeginAttempt(now_us, actions);
   }
   if (search_.Begin(now_us)) actions->push_back(FindPartitions{job_.job_id});
+  Ask(job_, &schemas_, now_us, actions);
   AssignOutsideAttempt(job_, &acks_, actions);
   Prepare(job_, &moves_, now_us, actions);
   if (refold_ == nullptr) return;
+  Ask(refold_->job(), &refold_->schemas(), now_us, actions);
   AssignOutsideAttempt(refold_->job(), &refold_->acks(), actions);
   Prepare(refold_->job(), &refold_->moves(), now_us, actions);
+}
+
+void JobMachine::Ask(const JournalledJob& job, SchemaSearch* schemas, int64_t now_us, Actions* actions) {
+  for (const uint32_t id : schemas->Begin(now_us)) actions->push_back(AskSchema{job.job_id, job.states_id, id});
 }
 
 void JobMachine::Prepare(const JournalledJob& job, ShardMoves* moves, int64_t now_us, Actions* actions) {
@@ -240,9 +264,9 @@ void JobMachine::AssignOutsideAttempt(const JournalledJob& job, AssignmentAcks* 
 
 int64_t JobMachine::NextTimeUs() const {
   if (appending_ || job_.IsOver()) return kNever;
-  int64_t next = search_.NextTimeUs();
+  int64_t next = std::min(search_.NextTimeUs(), schemas_.NextTimeUs());
   if (attempt_.phase == PHASE_IDLE) next = std::min(next, next_start_us_);
-  if (refold_ != nullptr) next = std::min(next, refold_->acks().NextTimeUs());
+  if (refold_ != nullptr) next = std::min({next, refold_->acks().NextTimeUs(), refold_->schemas().NextTimeUs()});
   return std::min(next, acks_.NextTimeUs());
 }
 
@@ -265,7 +289,8 @@ void JobMachine::OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<A
   if (id.job_id() != job_.states_id) return OnRefoldReply(sent, reply, now_us, actions);
   acks_.SetAnswered(sent.worker);
   if (job_.IsOver() || id.epoch() != cluster_->epoch || id.assignment() != job_.assignment_number ||
-      sent.request.partitions_size() != static_cast<int>(job_.partitions.size()) || id.attempt() < spec_attempt_) {
+      sent.request.partitions_size() != static_cast<int>(job_.partitions.size()) ||
+      sent.request.schemas_size() != static_cast<int>(job_.schemas.size()) || id.attempt() < spec_attempt_) {
     return Advance(now_us, actions);
   }
   const bool awaited = IsAwaited(PHASE_ASSIGN, sent.worker, id);
@@ -327,6 +352,7 @@ void JobMachine::OnReply(const Send<FoldRequest>& sent, const absl::StatusOr<Fol
     return Advance(now_us, actions);
   }
   if (reply->has_failure()) return Fail(reply->failure().reason(), actions);
+  schemas_.Need(reply->needs_schemas());
   absl::Status fits = merge().CheckReply(attempt_.PlaceOf(sent.worker), *reply);
   if (fits.ok()) fits = attempt_.Take(sent.worker, *reply);
   if (!fits.ok()) {
@@ -346,6 +372,7 @@ void JobMachine::OnFolded(int64_t now_us, Actions* actions) {
       return Doubt(*shard, job_.assignment[*shard].owner(), now_us, actions);
   }
   Waiting stuck = attempt_.Stuck(job_);
+  if (stuck.kind() == WAITING_NOT) stuck = schemas_.waiting();
   Waiting unfit = attempt_.Unfit(job_);
   if (attempt_.replays) return OnReplayed(stuck.kind() == WAITING_NOT ? unfit : stuck, now_us);
   if (unfit.kind() != WAITING_NOT) {
@@ -356,8 +383,9 @@ void JobMachine::OnFolded(int64_t now_us, Actions* actions) {
     const bool is_stuck = attempt_.plan.lag > 0;
     if (is_stuck && stuck.kind() == WAITING_NOT) stuck = WaitingForKafka(job_.brokers());
     const int64_t interval_us = int64_t{job_.spec.batch_interval_ms()} * 1000;
-    const int64_t retry_us =
-        is_stuck ? now_us + kRetryUs : NextStart(attempt_.started_us, now_us, interval_us, /*backlog=*/false);
+    const int64_t retry_us = stuck.kind() == WAITING_SCHEMA ? now_us + kRetryKafkaUs
+                             : is_stuck                     ? now_us + kRetryUs
+                                        : NextStart(attempt_.started_us, now_us, interval_us, /*backlog=*/false);
     return EndAttempt(std::move(stuck), now_us, retry_us);
   }
 
@@ -423,6 +451,7 @@ void JobMachine::OnReply(const Send<PrepareRequest>& sent, const absl::StatusOr<
   if (sent.request.id().job_id() != job_.states_id) return OnRefoldReply(sent, reply, now_us, actions);
   const ShardMoves::Prepared prepared = moves_.OnReply(sent.worker, sent.request, reply, now_us);
   if (!prepared.counts) return;
+  if (reply.ok()) schemas_.Need(reply->needs_schemas());
   // Nothing is decided while a record is being journalled; the shard is found doubtful, or ownerless, again.
   if (CanDecide() && prepared.orphaned) return Fail(prepared.failure, actions);
   if (CanDecide() && prepared.doubtful) Doubt(*prepared.doubtful, sent.worker, now_us, actions);
@@ -483,6 +512,15 @@ void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int6
   } else if (!search_.compacted().empty() && attempt_.phase != PHASE_IDLE && CanDecide()) {
     EndAttempt({}, now_us, now_us);
   }
+  Advance(now_us, actions);
+}
+
+void JobMachine::OnSchema(const AskSchema& asked, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us,
+                          Actions* actions) {
+  if (job_.IsOver()) return;
+  if (asked.states_id == job_.states_id) schemas_.OnAnswer(asked.id, answer, now_us);
+  if (refold_ != nullptr && asked.states_id == refold_->job().states_id)
+    refold_->schemas().OnAnswer(asked.id, answer, now_us);
   Advance(now_us, actions);
 }
 

@@ -29,6 +29,7 @@
 #include "driver/core/partition_ends.h"
 #include "driver/core/partition_search.h"
 #include "driver/core/refold.h"
+#include "driver/core/schema_search.h"
 #include "driver/core/shard_moves.h"
 #include "driver/merge/batch_merge.h"
 #include "jobs/plan/plan.h"
@@ -56,6 +57,7 @@ class JobMachine {
   void OnPaused(int64_t paused_us);
   void OnEnds(uint64_t query, const Ends& ends, int64_t now_us, Actions* actions);
   void OnPartitions(const absl::StatusOr<FoundPartitions>& found, int64_t now_us, Actions* actions);
+  void OnSchema(const AskSchema& asked, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us, Actions* actions);
   // `slowest` is the sink that has taken the fewest batches.
   void OnSinks(const SinkStatus& slowest, int64_t now_us, Actions* actions);
   void OnReply(const Send<AssignRequest>& sent, const absl::StatusOr<AssignReply>& reply, int64_t now_us, Actions* actions);
@@ -142,6 +144,7 @@ class JobMachine {
   // part in the attempt.
   void AssignOutsideAttempt(const JournalledJob& job, AssignmentAcks* acks, Actions* actions);
   void Prepare(const JournalledJob& job, ShardMoves* moves, int64_t now_us, Actions* actions);
+  static void Ask(const JournalledJob& job, SchemaSearch* schemas, int64_t now_us, Actions* actions);
   // The record that the refold needs next, if there is one.
   std::optional<JournalRecord> NextOfRefold(int64_t now_us);
   // The refold has switched: what was known of the former states is void.
@@ -183,6 +186,7 @@ class JobMachine {
   ShardMoves moves_;
   std::unique_ptr<Refold> refold_;
   PartitionSearch search_;
+  SchemaSearch schemas_;
   PartitionEnds ends_;
   // Of the spec's result; never null.
   std::unique_ptr<BatchMerge> merge_;

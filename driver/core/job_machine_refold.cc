@@ -30,7 +30,8 @@ void JobMachine::OnRefoldReply(const Send<AssignRequest>& sent, const absl::Stat
   refold_->acks().SetAnswered(sent.worker);
   refold_->NoteTrouble(sent.worker, reply.status().message());
   const bool is_present = id.epoch() == cluster_->epoch && id.assignment() == job.assignment_number &&
-                          sent.request.partitions_size() == static_cast<int>(job.partitions.size());
+                          sent.request.partitions_size() == static_cast<int>(job.partitions.size()) &&
+                          sent.request.schemas_size() == static_cast<int>(job.schemas.size());
   if (!reply.ok()) {
     NoteRefusal(sent.worker, reply.status());
     refold_->acks().Rest(sent.worker, now_us);
@@ -49,6 +50,7 @@ void JobMachine::OnRefoldReply(const Send<PrepareRequest>& sent, const absl::Sta
   const size_t end = std::min(prepared.failure.find(", from which"), prepared.failure.find(". Cancel the job"));
   if (!prepared.failure.empty()) refold_->NoteFailure(prepared.failure.substr(0, end));
   if (prepared.counts) refold_->NoteTrouble(sent.worker, reply.ok() ? reply->waiting().detail() : reply.status().message());
+  if (prepared.counts && reply.ok()) refold_->schemas().Need(reply->needs_schemas());
   if (prepared.counts) Advance(now_us, actions);
 }
 
@@ -59,6 +61,7 @@ void JobMachine::ApplySwitch(const RefoldSwitched& switched) {
   windows_ = JobWindows(job_.spec);
   acks_ = AssignmentAcks(cluster_, &job_);
   moves_ = ShardMoves(cluster_, &job_, &acks_);
+  schemas_ = SchemaSearch(&job_);
   search_.Restart();
   ends_.ForgetTruncated();
   replies_ = LastReplies(job_.partitions.size());

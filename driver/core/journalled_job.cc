@@ -16,6 +16,10 @@ const std::string& BrokersOf(const JobSpec& spec, const std::string& driver_brok
   return spec.source().brokers().empty() ? driver_brokers : spec.source().brokers();
 }
 
+bool IsOfRefold(const JournalRecord& record) {
+  return !record.shards_assigned().states_id().empty() || !record.schema_learned().states_id().empty();
+}
+
 std::string RefoldStatesId(const std::string& job_id, const std::string& random_id) {
   return absl::StrCat(job_id, ".", random_id);
 }
@@ -56,6 +60,9 @@ void JournalledJob::Apply(const JournalRecord& record) {
       sinks_after.assign(record.job_updated().sinks_after().begin(), record.job_updated().sinks_after().end());
       refold_failure.clear();
       break;
+    case JournalRecord::kSchemaLearned:
+      schemas.push_back(record.schema_learned().schema());
+      break;
     case JournalRecord::kRefoldBegun:
       refold_failure.clear();
       break;
@@ -85,6 +92,10 @@ void JournalledJob::Apply(const JournalRecord& record) {
 
 JournalledJob JournalledJob::Refolded(const RefoldBegun& begun) const {
   JournalledJob refolded = *this;
+  // What was unknown may have been registered since. Ids of another registry are others.
+  const bool same_registry = spec.registry().url() == begun.spec().registry().url();
+  std::erase_if(refolded.schemas, [&](const LearnedSchema& schema) { return !same_registry || schema.avro().empty(); });
+  refolded.former_schemas.push_back(schemas);
   refolded.former_specs.push_back(std::exchange(refolded.spec, begun.spec()));
   refolded.states_id = begun.states_id();
   refolded.sinks_after.assign(begun.sinks_after().begin(), begun.sinks_after().end());
@@ -95,9 +106,14 @@ JournalledJob JournalledJob::Refolded(const RefoldBegun& begun) const {
 }
 
 void JournalledJob::Switch(const JournalledJob& refolded, const RefoldSwitched& switched) {
+  std::vector<LearnedSchema> present_schemas = std::move(schemas);
   spec = refolded.spec;
   states_id = refolded.states_id;
+  schemas = refolded.schemas;
   former_specs = refolded.former_specs;
+  former_schemas = refolded.former_schemas;
+  // The refold's are as they were when it began.
+  former_schemas.back() = std::move(present_schemas);
   sinks_after.assign(switched.sinks_after().begin(), switched.sinks_after().end());
   assignment = refolded.assignment;
   for (ShardAssignment& shard : assignment) {
@@ -165,6 +181,10 @@ bool JournalledJob::IsComplete() const {
   return true;
 }
 
+bool JournalledJob::Knows(uint32_t schema) const {
+  return std::ranges::any_of(schemas, [&](const LearnedSchema& known) { return known.id() == schema; });
+}
+
 std::string JournalledJob::Name(uint32_t partition) const {
   return absl::StrCat(partitions[partition].topic(), "[", partitions[partition].partition(), "]");
 }
@@ -175,6 +195,7 @@ AssignRequest JournalledJob::MakeAssign(const std::string& worker, RequestId id)
   *request.mutable_spec() = spec;
   request.set_brokers(brokers());
   request.mutable_partitions()->Add(partitions.begin(), partitions.end());
+  request.mutable_schemas()->Add(schemas.begin(), schemas.end());
   for (uint32_t s = 0; s < assignment.size(); ++s) {
     if (assignment[s].owner() == worker) request.add_owned(s);
     if (assignment[s].next_owner() == worker) request.add_prepared(s);

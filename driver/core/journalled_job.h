@@ -19,6 +19,9 @@ namespace tenfold {
 // Returns the brokers that a job with this spec reads from: its own or, if it names none, the driver's.
 const std::string& BrokersOf(const JobSpec& spec, const std::string& driver_brokers);
 
+// Whether the record is of the states that a refold builds alone.
+bool IsOfRefold(const JournalRecord& record);
+
 // The id of the states that a refold builds, and the id of the job that such states, or those of its first fold, are of.
 std::string RefoldStatesId(const std::string& job_id, const std::string& random_id);
 std::string JobIdOfStates(const std::string& states_id);
@@ -27,7 +30,7 @@ struct JournalledJob {
   // `driver_brokers` are those of jobs whose spec names none.
   JournalledJob(const JobSubmitted& submitted, int64_t submitted_at_us, std::string driver_brokers);
 
-  // A record of this job, in the journal's order, but one of a refold's states.
+  // A record of this job, in the journal's order, but one of a refold's states (IsOfRefold).
   void Apply(const JournalRecord& record);
   // The job as it is once the refold switches, with no shard assigned yet. It gets every record of the job meanwhile, and
   // assignments of these states in place of the job's.
@@ -74,6 +77,11 @@ struct JournalledJob {
   const google::protobuf::RepeatedPtrField<Digest>& Digests() const;
   // How many refolds have switched.
   uint32_t fold() const { return static_cast<uint32_t>(former_specs.size()); }
+  bool Knows(uint32_t schema) const;
+  // What was known of the registry's schemas when the batch was made, and maybe more.
+  const std::vector<LearnedSchema>& SchemasOf(const BatchCommitted& batch) const {
+    return batch.fold() < former_schemas.size() ? former_schemas[batch.fold()] : schemas;
+  }
   // The spec that was the job's when the batch was made, but for what the batch says itself (jobs/spec/batch_spec.h).
   const JobSpec& SpecOf(const BatchCommitted& batch) const {
     return batch.fold() < former_specs.size() ? former_specs[batch.fold()] : spec;
@@ -86,8 +94,11 @@ struct JournalledJob {
   JobSpec spec;
   // What workers call the job whose states make its batches.
   std::string states_id;
-  // The specs of earlier folds, the first at first.
+  // What its registry said of schemas, in the order of the journal, each once.
+  std::vector<LearnedSchema> schemas;
+  // The specs of earlier folds, the first at first, and what was known of schemas.
   std::vector<JobSpec> former_specs;
+  std::vector<std::vector<LearnedSchema>> former_schemas;
   // As in the last RefoldSwitched, and the last window of the present spec that ends until then.
   std::optional<int64_t> closed_until_us;
   std::optional<int64_t> closed_before;

@@ -14,7 +14,8 @@ Refold::Refold(const ClusterView* cluster, const JournalledJob& job, const Refol
       begun_at_us_(begun_at_us),
       job_(job.Refolded(begun)),
       acks_(cluster, &job_),
-      moves_(cluster, &job_, &acks_, ShardMoves::Purpose::kRefold) {}
+      moves_(cluster, &job_, &acks_, ShardMoves::Purpose::kRefold),
+      schemas_(&job_) {}
 
 void Refold::Apply(const JournalRecord& record) {
   job_.Apply(record);
@@ -23,17 +24,25 @@ void Refold::Apply(const JournalRecord& record) {
     troubles_.clear();
   }
   if (record.has_batch_committed()) moves_.OnBatch();
-  if (!record.has_partitions_added()) return;
+  if (record.has_schema_learned()) schemas_.OnLearned(record.schema_learned().schema().id());
   // Every worker has to be told of them, by requests that come after all that name fewer.
-  acks_.Clear();
-  moves_.OnPartitionsAdded();
+  if (record.has_schema_learned() || record.has_partitions_added()) acks_.Clear();
+  if (record.has_partitions_added()) moves_.OnPartitionsAdded();
 }
 
-std::optional<JournalRecord> Refold::Next(bool may_switch, int64_t now_us) const {
+std::optional<JournalRecord> Refold::Next(bool may_switch, int64_t now_us) {
   JournalRecord record;
+  if (failure_.empty()) failure_ = schemas_.Failure();
   if (const std::string reason = failure_.empty() ? moves_.CannotRefold() : failure_; !reason.empty()) {
     record.mutable_refold_ended()->set_job_id(job_.job_id);
     record.mutable_refold_ended()->set_reason(reason);
+    return record;
+  }
+  if (std::optional<LearnedSchema> schema = schemas_.Take()) {
+    SchemaLearned* const learned = record.mutable_schema_learned();
+    learned->set_job_id(job_.job_id);
+    learned->set_states_id(job_.states_id);
+    *learned->mutable_schema() = *std::move(schema);
     return record;
   }
   if (const std::optional<std::vector<ShardAssignment>> plan = moves_.Plan(now_us)) {
@@ -65,6 +74,8 @@ RefoldStatus Refold::Status() const {
   *status.mutable_spec() = WithoutSecrets(job_.spec);
   status.set_since_us(begun_at_us_);
   *status.mutable_progress() = moves_.WholeProgress();
+  if (const Waiting waiting = schemas_.waiting(); waiting.kind() != WAITING_NOT)
+    status.set_problem(absl::StrCat("the registry ", waiting.subject(), " is yet to tell of ", waiting.detail()));
   for (const auto& [worker, trouble] : troubles_) status.set_problem(absl::StrCat("worker ", worker, ": ", trouble));
   for (uint32_t s = 0; s < job_.Shards(); ++s) {
     const bool given = s < job_.assignment.size() && !job_.assignment[s].next_owner().empty();

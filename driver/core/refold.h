@@ -15,6 +15,7 @@
 #include "driver/core/cluster_view.h"
 #include "driver/core/journalled_job.h"
 #include "driver/core/partition_search.h"
+#include "driver/core/schema_search.h"
 #include "driver/core/shard_moves.h"
 #include "journal.pb.h"
 
@@ -30,9 +31,9 @@ class Refold {
 
   // A record of the job, after the refold began: an assignment is one of its states.
   void Apply(const JournalRecord& record);
-  // The record that the refold needs next: another assignment, its end if it cannot be done, or the switch once every shard
-  // is there, if the job `may_switch`; nullopt if it has to wait.
-  std::optional<JournalRecord> Next(bool may_switch, int64_t now_us) const;
+  // The record that the refold needs next: a schema that was learned, another assignment, its end if it cannot be done, or
+  // the switch once every shard is there, if the job `may_switch`; nullopt if it has to wait.
+  std::optional<JournalRecord> Next(bool may_switch, int64_t now_us);
   // The log cannot be folded from the start, for this reason.
   void NoteFailure(const std::string& reason) { failure_ = reason; }
   // What a worker says that it waits for or cannot do, or "" if it goes on.
@@ -43,6 +44,7 @@ class Refold {
   const JournalledJob& job() const { return job_; }
   AssignmentAcks& acks() { return acks_; }
   ShardMoves& moves() { return moves_; }
+  SchemaSearch& schemas() { return schemas_; }
 
  private:
   const ClusterView* const cluster_;
@@ -50,6 +52,7 @@ class Refold {
   JournalledJob job_;
   AssignmentAcks acks_;
   ShardMoves moves_;
+  SchemaSearch schemas_;
   std::string failure_;
   // By worker id.
   std::map<std::string, std::string> troubles_;

@@ -253,6 +253,7 @@ int Verify(const CliGlobals& globals, const Options& options) {
   GetBatchRequest request;
   request.set_job(options.job);
   request.set_batch(options.batch);
+  request.set_with_schemas(true);
   GetBatchReply reply;
   if (const grpc::Status status = driver->GetBatch(&context, request, &reply); !status.ok())
     return ReportError(globals, status);
@@ -281,6 +282,7 @@ int Verify(const CliGlobals& globals, const Options& options) {
     config.properties[name] = value;
   }
   Oracle oracle(reply.spec(), static_cast<size_t>(reply.partitions_size()));
+  for (const LearnedSchema& schema : reply.schemas()) oracle.Learn(schema);
   if (const absl::Status status = ReadIntoOracle(config, reply, &oracle); !status.ok())
     return ReportUnverifiable(reply, status);
   for (int p = 0; p < reply.batch().next_offsets_size(); ++p) {

@@ -21,8 +21,6 @@ using Type = AvroType::Kind;
 using Logical = AvroType::Logical;
 using Kind = RawValue::Kind;
 
-// A zero and the id of a schema, before the value.
-constexpr size_t kConfluentBytes = 5;
 // A number that is well-formed and that no field takes, as it is out of range.
 constexpr std::string_view kTooLarge = "1e999";
 
@@ -55,29 +53,66 @@ std::string DateText(int64_t days) {
 }  // namespace
 
 AvroReader::AvroReader(const AvroFormat& format, const std::vector<JsonPath>& paths)
-    : header_bytes_(format.confluent() ? kConfluentBytes : 0), places_(MakePathTree(paths)), items_of_(paths.size()) {
+    : has_registry_(format.registry()),
+      header_bytes_(format.confluent() || format.registry() ? kConfluentBytes : 0),
+      places_(MakePathTree(paths)),
+      items_of_(paths.size()) {
+  if (has_registry_) return;
   std::string error;
   std::optional<AvroSchema> schema = ReadAvroSchema(format.schema(), &error);
   CHECK(schema) << error;
-  schema_ = *std::move(schema);
-  ways_.resize(places_.size());
-  FindWays(0, 0);
+  only_ = MakeWriter(std::make_shared<const AvroSchema>(*std::move(schema)));
+  writer_ = only_.get();
+  types_ = writer_->schema->types.data();
 }
 
-void AvroReader::FindWays(uint32_t place, uint32_t type) {
-  const AvroType& of = schema_.types[type];
+std::unique_ptr<AvroReader::Writer> AvroReader::MakeWriter(std::shared_ptr<const AvroSchema> schema) const {
+  auto writer = std::make_unique<Writer>();
+  writer->schema = std::move(schema);
+  writer->ways.resize(places_.size());
+  FindWays(0, 0, writer.get());
+  return writer;
+}
+
+std::optional<uint32_t> AvroReader::MissingSchema(std::string_view value) const {
+  if (!has_registry_) return std::nullopt;
+  const std::optional<uint32_t> id = SchemaIdOf(value);
+  if (!id || (writer_ != nullptr && *id == id_) || (schemas_ != nullptr && schemas_->contains(*id))) return std::nullopt;
+  return id;
+}
+
+bool AvroReader::SetWriter(std::string_view value) {
+  const uint32_t id = *SchemaIdOf(value);
+  if (writer_ != nullptr && id == id_) return true;
+  const auto [known, is_new] = writers_.try_emplace(id);
+  if (is_new) {
+    const auto learned = schemas_ == nullptr ? LearnedSchemas::const_iterator() : schemas_->find(id);
+    if (schemas_ == nullptr || learned == schemas_->end() || learned->second == nullptr) {
+      writers_.erase(known);
+      return false;
+    }
+    known->second = MakeWriter(learned->second);
+  }
+  id_ = id;
+  writer_ = known->second.get();
+  types_ = writer_->schema->types.data();
+  return true;
+}
+
+void AvroReader::FindWays(uint32_t place, uint32_t type, Writer* writer) const {
+  const AvroType& of = writer->schema->types[type];
   switch (of.kind) {
     case Type::kUnion:
-      for (const uint32_t branch : of.types) FindWays(place, branch);
+      for (const uint32_t branch : of.types) FindWays(place, branch, writer);
       return;
     case Type::kArray:
     case Type::kMap:
       for (const auto& [step, to] : places_[place].next) {
-        if (step.index.has_value() == (of.kind == Type::kArray)) FindWays(to, of.types[0]);
+        if (step.index.has_value() == (of.kind == Type::kArray)) FindWays(to, of.types[0], writer);
       }
       return;
     case Type::kRecord: {
-      if (WaysOf(place, type) != nullptr) return;
+      if (WaysOf(writer->ways, place, type) != nullptr) return;
       std::vector<Way> ways;
       for (const std::string& name : of.names) {
         Way& way = ways.emplace_back(
@@ -86,9 +121,9 @@ void AvroReader::FindWays(uint32_t place, uint32_t type) {
         const PathPlace& to = places_[way.place];
         if (to.values.size() == 1 && to.lists.empty()) way.value = to.values[0];
       }
-      ways_[place].emplace_back(type, ways);
+      writer->ways[place].emplace_back(type, ways);
       for (size_t i = 0; i < of.types.size(); ++i) {
-        if (ways[i].place != kNowhere) FindWays(ways[i].place, of.types[i]);
+        if (ways[i].place != kNowhere) FindWays(ways[i].place, of.types[i], writer);
       }
       return;
     }
@@ -126,9 +161,9 @@ inline bool AvroReader::ReadSized(std::string_view* bytes) {
   return ReadLong(&size) && size >= 0 && ReadBytes(static_cast<uint64_t>(size), bytes);
 }
 
-const AvroReader::Way* AvroReader::WaysOf(uint32_t place, uint32_t type) const {
-  for (const auto& [of, ways] : ways_[place]) {
-    if (of == type) return ways.data();
+const AvroReader::Way* AvroReader::WaysOf(const Ways& ways, uint32_t place, uint32_t type) {
+  for (const auto& [of, of_fields] : ways[place]) {
+    if (of == type) return of_fields.data();
   }
   return nullptr;
 }
@@ -136,6 +171,7 @@ const AvroReader::Way* AvroReader::WaysOf(uint32_t place, uint32_t type) const {
 BadReason AvroReader::Read(std::string_view value, std::span<RawValue> values) {
   std::ranges::fill(values, RawValue());
   if (header_bytes_ > 0 && (value.size() < header_bytes_ || value[0] != '\0')) return BAD_MALFORMED_RECORD;
+  if (has_registry_ && !SetWriter(value)) return BAD_UNKNOWN_SCHEMA;
   at_ = value.data() + header_bytes_;
   end_ = value.data() + value.size();
   left_ = MaxSchemaValues(value.size());
@@ -157,12 +193,12 @@ void AvroReader::Set(uint32_t place, const RawValue& value) {
 }
 
 bool AvroReader::ReadValue(uint32_t place, uint32_t type, size_t depth) {
-  const AvroType* of = &schema_.types[type];
+  const AvroType* of = &types_[type];
   if (of->kind == Type::kUnion) {
     int64_t branch = 0;
     if (!ReadLong(&branch) || branch < 0 || static_cast<uint64_t>(branch) >= of->types.size()) return false;
     type = of->types[static_cast<size_t>(branch)];
-    of = &schema_.types[type];
+    of = &types_[type];
   }
   if (left_ == 0) return false;
   --left_;
@@ -188,10 +224,10 @@ bool AvroReader::ReadRecord(uint32_t place, uint32_t type, size_t depth) {
   Set(place, {.kind = Kind::kOther});
   // The fields of a record that is an item are no items.
   const std::vector<uint32_t>* const lists = std::exchange(lists_, nullptr);
-  const std::vector<uint32_t>& types = schema_.types[type].types;
-  const Way* const ways = place == kNowhere ? nullptr : WaysOf(place, type);
+  const std::vector<uint32_t>& types = types_[type].types;
+  const Way* const ways = place == kNowhere ? nullptr : WaysOf(writer_->ways, place, type);
   for (size_t i = 0; i < types.size(); ++i) {
-    const AvroType& of = schema_.types[types[i]];
+    const AvroType& of = types_[types[i]];
     const bool nowhere = ways == nullptr || ways[i].place == kNowhere;
     if (of.kind < Type::kRecord && left_ > 0 && (nowhere || ways[i].value != kNowhere)) {
       // As most are: a value that nothing needs, or one field does.
@@ -223,7 +259,7 @@ bool AvroReader::ReadArray(uint32_t place, uint32_t type, size_t depth) {
     if (!ReadBlock(&items)) return false;
     for (uint64_t i = 0; i < items; ++i, ++index) {
       lists_ = lists;
-      if (!ReadValue(NextItem(places_, place, index), schema_.types[type].types[0], depth + 1)) return false;
+      if (!ReadValue(NextItem(places_, place, index), types_[type].types[0], depth + 1)) return false;
     }
   } while (items > 0);
   lists_ = outer;
@@ -251,7 +287,7 @@ bool AvroReader::ReadMap(uint32_t place, uint32_t type, size_t depth) {
         had[way] = true;
         next = to;
       }
-      if (!ReadValue(next, schema_.types[type].types[0], depth + 1)) return false;
+      if (!ReadValue(next, types_[type].types[0], depth + 1)) return false;
     }
   } while (items > 0);
   lists_ = lists;

@@ -1,12 +1,14 @@
 #include "jobs/decode/bad_record_text.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "common/limits.h"
 #include "common/number/decimal.h"
 #include "common/text/shown_text.h"
 #include "fmt/format.h"
+#include "jobs/decode/learned_schemas.h"
 #include "jobs/plan/field_value.h"
 #include "jobs/plan/plan.h"
 
@@ -51,6 +53,15 @@ std::string_view ConfluentHint(bool confluent, std::string_view value) {
                    : "; if a serializer of Confluent wrote it, say confluent: true";
 }
 
+std::string AvroText(const AvroFormat& avro, std::string_view value) {
+  const std::optional<uint32_t> id = SchemaIdOf(value);
+  if (avro.registry() && !id)
+    return "it does not begin with a zero and the id of a schema in four bytes, as what a serializer with a registry wrote";
+  return fmt::format("it is no value of {}, has more behind it, or is nested too deep{}",
+                     avro.registry() ? fmt::format("schema {}, which it names", *id) : "the format's schema",
+                     avro.registry() ? "" : ConfluentHint(avro.confluent(), value));
+}
+
 std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReason reason, std::string_view subject) {
   const auto field =
       std::ranges::find(fold.fields(), subject, [](const Field& each) { return std::string_view(each.name()); });
@@ -65,15 +76,16 @@ std::string GeneralText(const GeneralFold& fold, std::string_view value, BadReas
         return fmt::format("it does not have the {} fields of the format", fold.format().delimited().fields_size());
       case BAD_MALFORMED_RECORD:
         if (fold.format().has_regex()) return std::string("it is not UTF-8");
-        if (fold.format().has_avro())
-          return fmt::format("it is no value of the format's schema, has more behind it, or is nested too deep{}",
-                             ConfluentHint(fold.format().avro().confluent(), value));
+        if (fold.format().has_avro()) return AvroText(fold.format().avro(), value);
         if (fold.format().has_protobuf())
           return fmt::format("it is no {}, lacks a required field, or has a text that is not UTF-8{}",
                              fold.format().protobuf().message(), ConfluentHint(fold.format().protobuf().confluent(), value));
         if (!fold.format().has_json()) return std::string("a field in quotes does not end as RFC 4180 has it");
         if (value.starts_with(kByteOrderMark)) return std::string("it begins with a byte order mark, which JSON must not");
         return std::string("it is no JSON (RFC 8259), is nested too deep, or has a field twice");
+      case BAD_UNKNOWN_SCHEMA:
+        return fmt::format("it names schema {}, and the registry has no schema of Avro by that id",
+                           SchemaIdOf(value).value_or(0));
       case BAD_UNMATCHED_RECORD:
         return std::string("the pattern of the format does not match it as a whole");
       case BAD_EMPTY_KEY:
@@ -127,6 +139,7 @@ std::string BadRecordText(const JobSpec& spec, std::string_view value, BadReason
     GeneralFold fold;
     if (format.has_avro()) {
       fold.mutable_format()->mutable_avro()->set_confluent(format.avro().confluent());
+      fold.mutable_format()->mutable_avro()->set_registry(format.avro().registry());
     } else if (format.has_protobuf()) {
       fold.mutable_format()->mutable_protobuf()->set_message(format.protobuf().message());
       fold.mutable_format()->mutable_protobuf()->set_confluent(format.protobuf().confluent());

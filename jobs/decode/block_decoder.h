@@ -39,6 +39,9 @@ class BlockDecoder {
   // Whether records by the plan are decoded at once, usually.
   static bool Suits(const Plan& plan);
 
+  // As FormatReader has it. None of the records that are decoded may name another schema.
+  void SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas) { reader_.SetSchemas(schemas); }
+
   // Decodes 1 to Column::kRows records.
   const DecodedBlock& Decode(std::span<const Record> records);
 

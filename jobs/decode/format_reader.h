@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "jobs/decode/avro_format.h"
 #include "jobs/decode/delimited_format.h"
 #include "jobs/decode/json_format.h"
+#include "jobs/decode/learned_schemas.h"
 #include "jobs/decode/protobuf_format.h"
 #include "jobs/decode/record.h"
 #include "jobs/decode/regex_format.h"
@@ -28,6 +30,15 @@ class FormatReader {
   size_t size() const { return size_; }
   // Which of them a field of the plan has that is of the record's value.
   size_t index(uint32_t field) const { return index_[field]; }
+
+  // Of a format with a registry: what that has said so far, and the schema that a record names and that was not said,
+  // without which it cannot be read.
+  void SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas) {
+    if (avro_ != nullptr) avro_->SetSchemas(schemas);
+  }
+  std::optional<uint32_t> MissingSchema(std::string_view value) const {
+    return avro_ == nullptr ? std::nullopt : avro_->MissingSchema(value);
+  }
 
   // Ends what was read before.
   void Clear();

@@ -22,8 +22,8 @@ namespace tenfold {
 
 // A record has the first of these that holds, in this order, and then it adds nothing; `subject` is what is in brackets:
 //   BAD_EMPTY_RECORD, BAD_RECORD_TOO_LARGE  as in `jobs/decode/decoder.h`
-//   BAD_WRONG_FIELD_COUNT, BAD_MALFORMED_RECORD, BAD_UNMATCHED_RECORD  what its format's reader says of it; but where the
-//                 format filters what its pattern does not match, that is filtered, and has no time
+//   BAD_WRONG_FIELD_COUNT, BAD_MALFORMED_RECORD, BAD_UNMATCHED_RECORD, BAD_UNKNOWN_SCHEMA  what its format's reader says
+//                 of it; but where the format filters what its pattern does not match, that is filtered, and has no time
 // then step by step, time, where, the list that is exploded, and for each of its elements the parts of where that keep
 //   elements, key, and the measures together: first of the fields that a step is the first to need,
 //   [field]       in the order of the plan BAD_FIELD_MISSING (null, without a default, and not nullable),
@@ -75,6 +75,10 @@ class GeneralDecoder {
 
   // `clock` is that of the record's partition in a job with windows, and takes the record's time; it is not used without.
   const Contribution& Decode(const Record& record, PaneClock* clock = nullptr);
+
+  // As FormatReader has them.
+  void SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas) { reader_.SetSchemas(schemas); }
+  std::optional<uint32_t> MissingSchema(std::string_view value) const { return reader_.MissingSchema(value); }
 
   const Plan& plan() const { return *plan_; }
   std::shared_ptr<const Plan> shared_plan() const { return plan_; }

@@ -39,6 +39,11 @@ absl::StatusOr<std::vector<RecordDecoder>> RecordDecoder::CreateAll(const JobSpe
   return decoders;
 }
 
+void RecordDecoder::SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas) {
+  if (general_ != nullptr) general_->SetSchemas(schemas);
+  if (block_ != nullptr) block_->SetSchemas(schemas);
+}
+
 const Contribution& RecordDecoder::Decode(const Record& record, PaneClock* clock) {
   if (general_ != nullptr) return general_->Decode(record, clock);
   contribution_ = {};

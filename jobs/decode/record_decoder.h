@@ -30,6 +30,15 @@ class RecordDecoder {
   // Decodes a record by whichever of both there is; the clock is that of GeneralDecoder::Decode.
   const Contribution& Decode(const Record& record, PaneClock* clock = nullptr);
 
+  // Whether records name schemas of a registry.
+  bool has_registry() const { return general_ != nullptr && general_->plan().format.avro().registry(); }
+  // What the job's registry has said so far of schemas, and the schema that a record names and of which it has said nothing:
+  // such a record must not be decoded.
+  void SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas);
+  std::optional<uint32_t> MissingSchema(std::string_view value) const {
+    return general_ == nullptr ? std::nullopt : general_->MissingSchema(value);
+  }
+
   // Exactly one of them is set. The fold's loop asks the direct one itself.
   Decoder* direct() { return direct_ ? &*direct_ : nullptr; }
   GeneralDecoder* general() { return general_.get(); }

@@ -91,8 +91,8 @@ int64_t WholeOf(const nlohmann::json& json, const std::string& member) {
 
 }  // namespace
 
-AvroTree::AvroTree(const AvroFormat& format)
-    : confluent_(format.confluent()), root_(Add(nlohmann::json::parse(format.schema()), "")) {}
+AvroTree::AvroTree(const std::string& schema, bool confluent)
+    : confluent_(confluent), root_(Add(nlohmann::json::parse(schema), "")) {}
 
 size_t AvroTree::Add(const Json& json, const std::string& space) {
   const std::set<std::string> plain = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"};

@@ -18,8 +18,8 @@ namespace tenfold::oracle {
 
 class AvroTree {
  public:
-  // The format has passed the rules.
-  explicit AvroTree(const AvroFormat& format);
+  // Of a schema that has passed the rules. Confluent's five bytes, if it says so, are before the value of each record.
+  AvroTree(const std::string& schema, bool confluent);
 
   // Nullopt unless the whole record is one value of the schema, nested at most kMaxJsonDepth deep.
   std::optional<JsonNode> Read(std::string_view record) const;

@@ -95,7 +95,8 @@ GeneralRecords::GeneralRecords(const GeneralFold& fold, size_t source) : fold_(f
     std::map<std::string, std::string>& values = tables_[table.name()];
     for (int i = 0; i < table.keys_size(); ++i) values[table.keys(i)] = table.values_size() > i ? table.values(i) : "";
   }
-  if (fold_.format().has_avro()) avro_.emplace(fold_.format().avro());
+  const AvroFormat& avro = fold_.format().avro();
+  if (fold_.format().has_avro() && !avro.registry()) avro_.emplace(avro.schema(), avro.confluent());
   if (fold_.format().has_protobuf()) protobuf_ = std::make_shared<ProtobufTree>(fold_.format().protobuf());
   if (fold_.format().has_regex()) pattern_ = std::make_shared<const RE2>(fold_.format().regex().pattern(), RE2::Quiet);
   for (const ZoneClock& zone : fold.zones()) zones_[zone.name()] = zone;
@@ -192,6 +193,7 @@ BadReason GeneralRecords::ReadRegex(std::string_view value, Values* values) cons
 
 BadReason GeneralRecords::ReadValue(std::string_view value, Values* values) const {
   if (fold_.format().has_json()) return ReadTree(ReadJsonTree(value), values);
+  if (fold_.format().avro().registry()) return ReadOfRegistry(value, values);
   if (avro_) return ReadTree(avro_->Read(value), values);
   if (protobuf_ != nullptr) return ReadProtobuf(value, values);
   if (fold_.format().has_regex()) return ReadRegex(value, values);
@@ -201,6 +203,21 @@ BadReason GeneralRecords::ReadValue(std::string_view value, Values* values) cons
       (*values)[field.name()] = {.kind = 't', .text = std::string(value), .items = {}, .unit = TIMESTAMP_TEXT};
   }
   return BAD_NONE;
+}
+
+void GeneralRecords::Learn(const LearnedSchema& schema) {
+  std::optional<AvroTree>& tree = learned_[schema.id()];
+  if (!schema.avro().empty()) tree.emplace(schema.avro(), /*confluent=*/true);
+}
+
+BadReason GeneralRecords::ReadOfRegistry(std::string_view value, Values* values) const {
+  if (value.size() < 5 || value[0] != 0) return BAD_MALFORMED_RECORD;
+  uint32_t id = 0;
+  for (const char byte : value.substr(1, 4)) id = id * 256 + static_cast<unsigned char>(byte);
+  const auto schema = learned_.find(id);
+  if (schema == learned_.end() && !unlearned_) unlearned_ = id;
+  if (schema == learned_.end() || !schema->second) return BAD_UNKNOWN_SCHEMA;
+  return ReadTree(schema->second->Read(value), values);
 }
 
 GeneralRecords::Found GeneralRecords::FoundOf(const ProtobufFound& found) {

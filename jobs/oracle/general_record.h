@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,10 @@ class GeneralRecords {
   // Of the records of one source. The fold has passed the rules.
   explicit GeneralRecords(const GeneralFold& fold, size_t source = 0);
 
+  // What is journalled of a schema of the registry, and the first schema that a record named of which nothing was.
+  void Learn(const LearnedSchema& schema);
+  const std::optional<uint32_t>& unlearned() const { return unlearned_; }
+
   // `parts` may be nullptr where the fold reads neither keys nor timestamps nor headers. In a fold with windows `take` gets
   // the record's time, if it can be read, and then `is_late` is asked, if nothing else is wrong up to there.
   Contributed Read(std::string_view topic, int32_t partition, int64_t offset, std::string_view value,
@@ -57,6 +62,7 @@ class GeneralRecords {
   };
   using Values = std::map<std::string, Found>;
 
+  BadReason ReadOfRegistry(std::string_view value, Values* values) const;
   BadReason ReadDelimited(std::string_view value, Values* values) const;
   BadReason ReadRegex(std::string_view value, Values* values) const;
   // By whatever the format is.
@@ -86,6 +92,9 @@ class GeneralRecords {
   // Of records that a pattern matches.
   std::shared_ptr<const RE2> pattern_;
   std::optional<AvroTree> avro_;
+  // By id; none where the registry has none that can be used.
+  std::map<uint32_t, std::optional<AvroTree>> learned_;
+  mutable std::optional<uint32_t> unlearned_;
   // It has the record that was read last.
   std::shared_ptr<ProtobufTree> protobuf_;
   std::vector<Formula> key_;

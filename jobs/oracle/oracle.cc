@@ -337,7 +337,15 @@ std::string Oracle::WindowDifference(const BatchCommitted& batch) const {
   return "";
 }
 
+void Oracle::Learn(const LearnedSchema& schema) {
+  for (oracle::GeneralRecords& records : general_) records.Learn(schema);
+}
+
 std::string Oracle::Difference(const BatchCommitted& batch) const {
+  for (const oracle::GeneralRecords& records : general_) {
+    if (records.unlearned())
+      return fmt::format("the batch has records by schema {}, of which the journal says nothing", *records.unlearned());
+  }
   Result expected = Compute();
   if (batch.has_window() && expected.window) SetResult(ResultOfWindow(batch.window()), &expected);
   if (const std::string different = oracle::DifferenceOf(batch, expected); !different.empty()) return different;

@@ -30,6 +30,8 @@ class Oracle {
   // records adds nothing. The initial scores are in shard 0 from the start.
   Oracle(const JobSpec& spec, size_t partitions);
 
+  // What is journalled of a schema of the job's registry, before records that name it are added.
+  void Learn(const LearnedSchema& schema);
   // Adds the next record of partition index `partition`, in offset order. The caller stops at the offset vector. A fold of
   // expressions may depend on where in Kafka the record is.
   struct Place {

@@ -172,6 +172,11 @@ class Explainer {
       const RegexFormat& regex = fold.format().regex();
       Line("format", fmt::format("records that {} matches as a whole; others are {}", regex.pattern(),
                                  regex.filter_unmatched() ? "filtered" : "bad"));
+    } else if (fold.format().avro().registry()) {
+      Line("format",
+           fmt::format("Avro, by the schema that the registry {} has under the id in front of each record, asked once and "
+                       "journalled; all of it checked, nested at most {} deep",
+                       spec_.registry().url(), kMaxJsonDepth));
     } else if (fold.format().has_avro()) {
       std::string error;
       const std::optional<AvroSchema> schema = ReadAvroSchema(fold.format().avro().schema(), &error);

@@ -67,7 +67,8 @@ class PlanMaker {
     std::string error;
     if (fold_.format().has_regex() && ReadRecordPattern(fold_.format().regex(), &error).pattern == nullptr)
       Problem("source.format.regex.pattern", std::move(error));
-    if (fold_.format().has_avro() && !(avro_ = ReadAvroSchema(fold_.format().avro().schema(), &error)))
+    const bool has_avro = fold_.format().has_avro() && !fold_.format().avro().registry();
+    if (has_avro && !(avro_ = ReadAvroSchema(fold_.format().avro().schema(), &error)))
       Problem("source.format.avro.schema", std::move(error));
     if (fold_.format().has_protobuf() && (protobuf_ = ReadProtobufSchema(fold_.format().protobuf(), &error)) == nullptr)
       Problem("source.format.protobuf", std::move(error));
@@ -384,7 +385,7 @@ void MakeFormatCanonical(RecordFormat* format) {
     for (google::protobuf::FileDescriptorProto& file : *set.mutable_file()) file.clear_source_code_info();
     format->mutable_protobuf()->set_descriptors(set.SerializePartialAsString());
   }
-  if (!format->has_avro()) return;
+  if (!format->has_avro() || format->avro().registry()) return;
   if (std::optional<std::string> compact = CompactAvroSchema(format->avro().schema()))
     format->mutable_avro()->set_schema(*std::move(compact));
 }

@@ -67,6 +67,8 @@ std::string WaitingText(const Waiting& waiting) {
     case WAITING_TOPIC:
       return waiting.topic().empty() ? fmt::format("a topic whose name matches {}", waiting.subject())
                                      : fmt::format("topic {}, which is yet to be created", waiting.topic());
+    case WAITING_SCHEMA:
+      return fmt::format("the registry {} to tell of {}", waiting.subject(), waiting.detail());
     case WAITING_DISK:
       return WithDetail(fmt::format("{} at the driver", waiting.subject()), waiting.detail());
     case WAITING_SINK:

@@ -8,6 +8,7 @@
 #include "common/text/shown_text.h"
 #include "common/text/suggestion.h"
 #include "fmt/format.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "jobs/plan/expression.h"
 #include "jobs/plan/measures.h"
 #include "jobs/spec/lookup_table.h"
@@ -96,7 +97,28 @@ void FoldReader::ReadAvro(const YamlNode& node, const std::string& path) {
   AvroFormat* const format = sources_.back().format.mutable_avro();
   ReadMap(node, path,
           {{"schema", [&](auto&... at) { ReadAvroSchemaOf(at..., format->mutable_schema()); }},
+           {"registry",
+            [&](auto&... at) {
+              format->set_registry(true);
+              ReadRegistry(at...);
+            }},
            {"confluent", [&](auto&... at) { format->set_confluent(ReadBool(at...)); }}});
+}
+
+void FoldReader::ReadRegistry(const YamlNode& node, const std::string& path) {
+  SchemaRegistry registry;
+  if (node.kind == YamlNode::Kind::kMap) {
+    ReadMap(node, path,
+            {{"url", [&](auto&... at) { ReadText(at..., registry.mutable_url()); }},
+             {"user", [&](auto&... at) { ReadText(at..., registry.mutable_user()); }},
+             {"password", [&](auto&... at) { ReadText(at..., registry.mutable_password()); }},
+             {"ca", [&](auto&... at) { ReadText(at..., registry.mutable_ca()); }}});
+  } else if (!ReadText(node, path, registry.mutable_url())) {
+    return;
+  }
+  if (registry_ && !google::protobuf::util::MessageDifferencer::Equals(*registry_, registry))
+    Problem(node.offset, path, "is another registry than that of a source before it; a job has one, as it has one Kafka");
+  registry_ = std::move(registry);
 }
 
 void FoldReader::ReadAvroSchemaOf(const YamlNode& node, const std::string& path, std::string* schema) {

@@ -49,6 +49,9 @@ class FoldReader : protected YamlReader {
   // How long a partition may be silent before windows go on without it, in microseconds; 0 for ever.
   int64_t idle_us() const { return idle_us_; }
 
+  // Whose schemas records have; nullopt if no source says so.
+  const std::optional<SchemaRegistry>& registry() const { return registry_; }
+
   // Returns where the violation is in the spec, and gives it the path that the spec has for it.
   size_t PlaceOf(SpecViolation* violation) const;
 
@@ -68,6 +71,7 @@ class FoldReader : protected YamlReader {
   void ReadTable(const std::string& name, const YamlNode& node, const std::string& path);
   void ReadTableFile(const YamlNode& node, const std::string& path, LookupTable* table);
   void SettleTime(const std::optional<Text>& text, std::string* time);
+  void ReadRegistry(const YamlNode& node, const std::string& path);
   void ReadAvro(const YamlNode& node, const std::string& path);
   void ReadProtobuf(const YamlNode& node, const std::string& path);
   void ReadAvroSchemaOf(const YamlNode& node, const std::string& path, std::string* schema);
@@ -83,6 +87,7 @@ class FoldReader : protected YamlReader {
 
   const SpecFiles* files_ = nullptr;
   std::vector<SourceText> sources_{1};
+  std::optional<SchemaRegistry> registry_;
   std::vector<LookupTable> tables_;
   std::optional<std::pair<std::string, Text>> explode_;
   std::optional<FoldWindow> window_;

@@ -146,9 +146,15 @@ class FoldRuleChecker {
       }
       case RecordFormat::kAvro: {
         std::string error;
-        if (general.format().avro().schema().empty()) {
+        if (general.format().avro().registry()) {
+          if (!general.format().avro().schema().empty())
+            Violation(source_ + ".format.avro.schema", "goes without a registry, which has the schemas");
+          if (general.format().avro().confluent())
+            Violation(source_ + ".format.avro.confluent", "goes without saying where there is a registry; leave it out");
+        } else if (general.format().avro().schema().empty()) {
           Violation(source_ + ".format.avro.schema",
-                    "is missing, or empty; name the file of the schema that records are written by");
+                    "is missing, or empty; name the file of the schema that records are written by, or by registry the URL "
+                    "of the one that has them");
         } else if (!ReadAvroSchema(general.format().avro().schema(), &error)) {
           Violation(source_ + ".format.avro.schema", std::move(error));
         }
@@ -171,10 +177,11 @@ class FoldRuleChecker {
       case RecordFormat::kText:
         break;
       case RecordFormat::KIND_NOT_SET:
-        Violation(source_ + ".format",
-                  "is missing; e.g. {json: {}}, {delimited: {separator: \"|\", fields: [page, clicks]}}, {regex: {pattern: "
-                  "'..'}}, "
-                  "{avro: {schema: FILE}}, {protobuf: {descriptors: FILE, message: NAME}} or {text: {}}");
+        Violation(
+            source_ + ".format",
+            "is missing; e.g. {json: {}}, {delimited: {separator: \"|\", fields: [page, clicks]}}, {regex: {pattern: "
+            "'..'}}, "
+            "{avro: {schema: FILE}}, {avro: {registry: URL}}, {protobuf: {descriptors: FILE, message: NAME}} or {text: {}}");
     }
     for (const Field& field : general.fields()) CheckFieldOf(field);
     CheckCount(source_ + ".fields", general.fields_size(), kMaxFields, "fields");

@@ -119,6 +119,7 @@ class SpecReader : private FoldReader {
       Problem(PlaceOfPath("sources"), "sources", "stands beside source; write that one as the first of them");
     Settle(spec_->mutable_fold());
     spec_->set_idle_us(idle_us());
+    if (registry()) *spec_->mutable_registry() = *registry();
     if (!spec_->fold().general().group().empty() && spec_->groups() == 0)
       spec_->set_groups(std::clamp(MostGroups(*spec_), 1u, kDefaultGroups));
   }
@@ -526,6 +527,9 @@ JobSpec WithoutSecrets(const JobSpec& spec) {
   for (auto& [name, value] : *shown.mutable_source()->mutable_properties()) {
     if (IsSecretKafkaProperty(name, value)) value = kMaskedSecret;
   }
+  // The rules take nothing but references, which are no secrets; a newer program's may be others.
+  std::string* const password = shown.has_registry() ? shown.mutable_registry()->mutable_password() : nullptr;
+  if (password != nullptr && !password->empty() && !CheckSecret(*password).empty()) *password = kMaskedSecret;
   return shown;
 }
 

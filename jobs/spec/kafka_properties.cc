@@ -190,7 +190,7 @@ std::string CheckKafkaProperty(std::string_view name, std::string_view value) {
            DidYouMean(name, {std::begin(kAllowed), std::end(kAllowed)});
   }
   if (value.empty()) return "has no value";
-  if (value == kMaskedSecret) return fmt::format("is masked ({}); write a reference to it, {}", kMaskedSecret, kReference);
+  if (value == kMaskedSecret) return CheckSecret(value);
   if (value.starts_with("${"))
     return Contains(kSecret, name) ? CheckReference(value) : "is no secret, so that it is written as it is";
   if (Contains(kOnlyByReference, name)) {
@@ -211,6 +211,11 @@ std::string CheckKafkaProperty(std::string_view name, std::string_view value) {
     return "may hold only letters, digits and ._-/@, and not begin with -: it becomes part of a command";
   }
   return "";
+}
+
+std::string CheckSecret(std::string_view value) {
+  return value == kMaskedSecret ? fmt::format("is masked ({}); write a reference to it, {}", kMaskedSecret, kReference)
+                                : CheckReference(value);
 }
 
 bool IsSecretKafkaProperty(std::string_view name, std::string_view value) {

@@ -14,6 +14,9 @@ inline constexpr std::string_view kMaskedSecret = "***";
 // ${file:PATH} or ${env:TENFOLD_SECRET_NAME}, which the process that uses it resolves (common/kafka/property_value.h).
 std::string CheckKafkaProperty(std::string_view name, std::string_view value);
 
+// The same of another secret: "" for a reference, else why it is none.
+std::string CheckSecret(std::string_view value);
+
 // Whether the value must never be shown; true also for every property that a job may not set. A reference is no secret.
 bool IsSecretKafkaProperty(std::string_view name, std::string_view value);
 

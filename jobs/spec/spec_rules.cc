@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -25,6 +26,7 @@
 #include "jobs/spec/kafka_properties.h"
 #include "jobs/spec/result_rules.h"
 #include "jobs/spec/score_expression.h"
+#include "re2/re2.h"
 
 namespace tenfold {
 namespace {
@@ -32,6 +34,7 @@ namespace {
 constexpr size_t kMaxNameBytes = 63;
 constexpr size_t kMaxTopicBytes = 249;
 constexpr size_t kMaxPathBytes = 1024;
+constexpr size_t kMaxUrlBytes = 1024;
 
 bool IsLowerOrDigit(char c) {
   return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c));
@@ -52,6 +55,7 @@ class RuleChecker {
     CheckSource();
     std::ranges::move(CheckFoldRules(spec_.fold()), std::back_inserter(violations_));
     std::ranges::move(CheckResultRules(spec_), std::back_inserter(violations_));
+    CheckRegistry();
     CheckPace();
     CheckSinks();
     return std::move(violations_);
@@ -164,6 +168,39 @@ class RuleChecker {
       const std::string problem = CheckKafkaProperty(name, value);
       if (!problem.empty()) Violation(KeyPath(path, name), problem);
     }
+  }
+
+  void CheckRegistry() {
+    const GeneralFold& fold = spec_.fold().general();
+    std::optional<size_t> of;
+    for (size_t source = SourceCount(fold); source-- > 0;) {
+      if (FoldOfSource(fold, source).format().avro().registry()) of = source;
+    }
+    const SchemaRegistry& registry = spec_.registry();
+    if (!of) {
+      if (spec_.has_registry()) Violation("source.format", "reads no records by the registry that the job has");
+      return;
+    }
+    const std::string path = SourcePath(spec_.source(), *of) + ".format.avro.registry";
+    static const RE2* const url =
+        new RE2(R"(https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%/-]*)?)");
+    if (registry.url().size() > kMaxUrlBytes || !RE2::FullMatch(registry.url(), *url)) {
+      Violation(path, registry.url().find('@') != std::string::npos
+                          ? "has a user in its URL; write {url: .., user: NAME, password: REFERENCE}"
+                          : "is no URL of a registry, as http://HOST:8081 is, or https://HOST/PATH");
+    }
+    if (registry.user().find_first_of(std::string_view(":\0", 2)) != std::string::npos ||
+        registry.user().size() > kMaxUrlBytes)
+      Violation(path + ".user", "holds a colon, which no user of HTTP's basic authentication has");
+    if (!registry.password().empty()) {
+      if (const std::string problem = CheckSecret(registry.password()); !problem.empty())
+        Violation(path + ".password", problem);
+      if (registry.user().empty()) Violation(path + ".user", "is missing beside a password");
+    }
+    if (!registry.ca().empty() && (registry.ca()[0] != '/' || registry.ca().find('\0') != std::string::npos))
+      Violation(path + ".ca", "is a file on the host of the driver, with certificates in PEM: give its absolute path");
+    if (!registry.ca().empty() && registry.url().starts_with("http:"))
+      Violation(path + ".ca", "goes with https://, and the URL begins with http://");
   }
 
   void CheckPace() {

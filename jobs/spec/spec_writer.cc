@@ -47,15 +47,28 @@ Json FieldJson(const Field& field) {
   return json;
 }
 
+Json RegistryJson(const SchemaRegistry& registry) {
+  if (registry.user().empty() && registry.password().empty() && registry.ca().empty()) return registry.url();
+  Json json = {{"url", registry.url()}};
+  if (!registry.user().empty()) json["user"] = registry.user();
+  if (!registry.password().empty()) json["password"] = registry.password();
+  if (!registry.ca().empty()) json["ca"] = registry.ca();
+  return json;
+}
+
 // Adds what the records of a source are. The fold is that of the source.
-void AddRecords(const GeneralFold& fold, Json* source) {
+void AddRecords(const GeneralFold& fold, const SchemaRegistry& registry, Json* source) {
   if (fold.format().has_json()) {
     (*source)["format"]["json"] = Json::object();
   } else if (fold.format().has_text()) {
     (*source)["format"]["text"] = Json::object();
   } else if (fold.format().has_avro()) {
     Json& avro = (*source)["format"]["avro"];
-    avro["schema"] = fold.format().avro().schema();
+    if (fold.format().avro().registry()) {
+      avro["registry"] = RegistryJson(registry);
+    } else {
+      avro["schema"] = fold.format().avro().schema();
+    }
     if (fold.format().avro().confluent()) avro["confluent"] = true;
   } else if (fold.format().has_protobuf()) {
     const ProtobufFormat& format = fold.format().protobuf();
@@ -178,7 +191,7 @@ Json SpecJson(const JobSpec& spec) {
     const GeneralFold& fold = spec.fold().general();
     for (size_t i = 0; i < SourceCount(fold); ++i) {
       Json source = {{"kafka", i == 0 ? KafkaJson(spec.source()) : TopicsJson(TopicsOfSource(spec.source(), i))}};
-      AddRecords(FoldOfSource(fold, i), &source);
+      AddRecords(FoldOfSource(fold, i), spec.registry(), &source);
       if (fold.others().empty()) json["source"] = std::move(source);
       if (!fold.others().empty()) json["sources"].push_back(std::move(source));
     }

@@ -12,6 +12,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "jobs/cli/sql/sql_reader.h"
 #include "jobs/feed/ready_jobs.h"
+#include "jobs/plan/avro_schema.h"
 #include "jobs/plan/sources.h"
 #include "jobs/spec/job_spec.h"
 #include "jobs/spec/spec_writer.h"
@@ -65,7 +66,8 @@ class ScenarioReader {
     } else if (line.starts_with("--- ")) {
       section_ = line.substr(4);
       scenario_.ends |= section_ == "ends";
-      const bool known = section_.starts_with("file ") || section_ == "topics" || section_ == "ends";
+      const bool known =
+          section_.starts_with("file ") || section_ == "topics" || section_ == "ends" || section_ == "schemas";
       if (section_ != "spec" && section_ != "sql" && section_ != "records" && !known)
         return Wrong("there is no section " + section_);
     } else if (section_.starts_with("file ")) {
@@ -81,6 +83,12 @@ class ScenarioReader {
       const size_t blank = line.find(' ');
       if (blank == std::string::npos || !absl::SimpleAtoi(line.substr(0, blank), &partition)) return Wrong("no topic");
       scenario_.topics[partition] = line.substr(blank + 1);
+    } else if (section_ == "schemas") {
+      uint32_t id = 0;
+      const size_t blank = line.find(' ');
+      const std::optional<std::string> schema = CompactAvroSchema(blank == std::string::npos ? "" : line.substr(blank + 1));
+      if (!absl::SimpleAtoi(line.substr(0, blank), &id) || !schema) return Wrong("no id and schema");
+      scenario_.schemas[id] = *schema;
     } else if (section_ == "records" && line.starts_with("=== ")) {
       Scenario::Cut& cut = scenario_.cuts.emplace_back();
       cut.name = line.substr(4);

@@ -7,6 +7,7 @@
 //   --- file NAME          a file that the spec names
 //   --- topics             PARTITION TOPIC: the partition's topic, where it is not "events"
 //   --- ends               the job ends behind the last record
+//   --- schemas            ID JSON: what the registry has by the id, where records are by its schemas
 //   --- records            a line a record: PARTITION [@TIME] [key=TEXT] [header.NAME=TEXT] VALUE
 //   === NAME               among the records: the offset vector of all records above, by name
 //   --- at NAME            the result there: RANK KEY MEASURE.., the measures in the order of the spec and the parts of a
@@ -51,6 +52,8 @@ struct Scenario {
   JobSpec spec;
   std::vector<std::vector<Record>> partitions;
   std::map<size_t, std::string> topics;
+  // By id.
+  std::map<uint32_t, std::string> schemas;
   bool ends = false;
   std::vector<Cut> cuts;
   // What the records are views of.

@@ -54,6 +54,12 @@ std::string ResultText(const oracle::ExpectedResult& result, const ResultForm& f
 // What the oracle has at the cut, as a scenario says it.
 std::string ResultAt(const Scenario& scenario, const Scenario::Cut& cut) {
   Oracle oracle(scenario.spec, scenario.partitions.size());
+  for (const auto& [id, avro] : scenario.schemas) {
+    LearnedSchema schema;
+    schema.set_id(id);
+    schema.set_avro(avro);
+    oracle.Learn(schema);
+  }
   for (size_t p = 0; p < scenario.partitions.size(); ++p) {
     for (size_t offset = 0; offset < cut.offsets[p]; ++offset) {
       const Scenario::Record& record = scenario.partitions[p][offset];

@@ -302,6 +302,14 @@ void SimulatedDriver::Do(const FindPartitions& find) {
   });
 }
 
+void SimulatedDriver::Do(const AskSchema& ask) {
+  Later(static_cast<int64_t>(world_->Draw(200)), [this, ask](Actions* actions) {
+    const absl::StatusOr<LearnedSchema> answer = world_->AskRegistry(ask.id);
+    machine_->OnSchema(ask, answer, world_->now_us(), actions);
+    if (world_->Fault(0.1)) machine_->OnSchema(ask, world_->AskRegistry(ask.id), world_->now_us(), actions);
+  });
+}
+
 void SimulatedDriver::Do(const QuerySinks& query) {
   Later(static_cast<int64_t>(world_->Draw(20)), [this, query](Actions* actions) {
     Job& job = jobs_.at(query.job_id);

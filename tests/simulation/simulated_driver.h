@@ -32,6 +32,9 @@ class SimulatedDriver {
     // How many refolds have switched; what the present states are called; and, while a refold is under way, what its are.
     uint32_t fold = 0;
     std::string states_id;
+    // What is journalled of schemas; the same of the refold's states.
+    std::vector<LearnedSchema> schemas;
+    std::vector<LearnedSchema> refold_schemas;
     std::optional<RefoldBegun> refold;
     // The end of the last window that was ever final.
     std::optional<int64_t> closed_until_us;
@@ -120,6 +123,7 @@ class SimulatedDriver {
   void Do(const Send<Request>& send);
   void Do(const QueryEnds& query);
   void Do(const FindPartitions& find);
+  void Do(const AskSchema& ask);
   void Do(const QuerySinks& query);
   void Do(const AppendRecord& append);
   void Do(const CompareLineage& compare);
@@ -136,6 +140,7 @@ class SimulatedDriver {
   void NoteReply(const std::string& worker, const Request& request, const absl::StatusOr<ReplyOf<Request>>& reply);
 
   void Journal(const JournalRecord& record);
+  void OnLearned(const SchemaLearned& learned);
   // Whether the record is one of a refold.
   bool OnRefold(const JournalRecord& record);
   void OnBatch(const BatchCommitted& batch);

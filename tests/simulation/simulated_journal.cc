@@ -31,6 +31,8 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
     if (job.refold) world_->Hit("step: refold called off by an update");
     job.refold.reset();
   } else if (OnRefold(record)) {
+  } else if (record.has_schema_learned()) {
+    OnLearned(record.schema_learned());
   } else if (record.has_job_paused()) {
     world_->Hit("step: job paused");
     jobs_.at(record.job_paused().job_id()).paused = true;
@@ -59,11 +61,30 @@ void SimulatedDriver::Journal(const JournalRecord& record) {
   }
 }
 
+void SimulatedDriver::OnLearned(const SchemaLearned& learned) {
+  Job& job = jobs_.at(learned.job_id());
+  const bool is_of_refold = !learned.states_id().empty();
+  world_->Hit(is_of_refold                      ? "step: schema learned for a refold"
+              : learned.schema().avro().empty() ? "step: schema learned to be unknown"
+                                                : "step: schema learned");
+  if (is_of_refold && (!job.refold || job.refold->states_id() != learned.states_id()))
+    return world_->Fail("a schema is learned for states that nobody builds");
+  std::vector<LearnedSchema>& known = is_of_refold ? job.refold_schemas : job.schemas;
+  if (std::ranges::any_of(known, [&](const LearnedSchema& schema) { return schema.id() == learned.schema().id(); }))
+    return world_->Fail(absl::StrCat("schema ", learned.schema().id(), " is learned twice"));
+  known.push_back(learned.schema());
+  if (!is_of_refold && job.oracle != nullptr) job.oracle->Learn(learned.schema());
+}
+
 bool SimulatedDriver::OnRefold(const JournalRecord& record) {
   if (record.has_refold_begun()) {
     Job& job = jobs_.at(record.refold_begun().job_id());
     world_->Hit(job.refold ? "step: refold replaced by another" : "step: refold begun");
     job.refold = record.refold_begun();
+    job.refold_schemas.clear();
+    for (const LearnedSchema& schema : job.schemas) {
+      if (!schema.avro().empty()) job.refold_schemas.push_back(schema);
+    }
   } else if (record.has_refold_switched()) {
     Job& job = jobs_.at(record.refold_switched().job_id());
     world_->Hit("step: refold switched");
@@ -73,6 +94,7 @@ bool SimulatedDriver::OnRefold(const JournalRecord& record) {
     }
     job.spec = job.refold->spec();
     job.states_id = job.refold->states_id();
+    job.schemas = job.refold_schemas;
     ++job.fold;
     job.refold.reset();
     job.oracle.reset();
@@ -157,6 +179,7 @@ void SimulatedDriver::OnBatch(const BatchCommitted& batch) {
     const JobSpec spec = SpecOfBatch(job.spec, batch);
     job.oracle_spec = spec;
     job.oracle = std::make_unique<Oracle>(spec, partitions);
+    for (const LearnedSchema& schema : job.schemas) job.oracle->Learn(schema);
     job.checked.clear();
     for (size_t p = 0; p < partitions; ++p) job.checked.push_back(job.partitions[p].start_offset());
   }

@@ -39,7 +39,7 @@ BadReason SimulatedFoldTask::Add(const Record& record, size_t source, PaneClock*
 }
 
 std::optional<std::string> SimulatedFoldTask::FoldPartition(const Partition& of, int64_t end, PartitionState* partition,
-                                                            DeltaTable* table) {
+                                                            DeltaTable* table, FoldOutcome* outcome) {
   const std::vector<SimulatedLog::Slot>& slots = log_->partitions[partition->partition()];
   const std::string name = absl::StrCat("events[", partition->partition(), "]");
   end = std::min(end, log_->End(partition->partition()));
@@ -51,6 +51,14 @@ std::optional<std::string> SimulatedFoldTask::FoldPartition(const Partition& of,
     clock.emplace(calendar_.get(), partition->has_max_time_us() ? std::optional(partition->max_time_us()) : std::nullopt);
   while (partition->next_offset() < end) {
     const SimulatedLog::Slot& slot = slots[static_cast<size_t>(partition->next_offset())];
+    const std::optional<uint32_t> missing = slot.marker ? std::nullopt : decoders_.at(of.source()).MissingSchema(slot.value);
+    if (missing) {
+      NeededSchema& need = outcome->needs_schemas.emplace_back();
+      need.set_id(*missing);
+      need.set_partition(partition->partition());
+      need.set_offset(partition->next_offset());
+      return std::nullopt;
+    }
     partition->set_next_offset(partition->next_offset() + 1);
     if (slot.marker) continue;
     partition->set_records(partition->records() + 1);
@@ -79,6 +87,7 @@ std::optional<std::string> SimulatedFoldTask::FoldPartition(const Partition& of,
 FoldOutcome SimulatedFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, const FoldOptions& options) {
   FoldOutcome outcome;
   const uint64_t kind = Draw(4);
+  for (RecordDecoder& decoder : decoders_) decoder.SetSchemas(options.schemas);
   for (const JobCore::ShardRange& range : ranges) {
     FoldOutcome::Shard& shard = outcome.shards.emplace_back();
     shard.state = range.state;
@@ -92,7 +101,7 @@ FoldOutcome SimulatedFoldTask::Fold(const std::vector<JobCore::ShardRange>& rang
       const int64_t beyond = log_->End(partition->partition()) - end;
       if (left > 0 && kind == 1 && !options.exact && beyond > 0)
         end += static_cast<int64_t>(Draw(static_cast<uint64_t>(beyond) + 1));
-      outcome.failure = FoldPartition(range.state.id().partitions(j), end, partition, &table);
+      outcome.failure = FoldPartition(range.state.id().partitions(j), end, partition, &table, &outcome);
       if (outcome.failure) return outcome;
     }
     shard.deltas = table.Deltas();

@@ -50,7 +50,8 @@ class SimulatedFoldTask : public FoldTask {
   BadReason Add(const Record& record, size_t source, PaneClock* clock, PartitionState* partition, DeltaTable* table,
                 std::string* subject);
   // What stops the job, if something does.
-  std::optional<std::string> FoldPartition(const Partition& of, int64_t end, PartitionState* partition, DeltaTable* table);
+  std::optional<std::string> FoldPartition(const Partition& of, int64_t end, PartitionState* partition, DeltaTable* table,
+                                           FoldOutcome* outcome);
 
   const bool fails_on_bad_record_;
   const SimulatedLog* const log_;

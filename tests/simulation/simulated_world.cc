@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "glog/logging.h"
+#include "jobs/feed/avro_encoding.h"
+#include "jobs/plan/avro_schema.h"
 #include "jobs/plan/having.h"
 #include "jobs/plan/plan.h"
 #include "jobs/spec/job_spec.h"
@@ -15,6 +20,13 @@ namespace {
 
 constexpr uint32_t kLeaseMs = 3000;
 constexpr uint64_t kSinkBacklogBatches = 3;
+
+// Of the same bytes, with other names.
+std::string SchemaOf(std::array<const char*, 3> numbers) {
+  std::string schema = R"({"type":"record","name":"R","fields":[{"name":"page","type":"string"})";
+  for (const char* name : numbers) absl::StrAppend(&schema, R"(,{"name":")", name, R"(","type":"double"})");
+  return *CompactAvroSchema(schema + "]}");
+}
 
 }  // namespace
 
@@ -29,6 +41,7 @@ SimulatedWorld::SimulatedWorld(uint64_t seed, std::map<std::string, int>* hits, 
   limits.least_merge = 1'000 + Draw(1'500);
   if (Chance(0.5)) part_bytes = 1 + Draw(200);
   if (Chance(0.2)) max_kept_changes = 1 + Draw(20);
+  for (int& schema : registry_) schema = static_cast<int>(Draw(4));
 }
 
 void SimulatedWorld::At(int64_t delay_ms, std::function<void()> run) {
@@ -59,6 +72,55 @@ std::string SimulatedWorld::MakeValue() {
                       Chance(0.1) ? "0e-12" : "");
 }
 
+void SimulatedWorld::EncodeByRegistry(std::string* value) {
+  const std::vector<std::string> parts = absl::StrSplit(*value, '|');
+  const uint64_t id = Draw(kSchemaIds);
+  *value = std::string(Chance(0.02) ? "\1\0\0\0" : "\0\0\0\0", 4) + static_cast<char>(id);
+  AppendAvroText(parts[0], value);
+  for (size_t i = 1; i < parts.size(); ++i) {
+    double number = 0;
+    if (!absl::SimpleAtod(parts[i], &number)) return;
+    value->append(std::bit_cast<std::array<char, sizeof(number)>>(number).data(), sizeof(number));
+  }
+}
+
+absl::StatusOr<LearnedSchema> SimulatedWorld::AskRegistry(uint32_t id) {
+  LearnedSchema schema;
+  schema.set_id(id);
+  if (scenario_ != nullptr) {
+    const auto found = scenario_->schemas.find(id);
+    if (found == scenario_->schemas.end()) return absl::NotFoundError("there is none");
+    schema.set_avro(found->second);
+    return schema;
+  }
+  if (Fault(0.2)) {
+    Hit("fault: the registry has another schema by an id");
+    registry_[Draw(kSchemaIds)] = static_cast<int>(Draw(4));
+  }
+  if (Fault(0.1)) {
+    Hit("fault: the registry does not answer");
+    return absl::UnavailableError("the registry does not answer");
+  }
+  if (Fault(0.1)) {
+    Hit("fault: the registry has yet to hear of a schema");
+    return absl::NotFoundError("there is none yet");
+  }
+  switch (registry_.at(id)) {
+    case kNoSchema:
+      return absl::NotFoundError("there is none");
+    case 1:
+      schema.set_avro(SchemaOf({"clicks", "minutes", "like"}));
+      break;
+    case 2:
+      schema.set_avro(SchemaOf({"like", "clicks", "minutes"}));
+      break;
+    default:
+      // Without a field that some folds need.
+      schema.set_avro(SchemaOf({"clicks", "minutes", "dislike"}));
+  }
+  return schema;
+}
+
 RecordParts SimulatedWorld::MakeParts() {
   static constexpr std::array<std::string_view, 4> kTexts = {"", "a", "b", "\xff"};
   RecordParts parts;
@@ -76,6 +138,7 @@ void SimulatedWorld::AddRecords(SimulatedJob* job, size_t records) {
       partition.push_back({true, ""});
     } else {
       partition.push_back(MakeRecord());
+      if (scenario_ == nullptr && job->submitted.spec().has_registry()) EncodeByRegistry(&partition.back().value);
     }
     partition.back().appended_us = now_us();
   }
@@ -94,10 +157,19 @@ void SimulatedWorld::MakeLinear(Fold* fold) {
 }
 
 // Of the same records: filtered, bad for what an expression does not take, with keys of one part or two.
-void SimulatedWorld::MakeGeneral(GeneralFold* fold) {
-  DelimitedFormat* const format = fold->mutable_format()->mutable_delimited();
-  format->set_separator("|");
-  for (const char* field : {"page", "clicks", "minutes", "like"}) format->add_fields(field);
+void SimulatedWorld::MakeGeneral(GeneralFold* fold, bool registry) {
+  for (const char* name : {"page", "clicks", "minutes", "like"}) {
+    if (!registry) {
+      fold->mutable_format()->mutable_delimited()->set_separator("|");
+      fold->mutable_format()->mutable_delimited()->add_fields(name);
+      continue;
+    }
+    fold->mutable_format()->mutable_avro()->set_registry(true);
+    Field* const field = fold->add_fields();
+    field->set_name(name);
+    field->set_place(name);
+    if (field->name() == "page") field->set_type(FIELD_TEXT);
+  }
   if (Chance(0.5)) fold->set_where(Chance(0.5) ? "like >= 0 and clicks + minutes > 3" : "not page like \"page1%\"");
   Let* const share = fold->add_let();
   share->set_name("share");
@@ -272,10 +344,10 @@ void SimulatedWorld::MakeOfScenario(SimulatedJob* job) {
 }
 
 void SimulatedWorld::MakeFold(JobSpec* spec, bool two_sources, bool windows) {
-  if (two_sources || Chance(windows ? 0.9 : 0.25)) {
+  if (two_sources || spec->has_registry() || Chance(windows ? 0.9 : 0.25)) {
     Hit("job: a fold of expressions");
     GeneralFold* const general = spec->mutable_fold()->mutable_general();
-    MakeGeneral(general);
+    MakeGeneral(general, spec->has_registry());
     int64_t idle_us = 0;
     if (Chance(windows ? 0.8 : 0.5)) MakeWindow(general, &idle_us);
     spec->set_idle_us(idle_us);
@@ -313,6 +385,10 @@ void SimulatedWorld::MakeRandom(SimulatedJob* job) {
   spec->mutable_source()->add_topics("events");
   const bool two_sources = Chance(0.1);
   if (two_sources) spec->mutable_source()->add_others()->add_topics("others");
+  if (Chance(0.15)) {
+    Hit("job: records by schemas of a registry");
+    spec->mutable_registry()->set_url("http://simulated:8081");
+  }
   MakeFold(spec, two_sources, /*windows=*/false);
   const GeneralFold& general = spec->fold().general();
   if (Chance(0.1)) {

@@ -1,6 +1,7 @@
 // What the parts of one simulated cluster share: chance, virtual time, the jobs with their logs, and what went wrong.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/limits.h"
 #include "driver/core/cluster_view.h"
 #include "journal.pb.h"
@@ -63,6 +65,8 @@ class SimulatedWorld {
   void AddRecords(SimulatedJob* job, size_t records);
   // Has the spec fold the same log in another way; that of a scenario in the same.
   void ChangeFold(JobSpec* spec);
+  // What the registry of schemas says of one, which for the same id is not always the same; UNAVAILABLE or NOT_FOUND.
+  absl::StatusOr<LearnedSchema> AskRegistry(uint32_t id);
   // The job that workers' states with this id are of.
   static std::string JobOfStates(const std::string& states_id) { return states_id.substr(0, states_id.find('.')); }
 
@@ -88,7 +92,10 @@ class SimulatedWorld {
   std::string MakeValue();
   RecordParts MakeParts();
   void MakeLinear(Fold* fold);
-  void MakeGeneral(GeneralFold* fold);
+  // Has a record be by one of the registry's schemas.
+  void EncodeByRegistry(std::string* value);
+  // `registry`: of records by its schemas.
+  void MakeGeneral(GeneralFold* fold, bool registry);
   void MakeWindow(GeneralFold* fold, int64_t* idle_us);
   // What is folded of the source that the spec has, or of two, and the result. `windows`: more likely in windows than not.
   void MakeFold(JobSpec* spec, bool two_sources, bool windows);
@@ -107,6 +114,10 @@ class SimulatedWorld {
   int64_t now_ms_ = 1'000'000;
   uint64_t order_ = 0;
   std::string wrong_;
+  // Which schema the registry has by an id: kNoSchema or an index into kSchemas.
+  static constexpr size_t kSchemaIds = 4;
+  static constexpr int kNoSchema = 0;
+  std::array<int, kSchemaIds> registry_ = {};
   // How many records were made, whose timestamps rise.
   uint64_t made_ = 0;
 };

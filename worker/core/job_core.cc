@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/limits.h"
+#include "common/number/framed_hash.h"
 #include "glog/logging.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "jobs/spec/job_spec.h"
@@ -24,14 +25,21 @@ StateId IdOf(const AssignRequest& request, uint32_t shard) {
   for (int p = static_cast<int>(shard); p < request.partitions_size(); p += static_cast<int>(kShards)) {
     *id.add_partitions() = request.partitions(p);
   }
+  for (const LearnedSchema& schema : request.schemas()) {
+    FramedHash hash;
+    hash.Add(schema);
+    id.add_schemas(hash.Finish());
+  }
   return id;
 }
 
-// Whether the ids are equal, except that partitions may have been added to the job since the state was made.
+// Whether the ids are equal, except that partitions may have been added to the job, and schemas learned, since the state was
+// made.
 bool IsPrefix(const StateId& old, const StateId& now) {
-  if (old.partitions_size() > now.partitions_size()) return false;
+  if (old.partitions_size() > now.partitions_size() || old.schemas_size() > now.schemas_size()) return false;
   StateId cut = now;
   cut.mutable_partitions()->DeleteSubrange(old.partitions_size(), now.partitions_size() - old.partitions_size());
+  cut.mutable_schemas()->Truncate(old.schemas_size());
   return google::protobuf::util::MessageDifferencer::Equals(old, cut);
 }
 

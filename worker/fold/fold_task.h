@@ -4,13 +4,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "common/number/units.h"
+#include "jobs/decode/learned_schemas.h"
 #include "state.pb.h"
+#include "worker.pb.h"
 #include "worker/core/job_core.h"
 #include "worker/core/memory_budget.h"
 #include "worker/fold/delta_table.h"
@@ -25,6 +28,8 @@ struct FoldOptions {
   bool exact = false;
   // Of a job with windows: rows of no later window than this are not kept.
   std::optional<int64_t> closed_through = std::nullopt;
+  // What is journalled of the registry's schemas; null if nothing is. A partition stops at a record that names another one.
+  std::shared_ptr<const LearnedSchemas> schemas = nullptr;
   // Polled between records read: true ends the fold early.
   std::function<bool()> stop;
 };
@@ -43,6 +48,8 @@ struct FoldOutcome {
   std::vector<Shard> shards;
   // Why the job must fail, with the partition and offset; then nothing else of the outcome is valid.
   std::optional<std::string> failure;
+  // Where partitions stopped for want of a schema.
+  std::vector<NeededSchema> needs_schemas;
   // A sentence about the trouble with Kafka that the fold waited for; empty if there was none.
   std::string waiting_for;
   // How long the thread that waited least had nothing to fold.

@@ -49,7 +49,7 @@ bool FoldThread::IsFull() const {
 void FoldThread::FoldUntil(const std::function<bool()>& stop, absl::Time deadline, bool exact,
                            std::counting_semaphore<>* turns) {
   reader_.SetReadAhead(memory_.reader_bytes);
-  absl::Status polled = reader_.Prepare(&ranges_, [this](uint32_t shard) { return &tables_[shard][side_]; });
+  absl::Status polled = reader_.Prepare(&ranges_, [this](uint32_t shard) { return &tables_[shard][side_]; }, schemas_.get());
   while (polled.ok() && !failure_ && !reader_.IsDone() && !IsFull() && !stop()) {
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) break;
@@ -91,6 +91,8 @@ void FoldThread::Begin(std::vector<JobCore::ShardRange> ranges) {
 FoldOutcome FoldThread::Fold(std::vector<JobCore::ShardRange> ranges, const FoldOptions& options) {
   const absl::Time deadline = absl::Now() + options.budget;
   memory_ = options.memory;
+  schemas_ = options.schemas;
+  fold_.SetSchemas(schemas_);
   // Drops the time that was spent waiting while folding ahead.
   reader_.TakeWaited();
   if (!Adopt(ranges, options.exact)) Begin(std::move(ranges));
@@ -113,6 +115,13 @@ FoldOutcome FoldThread::MakeOutcome(const FoldOptions& options) {
   if (const std::optional<std::string> why = reader_.WhyRdkafka()) {
     outcome.reader.set_kind(why->empty() ? READER_WIRE : READER_LIBRDKAFKA);
     outcome.reader.set_reason(*why);
+  }
+  for (const Cursor& cursor : *reader_.cursors()) {
+    if (!cursor.unread) continue;
+    NeededSchema& need = outcome.needs_schemas.emplace_back();
+    need.set_id(cursor.unread->schema);
+    need.set_partition(cursor.state->partition());
+    need.set_offset(cursor.unread->offset);
   }
   const bool goes_ahead = !reader_.IsDone() && !options.exact && waiting_for_.empty();
   for (JobCore::ShardRange& range : ranges_) {

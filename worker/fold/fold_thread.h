@@ -79,6 +79,8 @@ class FoldThread {
   FoldShared* const shared_;
   // Used by the owner's thread alone.
   bool idle_ = true;
+  // What is known of schemas.
+  std::shared_ptr<const LearnedSchemas> schemas_;
 
   // From the options of the last fold.
   JobMemory::Lane memory_;

@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "glog/logging.h"
@@ -84,6 +85,7 @@ FoldOutcome KafkaFoldTask::Fold(const std::vector<JobCore::ShardRange>& ranges, 
   for (size_t i = 0; i < parts.size(); ++i) {
     FoldOutcome part = threads_[i]->Wait();
     for (FoldOutcome::Shard& shard : part.shards) outcome.shards.push_back(std::move(shard));
+    std::ranges::move(part.needs_schemas, std::back_inserter(outcome.needs_schemas));
     if (!outcome.failure) outcome.failure = std::move(part.failure);
     if (outcome.waiting_for.empty()) outcome.waiting_for = std::move(part.waiting_for);
     // What one has to leave to librdkafka is what a user has to know.

@@ -41,7 +41,7 @@ void RangeReader::Close() {
 }
 
 absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
-                                  const std::function<DeltaTable*(uint32_t)>& table) {
+                                  const std::function<DeltaTable*(uint32_t)>& table, const LearnedSchemas* schemas) {
   std::vector<Cursor> cursors;
   bool same = reader_ != nullptr;
   // Whether one that failed is asked for: reading it again throws away what was fetched of the others.
@@ -62,7 +62,10 @@ absl::Status RangeReader::Prepare(std::vector<JobCore::ShardRange>* ranges,
       // What was read behind the job's end is passed over.
       same = same && i < cursors_.size() && cursors_[i].partition == cursor.partition &&
              std::min(cursors_[i].read, cursor.job_end) == cursor.state->next_offset();
+      const auto is_known = [&](uint32_t id) { return schemas != nullptr && schemas->contains(id); };
+      same = same && !(cursors_[i].unread && is_known(cursors_[i].unread->schema));
       if (same) {
+        cursor.unread = cursors_[i].unread;
         cursor.read = cursors_[i].read;
         cursor.expected = cursors_[i].expected;
         cursor.expected_next = cursors_[i].expected_next;
@@ -112,6 +115,7 @@ absl::Status RangeReader::Assign() {
   for (Cursor& cursor : cursors_) {
     cursor.read = cursor.state->next_offset();
     cursor.failure.clear();
+    cursor.unread.reset();
     starts.push_back({cursor.partition, cursor.expected.offset >= 0 ? cursor.expected.offset : cursor.read, cursor.Known()});
   }
   retry_at_ = absl::InfiniteFuture();
@@ -126,7 +130,7 @@ absl::Status RangeReader::Assign() {
 
 void RangeReader::ReadUpToEnds() {
   std::vector<int64_t> ends;
-  for (const Cursor& cursor : cursors_) ends.push_back(cursor.end);
+  for (const Cursor& cursor : cursors_) ends.push_back(cursor.unread ? cursor.read : cursor.end);
   reader_->ReadUpTo(ends);
 }
 
@@ -155,6 +159,8 @@ std::optional<std::string> RangeReader::HandleEvents(bool exact, std::string* wa
     Cursor& cursor = cursors_[event.position];
     switch (event.kind) {
       case LogReader::Event::Kind::kEnd: {
+        // The records up to there were dropped.
+        if (cursor.unread) break;
         if (cursor.expected.offset >= 0 && event.next_offset > cursor.expected.offset) {
           if (!cursor.compacted) return cursor.Missing();
           const Anchor next = std::exchange(cursor.expected_next, {});
@@ -242,8 +248,9 @@ absl::Status RangeReader::CatchUp() {
 }
 
 bool RangeReader::IsDone() const {
-  return std::ranges::all_of(
-      cursors_, [](const Cursor& cursor) { return cursor.state->next_offset() >= cursor.end || !cursor.failure.empty(); });
+  return std::ranges::all_of(cursors_, [](const Cursor& cursor) {
+    return cursor.state->next_offset() >= cursor.end || !cursor.failure.empty() || cursor.unread;
+  });
 }
 
 std::string RangeReader::Failure() const {

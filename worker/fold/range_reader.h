@@ -44,7 +44,9 @@ class RangeReader {
 
   // Makes cursors of the ranges, which outlive them, and has the log read where they begin; it goes on where it is if that
   // is where they begin and nothing calls for a check. `table` is asked for each shard's table. UNAVAILABLE while Kafka is.
-  absl::Status Prepare(std::vector<JobCore::ShardRange>* ranges, const std::function<DeltaTable*(uint32_t shard)>& table);
+  // `schemas` are those that are known; a partition that stopped for want of one is read again once that is among them.
+  absl::Status Prepare(std::vector<JobCore::ShardRange>* ranges, const std::function<DeltaTable*(uint32_t shard)>& table,
+                       const LearnedSchemas* schemas);
   // Bytes fetched ahead at most, 0 for as many as help; from the next Prepare on.
   void SetReadAhead(size_t bytes);
   // Ends the connections and forgets the cursors.
@@ -65,7 +67,7 @@ class RangeReader {
   // comes does not hold up the others.
   absl::Status CatchUp();
 
-  // Whether every partition is at its end, or gives nothing.
+  // Whether every partition is at its end, gives nothing, or needs a schema.
   bool IsDone() const;
   // Why one of the partitions gives nothing; empty if all give records, as far as is known.
   std::string Failure() const;

@@ -210,13 +210,15 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
   if (cursor->source >= decoders_.size()) return absl::StrCat(cursor->Name(), " is of a source that the job does not have");
   decoder_ = &decoders_[cursor->source];
   Decoder* const direct = decoder_->direct();
+  const bool has_registry = decoder_->has_registry();
   taken_.clear();
   int64_t next_offset = cursor->state->next_offset();
   const int64_t limit = cursor->Limit(exact);
   int64_t read = cursor->read;
   uint64_t folded = 0;
   size_t i = 0;
-  for (const uint32_t position = records[0].position; i < records.size() && records[i].position == position; ++i) {
+  const uint32_t position = records[0].position;
+  for (; i < records.size() && records[i].position == position && !cursor->unread; ++i) {
     const LogRecord& record = records[i];
     if (cursor->expected.offset >= 0) [[unlikely]] {
       if (std::optional<std::string> failure = CheckExpected(record, log, cursor)) return failure;
@@ -227,8 +229,15 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
       // Whatever was between the last record and the next offset did not count, and a log gets no records there later.
       return cursor->Another(absl::StrCat("it has a record at offset ", record.offset, ", where none was folded"));
     }
+    const bool is_beyond = record.offset >= limit;
+    if (has_registry && !is_beyond) {
+      if (const std::optional<uint32_t> schema = decoder_->MissingSchema(record.value)) [[unlikely]] {
+        cursor->unread = {*schema, record.offset};
+        break;
+      }
+    }
     read = record.offset + 1;
-    if (record.offset >= limit) [[unlikely]] {
+    if (is_beyond) [[unlikely]] {
       next_offset = std::max(next_offset, limit);
       continue;
     }
@@ -256,6 +265,8 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
   }
   cursor->read = std::max(cursor->read, read);
   cursor->records += folded;
+  // What comes behind a record that cannot be read yet is read again.
+  while (i < records.size() && records[i].position == position) ++i;
   *left = records.subspan(i);
   return std::nullopt;
 }

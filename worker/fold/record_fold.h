@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,6 +53,12 @@ struct Cursor {
   // that it must have after that.
   Anchor expected;
   Anchor expected_next;
+  // The next record, if it names a schema that is not known: nothing of the partition is folded until it is.
+  struct Unread {
+    uint32_t schema = 0;
+    int64_t offset = 0;
+  };
+  std::optional<Unread> unread;
   // Why no records of the partition come until the reader is assigned again; empty if nothing is wrong.
   std::string failure;
 
@@ -78,6 +85,11 @@ class RecordFold {
   static absl::StatusOr<RecordFold> Create(const JobSpec& spec);
 
   bool has_windows() const { return spec_.fold().general().has_window(); }
+
+  // What is known of schemas, from now on.
+  void SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas) {
+    for (RecordDecoder& decoder : decoders_) decoder.SetSchemas(schemas);
+  }
 
   // Folds what a poll of `log` brought, in its order; a record's position is the index of its cursor. With `exact` records
   // at or beyond a cursor's end are left. Returns a reason to stop the job, or none.

@@ -237,11 +237,26 @@ class JobWriter {
     if (kind != "regex" && !kind.empty()) refuse({"pattern", "unmatched"}, "regex records");
     const bool has_schema = kind == "avro" || kind == "protobuf";
     if (!has_schema && !kind.empty()) refuse({"confluent"}, "Avro and Protobuf records");
-    if (kind != "avro" && !kind.empty()) refuse({"schema"}, "Avro records");
+    if (kind != "avro" && !kind.empty())
+      refuse({"schema", "registry", "registry_user", "registry_password", "registry_ca"}, "Avro records");
     if (kind != "protobuf" && !kind.empty()) refuse({"descriptors", "message"}, "Protobuf records");
     if (has_schema) {
       YamlNode said = Map(option->offset);
       for (const char* key : {"schema", "descriptors", "message", "confluent"}) PutOption(of, key, &said);
+      if (const SqlTable::Option* const registry = of.FindOption("registry")) {
+        YamlNode made = Map(registry->offset);
+        Put("url", Scalar(registry->value, registry->offset), &made);
+        for (const char* key : {"user", "password", "ca"}) {
+          if (const SqlTable::Option* const beside = of.FindOption(fmt::format("registry_{}", key)))
+            Put(key, Scalar(beside->value, beside->offset), &made);
+        }
+        Put("registry", std::move(made), &said);
+      } else {
+        for (const char* key : {"registry_user", "registry_password", "registry_ca"}) {
+          if (const SqlTable::Option* const alone = of.FindOption(key))
+            Problem(alone->offset, fmt::format("{} goes with registry = 'URL'", key));
+        }
+      }
       Put(kind, std::move(said), &format);
       return format;
     }

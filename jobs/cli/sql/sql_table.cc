@@ -18,8 +18,8 @@ constexpr size_t kMaxNameBytes = 63;
 const std::vector<std::string>& OptionNames() {
   static const auto* const names = new std::vector<std::string>(absl::StrSplit(
       "ahead allow_compacted allow_internal bom brokers confluent descriptors fields file format group groups idle interval "
-      "key_bytes lateness message missing_topics null_as on_bad_record pattern quoting schema separator sinks start time "
-      "topics topics_matching trim unmatched until wal",
+      "key_bytes lateness message missing_topics null_as on_bad_record pattern quoting registry registry_ca "
+      "registry_password registry_user schema separator sinks start time topics topics_matching trim unmatched until wal",
       ' '));
   return *names;
 }

@@ -302,7 +302,7 @@ TEST(AvroFormat, RandomRecordsOfRandomSchemasAreReadAsTheOracleDoes) {
     std::vector<JsonPath> paths;
     for (int i = 0; i < 5; ++i) paths.push_back(random.Path(schema));
     AvroReader reader(format, paths);
-    const AvroTree tree(format);
+    const AvroTree tree(format.schema(), format.confluent());
     std::vector<RawValue> values(paths.size());
     for (int i = 0; i < 10; ++i) {
       std::string record(format.confluent() ? 5 : 0, '\0');
@@ -413,7 +413,7 @@ std::string ReadAlike(const std::string& schema, const std::string& record, cons
     AvroReader reader(Format(each), {path});
     RawValue value;
     EXPECT_EQ(reader.Read(record, {&value, 1}), BAD_NONE) << each;
-    const std::optional<JsonNode> tree = AvroTree(Format(each)).Read(record);
+    const std::optional<JsonNode> tree = AvroTree(Format(each).schema(), Format(each).confluent()).Read(record);
     EXPECT_TRUE(tree) << each;
     shown = ShownValue(value);
     EXPECT_EQ(shown, ExpectedValue(*tree, path)) << each;
@@ -448,7 +448,7 @@ TEST(AvroFormat, NamesAreThoseOfTypesBeforeThemAndOtherAttributesDoNotMatter) {
 TEST(AvroFormat, ARecordThatNamesItselfIsReadWhereverItsReaderIsMovedTo) {
   const std::string schema = R"({"type":"record","name":"R","fields":[{"name":"next","type":["null","R"]}]})";
   std::vector<AvroTree> trees;
-  for (int i = 0; i < 3; ++i) trees.emplace_back(Format(schema));
+  for (int i = 0; i < 3; ++i) trees.emplace_back(schema, /*confluent=*/false);
   const std::optional<JsonNode> tree = trees[0].Read(std::string("\2\2\0", 3));
   ASSERT_TRUE(tree);
   EXPECT_EQ(tree->members[0].value.members[0].value.members.size(), 1u);

@@ -1,0 +1,110 @@
+#include "driver/core/schema_search.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/limits.h"
+#include "driver/core/waiting_for.h"
+
+namespace tenfold {
+namespace {
+
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+// The pause before the registry is asked again.
+constexpr int64_t kAskAgainUs = 500'000;
+// For how long a registry may say that it has no schema by an id that a record names already: a serializer registers a
+// schema before it writes the first record, at the registry's leader, and a follower hears of it a moment later.
+constexpr int64_t kMissingUs = 5'000'000;
+
+}  // namespace
+
+void SchemaSearch::Need(const google::protobuf::RepeatedPtrField<NeededSchema>& needed) {
+  for (const NeededSchema& need : needed) {
+    if (job_->Knows(need.id()) || need.partition() >= job_->partitions.size()) continue;
+    const auto [wanted, is_new] = wanted_.try_emplace(need.id());
+    if (!is_new) continue;
+    wanted->second.partition = need.partition();
+    wanted->second.offset = need.offset();
+  }
+}
+
+std::vector<uint32_t> SchemaSearch::Begin(int64_t now_us) {
+  std::vector<uint32_t> ids;
+  for (auto& [id, wanted] : wanted_) {
+    if (wanted.under_way || wanted.learned || wanted.ask_at_us > now_us) continue;
+    wanted.under_way = true;
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+void SchemaSearch::OnAnswer(uint32_t id, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us) {
+  const auto it = wanted_.find(id);
+  if (it == wanted_.end() || !it->second.under_way) return;
+  Wanted& wanted = it->second;
+  wanted.under_way = false;
+  wanted.ask_at_us = now_us + kAskAgainUs;
+  if (answer.ok()) {
+    wanted.learned = *answer;
+    return;
+  }
+  wanted.trouble = std::string(answer.status().message());
+  if (!absl::IsNotFound(answer.status())) return;
+  if (wanted.missing_since_us == 0) wanted.missing_since_us = now_us;
+  if (now_us - wanted.missing_since_us < kMissingUs) return;
+  LearnedSchema unknown;
+  unknown.set_id(id);
+  unknown.set_problem(wanted.trouble);
+  wanted.learned = std::move(unknown);
+}
+
+std::optional<LearnedSchema> SchemaSearch::Take() {
+  for (auto& [id, wanted] : wanted_) {
+    if (!wanted.learned || wanted.taken) continue;
+    wanted.taken = true;
+    return wanted.learned;
+  }
+  return std::nullopt;
+}
+
+std::string SchemaSearch::Failure() const {
+  size_t bytes = 0;
+  for (const LearnedSchema& schema : job_->schemas) bytes += schema.ByteSizeLong();
+  for (const auto& [id, wanted] : wanted_) {
+    const bool too_many = job_->schemas.size() >= kMaxSchemas;
+    if (!wanted.learned || (!too_many && bytes + wanted.learned->ByteSizeLong() <= kMaxSchemasBytes)) continue;
+    return absl::StrCat(
+        job_->Name(wanted.partition), " has a record at offset ", wanted.offset, " by schema ", id,
+        ", and the job's records name ", job_->schemas.size(), " others of ", bytes, " bytes; ", kMaxSchemas, " of ",
+        kMaxSchemasBytes,
+        " bytes are allowed. If the records were not written with a registry, submit the job with the schema "
+        "that they have");
+  }
+  return "";
+}
+
+Waiting SchemaSearch::waiting() const {
+  if (wanted_.empty()) return {};
+  const auto is_troubled = [](const auto& wanted) { return !wanted.second.trouble.empty(); };
+  auto of = std::ranges::find_if(wanted_, is_troubled);
+  if (of == wanted_.end()) of = wanted_.begin();
+  const Wanted& wanted = of->second;
+  Waiting waiting =
+      WaitingForPartition(WAITING_SCHEMA, job_->partitions[wanted.partition],
+                          absl::StrCat("schema ", of->first, ", which ", job_->Name(wanted.partition), " names at offset ",
+                                       wanted.offset, wanted.trouble.empty() ? "" : ": ", wanted.trouble));
+  waiting.set_subject(job_->spec.registry().url());
+  return waiting;
+}
+
+int64_t SchemaSearch::NextTimeUs() const {
+  int64_t next = kNever;
+  for (const auto& [id, wanted] : wanted_) {
+    if (!wanted.under_way && !wanted.learned) next = std::min(next, wanted.ask_at_us);
+  }
+  return next;
+}
+
+}  // namespace tenfold
