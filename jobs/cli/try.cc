@@ -23,9 +23,11 @@
 #include "jobs/cli/topic_sample.h"
 #include "jobs/cli/verbs.h"
 #include "jobs/decode/bad_record_text.h"
+#include "jobs/decode/learned_schemas.h"
 #include "jobs/decode/record_decoder.h"
 #include "jobs/plan/field_value.h"
 #include "jobs/plan/sources.h"
+#include "jobs/registry/schema_registry.h"
 #include "jobs/show/result_json.h"
 #include "jobs/show/status_json.h"
 #include "jobs/spec/spec_rules.h"
@@ -66,6 +68,8 @@ class Trial {
     std::string text = fmt::format("{}  {}\n", name, Shown(record.value));
     const size_t source = matcher_.SourceOf(record.topic).value_or(0);
     RecordDecoder& decoder = decoders_[source];
+    if (const std::optional<uint32_t> schema = decoder.MissingSchema(record.value); schema && !Learn(*schema, &text))
+      return false;
     const Contribution& made = decoder.Decode(record, clock);
     if (decoder.general() != nullptr) text += Fields(*decoder.general());
     const std::string subject(made.subject);
@@ -93,6 +97,9 @@ class Trial {
     return PrintData(text);
   }
 
+  // Why no more is shown, if that is not because nobody reads any more.
+  const std::string& failure() const { return failure_; }
+
   std::string Summary() {
     const GeneralDecoder* const general = decoders_[matcher_.SourceOf(topic_).value_or(0)].general();
     const bool parts = !topic_.empty() && general != nullptr && general->plan().reads_parts;
@@ -104,6 +111,25 @@ class Trial {
   }
 
  private:
+  // Asks the job's registry, and adds what it says to the text.
+  bool Learn(uint32_t schema, std::string* text) {
+    const absl::StatusOr<LearnedSchema> answer = AskRegistry(spec_.registry(), schema, RegistryAccess());
+    LearnedSchema* const learned = learned_.Add();
+    learned->set_id(schema);
+    if (absl::IsNotFound(answer.status())) learned->set_problem(std::string(answer.status().message()));
+    if (answer.ok()) *learned = *answer;
+    const absl::StatusOr<std::shared_ptr<const LearnedSchemas>> schemas = ReadLearnedSchemas(learned_);
+    if (!schemas.ok() || (!answer.ok() && !absl::IsNotFound(answer.status()))) {
+      failure_ = fmt::format("the registry {} does not tell of schema {}: {}", spec_.registry().url(), schema,
+                             std::string((answer.ok() ? schemas.status() : answer.status()).message()));
+      return false;
+    }
+    for (RecordDecoder& decoder : decoders_) decoder.SetSchemas(*schemas);
+    *text +=
+        fmt::format("   schema {}: {}\n", schema, Printable(learned->avro().empty() ? learned->problem() : learned->avro()));
+    return true;
+  }
+
   // nullptr in a job without windows.
   PaneClock* ClockOf(const Record& record) {
     if (form_.calendar == nullptr) return nullptr;
@@ -156,6 +182,9 @@ class Trial {
   const std::string topic_;
   // Of the present, without key and headers, as lines of a file have none.
   const RecordParts parts_ = {.timestamp_ms = absl::ToUnixMillis(absl::Now())};
+  // What the registry has said of schemas.
+  google::protobuf::RepeatedPtrField<LearnedSchema> learned_;
+  std::string failure_;
   int64_t records_ = 0;
   int64_t bad_ = 0;
   int64_t filtered_ = 0;
@@ -164,6 +193,13 @@ class Trial {
   // Of a job with windows, by partition.
   std::map<std::pair<std::string, int32_t>, PaneClock> clocks_;
 };
+
+// What the verb exits with where the trial shows no more.
+int Ended(const Trial& trial) {
+  if (trial.failure().empty()) return kExitOk;
+  PrintError(trial.failure());
+  return kExitUnavailable;
+}
 
 // A line is a record or, if it is `binary`, the base64 of one.
 int TryLines(const Options& options, bool binary, Trial* trial) {
@@ -184,7 +220,7 @@ int TryLines(const Options& options, bool binary, Trial* trial) {
                              options.records == "-" ? "standard input" : options.records, number));
       return kExitData;
     }
-    if (!trial->ShowLine(binary ? record : line)) return kExitOk;
+    if (!trial->ShowLine(binary ? record : line)) return Ended(*trial);
   }
   PrintData(trial->Summary());
   return kExitOk;
@@ -201,6 +237,7 @@ int TryTopics(const Options& options, const JobSpec& spec, Trial* trial) {
     PrintError(std::string(read.message()));
     return absl::IsUnavailable(read) ? kExitUnavailable : kExitRefused;
   }
+  if (!trial->failure().empty()) return Ended(*trial);
   PrintData(trial->Summary());
   return kExitOk;
 }

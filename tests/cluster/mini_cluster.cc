@@ -58,23 +58,6 @@ bool Connects(const std::string& host, int port) {
   return connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
 }
 
-// A TCP port for a daemon and its later lives, from below the ports of outgoing connections and of local Kafkas. The UDP
-// port of the same number, held until this process ends, keeps it from other tests meanwhile.
-int ReservePort() {
-  static int next = 10000 + getpid() % 4000;
-  for (int tried = 0; tried < 4000; ++tried) {
-    const int port = next++;
-    if (next == 14000) next = 10000;
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    PCHECK(fd >= 0);
-    const sockaddr_in address = SocketAddress(kLoopback, port);
-    const bool held = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-    if (held && !Connects(kLoopback, port)) return port;
-    close(fd);
-  }
-  LOG(FATAL) << "no port is free between 10000 and 14000";
-}
-
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
@@ -96,6 +79,21 @@ std::vector<std::string> DaemonCommand(const char* program, const Host& host, in
 }
 
 }  // namespace
+
+int ReservePort() {
+  static int next = 10000 + getpid() % 4000;
+  for (int tried = 0; tried < 4000; ++tried) {
+    const int port = next++;
+    if (next == 14000) next = 10000;
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    PCHECK(fd >= 0);
+    const sockaddr_in address = SocketAddress(kLoopback, port);
+    const bool held = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+    if (held && !Connects(kLoopback, port)) return port;
+    close(fd);
+  }
+  LOG(FATAL) << "no port is free between 10000 and 14000";
+}
 
 absl::Status WaitUntil(const std::string& what, absl::Duration timeout, const std::function<bool()>& condition) {
   const absl::Time deadline = absl::Now() + timeout;

@@ -36,6 +36,10 @@ namespace tenfold {
 // Polls until `condition` holds; DEADLINE_EXCEEDED, "waited S s for WHAT", if it does not in time.
 absl::Status WaitUntil(const std::string& what, absl::Duration timeout, const std::function<bool()>& condition);
 
+// A TCP port for a daemon and its later lives, from below the ports of outgoing connections and of local Kafkas. The UDP
+// port of the same number, held until this process ends, keeps it from other tests meanwhile.
+int ReservePort();
+
 // Whether workers are told to (TENFOLD_READER); otherwise they use the wire reader where they can.
 bool ReadsWithLibrdkafka();
 
