@@ -271,6 +271,7 @@ absl::StatusOr<ListJobsReply> Driver::ListJobs() {
       job.clear_partitions();
       job.clear_shards();
       job.clear_sinks();
+      job.clear_schemas();
       if (job.has_refold()) job.mutable_refold()->clear_spec();
     }
     return reply;

@@ -231,6 +231,11 @@ JobStatus JournalledJob::Status() const {
   status.set_refolded_at_batch(refolded_at_batch);
   status.set_batch(last_batch.batch());
   status.set_submitted_at_us(submitted_at_us);
+  for (const LearnedSchema& schema : SchemasOf(last_batch)) {
+    LearnedSchema* const shown = status.add_schemas();
+    shown->set_id(schema.id());
+    shown->set_problem(schema.problem());
+  }
   *status.mutable_last_batch() = last_batch;
   for (uint32_t s = 0; s < assignment.size(); ++s) {
     ShardStatus* shard = status.add_shards();

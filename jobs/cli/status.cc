@@ -65,6 +65,24 @@ std::string ReaderText(const JobStatus& status) {
   return absl::StrJoin(texts, "; ");
 }
 
+// "3 known (1, 2, 4), and 7: the registry has no schema by this id"; "" for a job without a registry.
+std::string SchemasText(const JobStatus& status) {
+  constexpr size_t kMost = 8;
+  std::vector<std::string> known;
+  std::map<std::string, std::vector<std::string>> unknown;
+  for (const LearnedSchema& schema : status.schemas())
+    (schema.problem().empty() ? known : unknown[schema.problem()]).push_back(std::to_string(schema.id()));
+  const auto list = [kMost](const std::vector<std::string>& ids) {
+    const size_t shown = std::min(ids.size(), kMost);
+    return fmt::format("{}{}", fmt::join(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+                       ids.size() > shown ? fmt::format(" and {} more", ids.size() - shown) : "");
+  };
+  if (!status.spec().has_registry()) return "";
+  std::string text = known.empty() ? "none known yet" : fmt::format("{} known: {}", known.size(), list(known));
+  for (const auto& [problem, ids] : unknown) text += fmt::format("; {}: {}", list(ids), Printable(problem));
+  return text;
+}
+
 std::string FactsText(const JobStatus& status) {
   const BatchCommitted& batch = status.last_batch();
   const BatchTimings& timings = batch.timings();
@@ -87,6 +105,7 @@ std::string FactsText(const JobStatus& status) {
                          ? fmt::format("batches from {} on fold as the present spec does", status.refolded_at_batch())
                          : "the next batch folds by another spec"});
   }
+  if (const std::string schemas = SchemasText(status); !schemas.empty()) rows.push_back({"schemas", schemas});
   if (status.spec().source().allow_compacted()) {
     rows.push_back({"compacted",
                     "topics may be: batches count what was there when it was folded; they may not be verified any more, and "

@@ -237,6 +237,9 @@ Json JobStatusJson(const JobStatus& status) {
   for (const ShardStatus& shard : status.shards()) {
     json["shards"].push_back({{"shard", shard.shard()}, {"owner", shard.owner()}, {"next_owner", shard.next_owner()}});
   }
+  json["schemas"] = Json::array();
+  for (const LearnedSchema& schema : status.schemas())
+    json["schemas"].push_back({{"id", schema.id()}, {"problem", schema.problem()}});
   json["readers"] = Json::array();
   for (const ReaderStatus& reader : status.readers()) {
     json["readers"].push_back({{"worker", reader.worker()},

@@ -164,7 +164,7 @@ TEST_F(RegistryJobTest, AnIdThatTheRegistryDoesNotHaveStaysUnknownUntilARefold) 
   ASSERT_OK(cluster_.WaitCaughtUp(job_.name).status());
   EXPECT_EQ(Bad(), json({{"unknown_schema", 2}}));
   const CliResult shown = cluster_.RunCli({"status", job_.name});
-  EXPECT_THAT(shown.out, HasSubstr("it names schema 1, and the registry has no schema of Avro by that id"));
+  EXPECT_THAT(shown.out, HasSubstr("schemas     none known yet; 1: the registry has no schema by this id\n"));
   VerifyAll();
   job_.fold = absl::StrCat(job_.fold.substr(0, job_.fold.find("score")), "score: 2 * clicks\n");
   ASSERT_OK(cluster_.Refold(job_));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <random>
 
 #include "absl/strings/escaping.h"
@@ -337,6 +338,56 @@ TEST(AvroFormat, RandomRecordsOfRandomSchemasAreReadAsTheOracleDoes) {
   }
   EXPECT_GT(sound, 15'000);
   EXPECT_GT(malformed, 1'500);
+}
+
+TEST(AvroFormat, RecordsByTheSchemasOfARegistryAreReadAsByEachSchemaAlone) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    RandomAvro random(seed);
+    // Each has the names of its own schema.
+    std::vector<RandomAvro> of_schemas;
+    std::vector<Json> schemas;
+    std::vector<JsonPath> paths;
+    AvroFormat format;
+    format.set_registry(true);
+    google::protobuf::RepeatedPtrField<LearnedSchema> learned;
+    for (uint32_t id = 0; id < 4; ++id) {
+      of_schemas.emplace_back(4 * seed + id);
+      schemas.push_back(of_schemas[id].Record(2));
+      learned.Add()->set_id(id);
+      // One is known to be none.
+      if (id > 0) learned[static_cast<int>(id)].set_avro(schemas[id].dump());
+      for (int i = 0; i < 2; ++i) paths.push_back(of_schemas[id].Path(schemas[id]));
+    }
+    std::vector<std::unique_ptr<AvroReader>> alone;
+    for (const Json& schema : schemas) {
+      AvroFormat of = Format(schema.dump());
+      of.set_confluent(true);
+      alone.push_back(std::make_unique<AvroReader>(of, paths));
+    }
+    AvroReader reader(format, paths);
+    std::vector<RawValue> values(paths.size());
+    std::vector<RawValue> expected(paths.size());
+    const auto record_of = [&](uint32_t id) {
+      std::string record = std::string(4, '\0') + static_cast<char>(id);
+      of_schemas[id].Write(schemas[id], 0, &record);
+      return record;
+    };
+    EXPECT_EQ(reader.MissingSchema(record_of(2)), 2u);
+    reader.SetSchemas(ReadLearnedSchemas(learned).value());
+    for (int i = 0; i < 40; ++i) {
+      const uint32_t id = random.Below(4);
+      std::string record = record_of(id);
+      if (i % 5 == 0) record.resize(random.Below(static_cast<uint32_t>(record.size())));
+      reader.Clear();
+      alone[id]->Clear();
+      ASSERT_EQ(reader.MissingSchema(record), std::nullopt);
+      BadReason of_schema = alone[id]->Read(record, expected);
+      if (id == 0 && record.size() >= 5) of_schema = BAD_UNKNOWN_SCHEMA;
+      ASSERT_EQ(reader.Read(record, values), of_schema) << "seed " << seed << " " << absl::CEscape(record);
+      for (size_t p = 0; of_schema == BAD_NONE && p < paths.size(); ++p)
+        ASSERT_EQ(ShownValue(values[p]), ShownValue(expected[p])) << "seed " << seed << " " << absl::CEscape(record);
+    }
+  }
 }
 
 // What stands at the path in a record with one field, f, of the type.

@@ -75,7 +75,7 @@ TEST(SchemaSpecTest, WhatIsWrongWithAnAvroFormatIsToldWhereItStands) {
   };
   EXPECT_THAT(with("{avro: {}}"),
               ElementsAre("s:4:18: source.format.avro.schema: is missing, or empty; name the file of the schema "
-                          "that records are written by"));
+                          "that records are written by, or by registry the URL of the one that has them"));
   EXPECT_THAT(with("{avro: {schema: NONE}}"), ElementsAre("s:4:27: source.format.avro.schema: cannot read the file NONE"));
   EXPECT_THAT(with("{avro: {schema: FILE}}", kFields, "{"),
               ElementsAre(HasSubstr("s:4:27: source.format.avro.schema: is no JSON, at byte")));
@@ -128,6 +128,72 @@ TEST(SchemaSpecTest, WhatIsWrongWithAProtobufFormatIsToldWhereItStands) {
               testing::Contains(HasSubstr("source.format.protobuf.descriptors: is no base64")));
   EXPECT_THAT(with("{protobuf: {descriptors: FILE, message: shop.Sale}}", "{page: {text: s}, n: {decimal: dbl}}"),
               ElementsAre(HasSubstr("source.fields.n: there is no dbl in shop.Sale")));
+}
+
+TEST(SchemaSpecTest, ARegistryIsAUrlOrAMapAndReadsBackAsItIsWritten) {
+  JobSpec plain;
+  EXPECT_THAT(Errors("{avro: {registry: \"http://registry:8081\"}}", kFields, "", &plain), IsEmpty());
+  EXPECT_EQ(plain.registry().url(), "http://registry:8081");
+  EXPECT_TRUE(plain.fold().general().format().avro().registry());
+  JobSpec whole;
+  EXPECT_THAT(Errors("{avro: {registry: {url: \"https://r.example:8081/apis/ccompat/v7\", user: me, password: "
+                     "\"${env:TENFOLD_SECRET_REGISTRY}\", ca: /etc/tenfold/ca.pem}}}",
+                     kFields, "", &whole),
+              IsEmpty());
+  EXPECT_EQ(whole.registry().password(), "${env:TENFOLD_SECRET_REGISTRY}");
+  // Where the registry is decides nothing of what is folded.
+  EXPECT_EQ(FoldHash(plain), FoldHash(whole));
+  EXPECT_EQ(CheckUpdate(plain, whole), "");
+  for (const JobSpec& spec : {plain, whole}) {
+    JobSpec again;
+    EXPECT_THAT(ReadJobSpec(WriteJobSpec(spec), &again), IsEmpty());
+    EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(spec, again)) << WriteJobSpec(spec);
+    EXPECT_EQ(CheckJobSpec(spec), "");
+  }
+}
+
+TEST(SchemaSpecTest, WhatIsWrongWithARegistryIsToldWhereItStands) {
+  const auto with = [](const std::string& avro) {
+    JobSpec spec;
+    const std::vector<std::string> errors = Errors("{avro: " + avro + "}", kFields, kSchema, &spec);
+    return errors.empty() ? "" : errors[0];
+  };
+  EXPECT_THAT(with("{registry: nowhere}"), HasSubstr("source.format.avro.registry: is no URL of a registry, as http://"));
+  EXPECT_THAT(with("{registry: \"http://r:8081/?a=b\"}"), HasSubstr("is no URL of a registry"));
+  EXPECT_THAT(with("{registry: \"file:///etc/passwd\"}"), HasSubstr("is no URL of a registry"));
+  EXPECT_THAT(with("{registry: \"http://me:secret@r:8081\"}"),
+              HasSubstr("source.format.avro.registry: has a user in its URL; write {url: .., user: NAME, password: "));
+  EXPECT_THAT(with("{registry: {user: me}}"), HasSubstr("is no URL of a registry"));
+  EXPECT_THAT(with("{registry: {url: \"http://r\", user: me, password: secret}}"),
+              HasSubstr("registry.password: is no reference; give ${file:/PATH}"));
+  EXPECT_THAT(with("{registry: {url: \"http://r\", password: \"${file:/p}\"}}"),
+              HasSubstr("registry.user: is missing beside a password"));
+  EXPECT_THAT(with("{registry: {url: \"http://r\", ca: /ca.pem}}"), HasSubstr("registry.ca: goes with https://"));
+  EXPECT_THAT(with("{registry: {url: \"https://r\", ca: ca.pem}}"), HasSubstr("give its absolute path"));
+  EXPECT_THAT(with("{registry: {url: \"https://r\", token: x}}"), HasSubstr("token"));
+  EXPECT_THAT(with("{registry: \"http://r\", schema: FILE}"), HasSubstr("schema: goes without a registry"));
+  EXPECT_THAT(with("{registry: \"http://r\", confluent: true}"), HasSubstr("confluent: goes without saying"));
+}
+
+TEST(SchemaSpecTest, AJobHasOneRegistry) {
+  const auto sources = [](const std::string& first, const std::string& second) {
+    JobSpec spec;
+    std::vector<std::string> texts;
+    const auto source = [](const std::string& topic, const std::string& avro) {
+      return absl::StrCat("  - {kafka: {topics: [", topic, "]}, format: {avro: ", avro, "}, fields: ", kFields, "}\n");
+    };
+    for (const SpecError& error : ReadJobSpec(
+             absl::StrCat("name: job\nsources:\n", source("a", first), source("b", second), "key: page\nscore: n\n"), &spec))
+      texts.push_back(FormatSpecError("s", error));
+    return texts;
+  };
+  const std::string string_schema = absl::StrCat("{schema: '", kSchema, "'}");
+  EXPECT_THAT(sources("{registry: \"http://r\"}", "{registry: \"http://r\"}"), IsEmpty());
+  EXPECT_THAT(sources("{registry: \"http://r\"}", string_schema), IsEmpty());
+  EXPECT_THAT(sources(string_schema, "{registry: \"http://r\"}"), IsEmpty());
+  EXPECT_THAT(
+      sources("{registry: \"http://r\"}", "{registry: \"http://s\"}"),
+      ElementsAre(HasSubstr("sources[1].format.avro.registry: is another registry than that of a source before it")));
 }
 
 }  // namespace

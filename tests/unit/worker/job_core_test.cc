@@ -56,6 +56,7 @@ class JobCoreTest : public testing::Test {
       partition->set_partition(p);
       partition->set_start_offset(10 * p);
     }
+    for (const std::string& schema : schemas_) request.add_schemas()->set_avro(schema);
     request.mutable_owned()->Add(owned.begin(), owned.end());
     request.mutable_prepared()->Add(prepared.begin(), prepared.end());
     return request;
@@ -107,6 +108,8 @@ class JobCoreTest : public testing::Test {
   absl::Status AdmitLookUp(const Order& order) { return core_.AdmitLookUp(LookUpOf(order, {}), kCluster); }
 
   int partitions_ = 3;
+  // What the job has learned of schemas, by what they are.
+  std::vector<std::string> schemas_;
   JobCore core_{"job", kIncarnation};
 };
 
@@ -276,6 +279,29 @@ TEST_F(JobCoreTest, TheSameAssignmentAgainChangesNothing) {
   EXPECT_THAT(plan.join, IsEmpty());
   EXPECT_THAT(plan.leave, IsEmpty());
   EXPECT_EQ(core_.state(0).partitions(0).next_offset(), 40);
+}
+
+TEST_F(JobCoreTest, AStateGoesOnWhereMoreSchemasWereLearned) {
+  schemas_ = {"a"};
+  Assign({.attempt = 1}, {0});
+  AdvanceTo(0, 40);
+  schemas_ = {"a", "b"};
+  EXPECT_THAT(Assign({.attempt = 2}, {0}).create, IsEmpty());
+  EXPECT_EQ(core_.state(0).partitions(0).next_offset(), 40);
+  EXPECT_EQ(core_.state(0).id().schemas_size(), 2);
+}
+
+// The driver's journal is an older one, which it has gone on from otherwise.
+TEST_F(JobCoreTest, AStateThatWasFoldedByOtherSchemasIsDropped) {
+  for (const std::vector<std::string>& others : std::vector<std::vector<std::string>>{{"a", "c"}, {"a"}, {}, {"b", "a"}}) {
+    schemas_ = {"a", "b"};
+    Assign({.attempt = 1}, {0});
+    AdvanceTo(0, 40);
+    schemas_ = others;
+    const JobCore::AssignPlan plan = core_.PlanAssign(MakeAssign({.attempt = 2}, {0}, {}));
+    EXPECT_THAT(plan.drop, ElementsAre(0u));
+    EXPECT_THAT(plan.create, ElementsAre(StateAt(0)));
+  }
 }
 
 TEST_F(JobCoreTest, ATakenOverShardJoinsAsItIs) {
