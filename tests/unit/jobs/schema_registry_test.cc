@@ -118,19 +118,19 @@ TEST_F(SchemaRegistryTest, SchemasThatOneRefersToBecomeAPartOfIt) {
   server_.Answer("/base/schemas/ids/7", 200,
                  R"({"schema":"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"s\",\"type\":\"web.Site\"}]}",
                      "references":[{"name":"web.Site","subject":"the sites","version":2}]})");
-  server_.Answer(
-      "/base/subjects/the%20sites/versions/2", 200,
-      R"({"schema":"{\"type\":\"record\",\"name\":\"Site\",\"namespace\":\"web\",\"fields\":[{\"name\":\"o\",\"type\":\"Owner\"}]}",
+  server_.Answer("/base/subjects/the%20sites/versions/2", 200,
+                 R"({"schema":"{\"type\":\"record\",\"name\":\"Site\",\"namespace\":\"web\",)"
+                 R"(\"fields\":[{\"name\":\"o\",\"type\":\"Owner\"}]}",
                      "references":[{"name":"web.Owner","subject":"owners","version":1}]})");
   EXPECT_THAT(Trouble(), HasSubstr("of version 1 of owners, to which the schema refers: "));
   server_.Answer("/base/subjects/owners/versions/1", 200,
                  R"({"schema":"{\"type\":\"enum\",\"name\":\"Owner\",\"namespace\":\"web\",\"symbols\":[\"A\"]}"})");
   const absl::StatusOr<LearnedSchema> learned = Ask(7);
   ASSERT_TRUE(learned.ok()) << learned.status();
-  EXPECT_EQ(
-      learned->avro(),
-      R"({"type":"record","name":"R","namespace":"","fields":[{"name":"s","type":{"type":"record","name":"Site",)"
-      R"("namespace":"web","fields":[{"name":"o","type":{"type":"enum","name":"Owner","namespace":"web","symbols":["A"]}}]}}]})");
+  EXPECT_EQ(learned->avro(),
+            R"({"type":"record","name":"R","namespace":"","fields":[{"name":"s","type":{"type":"record","name":"Site",)"
+            R"("namespace":"web","fields":[{"name":"o","type":{"type":"enum","name":"Owner","namespace":"web",)"
+            R"("symbols":["A"]}}]}}]})");
 }
 
 // By openssl's server, which answers with files.
@@ -185,7 +185,8 @@ TEST(AvroReferences, EachTypeIsDefinedWhereItIsNamedFirst) {
   // The enum is named before the record in which it is defined, and the record names itself.
   EXPECT_EQ(json::parse(With(R"(["a.E", "a.O", {"type":"array","items":"a.O"}])", {other})), json::parse(R"([
       {"type":"enum","name":"E","namespace":"a","symbols":["x"]},
-      {"type":"record","name":"O","namespace":"a","fields":[{"name":"e","type":"a.E"},{"name":"next","type":["null","a.O"]}]},
+      {"type":"record","name":"O","namespace":"a","fields":[
+          {"name":"e","type":"a.E"},{"name":"next","type":["null","a.O"]}]},
       {"type":"array","items":"a.O"}])"));
 }
 
