@@ -246,6 +246,8 @@ Driver::JobParts Driver::TakeReplaced(const JobMachine& machine) {
   const JobSpec before = std::exchange(parts.spec, job.spec);
   const bool refolded = std::exchange(parts.fold, job.fold()) != job.fold();
   JobParts replaced;
+  // What it was asked is asked again.
+  if (!MessageDifferencer::Equals(before.registry(), job.spec.registry())) replaced.registry = std::move(parts.registry);
   // Sinks write what batches are by the specs that they were made by.
   if (refolded || !std::ranges::equal(before.sinks(), job.spec.sinks(), MessageDifferencer::Equals))
     replaced.sinks = std::move(parts.sinks);
@@ -254,7 +256,7 @@ Driver::JobParts Driver::TakeReplaced(const JobMachine& machine) {
   absl::StatusOr<std::unique_ptr<JobTopics>> topics = JobTopics::Create(job.spec, LogOf(job.spec), stop_.get_token());
   if (!topics.ok()) {
     replaced.topics = std::move(parts.topics);
-    replaced.registry = std::move(parts.registry);
+    if (parts.registry != nullptr) replaced.registry = std::move(parts.registry);
     if (parts.sinks != nullptr) replaced.sinks = std::move(parts.sinks);
     parts_.erase(it);
     return replaced;

@@ -476,10 +476,11 @@ absl::StatusOr<PrepareReply> WorkerJob::Handle(const PrepareRequest& request) {
   }
   SetWaiting(outcome, &reply);
   reply.mutable_needs_schemas()->Add(outcome.needs_schemas.begin(), outcome.needs_schemas.end());
+  DropUnmoved(&outcome);
   if (absl::Status persisted = Persist(&outcome, prepare_wal_, request.id().lineage()); !persisted.ok()) return persisted;
   FaultPoint("worker.prepared");
   MutexLock lock(&core_mutex_);
-  for (const FoldOutcome::Shard& shard : outcome.shards) *reply.add_shards() = core_.Position(shard.state.id().shard());
+  for (const JobCore::ShardRange& range : ranges) *reply.add_shards() = core_.Position(range.state.id().shard());
   return reply;
 }
 

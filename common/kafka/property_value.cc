@@ -26,10 +26,10 @@ bool LiesIn(const fs::path& file, const std::string& dir) {
 }
 
 // Returns the file's path without links, if it may be used.
-absl::StatusOr<fs::path> CheckFile(const std::string& name, const std::string& path, bool may_be_directory,
+absl::StatusOr<fs::path> CheckFile(const std::string& subject, const std::string& path, bool may_be_directory,
                                    const std::optional<std::vector<std::string>>& dirs) {
   const auto refused = [&](const std::string& why) {
-    return absl::InvalidArgumentError(absl::StrCat("Kafka property '", name, "': ", path, " ", why));
+    return absl::InvalidArgumentError(absl::StrCat(subject, ": ", path, " ", why));
   };
   std::error_code error;
   const fs::path file = fs::canonical(path, error);
@@ -46,15 +46,15 @@ absl::StatusOr<fs::path> CheckFile(const std::string& name, const std::string& p
   return refused("is no regular file");
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& name, const std::string& path,
+absl::StatusOr<std::string> ReadFile(const std::string& subject, const std::string& path,
                                      const std::optional<std::vector<std::string>>& dirs) {
-  const absl::StatusOr<fs::path> file = CheckFile(name, path, /*may_be_directory=*/false, dirs);
+  const absl::StatusOr<fs::path> file = CheckFile(subject, path, /*may_be_directory=*/false, dirs);
   if (!file.ok()) return file.status();
   std::error_code error;
   std::ifstream stream(*file, std::ios::binary);
   if (fs::file_size(*file, error) > kMaxSecretBytes || !stream.is_open()) {
-    return absl::InvalidArgumentError(absl::StrCat("Kafka property '", name, "': ", path,
-                                                   stream.is_open() ? " is longer than 64 KiB" : " cannot be opened"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(subject, ": ", path, stream.is_open() ? " is longer than 64 KiB" : " cannot be opened"));
   }
   std::string text{std::istreambuf_iterator<char>(stream), {}};
   for (const char end : {'\n', '\r'}) {
@@ -64,30 +64,40 @@ absl::StatusOr<std::string> ReadFile(const std::string& name, const std::string&
 }
 
 // Returns the value that `from` has, unless it is none.
-absl::StatusOr<std::string> Checked(const std::string& name, const std::string& from, std::string value) {
+absl::StatusOr<std::string> Checked(const std::string& subject, const std::string& from, std::string value) {
   const char* const wrong = value.empty() ? " is empty" : value.find('\0') != std::string::npos ? " has a zero byte" : "";
-  if (*wrong != '\0') return absl::InvalidArgumentError(absl::StrCat("Kafka property '", name, "': ", from, wrong));
+  if (*wrong != '\0') return absl::InvalidArgumentError(absl::StrCat(subject, ": ", from, wrong));
   return value;
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> PropertyValue(const std::string& name, const std::string& value,
-                                          const std::optional<std::vector<std::string>>& dirs) {
+absl::StatusOr<std::string> ReferenceValue(const std::string& subject, const std::string& value,
+                                           const std::optional<std::vector<std::string>>& dirs) {
   constexpr std::string_view kFile = "${file:", kVariable = "${env:";
   const auto inside = [&](std::string_view begin) { return value.substr(begin.size(), value.size() - begin.size() - 1); };
   if (value.ends_with('}') && value.starts_with(kFile)) {
-    absl::StatusOr<std::string> read = ReadFile(name, inside(kFile), dirs);
-    return read.ok() ? Checked(name, inside(kFile), *std::move(read)) : read;
+    absl::StatusOr<std::string> read = ReadFile(subject, inside(kFile), dirs);
+    return read.ok() ? Checked(subject, inside(kFile), *std::move(read)) : read;
   }
-  if (value.ends_with('}') && value.starts_with(kVariable)) {
-    const std::string variable = inside(kVariable);
-    if (const char* found = std::getenv(variable.c_str())) return Checked(name, variable, found);
-    return absl::InvalidArgumentError(absl::StrCat("Kafka property '", name, "': the environment of ",
-                                                   program_invocation_short_name, " has no ", variable));
-  }
+  if (!value.ends_with('}') || !value.starts_with(kVariable)) return value;
+  const std::string variable = inside(kVariable);
+  if (const char* found = std::getenv(variable.c_str())) return Checked(subject, variable, found);
+  return absl::InvalidArgumentError(
+      absl::StrCat(subject, ": the environment of ", program_invocation_short_name, " has no ", variable));
+}
+
+absl::Status CheckPlainFile(const std::string& subject, const std::string& path,
+                            const std::optional<std::vector<std::string>>& dirs) {
+  return CheckFile(subject, path, /*may_be_directory=*/false, dirs).status();
+}
+
+absl::StatusOr<std::string> PropertyValue(const std::string& name, const std::string& value,
+                                          const std::optional<std::vector<std::string>>& dirs) {
+  const std::string subject = absl::StrCat("Kafka property '", name, "'");
+  if (value.starts_with("${")) return ReferenceValue(subject, value, dirs);
   if (name.ends_with(".location") || name.ends_with(".keytab")) {
-    const absl::StatusOr<fs::path> file = CheckFile(name, value, /*may_be_directory=*/name == "ssl.ca.location", dirs);
+    const absl::StatusOr<fs::path> file = CheckFile(subject, value, /*may_be_directory=*/name == "ssl.ca.location", dirs);
     if (!file.ok()) return file.status();
   }
   return value;

@@ -23,4 +23,11 @@ inline const std::vector<std::string>& DefaultPropertyDirs() {
 absl::StatusOr<std::string> PropertyValue(const std::string& name, const std::string& value,
                                           const std::optional<std::vector<std::string>>& dirs);
 
+// The same of a value that is no Kafka property's and that messages call `subject`: resolves a reference, and looks at a
+// file that the value names.
+absl::StatusOr<std::string> ReferenceValue(const std::string& subject, const std::string& value,
+                                           const std::optional<std::vector<std::string>>& dirs);
+absl::Status CheckPlainFile(const std::string& subject, const std::string& path,
+                            const std::optional<std::vector<std::string>>& dirs);
+
 }  // namespace tenfold

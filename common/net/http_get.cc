@@ -84,7 +84,7 @@ absl::StatusOr<HttpAnswer> HttpGet(const HttpQuestion& question) {
   if (!set) return absl::UnavailableError("libcurl does not take the question");
   const CURLcode done = curl_easy_perform(at);
   if (answering.is_too_long)
-    return absl::UnavailableError(absl::StrCat("its answer has more than ", question.max_bytes, " bytes"));
+    return absl::ResourceExhaustedError(absl::StrCat("its answer has more than ", question.max_bytes, " bytes"));
   if (done == CURLE_ABORTED_BY_CALLBACK) return absl::CancelledError("given up");
   if (done != CURLE_OK) return absl::UnavailableError(error[0] == '\0' ? curl_easy_strerror(done) : error);
   long status = 0;

@@ -34,7 +34,7 @@ struct HttpAnswer {
 };
 
 // Returns what the server answers, whatever its status is; a redirection is not followed. UNAVAILABLE, with a clause on why
-// and without the password, if there is no answer; CANCELLED if that is why.
+// and without the password, if there is no answer; RESOURCE_EXHAUSTED if that is too long; CANCELLED if that is why.
 absl::StatusOr<HttpAnswer> HttpGet(const HttpQuestion& question);
 
 // Returns the text as a part of a URL's path has it.

@@ -70,6 +70,8 @@ struct AskSchema {
   // Whose records name it; their spec says where the registry is.
   std::string states_id;
   uint32_t id = 0;
+  // As SchemaSearch has it.
+  uint64_t generation = 0;
 };
 
 // Asks which batch the slowest sink of the job has taken. Answered by OnSinks.

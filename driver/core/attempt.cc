@@ -73,6 +73,14 @@ std::vector<WindowRange> Attempt::Windows() const {
   return windows;
 }
 
+std::set<uint32_t> Attempt::NeedSchemas() const {
+  std::set<uint32_t> partitions;
+  for (const auto& [worker, reply] : replies) {
+    for (const NeededSchema& need : reply.needs_schemas()) partitions.insert(need.partition());
+  }
+  return partitions;
+}
+
 std::optional<int64_t> Attempt::AskedWindow() const {
   return final_merge != nullptr ? std::optional(finals.windows[final_results.size()]) : window;
 }
@@ -86,6 +94,7 @@ absl::Status Attempt::Take(const std::string& worker, FoldReply reply) {
     // A worker tells with its first reply what it did in the attempt.
     *reply.mutable_times() = folded.times();
     *reply.mutable_reader() = folded.reader();
+    *reply.mutable_needs_schemas() = folded.needs_schemas();
     reply.set_changed_keys(folded.changed_keys());
   }
   replies[worker] = std::move(reply);

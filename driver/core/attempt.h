@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct Attempt {
   // The counters of the partitions, and the windows that have rows, by the replies.
   std::vector<const PartitionState*> Partitions() const;
   std::vector<WindowRange> Windows() const;
+  // The partitions that cannot go on without a schema.
+  std::set<uint32_t> NeedSchemas() const;
   // The window whose sums are asked for; nullopt without one.
   std::optional<int64_t> AskedWindow() const;
   // Takes a worker's reply. FAILED_PRECONDITION if it answered before, and is not where it was then.

@@ -96,6 +96,7 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
     case JournalRecord::kJobUpdated:
       refold_.reset();
       search_.Restart();
+      schemas_.Restart();
       moves_.OnUpdated();
       ends_.ForgetTruncated();
       // Every owner has to be told, by requests that come after all that were sent with the spec before.
@@ -150,7 +151,10 @@ void JobMachine::ApplyBatch(const BatchCommitted& before, int64_t now_us, Action
 
   // Final windows that the batch had no room for wait for the next one as records do.
   bool backlog = batch.more_finals();
-  for (size_t i = 0; i < attempt.plan.targets.size(); ++i) backlog |= job_.next_offsets[i] < attempt.plan.targets[i];
+  // What waits for a schema goes on once that is learned, and not before.
+  const std::set<uint32_t> held = attempt.NeedSchemas();
+  for (uint32_t i = 0; i < attempt.plan.targets.size(); ++i)
+    backlog |= job_.next_offsets[i] < attempt.plan.targets[i] && !held.contains(i);
   const int64_t overhead_us = now_us - attempt.started_us - static_cast<int64_t>(batch.timings().fold_us());
   overhead_ms_ = (overhead_ms_ + static_cast<uint32_t>(std::clamp<int64_t>(overhead_us, 0, interval_us) / 1000)) / 2;
   next_start_us_ = NextStart(attempt.started_us, now_us, interval_us, backlog);
@@ -236,7 +240,8 @@ void JobMachine::Advance(int64_t now_us, Actions* actions) {
 }
 
 void JobMachine::Ask(const JournalledJob& job, SchemaSearch* schemas, int64_t now_us, Actions* actions) {
-  for (const uint32_t id : schemas->Begin(now_us)) actions->push_back(AskSchema{job.job_id, job.states_id, id});
+  for (const uint32_t id : schemas->Begin(now_us))
+    actions->push_back(AskSchema{job.job_id, job.states_id, id, schemas->generation()});
 }
 
 void JobMachine::Prepare(const JournalledJob& job, ShardMoves* moves, int64_t now_us, Actions* actions) {
@@ -493,6 +498,8 @@ void JobMachine::OnForked(const std::string& who, const std::string& knows, int6
 void JobMachine::OnPaused(int64_t paused_us) {
   ends_.OnPaused(paused_us);
   search_.OnPaused(paused_us);
+  schemas_.OnPaused(paused_us);
+  if (refold_ != nullptr) refold_->schemas().OnPaused(paused_us);
 }
 
 void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int64_t now_us, Actions* actions) {
@@ -518,9 +525,9 @@ void JobMachine::OnPartitions(const absl::StatusOr<FoundPartitions>& found, int6
 void JobMachine::OnSchema(const AskSchema& asked, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us,
                           Actions* actions) {
   if (job_.IsOver()) return;
-  if (asked.states_id == job_.states_id) schemas_.OnAnswer(asked.id, answer, now_us);
+  if (asked.states_id == job_.states_id) schemas_.OnAnswer(asked.id, asked.generation, answer, now_us);
   if (refold_ != nullptr && asked.states_id == refold_->job().states_id)
-    refold_->schemas().OnAnswer(asked.id, answer, now_us);
+    refold_->schemas().OnAnswer(asked.id, asked.generation, answer, now_us);
   Advance(now_us, actions);
 }
 

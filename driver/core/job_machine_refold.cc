@@ -50,7 +50,11 @@ void JobMachine::OnRefoldReply(const Send<PrepareRequest>& sent, const absl::Sta
   const size_t end = std::min(prepared.failure.find(", from which"), prepared.failure.find(". Cancel the job"));
   if (!prepared.failure.empty()) refold_->NoteFailure(prepared.failure.substr(0, end));
   if (prepared.counts) refold_->NoteTrouble(sent.worker, reply.ok() ? reply->waiting().detail() : reply.status().message());
-  if (prepared.counts && reply.ok()) refold_->schemas().Need(reply->needs_schemas());
+  if (prepared.counts && reply.ok() && !reply->needs_schemas().empty()) {
+    refold_->schemas().Need(reply->needs_schemas());
+    // It would answer the same at once.
+    refold_->acks().Rest(sent.worker, now_us);
+  }
   if (prepared.counts) Advance(now_us, actions);
 }
 

@@ -12,16 +12,34 @@ namespace tenfold {
 namespace {
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-// The pause before the registry is asked again.
-constexpr int64_t kAskAgainUs = 500'000;
+// The longest pause before a registry in trouble is asked again; each is twice the one before.
+constexpr int64_t kMostPauseUs = 8'000'000;
 // For how long a registry may say that it has no schema by an id that a record names already: a serializer registers a
 // schema before it writes the first record, at the registry's leader, and a follower hears of it a moment later.
 constexpr int64_t kMissingUs = 5'000'000;
 
 }  // namespace
 
+void SchemaSearch::Restart() {
+  ++generation_;
+  for (auto& [id, wanted] : wanted_) {
+    if (wanted.taken) continue;
+    Wanted anew;
+    anew.partition = wanted.partition;
+    anew.offset = wanted.offset;
+    wanted = std::move(anew);
+  }
+}
+
+void SchemaSearch::OnPaused(int64_t paused_us) {
+  for (auto& [id, wanted] : wanted_) wanted.missing_since_us += wanted.missing_since_us == 0 ? 0 : paused_us;
+}
+
 void SchemaSearch::Need(const google::protobuf::RepeatedPtrField<NeededSchema>& needed) {
+  if (!job_->spec.has_registry()) return;
   for (const NeededSchema& need : needed) {
+    // One more than a job may have stops it.
+    if (wanted_.size() > kMaxSchemas) return;
     if (job_->Knows(need.id()) || need.partition() >= job_->partitions.size()) continue;
     const auto [wanted, is_new] = wanted_.try_emplace(need.id());
     if (!is_new) continue;
@@ -40,9 +58,9 @@ std::vector<uint32_t> SchemaSearch::Begin(int64_t now_us) {
   return ids;
 }
 
-void SchemaSearch::OnAnswer(uint32_t id, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us) {
+void SchemaSearch::OnAnswer(uint32_t id, uint64_t generation, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us) {
   const auto it = wanted_.find(id);
-  if (it == wanted_.end() || !it->second.under_way) return;
+  if (it == wanted_.end() || !it->second.under_way || generation != generation_) return;
   Wanted& wanted = it->second;
   wanted.under_way = false;
   wanted.ask_at_us = now_us + kAskAgainUs;
@@ -51,7 +69,12 @@ void SchemaSearch::OnAnswer(uint32_t id, const absl::StatusOr<LearnedSchema>& an
     return;
   }
   wanted.trouble = std::string(answer.status().message());
-  if (!absl::IsNotFound(answer.status())) return;
+  if (!absl::IsNotFound(answer.status())) {
+    wanted.missing_since_us = 0;
+    wanted.ask_at_us = now_us + wanted.pause_us;
+    wanted.pause_us = std::min(2 * wanted.pause_us, kMostPauseUs);
+    return;
+  }
   if (wanted.missing_since_us == 0) wanted.missing_since_us = now_us;
   if (now_us - wanted.missing_since_us < kMissingUs) return;
   LearnedSchema unknown;

@@ -24,13 +24,21 @@ class SchemaSearch {
   // `job` outlives the object. The schemas are those of its present states.
   explicit SchemaSearch(const JournalledJob* job) : job_(job) {}
 
+  // Where the registry is may be another place now: it is asked anew, and answers to earlier questions do not count.
+  void Restart();
+  // The process stood still for so long.
+  void OnPaused(int64_t paused_us);
+  // Goes up with each Restart.
+  uint64_t generation() const { return generation_; }
+
   // A worker has stopped at these records.
   void Need(const google::protobuf::RepeatedPtrField<NeededSchema>& needed);
   // The ids to ask the registry for now, which are under way from then on, until OnAnswer.
   std::vector<uint32_t> Begin(int64_t now_us);
-  // What the registry said. NOT_FOUND if it has no schema by the id: it is asked again for a while, since one that follows
-  // another may not have heard of a new schema yet. Other errors are trouble with the registry.
-  void OnAnswer(uint32_t id, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us);
+  // What the registry said to a question of this generation. NOT_FOUND if it has no schema by the id: it is asked again for
+  // a while, since one that follows another may not have heard of a new schema yet. Other errors are trouble with the
+  // registry.
+  void OnAnswer(uint32_t id, uint64_t generation, const absl::StatusOr<LearnedSchema>& answer, int64_t now_us);
   // A schema to be journalled, if there is one. Each comes once.
   std::optional<LearnedSchema> Take();
   // The schema is journalled.
@@ -49,7 +57,9 @@ class SchemaSearch {
     int64_t offset = 0;
     bool under_way = false;
     int64_t ask_at_us = 0;
-    // Since when the registry says that it has none; 0 if it does not.
+    // How long the next pause is after trouble with the registry.
+    int64_t pause_us = kAskAgainUs;
+    // Since when the registry says, and says nothing else, that it has none; 0 if it does not.
     int64_t missing_since_us = 0;
     // Why there is no answer, or "".
     std::string trouble;
@@ -58,7 +68,11 @@ class SchemaSearch {
     bool taken = false;
   };
 
+  // The first pause before the registry is asked again.
+  static constexpr int64_t kAskAgainUs = 500'000;
+
   const JournalledJob* job_;
+  uint64_t generation_ = 0;
   // By id.
   std::map<uint32_t, Wanted> wanted_;
 };

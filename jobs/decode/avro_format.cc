@@ -74,11 +74,22 @@ std::unique_ptr<AvroReader::Writer> AvroReader::MakeWriter(std::shared_ptr<const
   return writer;
 }
 
-std::optional<uint32_t> AvroReader::MissingSchema(std::string_view value) const {
+void AvroReader::SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas) {
+  if (!has_registry_ || schemas_ == schemas) return;
+  schemas_ = schemas;
+  writers_.clear();
+  writer_ = nullptr;
+  types_ = nullptr;
+  found_.reset();
+}
+
+std::optional<uint32_t> AvroReader::MissingSchema(std::string_view value) {
   if (!has_registry_) return std::nullopt;
   const std::optional<uint32_t> id = SchemaIdOf(value);
-  if (!id || (writer_ != nullptr && *id == id_) || (schemas_ != nullptr && schemas_->contains(*id))) return std::nullopt;
-  return id;
+  if (!id || *id > kMaxSchemaId || *id == found_) return std::nullopt;
+  if (schemas_ == nullptr || !schemas_->contains(*id)) return id;
+  found_ = id;
+  return std::nullopt;
 }
 
 bool AvroReader::SetWriter(std::string_view value) {

@@ -29,10 +29,10 @@ class AvroReader {
   // The i-th value that Read returns is what stands at paths[i]. The format has passed the rules.
   AvroReader(const AvroFormat& format, const std::vector<JsonPath>& paths);
 
-  // What the registry has said so far: what was set before, and maybe more.
-  void SetSchemas(std::shared_ptr<const LearnedSchemas> schemas) { schemas_ = std::move(schemas); }
+  // What the registry has said so far, in place of what was set before.
+  void SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas);
   // The schema that a record names and that was not set; nullopt if the record can be read, or said to be bad.
-  std::optional<uint32_t> MissingSchema(std::string_view value) const;
+  std::optional<uint32_t> MissingSchema(std::string_view value);
 
   // Ends what was read before.
   void Clear() {
@@ -95,7 +95,9 @@ class AvroReader {
   // That of the format or, by id, those of a registry that records have named.
   std::unique_ptr<Writer> only_;
   absl::flat_hash_map<uint32_t, std::unique_ptr<Writer>> writers_;
-  // The record under way. By the schema that it names, types_ and ways_ are of writer_; often it is that of the last one.
+  // The last id that MissingSchema found among them; often it is that of the next record.
+  std::optional<uint32_t> found_;
+  // The record under way: its schema and the types of that; often it is the last record's.
   uint32_t id_ = 0;
   const Writer* writer_ = nullptr;
   const AvroType* types_ = nullptr;

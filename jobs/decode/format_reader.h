@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/limits.h"
 #include "jobs/decode/avro_format.h"
 #include "jobs/decode/delimited_format.h"
 #include "jobs/decode/json_format.h"
@@ -36,8 +37,8 @@ class FormatReader {
   void SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas) {
     if (avro_ != nullptr) avro_->SetSchemas(schemas);
   }
-  std::optional<uint32_t> MissingSchema(std::string_view value) const {
-    return avro_ == nullptr ? std::nullopt : avro_->MissingSchema(value);
+  std::optional<uint32_t> MissingSchema(std::string_view value) {
+    return avro_ == nullptr || value.size() > kMaxRecordBytes ? std::nullopt : avro_->MissingSchema(value);
   }
 
   // Ends what was read before.

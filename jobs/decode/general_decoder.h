@@ -78,7 +78,7 @@ class GeneralDecoder {
 
   // As FormatReader has them.
   void SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas) { reader_.SetSchemas(schemas); }
-  std::optional<uint32_t> MissingSchema(std::string_view value) const { return reader_.MissingSchema(value); }
+  std::optional<uint32_t> MissingSchema(std::string_view value) { return reader_.MissingSchema(value); }
 
   const Plan& plan() const { return *plan_; }
   std::shared_ptr<const Plan> shared_plan() const { return plan_; }

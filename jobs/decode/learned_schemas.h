@@ -25,6 +25,9 @@ absl::StatusOr<std::shared_ptr<const LearnedSchemas>> ReadLearnedSchemas(
 // Confluent's serializers put a zero and the id of a schema, the highest byte first, before a record's value.
 inline constexpr size_t kConfluentBytes = 5;
 
+// No registry has a schema by a higher id, which is a positive int of Java's.
+inline constexpr uint32_t kMaxSchemaId = 0x7fff'ffff;
+
 // Returns the id; nullopt where the record does not begin so.
 inline std::optional<uint32_t> SchemaIdOf(std::string_view record) {
   if (record.size() < kConfluentBytes || record[0] != '\0') return std::nullopt;

@@ -35,7 +35,7 @@ class RecordDecoder {
   // What the job's registry has said so far of schemas, and the schema that a record names and of which it has said nothing:
   // such a record must not be decoded.
   void SetSchemas(const std::shared_ptr<const LearnedSchemas>& schemas);
-  std::optional<uint32_t> MissingSchema(std::string_view value) const {
+  std::optional<uint32_t> MissingSchema(std::string_view value) {
     return general_ == nullptr ? std::nullopt : general_->MissingSchema(value);
   }
 

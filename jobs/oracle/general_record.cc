@@ -214,6 +214,8 @@ BadReason GeneralRecords::ReadOfRegistry(std::string_view value, Values* values)
   if (value.size() < 5 || value[0] != 0) return BAD_MALFORMED_RECORD;
   uint32_t id = 0;
   for (const char byte : value.substr(1, 4)) id = id * 256 + static_cast<unsigned char>(byte);
+  // No registry has so high an id.
+  if (id >= uint32_t{1} << 31) return BAD_UNKNOWN_SCHEMA;
   const auto schema = learned_.find(id);
   if (schema == learned_.end() && !unlearned_) unlearned_ = id;
   if (schema == learned_.end() || !schema->second) return BAD_UNKNOWN_SCHEMA;

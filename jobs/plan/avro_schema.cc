@@ -215,21 +215,6 @@ class SchemaReader {
   std::string error_;
 };
 
-// Whether objects and arrays of the text nest so deep that what goes through them by recursion ends in time.
-bool IsShallow(std::string_view json) {
-  constexpr int kMost = 4 * static_cast<int>(kMaxJsonDepth);
-  int depth = 0;
-  bool in_text = false;
-  for (size_t i = 0; i < json.size() && depth <= kMost; ++i) {
-    const char c = json[i];
-    if (in_text && c == '\\') ++i;
-    if (c == '"') in_text = !in_text;
-    if (!in_text && (c == '{' || c == '[')) ++depth;
-    if (!in_text && (c == '}' || c == ']')) --depth;
-  }
-  return depth <= kMost;
-}
-
 // What readers need of a type, in one order.
 nlohmann::ordered_json Compact(const Json& json) {
   if (json.is_array()) {
@@ -307,12 +292,26 @@ std::string NamesOf(const AvroSchema& schema, std::span<const uint32_t> types) {
 
 }  // namespace
 
+bool IsShallowJson(std::string_view json) {
+  constexpr int kMost = 4 * static_cast<int>(kMaxJsonDepth);
+  int depth = 0;
+  bool in_text = false;
+  for (size_t i = 0; i < json.size() && depth <= kMost; ++i) {
+    const char c = json[i];
+    if (in_text && c == '\\') ++i;
+    if (c == '"') in_text = !in_text;
+    if (!in_text && (c == '{' || c == '[')) ++depth;
+    if (!in_text && (c == '}' || c == ']')) --depth;
+  }
+  return depth <= kMost;
+}
+
 std::optional<AvroSchema> ReadAvroSchema(std::string_view json, std::string* error) {
   if (json.size() > kMaxSchemaBytes) {
     *error = fmt::format("has {} bytes; {} are allowed", json.size(), kMaxSchemaBytes);
     return std::nullopt;
   }
-  if (!IsShallow(json)) {
+  if (!IsShallowJson(json)) {
     *error = fmt::format("has types nested over {} deep", kMaxJsonDepth);
     return std::nullopt;
   }

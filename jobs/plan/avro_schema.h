@@ -51,6 +51,9 @@ struct AvroSchema {
   std::vector<AvroType> types;
 };
 
+// Whether objects and arrays of the text nest so deep only that what goes through them by recursion ends in time.
+bool IsShallowJson(std::string_view json);
+
 // Reads a schema, JSON as Avro 1.11 has it. What only writers and resolution need, as aliases and defaults, is not looked
 // at. Returns nullopt and what is wrong, as "has a field ..".
 std::optional<AvroSchema> ReadAvroSchema(std::string_view json, std::string* error);

@@ -1,11 +1,15 @@
 #include "jobs/registry/avro_references.h"
 
+#include <algorithm>
+#include <deque>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "common/limits.h"
 #include "fmt/format.h"
+#include "jobs/plan/avro_schema.h"
 #include "nlohmann/json.hpp"
 
 namespace tenfold {
@@ -13,80 +17,121 @@ namespace {
 
 using Json = nlohmann::json;
 
+// A record's field is two levels of JSON deeper than the record.
+constexpr size_t kMostLevels = 3 * kMaxJsonDepth;
+
+std::string TextOf(const Json& json, const char* member) {
+  const auto found = json.find(member);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+bool IsNamed(const Json& json) {
+  const std::string kind = TextOf(json, "type");
+  return kind == "record" || kind == "error" || kind == "enum" || kind == "fixed";
+}
+
+struct FullName {
+  std::string space;
+  std::string name;
+  std::string text() const { return space.empty() ? name : space + "." + name; }
+};
+
+FullName NameOf(const Json& definition, const std::string& outer) {
+  FullName name{definition.contains("namespace") ? TextOf(definition, "namespace") : outer, TextOf(definition, "name")};
+  if (const size_t dot = name.name.rfind('.'); dot != std::string::npos) {
+    name.space = name.name.substr(0, dot);
+    name.name.erase(0, dot + 1);
+  }
+  return name;
+}
+
 class Inliner {
  public:
-  // Finds what the schema defines, for the others.
-  void Collect(const Json& json) { Walk(json, "", 0, /*define=*/true); }
+  // Finds what another schema defines. The JSON outlives the object.
+  void Collect(const Json& json, const std::string& space, size_t level) {
+    is_too_deep_ |= level > kMostLevels;
+    if (is_too_deep_) return;
+    if (json.is_array()) {
+      for (const Json& branch : json) Collect(branch, space, level + 1);
+    }
+    if (!json.is_object()) return;
+    std::string inner = space;
+    if (IsNamed(json)) {
+      const FullName name = NameOf(json, space);
+      definitions_.try_emplace(name.text(), Definition{&json, space});
+      inner = name.space;
+    }
+    for (const char* member : {"type", "items", "values"}) {
+      if (const auto found = json.find(member); found != json.end()) Collect(*found, inner, level + 1);
+    }
+    const auto fields = json.find("fields");
+    if (fields == json.end() || !fields->is_array()) return;
+    for (const Json& field : *fields) {
+      if (field.is_object() && field.contains("type")) Collect(field.at("type"), inner, level + 1);
+    }
+  }
 
-  Json Inlined(const Json& json) { return Walk(json, "", 0, /*define=*/false); }
+  // The type with what it names, but for what readers need not. `space` is the namespace around it.
+  Json Inlined(const Json& json, const std::string& space, size_t level) {
+    is_too_deep_ |= level > kMostLevels;
+    if (is_too_deep_) return nullptr;
+    if (json.is_string()) return Named(json.get<std::string>(), space, level);
+    if (json.is_array()) {
+      Json branches = Json::array();
+      for (const Json& branch : json) branches.push_back(Inlined(branch, space, level + 1));
+      return branches;
+    }
+    if (!json.is_object()) return json;
+    if (IsNamed(json)) return Defined(json, space, level);
+    Json made = Attributes(json);
+    for (const char* member : {"type", "items", "values"}) {
+      if (const auto found = json.find(member); found != json.end()) made[member] = Inlined(*found, space, level + 1);
+    }
+    return made;
+  }
+
   bool is_too_deep() const { return is_too_deep_; }
 
  private:
   struct Definition {
-    Json json;
-    // The namespace that names in it without one are in.
+    const Json* json;
+    // The namespace around it.
     std::string space;
   };
 
-  static std::string TextOf(const Json& json, const char* member) {
-    const auto found = json.find(member);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+  static Json Attributes(const Json& json) {
+    Json made = Json::object();
+    for (const char* member : {"logicalType", "precision", "scale", "size", "symbols"}) {
+      if (const auto found = json.find(member); found != json.end()) made[member] = *found;
+    }
+    return made;
   }
 
-  static bool IsNamed(const std::string& kind) {
-    return kind == "record" || kind == "error" || kind == "enum" || kind == "fixed";
-  }
-
-  // A type, or a part of one. `space` is the namespace around it.
-  Json Walk(const Json& json, const std::string& space, size_t depth, bool define) {
-    // A type nests in a field that nests in a list that nests in a record.
-    is_too_deep_ |= depth > 3 * kMaxJsonDepth;
-    if (is_too_deep_) return json;
-    if (json.is_string()) return define ? json : Named(json.get<std::string>(), space, depth);
-    if (json.is_array()) {
-      Json list = Json::array();
-      for (const Json& item : json) list.push_back(Walk(item, space, depth + 1, define));
-      return list;
-    }
-    if (!json.is_object()) return json;
-    if (IsNamed(TextOf(json, "type"))) return Define(json, space, depth, define);
-    Json object = json;
-    for (const char* member : {"type", "items", "values"}) {
-      if (const auto found = json.find(member); found != json.end()) object[member] = Walk(*found, space, depth + 1, define);
-    }
-    return object;
-  }
-
-  Json Define(const Json& json, const std::string& outer, size_t depth, bool define) {
-    std::string name = TextOf(json, "name");
-    std::string space = json.contains("namespace") ? TextOf(json, "namespace") : outer;
-    if (const size_t dot = name.rfind('.'); dot != std::string::npos) {
-      space = name.substr(0, dot);
-      name.erase(0, dot + 1);
-    }
-    const std::string full = space.empty() ? name : space + "." + name;
-    if (define) {
-      definitions_.try_emplace(full, Definition{json, outer});
-    } else if (!defined_.insert(full).second) {
-      return full;
-    }
-    Json object = json;
-    object["name"] = name;
-    object["namespace"] = space;
+  Json Defined(const Json& json, const std::string& outer, size_t level) {
+    const FullName name = NameOf(json, outer);
+    if (!defined_.insert(name.text()).second) return name.text();
+    Json made = Attributes(json);
+    made["type"] = json.at("type");
+    made["name"] = name.name;
+    made["namespace"] = name.space;
     const auto fields = json.find("fields");
-    if (fields == json.end() || !fields->is_array()) return object;
-    for (Json& field : object["fields"]) {
-      if (field.is_object() && field.contains("type")) field["type"] = Walk(field["type"], space, depth + 1, define);
+    if (fields == json.end() || !fields->is_array()) return made;
+    made["fields"] = Json::array();
+    for (const Json& field : *fields) {
+      Json& member = made["fields"].emplace_back(Json::object());
+      if (!field.is_object()) continue;
+      if (field.contains("name")) member["name"] = field.at("name");
+      if (field.contains("type")) member["type"] = Inlined(field.at("type"), name.space, level + 1);
     }
-    return object;
+    return made;
   }
 
-  Json Named(const std::string& name, const std::string& space, size_t depth) {
+  Json Named(const std::string& name, const std::string& space, size_t level) {
     const bool has_dot = name.find('.') != std::string::npos;
     for (const std::string& full : {has_dot || space.empty() ? name : space + "." + name, name}) {
       if (defined_.contains(full)) return full;
       if (const auto found = definitions_.find(full); found != definitions_.end())
-        return Walk(found->second.json, found->second.space, depth + 1, /*define=*/false);
+        return Inlined(*found->second.json, found->second.space, level + 1);
     }
     return name;
   }
@@ -100,16 +145,30 @@ class Inliner {
 }  // namespace
 
 absl::StatusOr<std::string> WithReferences(std::string_view schema, const std::vector<std::string>& others) {
-  try {
-    Inliner inliner;
-    for (const std::string& other : others) inliner.Collect(Json::parse(other));
-    const Json inlined = inliner.Inlined(Json::parse(schema));
-    if (inliner.is_too_deep())
-      return absl::InvalidArgumentError(fmt::format("has types nested over {} deep", kMaxJsonDepth));
-    return inlined.dump(-1, ' ', false, Json::error_handler_t::replace);
-  } catch (const Json::exception&) {
-    return absl::InvalidArgumentError("is no JSON, or one that it refers to is none");
+  size_t bytes = schema.size();
+  bool is_shallow = IsShallowJson(schema);
+  for (const std::string& other : others) {
+    bytes += other.size();
+    is_shallow &= IsShallowJson(other);
   }
+  if (bytes > kMaxSchemaBytes) {
+    return absl::InvalidArgumentError(
+        fmt::format("has, with those that it refers to, {} bytes; {} are allowed", bytes, kMaxSchemaBytes));
+  }
+  const absl::Status too_deep = absl::InvalidArgumentError(fmt::format("has types nested over {} deep", kMaxJsonDepth));
+  if (!is_shallow) return too_deep;
+  std::deque<Json> parsed;
+  Inliner inliner;
+  for (const std::string& other : others) {
+    parsed.push_back(Json::parse(other, nullptr, /*allow_exceptions=*/false));
+    inliner.Collect(parsed.back(), "", 0);
+  }
+  const Json whole = Json::parse(schema, nullptr, /*allow_exceptions=*/false);
+  if (whole.is_discarded() || std::ranges::any_of(parsed, [](const Json& json) { return json.is_discarded(); }))
+    return absl::InvalidArgumentError("is no JSON, or one that it refers to is none");
+  const Json inlined = inliner.Inlined(whole, "", 0);
+  if (inliner.is_too_deep()) return too_deep;
+  return inlined.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace tenfold

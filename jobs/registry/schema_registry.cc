@@ -1,6 +1,7 @@
 #include "jobs/registry/schema_registry.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -23,8 +24,8 @@ using Json = nlohmann::json;
 constexpr size_t kMaxReferences = 100;
 // An answer has a schema as a text in JSON, and more about it.
 constexpr size_t kMaxAnswerBytes = 8 * kMaxSchemaBytes;
-// By which a registry says that there is no schema by an id, and not just no such page.
-constexpr int kNoSchema = 40403;
+// By which a registry says that there is no such subject, version or schema, and not just no such page.
+constexpr int64_t kNoSuch[] = {40401, 40402, 40403};
 
 std::string TextOf(const Json& json, const char* member) {
   const auto found = json.is_object() ? json.find(member) : json.end();
@@ -36,48 +37,50 @@ class Asker {
   Asker(const SchemaRegistry& registry, const RegistryAccess& access) : registry_(registry), access_(access) {}
 
   absl::StatusOr<LearnedSchema> Ask(uint32_t id) {
-    const absl::StatusOr<Json> answer = Get(absl::StrCat("/schemas/ids/", id));
-    if (!answer.ok()) return answer.status();
     LearnedSchema learned;
     learned.set_id(id);
-    const std::string type = TextOf(*answer, "schemaType");
-    if (!type.empty() && type != "AVRO") {
-      learned.set_problem(absl::StrCat("the registry's schema by this id is not one of Avro's but of ", Shown(type)));
+    const auto unusable = [&learned](const auto&... why) {
+      learned.set_problem(absl::StrCat("the registry's schema by this id ", why...));
       return learned;
-    }
+    };
+    const absl::StatusOr<Json> answer = Get(absl::StrCat("/schemas/ids/", id));
+    if (absl::IsResourceExhausted(answer.status())) return unusable("is too large: ", answer.status().message());
+    if (absl::IsNotFound(answer.status())) return absl::NotFoundError("the registry has no schema by this id");
+    if (!answer.ok()) return answer.status();
+    const std::string type = TextOf(*answer, "schemaType");
+    if (!type.empty() && type != "AVRO") return unusable("is not one of Avro's but of ", Shown(type));
     std::vector<std::string> others;
     if (absl::Status found = FindReferences(*answer, &others); !found.ok()) return found;
-    if (too_many_) {
-      learned.set_problem(absl::StrCat("the registry's schema by this id refers to more than ", kMaxReferences, " others"));
-      return learned;
-    }
+    if (too_many_) return unusable("refers to more than ", kMaxReferences, " others");
     const absl::StatusOr<std::string> whole = WithReferences(TextOf(*answer, "schema"), others);
-    std::string error = whole.ok() ? "" : std::string(whole.status().message());
-    if (whole.ok() && ReadAvroSchema(*whole, &error)) {
-      learned.set_avro(*CompactAvroSchema(*whole));
-    } else {
-      learned.set_problem(absl::StrCat("the registry's schema by this id ", error));
-    }
+    if (!whole.ok()) return unusable(whole.status().message());
+    std::string error;
+    if (!ReadAvroSchema(*whole, &error)) return unusable(error);
+    learned.set_avro(*CompactAvroSchema(*whole));
     return learned;
   }
 
  private:
   // Appends the schemas that the one refers to, and those that these refer to.
   absl::Status FindReferences(const Json& answer, std::vector<std::string>* others) {
-    const auto references = answer.is_object() ? answer.find("references") : answer.end();
+    const auto references = answer.find("references");
     if (references == answer.end() || !references->is_array()) return absl::OkStatus();
     for (const Json& reference : *references) {
       const std::string subject = TextOf(reference, "subject");
       const auto version = reference.is_object() ? reference.find("version") : reference.end();
       if (subject.empty() || version == reference.end() || !version->is_number_integer()) continue;
-      if (!asked_.emplace(subject, version->get<int64_t>()).second) continue;
+      const auto number = version->get<int64_t>();
+      if (!asked_.emplace(subject, number).second) continue;
       too_many_ |= asked_.size() > kMaxReferences;
       if (too_many_) return absl::OkStatus();
+      // As serializers ask: what is deleted softly is still what records were written by.
       const absl::StatusOr<Json> other =
-          Get(absl::StrCat("/subjects/", UrlEscaped(subject), "/versions/", version->get<int64_t>()));
+          Get(absl::StrCat("/subjects/", UrlEscaped(subject), "/versions/", number, "?deleted=true"));
       if (!other.ok()) {
-        return absl::UnavailableError(absl::StrCat("of version ", version->get<int64_t>(), " of ", Shown(subject),
-                                                   ", to which the schema refers: ", other.status().message()));
+        const std::string why =
+            absl::StrCat("of version ", number, " of ", Shown(subject), ", to which the schema refers: ",
+                         absl::IsNotFound(other.status()) ? "the registry does not have it" : other.status().message());
+        return absl::IsNotFound(other.status()) ? absl::NotFoundError(why) : absl::UnavailableError(why);
       }
       if (absl::Status found = FindReferences(*other, others); !found.ok()) return found;
       others->push_back(TextOf(*other, "schema"));
@@ -85,6 +88,8 @@ class Asker {
     return absl::OkStatus();
   }
 
+  // An object with a schema. NOT_FOUND if the registry says that there is none; RESOURCE_EXHAUSTED if the answer is too
+  // long.
   absl::StatusOr<Json> Get(const std::string& path) const {
     HttpQuestion question;
     question.url = absl::StrCat(registry_.url().substr(0, registry_.url().find_last_not_of('/') + 1), path);
@@ -92,22 +97,28 @@ class Asker {
     question.headers = {"Accept: application/vnd.schemaregistry.v1+json, application/json"};
     question.max_bytes = kMaxAnswerBytes;
     question.is_cancelled = access_.is_cancelled;
-    for (const auto& [name, from, to] : {std::tuple("registry.password", &registry_.password(), &question.password),
-                                         std::tuple("registry.ca.location", &registry_.ca(), &question.ca_file)}) {
-      if (from->empty()) continue;
-      absl::StatusOr<std::string> value = PropertyValue(name, *from, access_.file_dirs);
-      if (!value.ok()) return absl::UnavailableError(value.status().message());
-      *to = *std::move(value);
+    if (!registry_.password().empty()) {
+      absl::StatusOr<std::string> password =
+          ReferenceValue("the registry's password", registry_.password(), access_.file_dirs);
+      if (!password.ok()) return absl::UnavailableError(password.status().message());
+      question.password = *std::move(password);
+    }
+    if (!registry_.ca().empty()) {
+      const absl::Status file = CheckPlainFile("the registry's ca", registry_.ca(), access_.file_dirs);
+      if (!file.ok()) return absl::UnavailableError(file.message());
+      question.ca_file = registry_.ca();
     }
     const absl::StatusOr<HttpAnswer> answer = HttpGet(question);
+    if (absl::IsResourceExhausted(answer.status())) return answer.status();
     if (!answer.ok())
       return absl::UnavailableError(absl::StrCat("the registry does not answer: ", answer.status().message()));
-    Json json = Json::parse(answer->body, nullptr, /*allow_exceptions=*/false);
-    if (answer->status == 200 && json.is_object()) return json;
-    if (answer->status == 200) return absl::UnavailableError(absl::StrCat("GET ", path, ": its answer is no JSON object"));
+    Json json = IsShallowJson(answer->body) ? Json::parse(answer->body, nullptr, /*allow_exceptions=*/false) : Json();
+    if (answer->status == 200 && !TextOf(json, "schema").empty()) return json;
+    if (answer->status == 200) return absl::UnavailableError(absl::StrCat("GET ", path, ": its answer has no schema"));
     const auto code = json.is_object() ? json.find("error_code") : json.end();
-    if (answer->status == 404 && code != json.end() && *code == kNoSchema)
-      return absl::NotFoundError("the registry has no schema by this id");
+    const bool says = answer->status == 404 && code != json.end() && code->is_number_integer();
+    if (says && std::ranges::find(kNoSuch, code->get<int64_t>()) != std::end(kNoSuch))
+      return absl::NotFoundError("the registry does not have it");
     if (answer->status == 401 || answer->status == 403) {
       return absl::UnavailableError(absl::StrCat(
           "the registry refuses (HTTP ", answer->status, "): ",

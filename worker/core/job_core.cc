@@ -15,8 +15,19 @@ namespace {
 
 std::pair<uint64_t, uint64_t> Order(const RequestId& id) { return {id.epoch(), id.attempt()}; }
 
+// Of the schemas that the assignment says are known.
+std::vector<uint64_t> HashesOf(const AssignRequest& request) {
+  std::vector<uint64_t> hashes;
+  for (const LearnedSchema& schema : request.schemas()) {
+    FramedHash hash;
+    hash.Add(schema);
+    hashes.push_back(hash.Finish());
+  }
+  return hashes;
+}
+
 // Returns the id that the state of a shard must have under an assignment.
-StateId IdOf(const AssignRequest& request, uint32_t shard) {
+StateId IdOf(const AssignRequest& request, const std::vector<uint64_t>& schemas, uint32_t shard) {
   StateId id;
   id.set_cluster_id(request.id().cluster_id());
   id.set_job_id(request.id().job_id());
@@ -25,11 +36,7 @@ StateId IdOf(const AssignRequest& request, uint32_t shard) {
   for (int p = static_cast<int>(shard); p < request.partitions_size(); p += static_cast<int>(kShards)) {
     *id.add_partitions() = request.partitions(p);
   }
-  for (const LearnedSchema& schema : request.schemas()) {
-    FramedHash hash;
-    hash.Add(schema);
-    id.add_schemas(hash.Finish());
-  }
+  id.mutable_schemas()->Add(schemas.begin(), schemas.end());
   return id;
 }
 
@@ -152,9 +159,10 @@ bool JobCore::IsSuperseded(const RequestId& id) const { return Order(id) < seen_
 
 JobCore::AssignPlan JobCore::PlanAssign(const AssignRequest& request) const {
   AssignPlan plan;
+  const std::vector<uint64_t> schemas = HashesOf(request);
   const auto keeps = [&](uint32_t s) { return Lists(request.owned(), s) || Lists(request.prepared(), s); };
   for (const auto& [s, shard] : shards_) {
-    const bool same = keeps(s) && IsPrefix(shard.state.id(), IdOf(request, s));
+    const bool same = keeps(s) && IsPrefix(shard.state.id(), IdOf(request, schemas, s));
     if (!same) plan.drop.push_back(s);
     if (shard.role == Role::kOwned && (!same || !Lists(request.owned(), s))) plan.leave.push_back(s);
   }
@@ -163,7 +171,7 @@ JobCore::AssignPlan JobCore::PlanAssign(const AssignRequest& request) const {
     const bool there = it != shards_.end() && !Lists(plan.drop, s);
     if (!there) {
       ShardState& state = plan.create.emplace_back();
-      AppendPartitions(IdOf(request, s), &state);
+      AppendPartitions(IdOf(request, schemas, s), &state);
       BindToLogs(request, &state);
     } else if (!it->second.verified) {
       plan.verify.push_back(s);
@@ -177,9 +185,10 @@ JobCore::AssignPlan JobCore::PlanAssign(const AssignRequest& request) const {
 
 void JobCore::Assigned(const AssignRequest& request, const AssignPlan& plan) {
   for (const uint32_t s : plan.drop) shards_.erase(s);
+  const std::vector<uint64_t> schemas = HashesOf(request);
   for (const ShardState& state : plan.create) shards_[state.id().shard()] = {state, Role::kNone, true};
   for (auto& [s, shard] : shards_) {
-    AppendPartitions(IdOf(request, s), &shard.state);
+    AppendPartitions(IdOf(request, schemas, s), &shard.state);
     shard.role = Lists(request.owned(), s) ? Role::kOwned : Role::kPrepared;
     shard.verified = true;
   }

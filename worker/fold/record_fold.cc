@@ -205,6 +205,14 @@ std::optional<std::string> RecordFold::AddAlone(size_t taken, bool exact, PaneCl
 std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left, const LogReader& log, bool exact,
                                                Cursor* cursor) {
   const std::span<const LogRecord> records = *left;
+  const uint32_t position = records[0].position;
+  if (cursor->unread) {
+    // What comes behind a record that cannot be read yet is read again.
+    size_t passed = 1;
+    while (passed < records.size() && records[passed].position == position) ++passed;
+    *left = records.subspan(passed);
+    return std::nullopt;
+  }
   // Values that change with each record stay in registers during the run.
   DeltaTable* const table = cursor->table;
   if (cursor->source >= decoders_.size()) return absl::StrCat(cursor->Name(), " is of a source that the job does not have");
@@ -217,8 +225,7 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
   int64_t read = cursor->read;
   uint64_t folded = 0;
   size_t i = 0;
-  const uint32_t position = records[0].position;
-  for (; i < records.size() && records[i].position == position && !cursor->unread; ++i) {
+  for (; i < records.size() && records[i].position == position; ++i) {
     const LogRecord& record = records[i];
     if (cursor->expected.offset >= 0) [[unlikely]] {
       if (std::optional<std::string> failure = CheckExpected(record, log, cursor)) return failure;
@@ -265,8 +272,6 @@ std::optional<std::string> RecordFold::FoldRun(std::span<const LogRecord>* left,
   }
   cursor->read = std::max(cursor->read, read);
   cursor->records += folded;
-  // What comes behind a record that cannot be read yet is read again.
-  while (i < records.size() && records[i].position == position) ++i;
   *left = records.subspan(i);
   return std::nullopt;
 }

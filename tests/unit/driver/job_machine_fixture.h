@@ -22,6 +22,7 @@ inline JobSubmitted Submitted() {
   submitted.set_job_id("id");
   submitted.mutable_spec()->set_name("job");
   submitted.mutable_spec()->mutable_source()->set_brokers("kafka:9092");
+  submitted.mutable_spec()->mutable_registry()->set_url("http://registry:8081");
   submitted.mutable_spec()->set_top(2);
   submitted.mutable_spec()->set_batch_interval_ms(kIntervalMs);
   submitted.mutable_spec()->add_sinks()->mutable_stdout();

@@ -48,6 +48,17 @@ TEST_F(JobSchemaTest, TheRegistryIsAskedOnceWhileABatchIsMadeOfWhatThereIs) {
   EXPECT_THAT(Take<AskSchema>(), IsEmpty());
 }
 
+TEST_F(JobSchemaTest, APartitionThatWaitsIsNoBacklog) {
+  const JournalRecord batch = StopA();
+  Apply(batch);
+  const int64_t start_us = job_.NextTimeUs();
+  EXPECT_GT(start_us, now_us_);
+  // Of the next attempt; the registry is asked no sooner either, as it has yet to answer.
+  now_us_ = start_us - 1;
+  job_.OnTime(now_us_, &actions_);
+  EXPECT_THAT(Take<QueryEnds>(), IsEmpty());
+}
+
 TEST_F(JobSchemaTest, WhatItSaysIsJournalledBeforeAnyWorkerIsTold) {
   const JournalRecord batch = StopA();
   const std::vector<AskSchema> asked = Take<AskSchema>();
@@ -141,6 +152,8 @@ TEST_F(JobSchemaTest, ARefoldAsksForWhatItsOwnStatesNeedAndKnowsWhatTheJobKnows)
   ASSERT_THAT(again, SizeIs(1));
   EXPECT_EQ(again[0].states_id, "id.new");
   EXPECT_EQ(again[0].id, 8u);
+  // It would answer the same at once.
+  EXPECT_THAT(Take<Send<PrepareRequest>>(), IsEmpty());
 }
 
 }  // namespace

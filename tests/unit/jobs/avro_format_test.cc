@@ -390,6 +390,32 @@ TEST(AvroFormat, RecordsByTheSchemasOfARegistryAreReadAsByEachSchemaAlone) {
   }
 }
 
+TEST(AvroFormat, OtherSchemasTakeThePlaceOfThoseThatWereSetBefore) {
+  std::string error;
+  AvroFormat format;
+  format.set_registry(true);
+  AvroReader reader(format, {*ParseJsonPath("a", &error)});
+  RawValue value;
+  const std::string record("\0\0\0\0\7\2\4", 7);
+  const auto set = [&](const std::string& fields) {
+    google::protobuf::RepeatedPtrField<LearnedSchema> learned;
+    learned.Add()->set_id(7);
+    learned[0].set_avro(R"({"type":"record","name":"R","fields":)" + fields + "}");
+    reader.SetSchemas(ReadLearnedSchemas(learned).value());
+  };
+  set(R"([{"name":"a","type":"int"},{"name":"b","type":"int"}])");
+  ASSERT_EQ(reader.Read(record, {&value, 1}), BAD_NONE);
+  EXPECT_EQ(value.mantissa, 1);
+  set(R"([{"name":"b","type":"int"},{"name":"a","type":"int"}])");
+  ASSERT_EQ(reader.Read(record, {&value, 1}), BAD_NONE);
+  EXPECT_EQ(value.mantissa, 2);
+  reader.SetSchemas(std::make_shared<const LearnedSchemas>());
+  EXPECT_EQ(reader.MissingSchema(record), 7u);
+  EXPECT_EQ(reader.Read(record, {&value, 1}), BAD_UNKNOWN_SCHEMA);
+  // No registry has an id that is no positive int.
+  EXPECT_EQ(reader.MissingSchema(std::string("\0\xff\0\0\7\2\4", 7)), std::nullopt);
+}
+
 // What stands at the path in a record with one field, f, of the type.
 std::string ReadField(const std::string& type, const std::string& bytes, const char* place = "f") {
   std::string error;
