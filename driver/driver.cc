@@ -310,7 +310,10 @@ void Driver::Do(const FindPartitions& find) {
 void Driver::Do(const AskSchema& ask) {
   const JobMachine* job = cluster_.FindJob(ask.job_id);
   if (job == nullptr) return;
-  const auto done = [this, ask](const absl::StatusOr<LearnedSchema>& answer) {
+  const auto done = [this, ask, name = job->name()](const absl::StatusOr<LearnedSchema>& answer) {
+    if (!answer.ok()) {
+      LOG_EVERY_T(WARNING, 10) << "job " << name << ": schema " << ask.id << ": " << answer.status().message();
+    }
     Post([ask, answer](ClusterMachine* cluster, int64_t now_us, Actions* actions) {
       cluster->OnSchema(ask, answer, now_us, actions);
     });

@@ -121,7 +121,7 @@ absl::StatusOr<UpdateReply> Driver::Update(const UpdateRequest& request) {
         // The job may be another one by now.
         if (const std::string wrong = CheckUpdate(job.spec, spec, request.refold()); !wrong.empty())
           return absl::FailedPreconditionError(wrong);
-        refolds = !FoldDifference(job.spec, spec).empty();
+        refolds = !FoldDifference(job.spec, spec).empty() || (request.refold() && job.WouldAskAgain(spec));
         ends_refold = (*found)->refold() != nullptr;
         const auto under_way = [&](const Refold* refold) {
           return refold != nullptr && google::protobuf::util::MessageDifferencer::Equals(refold->job().spec, spec);

@@ -12,6 +12,16 @@
 
 namespace tenfold {
 
+namespace {
+
+// Whether a refold for the spec goes on with what was learned: what was unknown may have been registered since, and ids of
+// another registry are others.
+bool Stays(const LearnedSchema& schema, const JobSpec& spec) {
+  return !schema.avro().empty() && schema.registry() == spec.registry().url();
+}
+
+}  // namespace
+
 const std::string& BrokersOf(const JobSpec& spec, const std::string& driver_brokers) {
   return spec.source().brokers().empty() ? driver_brokers : spec.source().brokers();
 }
@@ -92,9 +102,7 @@ void JournalledJob::Apply(const JournalRecord& record) {
 
 JournalledJob JournalledJob::Refolded(const RefoldBegun& begun) const {
   JournalledJob refolded = *this;
-  // What was unknown may have been registered since. Ids of another registry are others.
-  const bool same_registry = spec.registry().url() == begun.spec().registry().url();
-  std::erase_if(refolded.schemas, [&](const LearnedSchema& schema) { return !same_registry || schema.avro().empty(); });
+  std::erase_if(refolded.schemas, [&](const LearnedSchema& schema) { return !Stays(schema, begun.spec()); });
   refolded.former_schemas.push_back(schemas);
   refolded.former_specs.push_back(std::exchange(refolded.spec, begun.spec()));
   refolded.states_id = begun.states_id();
@@ -181,6 +189,11 @@ bool JournalledJob::IsComplete() const {
   return true;
 }
 
+bool JournalledJob::WouldAskAgain(const JobSpec& next) const {
+  return next.has_registry() &&
+         std::ranges::any_of(schemas, [&](const LearnedSchema& schema) { return !Stays(schema, next); });
+}
+
 bool JournalledJob::Knows(uint32_t schema) const {
   return std::ranges::any_of(schemas, [&](const LearnedSchema& known) { return known.id() == schema; });
 }
@@ -235,6 +248,7 @@ JobStatus JournalledJob::Status() const {
     LearnedSchema* const shown = status.add_schemas();
     shown->set_id(schema.id());
     shown->set_problem(schema.problem());
+    shown->set_registry(schema.registry());
   }
   *status.mutable_last_batch() = last_batch;
   for (uint32_t s = 0; s < assignment.size(); ++s) {

@@ -78,6 +78,8 @@ struct JournalledJob {
   // How many refolds have switched.
   uint32_t fold() const { return static_cast<uint32_t>(former_specs.size()); }
   bool Knows(uint32_t schema) const;
+  // Whether a refold for the spec would ask a registry again for what the job has learned of schemas.
+  bool WouldAskAgain(const JobSpec& next) const;
   // What was known of the registry's schemas when the batch was made, and maybe more.
   const std::vector<LearnedSchema>& SchemasOf(const BatchCommitted& batch) const {
     return batch.fold() < former_schemas.size() ? former_schemas[batch.fold()] : schemas;

@@ -66,6 +66,7 @@ void SchemaSearch::OnAnswer(uint32_t id, uint64_t generation, const absl::Status
   wanted.ask_at_us = now_us + kAskAgainUs;
   if (answer.ok()) {
     wanted.learned = *answer;
+    wanted.learned->set_registry(job_->spec.registry().url());
     return;
   }
   wanted.trouble = std::string(answer.status().message());
@@ -80,6 +81,7 @@ void SchemaSearch::OnAnswer(uint32_t id, uint64_t generation, const absl::Status
   LearnedSchema unknown;
   unknown.set_id(id);
   unknown.set_problem(wanted.trouble);
+  unknown.set_registry(job_->spec.registry().url());
   wanted.learned = std::move(unknown);
 }
 
@@ -117,7 +119,7 @@ Waiting SchemaSearch::waiting() const {
   Waiting waiting =
       WaitingForPartition(WAITING_SCHEMA, job_->partitions[wanted.partition],
                           absl::StrCat("schema ", of->first, ", which ", job_->Name(wanted.partition), " names at offset ",
-                                       wanted.offset, wanted.trouble.empty() ? "" : ": ", wanted.trouble));
+                                       wanted.offset, ": ", wanted.trouble.empty() ? "it is asked" : wanted.trouble));
   waiting.set_subject(job_->spec.registry().url());
   return waiting;
 }

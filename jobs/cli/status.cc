@@ -79,7 +79,12 @@ std::string SchemasText(const JobStatus& status) {
   };
   if (!status.spec().has_registry()) return "";
   std::string text = known.empty() ? "none known yet" : fmt::format("{} known: {}", known.size(), list(known));
-  for (const auto& [problem, ids] : unknown) text += fmt::format("; {}: {}", list(ids), Printable(problem));
+  constexpr size_t kMostProblems = 3;
+  size_t told = 0;
+  for (const auto& [problem, ids] : unknown) {
+    if (++told > kMostProblems) return text + fmt::format("; {} other problems", unknown.size() - kMostProblems);
+    text += fmt::format("; {}: {}", list(ids), Printable(problem));
+  }
   return text;
 }
 

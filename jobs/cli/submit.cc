@@ -143,6 +143,10 @@ void TellChanges(const JobSpec& before, const JobSpec& after, Update update) {
     }
   }
   if (update == Update::kRefused) return;
+  if (update == Update::kRefolds && same) {
+    PrintError("the state is built anew with the spec as it is, and the registry is asked again for what it did not have");
+    same = false;
+  }
   if (update == Update::kRefolds)
     PrintError(
         fmt::format("{} goes on as it is until then; tenfold status {} shows how far it is, and an update with the "

@@ -12,6 +12,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/time/clock.h"
+#include "common/kafka/property_value.h"
 #include "common/number/units.h"
 #include "common/process/process.h"
 #include "common/text/framed_key.h"
@@ -113,7 +114,7 @@ class Trial {
  private:
   // Asks the job's registry, and adds what it says to the text.
   bool Learn(uint32_t schema, std::string* text) {
-    const absl::StatusOr<LearnedSchema> answer = AskRegistry(spec_.registry(), schema, RegistryAccess());
+    const absl::StatusOr<LearnedSchema> answer = AskRegistry(spec_.registry(), schema, access_);
     LearnedSchema* const learned = learned_.Add();
     learned->set_id(schema);
     if (absl::IsNotFound(answer.status())) learned->set_problem(std::string(answer.status().message()));
@@ -185,6 +186,8 @@ class Trial {
   // What the registry has said of schemas.
   google::protobuf::RepeatedPtrField<LearnedSchema> learned_;
   std::string failure_;
+  // Who tries another's spec sends out no other files.
+  const RegistryAccess access_ = {.file_dirs = DefaultPropertyDirs()};
   int64_t records_ = 0;
   int64_t bad_ = 0;
   int64_t filtered_ = 0;

@@ -119,13 +119,13 @@ class Asker {
     const bool says = answer->status == 404 && code != json.end() && code->is_number_integer();
     if (says && std::ranges::find(kNoSuch, code->get<int64_t>()) != std::end(kNoSuch))
       return absl::NotFoundError("the registry does not have it");
-    if (answer->status == 401 || answer->status == 403) {
-      return absl::UnavailableError(absl::StrCat(
-          "the registry refuses (HTTP ", answer->status, "): ",
-          registry_.user().empty() ? "it wants a user and a password" : "user or password are wrong, or lack the right"));
-    }
     constexpr size_t kMostSaid = 200;
     const std::string said = TextOf(json, "message");
+    if (answer->status == 401 || answer->status == 403) {
+      return absl::UnavailableError(absl::StrCat(
+          "the registry refuses (HTTP ", answer->status, said.empty() ? "" : ", ", Shown(said.substr(0, kMostSaid)), "): ",
+          registry_.user().empty() ? "it wants a user and a password" : "user or password are wrong, or lack the right"));
+    }
     return absl::UnavailableError(absl::StrCat(
         "the registry answers HTTP ", answer->status, " to GET ", path,
         said.empty() ? answer->status == 404 ? "; is the URL's path right?" : "" : ": ", Shown(said.substr(0, kMostSaid))));

@@ -239,7 +239,7 @@ Json JobStatusJson(const JobStatus& status) {
   }
   json["schemas"] = Json::array();
   for (const LearnedSchema& schema : status.schemas())
-    json["schemas"].push_back({{"id", schema.id()}, {"problem", schema.problem()}});
+    json["schemas"].push_back({{"id", schema.id()}, {"problem", schema.problem()}, {"registry", schema.registry()}});
   json["readers"] = Json::array();
   for (const ReaderStatus& reader : status.readers()) {
     json["readers"].push_back({{"worker", reader.worker()},

@@ -183,11 +183,15 @@ class RuleChecker {
     }
     const std::string path = SourcePath(spec_.source(), *of) + ".format.avro.registry";
     static const RE2* const url =
-        new RE2(R"(https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%/-]*)?)");
-    if (registry.url().size() > kMaxUrlBytes || !RE2::FullMatch(registry.url(), *url)) {
+        new RE2(R"(https?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(?:/[A-Za-z0-9._~%/-]*)?)");
+    std::string port;
+    const bool is_url = registry.url().size() <= kMaxUrlBytes && RE2::FullMatch(registry.url(), *url, &port);
+    if (registry.url().empty()) {
+      Violation(path, "needs the URL of a registry, as http://HOST:8081 is, or https://HOST/PATH");
+    } else if (!is_url || (!port.empty() && std::stoi(port.substr(1)) > 65'535)) {
       Violation(path, registry.url().find('@') != std::string::npos
                           ? "has a user in its URL; write {url: .., user: NAME, password: REFERENCE}"
-                          : "is no URL of a registry, as http://HOST:8081 is, or https://HOST/PATH");
+                          : "is no URL of one registry, as http://HOST:8081 is, or https://HOST/PATH");
     }
     if (registry.user().find_first_of(std::string_view(":\0", 2)) != std::string::npos ||
         registry.user().size() > kMaxUrlBytes)

@@ -17,6 +17,7 @@ class JobSchemaTest : public JobMachineTest {
     LearnedSchema schema;
     schema.set_id(id);
     schema.set_avro("\"string\"");
+    schema.set_registry("http://registry:8081");
     return schema;
   }
   static FoldReply Needing(FoldReply reply, uint32_t id) {

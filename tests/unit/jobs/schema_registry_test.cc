@@ -115,12 +115,12 @@ TEST_F(SchemaRegistryTest, ASilentRegistryIsGivenUpWhenNobodyWantsToKnow) {
 
 TEST_F(SchemaRegistryTest, UserAndPasswordGoWithTheQuestionAndNeverIntoAnError) {
   server_.Answer("/base/schemas/ids/7", 401, R"({"error_code":401,"message":"Unauthorized"})");
-  EXPECT_EQ(Trouble(), "the registry refuses (HTTP 401): it wants a user and a password");
+  EXPECT_EQ(Trouble(), "the registry refuses (HTTP 401, Unauthorized): it wants a user and a password");
   registry_.set_user("me");
   registry_.set_password("${env:TENFOLD_SECRET_REGISTRY_TEST}");
   EXPECT_THAT(Trouble(), StartsWith("the registry's password: the environment of "));
   ASSERT_EQ(setenv("TENFOLD_SECRET_REGISTRY_TEST", "hidden", 1), 0);
-  EXPECT_EQ(Trouble(), "the registry refuses (HTTP 401): user or password are wrong, or lack the right");
+  EXPECT_EQ(Trouble(), "the registry refuses (HTTP 401, Unauthorized): user or password are wrong, or lack the right");
   // me:hidden
   EXPECT_THAT(server_.requests().back(), HasSubstr("Authorization: Basic bWU6aGlkZGVu"));
 }

@@ -158,12 +158,14 @@ TEST(SchemaSpecTest, WhatIsWrongWithARegistryIsToldWhereItStands) {
     const std::vector<std::string> errors = Errors("{avro: " + avro + "}", kFields, kSchema, &spec);
     return errors.empty() ? "" : errors[0];
   };
-  EXPECT_THAT(with("{registry: nowhere}"), HasSubstr("source.format.avro.registry: is no URL of a registry, as http://"));
-  EXPECT_THAT(with("{registry: \"http://r:8081/?a=b\"}"), HasSubstr("is no URL of a registry"));
-  EXPECT_THAT(with("{registry: \"file:///etc/passwd\"}"), HasSubstr("is no URL of a registry"));
+  EXPECT_THAT(with("{registry: nowhere}"), HasSubstr("source.format.avro.registry: is no URL of one registry, as http://"));
+  EXPECT_THAT(with("{registry: \"http://r:8081/?a=b\"}"), HasSubstr("is no URL of one registry"));
+  EXPECT_THAT(with("{registry: \"file:///etc/passwd\"}"), HasSubstr("is no URL of one registry"));
   EXPECT_THAT(with("{registry: \"http://me:secret@r:8081\"}"),
               HasSubstr("source.format.avro.registry: has a user in its URL; write {url: .., user: NAME, password: "));
-  EXPECT_THAT(with("{registry: {user: me}}"), HasSubstr("is no URL of a registry"));
+  EXPECT_THAT(with("{registry: {user: me}}"), HasSubstr("registry: needs the URL of a registry"));
+  EXPECT_THAT(with("{registry: \"http://r:65536\"}"), HasSubstr("is no URL of one registry"));
+  EXPECT_THAT(with("{registry: \"http://r,http://s\"}"), HasSubstr("is no URL of one registry"));
   EXPECT_THAT(with("{registry: {url: \"http://r\", user: me, password: secret}}"),
               HasSubstr("registry.password: is no reference; give ${file:/PATH}"));
   EXPECT_THAT(with("{registry: {url: \"http://r\", password: \"${file:/p}\"}}"),
