@@ -95,11 +95,12 @@ std::optional<LearnedSchema> SchemaSearch::Take() {
 }
 
 std::string SchemaSearch::Failure() const {
-  size_t bytes = 0;
-  for (const LearnedSchema& schema : job_->schemas) bytes += schema.ByteSizeLong();
   for (const auto& [id, wanted] : wanted_) {
+    if (!wanted.learned) continue;
+    size_t bytes = 0;
+    for (const LearnedSchema& schema : job_->schemas) bytes += schema.ByteSizeLong();
     const bool too_many = job_->schemas.size() >= kMaxSchemas;
-    if (!wanted.learned || (!too_many && bytes + wanted.learned->ByteSizeLong() <= kMaxSchemasBytes)) continue;
+    if (!too_many && bytes + wanted.learned->ByteSizeLong() <= kMaxSchemasBytes) continue;
     return absl::StrCat(
         job_->Name(wanted.partition), " has a record at offset ", wanted.offset, " by schema ", id,
         ", and the job's records name ", job_->schemas.size(), " others of ", bytes, " bytes; ", kMaxSchemas, " of ",

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <semaphore>
 #include <stop_token>
@@ -79,11 +80,10 @@ class FoldThread {
   FoldShared* const shared_;
   // Used by the owner's thread alone.
   bool idle_ = true;
-  // What is known of schemas.
-  std::shared_ptr<const LearnedSchemas> schemas_;
 
   // From the options of the last fold.
   JobMemory::Lane memory_;
+  std::shared_ptr<const LearnedSchemas> schemas_;
   // The fold under way, or what was folded ahead: states with all but their digests, and why the job has to stop or wait.
   std::vector<JobCore::ShardRange> ranges_;
   std::optional<std::string> failure_;
