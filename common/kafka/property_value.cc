@@ -18,6 +18,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uintmax_t kMaxSecretBytes = 64 << 10;
+constexpr std::string_view kFile = "${file:";
+constexpr std::string_view kVariable = "${env:";
+
+bool IsReference(const std::string& value) {
+  return value.ends_with('}') && (value.starts_with(kFile) || value.starts_with(kVariable));
+}
 
 bool LiesIn(const fs::path& file, const std::string& dir) {
   std::error_code error;
@@ -74,13 +80,12 @@ absl::StatusOr<std::string> Checked(const std::string& subject, const std::strin
 
 absl::StatusOr<std::string> ReferenceValue(const std::string& subject, const std::string& value,
                                            const std::optional<std::vector<std::string>>& dirs) {
-  constexpr std::string_view kFile = "${file:", kVariable = "${env:";
+  if (!IsReference(value)) return value;
   const auto inside = [&](std::string_view begin) { return value.substr(begin.size(), value.size() - begin.size() - 1); };
-  if (value.ends_with('}') && value.starts_with(kFile)) {
+  if (value.starts_with(kFile)) {
     absl::StatusOr<std::string> read = ReadFile(subject, inside(kFile), dirs);
     return read.ok() ? Checked(subject, inside(kFile), *std::move(read)) : read;
   }
-  if (!value.ends_with('}') || !value.starts_with(kVariable)) return value;
   const std::string variable = inside(kVariable);
   if (const char* found = std::getenv(variable.c_str())) return Checked(subject, variable, found);
   return absl::InvalidArgumentError(
@@ -95,7 +100,7 @@ absl::Status CheckPlainFile(const std::string& subject, const std::string& path,
 absl::StatusOr<std::string> PropertyValue(const std::string& name, const std::string& value,
                                           const std::optional<std::vector<std::string>>& dirs) {
   const std::string subject = absl::StrCat("Kafka property '", name, "'");
-  if (value.starts_with("${")) return ReferenceValue(subject, value, dirs);
+  if (IsReference(value)) return ReferenceValue(subject, value, dirs);
   if (name.ends_with(".location") || name.ends_with(".keytab")) {
     const absl::StatusOr<fs::path> file = CheckFile(subject, value, /*may_be_directory=*/name == "ssl.ca.location", dirs);
     if (!file.ok()) return file.status();
