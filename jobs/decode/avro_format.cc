@@ -95,17 +95,13 @@ std::optional<uint32_t> AvroReader::MissingSchema(std::string_view value) {
 bool AvroReader::SetWriter(std::string_view value) {
   const uint32_t id = *SchemaIdOf(value);
   if (writer_ != nullptr && id == id_) return true;
-  const auto [known, is_new] = writers_.try_emplace(id);
-  if (is_new) {
-    const auto learned = schemas_ == nullptr ? LearnedSchemas::const_iterator() : schemas_->find(id);
-    if (schemas_ == nullptr || learned == schemas_->end() || learned->second == nullptr) {
-      writers_.erase(known);
-      return false;
-    }
-    known->second = MakeWriter(learned->second);
-  }
+  if (schemas_ == nullptr) return false;
+  const auto learned = schemas_->find(id);
+  if (learned == schemas_->end() || learned->second == nullptr) return false;
+  std::unique_ptr<Writer>& writer = writers_[id];
+  if (writer == nullptr) writer = MakeWriter(learned->second);
   id_ = id;
-  writer_ = known->second.get();
+  writer_ = writer.get();
   types_ = writer_->schema->types.data();
   return true;
 }

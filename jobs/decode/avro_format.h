@@ -1,7 +1,7 @@
-// Reads fields from records in Avro's binary encoding, by the schema that they are written by, which is the format's, or one
-// of a registry that the record names. The whole record is checked:
-// it is one value of the schema, nested at most kMaxJsonDepth deep. Of a map that a path goes through, no key that a path
-// names may be there twice. Pure; used by one thread at a time.
+// Reads fields from records in Avro's binary encoding, by the schema that they are written by: the format's, or one of a
+// registry, which the record names. The whole record is checked: it is one value of the schema, nested at most kMaxJsonDepth
+// deep. Of a map that a path goes through, no key that a path names may be there twice. Pure; used by one thread at a
+// time.
 #pragma once
 
 #include <cstddef>

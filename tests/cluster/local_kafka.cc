@@ -28,16 +28,6 @@ namespace {
 constexpr absl::Duration kTimeout = absl::Seconds(30);
 const char kScript[] = TENFOLD_SOURCE_DIR "/deploy/kafka/kafka";
 
-std::string Output(const std::string& command) {
-  FILE* pipe = popen(command.c_str(), "re");
-  PCHECK(pipe != nullptr) << command;
-  std::string output;
-  char buffer[256];
-  while (fgets(buffer, sizeof(buffer), pipe) != nullptr) output += buffer;
-  CHECK_EQ(pclose(pipe), 0) << command << " failed";
-  return std::string(absl::StripAsciiWhitespace(output));
-}
-
 std::string MakeDir() {
   std::string dir = (std::filesystem::temp_directory_path() / "tenfold-test-kafka.XXXXXX").string();
   PCHECK(mkdtemp(dir.data()) != nullptr) << dir;
@@ -84,6 +74,16 @@ absl::StatusOr<std::unique_ptr<LogWriter>> MakeWriter() {
 }
 
 }  // namespace
+
+std::string Output(const std::string& command) {
+  FILE* pipe = popen(command.c_str(), "re");
+  PCHECK(pipe != nullptr) << command;
+  std::string output;
+  char buffer[256];
+  while (fgets(buffer, sizeof(buffer), pipe) != nullptr) output += buffer;
+  CHECK_EQ(pclose(pipe), 0) << command << " failed";
+  return std::string(absl::StripAsciiWhitespace(output));
+}
 
 const std::string& KafkaBrokers() {
   if (own_kafka != nullptr) return own_kafka->brokers();

@@ -120,4 +120,7 @@ class Load {
   std::jthread thread_;
 };
 
+// Runs a shell command, which has to succeed, and returns what it prints, without blanks around it.
+std::string Output(const std::string& command);
+
 }  // namespace tenfold

@@ -2,16 +2,14 @@
 
 #include <curl/curl.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/net/http_get.h"
-#include "glog/logging.h"
 #include "nlohmann/json.hpp"
+#include "tests/cluster/local_kafka.h"
 #include "tests/cluster/mini_cluster.h"
 
 namespace tenfold {
@@ -20,15 +18,6 @@ namespace {
 using nlohmann::json;
 
 constexpr absl::Duration kStart = absl::Seconds(60);
-
-std::string Jar() {
-  FILE* const pipe = popen(TENFOLD_SOURCE_DIR "/tests/cluster/registry_jar", "re");
-  PCHECK(pipe != nullptr);
-  std::string path;
-  for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) path += static_cast<char>(c);
-  CHECK_EQ(pclose(pipe), 0) << "there is no registry to test with";
-  return std::string(absl::StripAsciiWhitespace(path));
-}
 
 size_t Take(const char* bytes, size_t size, size_t count, void* text) {
   static_cast<std::string*>(text)->append(bytes, size * count);
@@ -44,7 +33,7 @@ RegistryServer::RegistryServer(std::string directory) : directory_(std::move(dir
 std::string RegistryServer::url() const { return absl::StrCat("http://127.0.0.1:", port_, "/apis/ccompat/v7"); }
 
 absl::Status RegistryServer::Start() {
-  static const std::string* const jar = new std::string(Jar());
+  static const std::string* const jar = new std::string(Output("'" TENFOLD_SOURCE_DIR "/tests/cluster/registry_jar'"));
   const std::string log = directory_ + "/registry.log";
   absl::StatusOr<std::unique_ptr<ChildProcess>> process = ChildProcess::Start(
       {.argv = {"java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dquarkus.http.host=127.0.0.1",
