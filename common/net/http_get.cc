@@ -30,7 +30,7 @@ int Look(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<const Answering*>(context)->question->is_cancelled() ? 1 : 0;
 }
 
-// What is meant for this host alone is not for a proxy, whatever the environment says.
+// A URL of this host is never asked for through a proxy, whatever the environment says.
 bool IsLoopback(const std::string& url) {
   for (const char* host : {"localhost", "127.", "[::1]"}) {
     for (const char* scheme : {"http://", "https://"}) {

@@ -53,7 +53,7 @@ void JobMachine::Apply(const JournalRecord& record, int64_t now_us, Actions* act
   ending_refold_ = false;
   const BatchCommitted before = record.has_batch_committed() ? std::exchange(job_.last_batch, {}) : BatchCommitted();
   if (record.has_job_updated()) SetResult(record.job_updated().spec());
-  // Of what is said of states, the refold gets what is of its own.
+  // A record about states goes to the job or to its refold; every other record goes to both.
   const bool is_of_refold = IsOfRefold(record);
   const bool is_of_states = record.has_shards_assigned() || record.has_schema_learned();
   if (!is_of_refold) job_.Apply(record);
@@ -151,7 +151,7 @@ void JobMachine::ApplyBatch(const BatchCommitted& before, int64_t now_us, Action
 
   // Final windows that the batch had no room for wait for the next one as records do.
   bool backlog = batch.more_finals();
-  // What waits for a schema goes on once that is learned, and not before.
+  // A partition that waits for a schema is no backlog: the next attempt begins once the schema is learned.
   const std::set<uint32_t> held = attempt.NeedSchemas();
   for (uint32_t i = 0; i < attempt.plan.targets.size(); ++i)
     backlog |= job_.next_offsets[i] < attempt.plan.targets[i] && !held.contains(i);

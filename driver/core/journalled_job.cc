@@ -14,8 +14,8 @@ namespace tenfold {
 
 namespace {
 
-// Whether a refold for the spec goes on with what was learned: what was unknown may have been registered since, and ids of
-// another registry are others.
+// Returns whether a refold for the spec keeps the schema: an unknown one may have been registered since, and another
+// registry has other schemas under the same ids.
 bool Stays(const LearnedSchema& schema, const JobSpec& spec) {
   return !schema.avro().empty() && schema.registry() == spec.registry().url();
 }

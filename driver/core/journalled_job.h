@@ -19,7 +19,7 @@ namespace tenfold {
 // Returns the brokers that a job with this spec reads from: its own or, if it names none, the driver's.
 const std::string& BrokersOf(const JobSpec& spec, const std::string& driver_brokers);
 
-// Whether the record is of the states that a refold builds alone.
+// Returns whether the record is about the states that a refold builds.
 bool IsOfRefold(const JournalRecord& record);
 
 // The id of the states that a refold builds, and the id of the job that such states, or those of its first fold, are of.
@@ -78,9 +78,9 @@ struct JournalledJob {
   // How many refolds have switched.
   uint32_t fold() const { return static_cast<uint32_t>(former_specs.size()); }
   bool Knows(uint32_t schema) const;
-  // Whether a refold for the spec would ask a registry again for what the job has learned of schemas.
+  // Returns whether a refold for the spec would ask a registry again for a schema that the job has learned of.
   bool WouldAskAgain(const JobSpec& next) const;
-  // What was known of the registry's schemas when the batch was made, and maybe more.
+  // Returns the schemas that were known when the batch was made, and maybe some that were learned since.
   const std::vector<LearnedSchema>& SchemasOf(const BatchCommitted& batch) const {
     return batch.fold() < former_schemas.size() ? former_schemas[batch.fold()] : schemas;
   }
@@ -96,7 +96,7 @@ struct JournalledJob {
   JobSpec spec;
   // What workers call the job whose states make its batches.
   std::string states_id;
-  // What its registry said of schemas, in the order of the journal, each once.
+  // The schemas that its registry has told, in the order of the journal, each id once.
   std::vector<LearnedSchema> schemas;
   // The specs of earlier folds, the first at first, and what was known of schemas.
   std::vector<JobSpec> former_specs;

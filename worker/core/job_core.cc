@@ -15,7 +15,7 @@ namespace {
 
 std::pair<uint64_t, uint64_t> Order(const RequestId& id) { return {id.epoch(), id.attempt()}; }
 
-// Of the schemas that the assignment says are known.
+// Returns a hash of each schema that the assignment says is known.
 std::vector<uint64_t> HashesOf(const AssignRequest& request) {
   std::vector<uint64_t> hashes;
   for (const LearnedSchema& schema : request.schemas()) {
